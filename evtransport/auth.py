@@ -1,0 +1,276 @@
+"""Credentials: how a request proves who sends it, and how no text ever shows with what."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import copy
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import NoReturn, Protocol
+
+import attrs
+import msgspec
+from yarl import URL
+
+from evtransport.errors import ApiError, AuthError
+from evtransport.http import ErrorNames, Response, decipher, identifier
+from evtransport.structure import decode
+
+__all__ = ["ApiKey", "Auth", "BearerToken", "ClientCredentials", "Secret", "mask"]
+
+MASK = "**********"
+
+OAUTH_ERRORS: ErrorNames = {
+    "access_denied": AuthError,
+    "invalid_client": AuthError,
+    "invalid_grant": AuthError,
+    "invalid_scope": AuthError,
+    "unauthorized_client": AuthError,
+}
+"""The answers of RFC 6749 that mean that the credentials were refused, under whatever status."""
+
+EXPIRY_SKEW = 60.0
+"""Seconds before its end at which a token is renewed; of a short-lived one, half its life."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Secret:
+    """A string that shows itself to nobody who does not ask for it by `reveal()`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The string itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK!r})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled; hand its reveal() over yourself, if you must")
+
+
+def check_secret(name: str, secret: Secret) -> Secret:
+    """Check a credential that is to stand in a header.
+
+    Raises:
+        ValueError: It is no string, empty, or holds characters that no header may hold. The
+            message does not quote it.
+    """
+    if not isinstance(secret.reveal(), str):
+        raise ValueError(f"{name} must be a string, not {type(secret.reveal()).__name__}")
+    if not secret.reveal().strip():
+        raise ValueError(f"{name} must not be empty")
+    if _CONTROL.search(secret.reveal()):
+        raise ValueError(
+            f"{name} must not hold control characters; a line end at its end is one too"
+        )
+    if not secret.reveal().isascii():
+        raise ValueError(f"{name} must be ASCII, since it is sent in a header")
+    return secret
+
+
+def mask(data: bytes, secrets: tuple[Secret, ...]) -> bytes:
+    """Overwrite secrets that a server has sent back."""
+    for secret in secrets:
+        data = data.replace(secret.reveal().encode(), MASK.encode())
+    return data
+
+
+Post = Callable[[URL, Secret, bytes], Awaitable[Response]]
+"""Posts a form to a token URL, with the given `Authorization`."""
+
+
+class Auth(Protocol):
+    """What the transport asks of credentials."""
+
+    @property
+    def header_name(self) -> str:
+        """The header that carries them."""
+        ...
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """All that must not show in an error."""
+        ...
+
+    async def header(self, post: Post) -> Secret:
+        """The header's value for one request, fetched by `post` where it has to be."""
+        ...
+
+    def refused(self, header: Secret) -> bool:
+        """Take note that the API refused this value with 401; True when another may be had."""
+        ...
+
+
+@attrs.frozen
+class _Fixed:
+    """A credential that stays what it is."""
+
+    secret: Secret
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        return (self.secret,)
+
+    def refused(self, header: Secret) -> bool:
+        return False
+
+
+@attrs.frozen
+class ApiKey(_Fixed):
+    """The Thor API's key, sent as `X-Api-Key` with every request."""
+
+    header_name = "X-Api-Key"
+
+    def __attrs_post_init__(self) -> None:
+        check_secret("api_key", self.secret)
+
+    async def header(self, post: Post) -> Secret:
+        """The key itself."""
+        return self.secret
+
+
+@attrs.frozen
+class BearerToken(_Fixed):
+    """An access token that the caller obtained, sent as `Authorization: Bearer`."""
+
+    header_name = "Authorization"
+
+    def __attrs_post_init__(self) -> None:
+        check_secret("token", self.secret)
+
+    async def header(self, post: Post) -> Secret:
+        """The token behind its scheme."""
+        return Secret(f"Bearer {self.secret.reveal()}")
+
+
+class _TokenAnswer(msgspec.Struct):
+    access_token: str
+    expires_in: float | None = None
+
+
+@attrs.frozen
+class _Token:
+    """A token as it stands in the header, and the monotonic time at which to renew it."""
+
+    header: Secret
+    value: Secret
+    renew_at: float
+
+
+def _token_from(body: bytes, asked_at: float) -> _Token:
+    answer = decode(body, _TOKEN_DECODER)
+    value = check_secret("the access_token that the token URL gave", Secret(answer.access_token))
+    life = max(0.0, answer.expires_in) if answer.expires_in is not None else float("inf")
+    return _Token(
+        header=Secret(f"Bearer {value.reveal()}"),
+        value=value,
+        renew_at=asked_at + life - min(EXPIRY_SKEW, life / 2),
+    )
+
+
+_TOKEN_DECODER = msgspec.json.Decoder(_TokenAnswer)
+
+
+@attrs.define(eq=False)
+class ClientCredentials:
+    """OAuth 2 client credentials, exchanged for access tokens at a token URL.
+
+    A token is fetched on first use and renewed before it expires or when the API refuses it.
+    However many calls need one at once, one request is made and all share its outcome; a call
+    that is cancelled while it makes the request leaves that to the next in line.
+
+    Args:
+        client_id: Sent in clear within the Basic header; not a secret by itself.
+        client_secret: Its secret.
+        token_url: Where tokens are had (Depot: Token Management API).
+        clock: Monotonic seconds.
+    """
+
+    client_id: str
+    client_secret: Secret
+    token_url: URL
+    clock: Callable[[], float] = time.monotonic
+    _basic: Secret = attrs.field(init=False)
+    _outcome: _Token | ApiError | None = attrs.field(default=None, init=False, repr=False)
+    _requests_ended: int = attrs.field(default=0, init=False, repr=False)
+    _lock: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False, repr=False)
+
+    header_name = "Authorization"
+
+    def __attrs_post_init__(self) -> None:
+        identifier("client_id", self.client_id)
+        if ":" in self.client_id:
+            raise ValueError("client_id must not hold a colon, which ends it in a Basic header")
+        check_secret("client_secret", self.client_secret)
+        pair = f"{self.client_id}:{self.client_secret.reveal()}".encode()
+        self._basic = Secret(f"Basic {base64.b64encode(pair).decode()}")
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The client secret, bare and encoded, and the current token."""
+        fixed = (self.client_secret, Secret(self._basic.reveal().removeprefix("Basic ")))
+        return (*fixed, self._outcome.value) if isinstance(self._outcome, _Token) else fixed
+
+    async def header(self, post: Post) -> Secret:
+        """The current token behind its scheme, renewed first where its time has come.
+
+        Raises:
+            AuthError: The token URL refused the credentials (the Depot API does so with 403).
+            ApiError: The token request failed in another way.
+        """
+        token = self._outcome
+        if not isinstance(token, _Token) or self.clock() >= token.renew_at:
+            token = await self._renew(post)
+        return token.header
+
+    def refused(self, header: Secret) -> bool:
+        """Forget the token that was refused, unless another call has replaced it already."""
+        if isinstance(self._outcome, _Token) and self._outcome.header == header:
+            self._outcome = None
+        return True
+
+    async def _renew(self, post: Post) -> _Token:
+        ended_before = self._requests_ended
+        async with self._lock:
+            if self._requests_ended == ended_before:
+                self._outcome = await self._request(post)
+                self._requests_ended += 1
+            outcome = self._outcome
+        if outcome is None:  # refused by the API while this call stood in line
+            return await self._renew(post)
+        if isinstance(outcome, ApiError):
+            # Each caller gets an error of its own: a walk writes its cursor on it.
+            raise copy.copy(outcome)
+        return outcome
+
+    async def _request(self, post: Post) -> _Token | ApiError:
+        asked_at = self.clock()
+        try:
+            response = await post(self.token_url, self._basic, b"grant_type=client_credentials")
+            body = decipher(response, OAUTH_ERRORS, now=time.time(), subject="the token URL")
+            return _token_from(body, asked_at)
+        except ApiError as error:
+            return error.with_traceback(None)

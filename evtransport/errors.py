@@ -1,0 +1,143 @@
+"""Every error that a call can end with, as one tree under `ApiError`.
+
+Wrong arguments are no part of it: they are a `ValueError`, raised before anything is sent.
+No error here holds a credential, a request header or an object of the HTTP library.
+"""
+
+from __future__ import annotations
+
+import copyreg
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evtransport.cursor import Cursor
+
+__all__ = [
+    "ApiError",
+    "AuthError",
+    "ConnectionFailed",
+    "DeadlineExceeded",
+    "DecodeError",
+    "NotFoundError",
+    "PaginationError",
+    "RateLimitedError",
+    "RedirectError",
+    "ResponseError",
+    "ResponseTooLarge",
+    "SchemaError",
+    "ServerError",
+    "StatusError",
+    "TransportError",
+]
+
+
+class ApiError(Exception):
+    """The root of all errors that a call can end with.
+
+    Attributes:
+        attempts: How many requests this call put on the wire (0 where none was sent).
+        cursor: Where the walk stood when the error came out of it: the position after the last
+            report that was delivered, ready for `resume=`. None outside a walk.
+    """
+
+    attempts: int = 0
+    cursor: Cursor | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default calls __init__ with `args` alone, which subclasses with more arguments
+        # refuse; an error must survive the way back from a worker process.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+
+
+class TransportError(ApiError):
+    """No whole answer arrived."""
+
+
+class ConnectionFailed(TransportError):
+    """The connection was refused, timed out, broke off, or spoke no HTTP.
+
+    The server may have seen the request.
+    """
+
+
+class DeadlineExceeded(TransportError):
+    """The call did not end within `Timeout.total` seconds, waits and retries included."""
+
+
+class StatusError(ApiError):
+    """The server answered with another status than 200.
+
+    Attributes:
+        status: The HTTP status.
+        code: The name that the vendor's body gives the error, where one was found.
+        body: The first 64 KiB of the answer's body, credentials masked.
+        retry_after: Seconds that the server asked to wait, where it did.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str | None = None,
+        body: bytes = b"",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.body = body
+        self.retry_after = retry_after
+
+
+class RedirectError(StatusError):
+    """The server answered with a redirect, which is never followed.
+
+    Following it would hand the credentials on.
+    """
+
+
+class AuthError(StatusError):
+    """The credentials were refused (401, 403, or a token request that was turned down)."""
+
+
+class NotFoundError(StatusError):
+    """There is no such thing (404)."""
+
+
+class RateLimitedError(StatusError):
+    """Too many requests (429)."""
+
+
+class ServerError(StatusError):
+    """The server failed (5xx)."""
+
+
+class ResponseError(ApiError):
+    """A whole answer arrived and is not what it should be."""
+
+
+class DecodeError(ResponseError):
+    """The body is not JSON in UTF-8."""
+
+
+class SchemaError(ResponseError):
+    """The body is JSON, of another shape than the vendor documents.
+
+    Attributes:
+        problems: One line for every bad field, such as
+            `$.items[3].sessionMeterValues[17].value: expected float, got str`.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        first, *others = problems
+        super().__init__(f"{first} (and {len(others)} more)" if others else first)
+        self.problems = problems
+
+
+class ResponseTooLarge(ResponseError):
+    """The body is larger than `max_response_bytes`; the connection was closed on it."""
+
+
+class PaginationError(ApiError):
+    """The server's pages contradict each other, so that going on would lose or repeat reports."""

@@ -1,0 +1,255 @@
+"""What a request and a response are, and the pure function that tells a body from an error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+import attrs
+import msgspec
+from yarl import URL
+
+from evtransport.errors import (
+    AuthError,
+    NotFoundError,
+    RateLimitedError,
+    RedirectError,
+    ServerError,
+    StatusError,
+)
+
+__all__ = ["ErrorNames", "Request", "Response", "decipher", "parse_base_url", "path_segment"]
+
+T = TypeVar("T")
+
+ErrorNames = Mapping[str, type[StatusError]]
+"""The names that a vendor documents for its errors, with the class of each."""
+
+ERROR_BODY_BYTES = 64 * 1024
+"""How much of an error's body is kept."""
+
+NAMED_BODY_BYTES = 4 * 1024
+"""Documented error names are looked for in bodies up to this size; longer ones say more."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
+_SECONDS = re.compile(r"\d+(\.\d+)?")
+
+
+def path_segment(name: str, value: object) -> str:
+    """Check an id and encode it as exactly one path segment, whatever it holds.
+
+    Args:
+        name: What the id is, for the message.
+        value: The id.
+
+    Raises:
+        ValueError: It is no string, is empty or only dots, or holds control characters or half
+            of a surrogate pair.
+    """
+    text = identifier(name, value)
+    if not text.strip("."):
+        raise ValueError(f"{name} must be more than dots, which a path would swallow: {text!r}")
+    return quote(text, safe="")
+
+
+def identifier(name: str, value: object) -> str:
+    """Check an id that goes into a query or a path.
+
+    Raises:
+        ValueError: It is no string, is empty, or holds control characters or half of a
+            surrogate pair.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a string, not {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"{name} must not be empty")
+    if _CONTROL.search(value):
+        raise ValueError(f"{name} must not hold control characters: {value!r}")
+    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError(f"{name} must be valid Unicode, without lone surrogates: {value!r}")
+    return value
+
+
+def parse_base_url(name: str, value: str | URL) -> URL:
+    """Check an address that credentials will be sent to.
+
+    Args:
+        name: The setting it came from, for the message.
+        value: An absolute URL: https, or plain http to a loopback host.
+
+    Raises:
+        ValueError: It is anything else, or carries a user, a password, a query or a fragment.
+    """
+    try:
+        url = URL(value)
+    except (TypeError, ValueError):
+        url = URL()
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ValueError(f"{name} must be an absolute https URL, such as https://host/path")
+    if url.raw_user is not None or url.raw_password is not None:
+        raise ValueError(f"{name} must not hold a user or password")
+    if url.query_string or url.fragment:
+        raise ValueError(f"{name} must end after its path: {url}")
+    if url.scheme == "http" and not _LOOPBACK.fullmatch(url.host):
+        raise ValueError(f"{name} must be https, since credentials are sent to it: {url}")
+    return url
+
+
+@attrs.frozen
+class Request(Generic[T]):
+    """One GET, as a client method describes it.
+
+    Attributes:
+        segments: The path below the base URL, each segment percent-encoded already.
+        decode: Makes the result from the body; raises `DecodeError` or `SchemaError`.
+        query: Names and values, not encoded yet.
+    """
+
+    segments: tuple[str, ...]
+    decode: Callable[[bytes], T]
+    query: tuple[tuple[str, str], ...] = ()
+
+    def url(self, base: URL) -> URL:
+        """The whole address, encoded once and for all."""
+        path = "/".join((str(base).rstrip("/"), *self.segments))
+        query = urlencode(self.query, safe="", quote_via=quote)
+        return URL(f"{path}?{query}" if query else path, encoded=True)
+
+
+@attrs.frozen
+class Response:
+    """A whole answer, detached from the connection that it came over.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers that matter here, names in lower case.
+        body: The decompressed body; of an error, its first 64 KiB.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = attrs.field(repr=False)
+
+
+def decipher(
+    response: Response, names: ErrorNames, *, now: float, subject: str = "the server"
+) -> bytes:
+    """Tell an answer's body from an error.
+
+    Args:
+        response: The answer.
+        names: The error names that the vendor documents; one that stands anywhere in a short
+            body decides the class, otherwise the status does.
+        now: The time as a Unix timestamp, for a `Retry-After` that is a date where the answer
+            carries no `Date` of its own.
+        subject: Who answered, for the message.
+
+    Returns:
+        The body of a 200.
+
+    Raises:
+        StatusError: For every other status, in the class that fits it.
+    """
+    if response.status == 200:
+        return response.body
+    name = _documented_name(response.body, names)
+    stated, message = _stated_error(response.body)
+    kind = names[name] if name else _class_of(response.status)
+    parts = [f"{subject} answered {response.status}"]
+    if code := name or stated:
+        parts.append(code)
+    if message and message != code:
+        parts.append(message)
+    if response.status == 204:
+        parts.append("a 200 with a JSON body was due")
+    if issubclass(kind, RedirectError):
+        parts.append(f"a redirect to {_origin(response.headers.get('location'))}, not followed")
+    raise kind(
+        ": ".join(parts),
+        status=response.status,
+        code=code,
+        body=response.body,
+        retry_after=parse_retry_after(response.headers, now=now),
+    )
+
+
+def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
+    """Seconds to wait by the `Retry-After` header (RFC 9110, seconds or a date), None without one.
+
+    A date is held against the answer's own `Date`, so that a client whose clock is wrong still
+    waits as long as the server meant.
+    """
+    value = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    until, sent = _timestamp(value), _timestamp(headers.get("date", ""))
+    if until is None:
+        return None
+    return max(0.0, until - (now if sent is None else sent))
+
+
+def _timestamp(http_date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(http_date).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _class_of(status: int) -> type[StatusError]:
+    if 300 <= status < 400:
+        return RedirectError
+    if status >= 500:
+        return ServerError
+    return {401: AuthError, 403: AuthError, 404: NotFoundError, 429: RateLimitedError}.get(
+        status, StatusError
+    )
+
+
+def _documented_name(body: bytes, names: ErrorNames) -> str | None:
+    if len(body) > NAMED_BODY_BYTES or not names:
+        return None
+    found = re.search(rb"\b(?:%s)\b" % "|".join(names).encode(), body)
+    return found.group().decode() if found else None
+
+
+class _StatedError(msgspec.Struct):
+    """The members that error bodies of this kind of API have in common."""
+
+    code: str | int | None = None
+    message: str | None = None
+    title: str | None = None
+    detail: str | None = None
+
+
+class _JsonApiErrors(msgspec.Struct):
+    errors: list[_StatedError] = []
+
+
+def _stated_error(body: bytes) -> tuple[str | None, str | None]:
+    """The code and the message that a body states, by itself or in JSON:API `errors`."""
+    try:
+        stated = msgspec.json.decode(body, type=_StatedError)
+        errors = msgspec.json.decode(body, type=_JsonApiErrors).errors
+    except (msgspec.DecodeError, RecursionError):
+        return None, None
+    first = errors[0] if errors else stated
+    code = None if first.code is None else _one_line(str(first.code))
+    message = first.message or first.detail or first.title
+    return code, _one_line(message) if message else None
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 200 else f"{line[:200]}..."
+
+
+def _origin(location: str | None) -> str:
+    """Where a redirect points, without the path and query that may carry anything."""
+    try:
+        return str(URL(location or "").origin())
+    except ValueError:
+        return "the same host"

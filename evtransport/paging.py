@@ -1,0 +1,393 @@
+"""Walking numbered pages: what to ask next, when it is over, and pages fetched ahead.
+
+The server orders the reports, counts pages from 1 and cuts them to a size that it chooses itself:
+mostly the `limit` it was asked for, but it may serve fewer (a maximum of its own) or more (a
+minimum). All that is relied on is that one `limit` always gets one page size. `Position` draws the
+conclusions, without I/O; `PageWalk` asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+import attrs
+
+from evtransport.errors import PaginationError, ResponseTooLarge
+
+__all__ = ["Ask", "PageWalk", "Position", "ServedPage", "Step"]
+
+FIRST_LIMIT = 10
+"""Where an adaptive limit starts; no lower one is documented as safe."""
+
+MAX_LIMIT = 2000
+
+GROWTH_BYTES = 8 * 2**20
+"""An adaptive limit is doubled while pages of twice the size should stay under this."""
+
+REMEMBERED_IDS = 10_000
+"""How many ids of the latest pages are kept, to tell reports that have been served before."""
+
+MAX_PASSES = 20
+"""A window that still brings new reports after this many whole passes is not going to settle."""
+
+
+@attrs.frozen
+class Ask:
+    """One page to ask for."""
+
+    page: int
+    limit: int
+
+
+@attrs.frozen
+class Position:
+    """Where a walk stands in the server's order, and what follows from that for the next request.
+
+    Attributes:
+        page: The page to ask for next.
+        limit: The `limit` to ask for it with.
+        skip: How many reports at the head of that page lie behind already.
+        size: The page size that the server gives for this limit; None before its first answer.
+        adaptive: The limit may still be doubled.
+        proven: While a doubled limit is on trial: the one to return to when the server gives less.
+        partial: The page before was not full and had this many reports; if another one follows
+            all the same, rows have moved.
+        returning: This page was not full when it was read before, and is read again for the rest.
+    """
+
+    page: int = 1
+    limit: int = FIRST_LIMIT
+    skip: int = 0
+    size: int | None = None
+    adaptive: bool = False
+    proven: int | None = None
+    partial: int | None = None
+    returning: bool = False
+
+    @classmethod
+    def at(cls, offset: int, limit: int, size: int | None, *, adaptive: bool) -> Position:
+        """The position with `offset` reports behind it.
+
+        A limit of which the page size is not known yet is tried on page 1, where every server
+        that has reports must show some: a page that does not exist would look like the end.
+        """
+        if size is None:
+            return cls(limit=limit, skip=offset, adaptive=adaptive)
+        page, skip = divmod(offset, size)
+        return cls(page=page + 1, limit=limit, skip=skip, size=size, adaptive=adaptive)
+
+    @property
+    def offset(self) -> int:
+        """How many reports lie behind."""
+        return (self.page - 1) * (self.size or 0) + self.skip
+
+    def asks(self, count: int) -> tuple[Ask, ...]:
+        """The next pages to ask for, up to `count`, as far as they don't hang on answers to come."""
+        probing = self.size is None and self.skip > 0
+        if probing or self.adaptive or self.proven is not None:
+            count = min(1, count)
+        return tuple(Ask(self.page + ahead, self.limit) for ahead in range(count))
+
+    def after(self, count: int, length: int) -> Position:
+        """The position after a page that was not empty.
+
+        Args:
+            count: How many reports the page held.
+            length: How many bytes.
+
+        Raises:
+            PaginationError: The page cannot be, by what the pages before it showed.
+        """
+        if self.proven is not None and count != self.limit:
+            # Either the end, or a maximum that the doubled limit has run into. Which one, the
+            # page does not tell; with the limit that is known to be honoured it does not matter.
+            return Position.at(self.offset, self.proven, self.proven, adaptive=False)
+        if self.size is None:
+            return self._sized(count)._perhaps_doubled(length)
+        if count > self.size:
+            return Position.at(self.offset, self.limit, count, adaptive=False)
+        if self.partial is not None:
+            return attrs.evolve(
+                self, page=self.page - 1, skip=self.partial, partial=None, returning=True
+            )
+        if self.returning and count <= self.skip:
+            raise PaginationError(
+                f"page {self.page} of limit {self.limit} holds {count} of {self.size} reports"
+                " and yet another page follows it"
+            )
+        step = attrs.evolve(self, page=self.page + 1, skip=0, proven=None, returning=False)
+        if count < self.size:
+            return attrs.evolve(step, partial=count)
+        return step._perhaps_doubled(length)
+
+    def takes(self, count: int) -> bool:
+        """Whether the reports of a page that holds this many are the ones that come next."""
+        moved = self.size is not None and count > self.size
+        return not moved and self.partial is None and (self.proven is None or count == self.limit)
+
+    def after_too_large(self) -> Position | None:
+        """The position with a smaller limit; None when there is none."""
+        if self.proven is not None:
+            return Position.at(self.offset, self.proven, self.proven, adaptive=False)
+        limit = min(self.limit, self.size or self.limit) // 2
+        return Position.at(self.offset, limit, None, adaptive=False) if limit else None
+
+    def _sized(self, count: int) -> Position:
+        honoured = self.adaptive and count == self.limit
+        return Position.at(max(self.skip, count), self.limit, count, adaptive=honoured)
+
+    def _perhaps_doubled(self, length: int) -> Position:
+        doubled = self.limit * 2
+        if not self.adaptive or self.skip or self.offset % doubled:
+            return self
+        if doubled > MAX_LIMIT or length * 2 > GROWTH_BYTES:
+            return attrs.evolve(self, adaptive=False)
+        page = self.offset // doubled + 1
+        return attrs.evolve(self, page=page, limit=doubled, size=doubled, proven=self.limit)
+
+
+class ServedPage(Protocol):
+    """What a walk has to know of a page's content."""
+
+    @property
+    def ids(self) -> Sequence[int]:
+        """The reports' ids, in the server's order."""
+        ...
+
+    @property
+    def length(self) -> int:
+        """Bytes."""
+        ...
+
+
+P = TypeVar("P", bound=ServedPage)
+
+
+@attrs.frozen
+class Step(Generic[P]):
+    """A page that brought something new.
+
+    Attributes:
+        page: The page.
+        ask: What it was asked for with.
+        size: The page size in force.
+        fresh: The places on the page of the reports that have not been delivered before.
+    """
+
+    page: P
+    ask: Ask
+    size: int
+    fresh: tuple[int, ...]
+
+    def offset_after(self, place: int) -> int:
+        """How many reports of the server's order lie behind when the one at `place` does."""
+        return (self.ask.page - 1) * self.size + place + 1
+
+
+class _Memory:
+    """The ids of the latest pages of one pass, and how long nothing has been added to them."""
+
+    STALE_PAGES = 3
+
+    def __init__(self) -> None:
+        self._added: deque[frozenset[int]] = deque()
+        self._ids: set[int] = set()
+        self._previous: tuple[Ask, frozenset[int]] | None = None
+        self._stale = 0
+
+    def __contains__(self, report_id: int) -> bool:
+        return report_id in self._ids
+
+    def add(self, ask: Ask, ids: Iterable[int], *, read_before: bool) -> None:
+        """Remember a page.
+
+        Args:
+            ask: What it was asked for with.
+            ids: Its reports.
+            read_before: A part of it was expected to be old.
+
+        Raises:
+            PaginationError: It repeats the page before, or is one of several in a row that bring
+                nothing but what was served before.
+        """
+        here = frozenset(ids)
+        if self._previous is not None and not read_before:
+            earlier, there = self._previous
+            if here == there and earlier.page < ask.page:
+                raise PaginationError(
+                    f"page {ask.page} repeats page {earlier.page} (limit {ask.limit}):"
+                    " the server seems to ignore the page number"
+                )
+        self._previous = ask, here
+        added = here - self._ids
+        self._stale = 0 if added or read_before else self._stale + 1
+        if self._stale >= self.STALE_PAGES:
+            raise PaginationError(
+                f"{self._stale} pages in a row up to page {ask.page} (limit {ask.limit})"
+                " hold only reports of earlier pages"
+            )
+        self._added.append(added)
+        self._ids |= added
+        while len(self._ids) > REMEMBERED_IDS and len(self._added) > 2:
+            self._ids -= self._added.popleft()
+
+
+class PageWalk(Generic[P]):
+    """Fetches pages in order, ahead of their use where that is wanted, until there are no more.
+
+    It owns the requests that it has under way: `aclose()` cancels and awaits them.
+
+    Args:
+        fetch: Asks the server for one page.
+        start: Where to begin.
+        adaptive: The limit is the walk's to choose: it starts low, is doubled, and is halved
+            when an answer is too large.
+        read_ahead: How many pages may be under way while one is consumed.
+        verify: Walk again from page 1 until a whole pass has brought nothing new.
+        last: The id of the report that was delivered last before `start`.
+        delivered: The ids of all that were, as far as they are known.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[Ask], Coroutine[Any, Any, P]],
+        start: Position,
+        *,
+        adaptive: bool,
+        read_ahead: int,
+        verify: bool,
+        last: int | None = None,
+        delivered: Iterable[int] = (),
+    ) -> None:
+        self._fetch = fetch
+        self._position = start
+        self._adaptive = adaptive
+        self._read_ahead = read_ahead
+        self._verify = verify
+        self._last = last
+        self._delivered = set(delivered)
+        self._memory = _Memory()
+        self._tasks: dict[Ask, asyncio.Task[P]] = {}
+        self._dropped: set[asyncio.Task[P]] = set()
+        self._passes = 0
+        # A pass that does not begin at the first page proves nothing.
+        self._pass_proves = start.offset == 0
+        self._pass_found = False
+        self._over = False
+
+    @property
+    def position(self) -> Position:
+        """Where the next request goes."""
+        return self._position
+
+    async def next_step(self) -> Step[P] | None:
+        """The next page that holds a report not delivered yet; None at the end.
+
+        After an error the walk stands where it stood, and may be asked again.
+
+        Raises:
+            ApiError: A request failed, or the pages contradict each other.
+        """
+        while not self._over:
+            try:
+                page = await self._page()
+                step = self._accept(page) if page is not None else None
+            except BaseException:
+                await self.aclose()
+                raise
+            self._keep(() if self._over else self._position.asks(self._read_ahead))
+            await self._forget_dropped()
+            if step is not None and step.fresh:
+                return step
+        return None
+
+    async def aclose(self) -> None:
+        """Cancel and await all requests under way."""
+        self._keep(())
+        await self._forget_dropped()
+
+    async def _page(self) -> P | None:
+        """The page at the position; None when it was too large and the limit has been lowered."""
+        try:
+            if self._read_ahead == 0:
+                (ask,) = self._position.asks(1)
+                return await self._fetch(ask)
+            asks = self._position.asks(1 + self._read_ahead)
+            self._keep(asks)
+            return await self._tasks.pop(asks[0])
+        except ResponseTooLarge as error:
+            smaller = self._position.after_too_large() if self._adaptive else None
+            if smaller is None:
+                error.add_note(f"asked for with limit={self._position.limit}")
+                raise
+            self._position = smaller
+            return None
+
+    def _accept(self, page: P) -> Step[P] | None:
+        position = self._position
+        count = len(page.ids)
+        if count == 0:
+            self._end_pass()
+            return None
+        following = position.after(count, page.length)
+        if not position.takes(count):
+            self._position = following
+            return None
+        ask = Ask(position.page, position.limit)
+        fresh = self._fresh(page.ids, position.skip)
+        self._memory.add(ask, page.ids, read_before=position.skip > 0)
+        self._position = following
+        return Step(page, ask, position.size or count, fresh)
+
+    def _fresh(self, ids: Sequence[int], skip: int) -> tuple[int, ...]:
+        """The places of the reports that have not been delivered, which from now on they are."""
+        if skip and self._last in ids:
+            # Rows may have moved since; the report itself tells better than the count.
+            skip = ids.index(self._last) + 1
+        self._last = None
+        found: dict[int, int] = {}
+        for place in range(skip, len(ids)):
+            report_id = ids[place]
+            if report_id not in self._memory and report_id not in self._delivered:
+                found.setdefault(report_id, place)
+        if self._verify:
+            self._delivered.update(found)
+        self._pass_found = self._pass_found or bool(found)
+        return tuple(found.values())
+
+    def _end_pass(self) -> None:
+        if not self._verify or (self._pass_proves and not self._pass_found):
+            self._over = True
+            return
+        self._passes += 1
+        if self._passes >= MAX_PASSES:
+            raise PaginationError(
+                f"the window still brings new reports after {self._passes} whole passes"
+            )
+        self._position = Position.at(
+            0, self._position.limit, None, adaptive=self._position.adaptive
+        )
+        self._memory = _Memory()
+        self._pass_proves = True
+        self._pass_found = False
+
+    def _keep(self, asks: tuple[Ask, ...]) -> None:
+        """Have exactly these requests under way."""
+        for ask in self._tasks.keys() - set(asks):
+            task = self._tasks.pop(ask)
+            task.cancel()
+            self._dropped.add(task)
+        for ask in asks:
+            if ask not in self._tasks:
+                self._tasks[ask] = asyncio.create_task(self._fetch(ask))
+
+    async def _forget_dropped(self) -> None:
+        """Await what was cancelled, so that no task outlives the walk and no error goes unread."""
+        while self._dropped:
+            done, self._dropped = await asyncio.wait(self._dropped)
+            for task in done:
+                if not task.cancelled():
+                    task.exception()

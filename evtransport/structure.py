@@ -1,0 +1,463 @@
+"""From bytes to attrs objects: msgspec decodes, cattrs builds, a failure is explained.
+
+Two roads accept the same values. The fast one decodes the bytes straight into the wire form of a
+class, a `msgspec.Struct` derived from it, in which C code has checked every scalar and skipped
+every field that nobody asked for. When that fails, the slow one decodes everything and lets a
+detailed cattrs converter name each bad field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from operator import attrgetter
+from types import NoneType, UnionType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    TypeAlias,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+import attrs
+import msgspec
+from cattrs import Converter
+from cattrs.cols import list_structure_factory
+from cattrs.errors import BaseValidationError, ClassValidationError, IterableValidationError
+from cattrs.gen import make_dict_structure_fn, override
+
+from evtransport.errors import DecodeError, SchemaError
+
+__all__ = ["EpochMillis", "JsonValue", "Structurer", "Structures", "decode", "require_utf8"]
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    JsonValue: TypeAlias = (
+        "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+    )
+else:
+    JsonValue = Any
+"""Whatever JSON value arrives, for what a vendor does not describe."""
+
+EpochMillis = Annotated[datetime, "epoch milliseconds"]
+"""An aware UTC datetime that travels as an integer of milliseconds since 1970."""
+
+_BOM = b"\xef\xbb\xbf"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PATH = re.compile(r" - at `(.*)`$")
+
+Hook = Callable[[Any, Any], Any]
+
+
+def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: str = "$") -> T:
+    """Decode JSON as UTF-8, whatever the answer's headers call it.
+
+    Args:
+        body: The JSON text; a byte order mark is passed over.
+        decoder: What it must be.
+        path: Where the text stood in a larger one, for the messages.
+
+    Raises:
+        DecodeError: The text is not JSON in UTF-8, is cut off, or is nested beyond reason.
+        SchemaError: It is JSON of another type, of which the first problem is named.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        problem: str | None = _problem(path, str(error))
+        reason = ""
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        problem = None
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    data = bytes(body)
+    if data.startswith(_BOM):
+        return decode(data.removeprefix(_BOM), decoder, path)
+    if problem is not None:
+        raise SchemaError((problem,))
+    raise DecodeError(f"the body is not JSON in UTF-8: {reason if data else 'it is empty'}")
+
+
+def require_utf8(body: bytes) -> None:
+    """Check text of which only a part is going to be decoded.
+
+    Raises:
+        DecodeError: It is not UTF-8 throughout.
+    """
+    if body.isascii():  # many times faster than decoding, and nearly always true
+        return
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        reason = str(error)
+    else:
+        return
+    raise DecodeError(f"the body is not JSON in UTF-8: {reason}")
+
+
+def _problem(path: str, message: str) -> str:
+    """Put msgspec's "Expected `int`, got `str` - at `$.a`" as `SchemaError.problems` has it."""
+    found = _PATH.search(message)
+    inner = found.group(1).removeprefix("$") if found else ""
+    text = _PATH.sub("", message).replace("`", "")
+    return f"{path}{inner}: {text[0].lower()}{text[1:]}"
+
+
+def _as_is(value: Any, _: Any) -> Any:
+    return value
+
+
+def _in_utc(value: datetime, _: Any) -> datetime:
+    return value if value.tzinfo is UTC else value.astimezone(UTC)
+
+
+def _from_epoch_millis(value: int, _: Any) -> datetime:
+    try:
+        return _EPOCH + timedelta(milliseconds=value)
+    except OverflowError:
+        raise ValueError("milliseconds since 1970 beyond the year 9999") from None
+
+
+@attrs.frozen
+class Leaf:
+    """How a type that is no record and no list travels.
+
+    Attributes:
+        wire: The type that msgspec checks.
+        build: From the checked value to the one that the user gets.
+    """
+
+    wire: Any
+    build: Hook = _as_is
+
+
+class Structures:
+    """A package's structuring: one pair of cattrs converters, built once.
+
+    Args:
+        rename: From the name of an attribute to its name on the wire.
+        leaves: Types of the package's own that are neither records nor lists.
+    """
+
+    def __init__(
+        self, *, rename: Callable[[str], str] = str, leaves: Mapping[Any, Leaf] | None = None
+    ) -> None:
+        self._rename = rename
+        self._leaves = {
+            datetime: Leaf(Annotated[datetime, msgspec.Meta(tz=True)], _in_utc),
+            EpochMillis: Leaf(int, _from_epoch_millis),
+            **(leaves or {}),
+        }
+        self._wires: dict[type, type[msgspec.Struct]] = {}
+        self._fast = Converter(detailed_validation=False)
+        self._detailed = Converter(detailed_validation=True)
+        for converter, record, items, leaf in (
+            (self._fast, self._record_from_wire, self._list_from_wire, self._leaf_from_wire),
+            (self._detailed, self._record_from_dict, self._list_from_any, self._leaf_from_any),
+        ):
+            # Of the factories, the one registered last is asked first; before all of them come
+            # the hooks that cattrs has for scalars, which would turn "5" into 5.
+            for scalar in (str, int, float, bool):
+                converter.register_structure_hook(scalar, leaf(scalar, converter))
+            converter.register_structure_hook_factory(lambda _: True, leaf)
+            converter.register_structure_hook_factory(_is_optional, _optional)
+            converter.register_structure_hook_factory(_is_list, items)
+            converter.register_structure_hook_factory(attrs.has, record)
+
+    def of(self, cls: type[T]) -> Structurer[T]:
+        """The road from bytes to one attrs class.
+
+        Args:
+            cls: Its annotations may hold attrs classes, lists, scalars, aware datetimes, open
+                enums (`SomeEnum | str`), `JsonValue`, and any of them `| None`.
+
+        Raises:
+            ValueError: An annotation is none of these, or can't be resolved.
+        """
+        try:
+            decoder = msgspec.json.Decoder(self._wire_record(cls))
+        except (TypeError, NameError) as error:
+            raise ValueError(f"{cls.__name__} can't be structured from JSON: {error}") from None
+        return Structurer(
+            cls,
+            decoder,
+            self._fast.get_structure_hook(cls),
+            self._detailed.get_structure_hook(cls),
+            self._rename,
+        )
+
+    # The wire form of a type.
+
+    def _wire(self, annotation: Any) -> Any:
+        if annotation in self._leaves:
+            return self._leaves[annotation].wire
+        if attrs.has(annotation):
+            return self._wire_record(annotation)
+        if _is_list(annotation):
+            return list[self._wire(get_args(annotation)[0])] | None  # type: ignore[misc]
+        if _is_optional(annotation):
+            return self._wire(_optional_of(annotation)) | None
+        if _open_enum(annotation):
+            return str
+        return annotation
+
+    def _wire_record(self, cls: type[Any]) -> type[msgspec.Struct]:
+        if cls not in self._wires:
+            self._wires[cls] = msgspec.defstruct(
+                cls.__name__,
+                [
+                    (
+                        field.name,
+                        self._wire(field.type),
+                        msgspec.field(name=self._rename(field.name)),
+                    )
+                    if field.required
+                    else (
+                        field.name,
+                        self._wire(field.type) | None,
+                        msgspec.field(name=self._rename(field.name), default=None),
+                    )
+                    for field in _fields(cls)
+                ],
+                kw_only=True,
+                gc=False,
+            )
+        return self._wires[cls]
+
+    # The fast road: from wire forms.
+
+    def _record_from_wire(self, cls: type[Any], converter: Converter) -> Hook:
+        fields = _fields(cls)
+        values_of = _values_of([field.name for field in fields])
+        building = [
+            (index, hook, field.type)
+            for index, field in enumerate(fields)
+            if (hook := _hook_of(field, converter)) is not _as_is
+        ]
+        make = _constructor(cls, fields)
+
+        def from_wire(wire: Any, _: Any) -> Any:
+            values = values_of(wire)
+            for index, hook, annotation in building:
+                values[index] = hook(values[index], annotation)
+            return make(values)
+
+        return from_wire
+
+    def _list_from_wire(self, annotation: Any, converter: Converter) -> Hook:
+        item = get_args(annotation)[0]
+        hook = converter.get_structure_hook(item)
+        if hook is _as_is:
+            return lambda wires, _: [] if wires is None else wires
+        return lambda wires, _: [hook(wire, item) for wire in wires or ()]
+
+    def _leaf_from_wire(self, annotation: Any, _: Converter) -> Hook:
+        if annotation in self._leaves:
+            return self._leaves[annotation].build
+        if enum := _open_enum(annotation):
+            known: dict[str, str] = {str(member): member for member in enum}
+            return lambda value, _: known.get(value, value)
+        return _as_is
+
+    # The slow road: from whatever JSON there is.
+
+    def _record_from_dict(self, cls: type[Any], converter: Converter) -> Hook:
+        fields = _fields(cls)
+        absent = {self._rename(field.name): None for field in fields if field.nullable}
+        filled = {self._rename(field.name) for field in fields if field.filled}
+        renamed: dict[str, Any] = {
+            field.name: override(rename=self._rename(field.name)) for field in fields
+        }
+        build = make_dict_structure_fn(cls, converter, **renamed)
+
+        def from_dict(value: Any, annotation: Any) -> Any:
+            if not isinstance(value, dict):
+                raise TypeError(f"expected object, got {_json_type(value)}")
+            given = {k: v for k, v in value.items() if not (v is None and k in filled)}
+            return build({**absent, **given}, annotation)
+
+        return from_dict
+
+    def _list_from_any(self, annotation: Any, converter: Converter) -> Hook:
+        build = list_structure_factory(annotation, converter)
+
+        def from_any(value: Any, annotation: Any) -> Any:
+            if value is None:
+                return []
+            if not isinstance(value, list):
+                raise TypeError(f"expected array, got {_json_type(value)}")
+            return build(value, annotation)
+
+        return from_any
+
+    def _leaf_from_any(self, annotation: Any, converter: Converter) -> Hook:
+        wire = self._wire(annotation)
+        build = self._leaf_from_wire(annotation, converter)
+        return lambda value, annotation: build(msgspec.convert(value, wire), annotation)
+
+
+@attrs.frozen
+class Structurer(Generic[T]):
+    """From the bytes of one JSON object to one attrs object."""
+
+    cls: type[T]
+    _decoder: msgspec.json.Decoder[Any]
+    _fast: Hook
+    _detailed: Hook
+    _rename: Callable[[str], str]
+
+    def __call__(self, body: bytes | msgspec.Raw, path: str = "$") -> T:
+        """Structure one object.
+
+        Args:
+            body: The JSON text of the object.
+            path: Where it stood in the answer, for the messages.
+
+        Raises:
+            DecodeError: It is not JSON in UTF-8.
+            SchemaError: It is not as the class says; every bad field is named.
+        """
+        try:
+            return cast(T, self._fast(decode(body, self._decoder, path), self.cls))
+        except (SchemaError, ValueError, TypeError) as error:
+            problems = error.problems if isinstance(error, SchemaError) else (f"{path}: {error}",)
+        found = self._explain(decode(body, _ANYTHING, path), path)
+        raise SchemaError(found or problems)
+
+    def _explain(self, value: Any, path: str) -> tuple[str, ...]:
+        try:
+            self._detailed(value, self.cls)
+        except (BaseValidationError, ValueError, TypeError) as error:
+            return tuple(_problems(error, path, self._rename))
+        return ()
+
+
+_ANYTHING = msgspec.json.Decoder()
+
+
+def _problems(error: BaseException, path: str, rename: Callable[[str], str]) -> Iterator[str]:
+    if isinstance(error, ClassValidationError):
+        noted, bare = error.group_exceptions()
+        for inner, note in noted:
+            yield from _problems(inner, f"{path}.{rename(note.name)}", rename)
+    elif isinstance(error, IterableValidationError):
+        noted_items, bare = error.group_exceptions()
+        for inner, item_note in noted_items:
+            yield from _problems(inner, f"{path}[{item_note.index}]", rename)
+    elif isinstance(error, KeyError):
+        yield f"{path}: required field missing"
+        return
+    else:
+        yield _problem(path, str(error) or type(error).__name__)
+        return
+    for inner in bare:
+        yield from _problems(inner, path, rename)
+
+
+@attrs.frozen
+class _Field:
+    """A field of an attrs class, and what stands for it when the JSON lacks it or says null."""
+
+    name: str
+    alias: str
+    type: Any
+    kw_only: bool
+    has_default: bool
+
+    @property
+    def nullable(self) -> bool:
+        """Null is a value of it (of a list: the empty one)."""
+        return _is_optional(self.type) or _is_list(self.type)
+
+    @property
+    def filled(self) -> bool:
+        """Null is none of its values, and attrs has a default instead."""
+        return self.has_default and not self.nullable
+
+    @property
+    def required(self) -> bool:
+        return not (self.has_default or self.nullable)
+
+
+def _fields(cls: type[Any]) -> list[_Field]:
+    """The fields of an attrs class that its constructor takes, with their resolved types."""
+    hints = get_type_hints(cls, include_extras=True)
+    return [
+        _Field(
+            name=field.name,
+            alias=field.alias,
+            type=hints[field.name],
+            kw_only=field.kw_only,
+            has_default=field.default is not attrs.NOTHING,
+        )
+        for field in attrs.fields(cls)
+        if field.init
+    ]
+
+
+def _hook_of(field: _Field, converter: Converter) -> Hook:
+    # A missing field with a default arrives as null, which its own type would not know.
+    return converter.get_structure_hook(field.type | None if field.filled else field.type)
+
+
+def _values_of(names: list[str]) -> Callable[[Any], list[Any]]:
+    get = attrgetter(*names)
+    if len(names) == 1:
+        return lambda wire: [get(wire)]
+    return lambda wire: list(get(wire))
+
+
+def _constructor(cls: type[Any], fields: list[_Field]) -> Callable[[list[Any]], Any]:
+    if not any(field.kw_only or field.filled for field in fields):
+        return lambda values: cls(*values)
+    filled = {field.alias for field in fields if field.filled}
+    aliases = [field.alias for field in fields]
+
+    def by_name(values: list[Any]) -> Any:
+        named = zip(aliases, values, strict=True)
+        return cls(**{k: v for k, v in named if not (v is None and k in filled)})
+
+    return by_name
+
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is list
+
+
+def _is_optional(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, UnionType) and NoneType in get_args(annotation)
+
+
+def _optional_of(annotation: Any) -> Any:
+    return Union[tuple(arg for arg in get_args(annotation) if arg is not NoneType)]  # noqa: UP007
+
+
+def _optional(annotation: Any, converter: Converter) -> Hook:
+    inner = _optional_of(annotation)
+    hook = converter.get_structure_hook(inner)
+    if hook is _as_is:
+        return _as_is
+    return lambda value, _: None if value is None else hook(value, inner)
+
+
+def _open_enum(annotation: Any) -> type[StrEnum] | None:
+    """The enum of an annotation `SomeEnum | str`, the form of an enum that may grow."""
+    if get_origin(annotation) in (Union, UnionType) and str in get_args(annotation):
+        for arg in get_args(annotation):
+            if isinstance(arg, type) and issubclass(arg, StrEnum):
+                return arg
+    return None
+
+
+def _json_type(value: Any) -> str:
+    names = {dict: "object", list: "array", NoneType: "null"}
+    return names.get(type(value), type(value).__name__)

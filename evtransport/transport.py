@@ -1,0 +1,415 @@
+"""The road of one call: limiter, credentials, attempts and deadline around one `ClientSession`.
+
+This is the only module of the library that imports aiohttp's client. Nothing of aiohttp leaves it:
+an answer is read whole and its connection given back before anything is decoded, and an error
+is raised only after the handler of aiohttp's own, which knows the request's headers, has been left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from enum import Enum
+from types import TracebackType
+from typing import Final, Protocol, TypeVar
+
+import aiohttp
+import attrs
+import stamina
+from aiohttp import ClientSession
+from yarl import URL
+
+from evtransport._version import __version__
+from evtransport.auth import Auth, Secret, mask
+from evtransport.errors import ApiError, ConnectionFailed, DeadlineExceeded, ResponseTooLarge
+from evtransport.http import ERROR_BODY_BYTES, ErrorNames, Request, Response, decipher
+from evtransport.retry import (
+    RetryPolicy,
+    RetryQuota,
+    RetrySchedule,
+    Timeout,
+    is_retriable,
+    whole_number,
+)
+
+__all__ = ["MAX_RESPONSE_BYTES", "UNCHANGED", "ClientSession", "Limiter", "Transport", "Unchanged"]
+
+T = TypeVar("T")
+
+MAX_RESPONSE_BYTES: Final = 32 * 2**20
+
+USER_AGENT: Final = f"thor-depot-clients/{__version__}"
+
+_logger = logging.getLogger("evtransport")
+
+
+class Limiter(Protocol):
+    """Anything that can be entered by `async with` again and again, by many tasks at once.
+
+    `asyncio.Semaphore` caps the requests under way, aiolimiter's `AsyncLimiter` their rate. It is
+    entered once for each request on the wire (token requests apart) and left when the answer
+    has been read, so nothing is held while a call waits for its next attempt.
+    """
+
+    async def __aenter__(self) -> object:
+        """Wait until one more request may be sent."""
+        ...
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> object:
+        """Note that it has been answered."""
+        ...
+
+
+class Unchanged(Enum):
+    """The type of `UNCHANGED`, for an option of which None is a value."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED
+
+
+class _SessionHolder:
+    """The one `ClientSession` of a client and of all that `with_options` made from it."""
+
+    def __init__(self, borrowed: ClientSession | None) -> None:
+        if not isinstance(borrowed, ClientSession | None):
+            raise ValueError("session must be an aiohttp.ClientSession")
+        if borrowed is not None and borrowed.auth is not None:
+            raise ValueError("session must not have auth= of its own: it would meet the client's")
+        self._session = borrowed
+        self._borrowed = borrowed is not None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.closed = False
+
+    def session(self) -> ClientSession:
+        """The session, made on first use inside the running loop.
+
+        Raises:
+            RuntimeError: The client or the borrowed session is closed, or the client is in use
+                by another event loop.
+        """
+        if self.closed:
+            raise RuntimeError("the client is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise RuntimeError(
+                "the client belongs to the event loop that it was first used in;"
+                " make one client for each loop"
+            )
+        if self._session is None:
+            self._session = ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        if self._session.closed:
+            raise RuntimeError("the ClientSession that was given as session= is closed")
+        return self._session
+
+    async def aclose(self) -> None:
+        """Close the session if it was made here; further calls do nothing."""
+        self.closed = True
+        if self._session is not None and not self._borrowed:
+            await self._session.close()
+
+
+class _OneRequest:
+    """A middleware that puts one request on the wire and refuses a second.
+
+    aiohttp repeats an idempotent request by itself when the connection drops before the head of
+    the answer. That would double every attempt, so its second try gets the first one's error.
+    """
+
+    __slots__ = ("_error",)
+
+    def __init__(self) -> None:
+        self._error: aiohttp.ClientError | None = None
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if self._error is not None:
+            raise self._error
+        try:
+            return await handler(request)
+        except aiohttp.ClientError as error:
+            self._error = error
+            raise
+
+
+@attrs.define
+class _Call:
+    """What one call of `Transport.send` has come to so far."""
+
+    attempts: int = 0
+    renewed: bool = False
+
+
+@attrs.define(eq=False, kw_only=True)
+class Transport:
+    """Sends requests for one client, under its credentials and options.
+
+    Args:
+        base_url: Checked by `parse_base_url`.
+        auth: The credentials.
+        names: The error names that the vendor documents.
+        session: Borrowed and never closed; None makes one on first use.
+        retry: How often and how patiently to try again.
+        timeout: How long a call may take.
+        limiter: Entered around every request.
+        max_response_bytes: How many decompressed bytes of an answer are held at the most.
+        uniform: Draws the jitter.
+        wall_clock: Unix time, for a `Retry-After` that is a date.
+    """
+
+    base_url: URL
+    auth: Auth
+    names: ErrorNames = attrs.field(factory=dict)
+    session: ClientSession | None = attrs.field(default=None, repr=False)
+    retry: RetryPolicy = attrs.field(
+        factory=RetryPolicy, validator=attrs.validators.instance_of(RetryPolicy)
+    )
+    timeout: Timeout = attrs.field(factory=Timeout, validator=attrs.validators.instance_of(Timeout))
+    limiter: Limiter | None = None
+    max_response_bytes: int = MAX_RESPONSE_BYTES
+    uniform: Callable[[float, float], float] = attrs.field(default=random.uniform, repr=False)
+    wall_clock: Callable[[], float] = attrs.field(default=time.time, repr=False)
+    _quota: RetryQuota = attrs.field(factory=RetryQuota, repr=False)
+    _holder: _SessionHolder = attrs.field(init=False, repr=False)
+    _owns_session: bool = attrs.field(default=True, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        whole_number("max_response_bytes", self.max_response_bytes, least=1)
+        if self.limiter is not None and not hasattr(self.limiter, "__aenter__"):
+            raise ValueError(f"limiter must be an async context manager: {self.limiter!r}")
+        self._holder = _SessionHolder(self.session)
+
+    def with_options(
+        self,
+        *,
+        retry: RetryPolicy | None,
+        timeout: Timeout | None,
+        limiter: Limiter | Unchanged | None,
+    ) -> Transport:
+        """Another transport over this one's session, credentials and retry quota."""
+        other = attrs.evolve(
+            self,
+            retry=retry or self.retry,
+            timeout=timeout or self.timeout,
+            limiter=self.limiter if limiter is UNCHANGED else limiter,
+        )
+        other._holder = self._holder
+        other._owns_session = False
+        return other
+
+    async def aclose(self) -> None:
+        """Close the session if this transport made it; further calls do nothing."""
+        if self._owns_session:
+            await self._holder.aclose()
+
+    async def send(self, request: Request[T]) -> T:
+        """Send a GET and decode its answer, with as many attempts as the policy allows.
+
+        Args:
+            request: What to ask and how to decode the answer.
+
+        Raises:
+            ApiError: The one error that the call came to, with `attempts` filled in.
+            RuntimeError: The client is closed or belongs to another event loop.
+        """
+        self._holder.session()
+        call = _Call()
+        try:
+            async with asyncio.timeout(self.timeout.total) as scope:
+                return await self._send(request, call)
+        except (ApiError, asyncio.CancelledError) as error:
+            # The frames below hold headers and bodies, and a traceback holds frames.
+            raise error.with_traceback(None)  # noqa: B904
+        except TimeoutError:
+            if not scope.expired():  # the limiter's own
+                raise
+        late = DeadlineExceeded(
+            f"no answer within {self.timeout.total:g} s ({call.attempts} requests sent)"
+        )
+        late.attempts = call.attempts
+        raise late
+
+    async def _send(self, request: Request[T], call: _Call) -> T:
+        deadline = asyncio.get_running_loop().time() + self.timeout.total
+        try:
+            result = await self._attempt(request, call)
+        except ApiError as error:
+            if not is_retriable(error):
+                raise
+            failures = [error]
+        else:
+            self._quota.give_back(0)
+            return result
+
+        schedule = RetrySchedule(
+            policy=self.retry,
+            quota=self._quota,
+            time_left=lambda: deadline - asyncio.get_running_loop().time(),
+            uniform=self.uniform,
+        )
+
+        async def attempt() -> T:
+            # Retry machinery costs more than a request that succeeds, so it comes in only now,
+            # and the failure that has happened already is what it sees first.
+            if failures:
+                raise failures.pop()
+            return await self._attempt(request, call)
+
+        retrying = stamina.AsyncRetryingCaller(attempts=self.retry.attempts, timeout=None)
+        result = await retrying(schedule, attempt)
+        self._quota.give_back(schedule.retries)
+        return result
+
+    async def _attempt(self, request: Request[T], call: _Call) -> T:
+        try:
+            header, response = await self._exchange(request, call)
+            if response.status == 401 and self._may_renew(header, call):
+                call.renewed = True
+                header, response = await self._exchange(request, call)
+            body = decipher(response, self.names, now=self.wall_clock())
+            return request.decode(body)
+        except ApiError as error:
+            error.attempts = call.attempts
+            raise
+
+    def _may_renew(self, header: Secret, call: _Call) -> bool:
+        """Whether a 401 is answered with a new token: once a call, and as one of its attempts.
+
+        A policy of one attempt forbids retries, not this: a token dies whenever it likes.
+        """
+        another = self.auth.refused(header)
+        return another and not call.renewed and call.attempts < max(2, self.retry.attempts)
+
+    async def _exchange(self, request: Request[T], call: _Call) -> tuple[Secret, Response]:
+        async with self.limiter or contextlib.nullcontext():
+            call.attempts += 1
+            header = await self.auth.header(self._post)
+            headers: dict[str, str | Secret] = {
+                self.auth.header_name: header,
+                "Accept": "application/json",
+            }
+            url = request.url(self.base_url)
+            return header, await self._logged("GET", url, headers, None, call.attempts)
+
+    async def _post(self, url: URL, authorization: Secret, form: bytes) -> Response:
+        headers: dict[str, str | Secret] = {
+            "Authorization": authorization,
+            "Accept": "application/json",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        return await self._logged("POST", url, headers, form, 1)
+
+    async def _logged(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str | Secret],
+        form: bytes | None,
+        attempt: int,
+    ) -> Response:
+        started = time.perf_counter()
+        status = None
+        try:
+            response = await self._answer(method, url, headers, form)
+            status = response.status
+            return response
+        finally:
+            if _logger.isEnabledFor(logging.DEBUG):
+                elapsed = time.perf_counter() - started
+                _logger.debug(
+                    "%s %s: %s (attempt %d, %.3f s)",
+                    method,
+                    url.raw_path,
+                    status or "no answer",
+                    attempt,
+                    elapsed,
+                    extra={
+                        "method": method,
+                        "path": url.raw_path,
+                        "status": status,
+                        "attempt": attempt,
+                        "elapsed": elapsed,
+                    },
+                )
+
+    async def _answer(
+        self, method: str, url: URL, headers: Mapping[str, str | Secret], form: bytes | None
+    ) -> Response:
+        secrets = (*self.auth.secrets, *(v for v in headers.values() if isinstance(v, Secret)))
+        failure: ApiError = ResponseTooLarge(
+            f"the answer is larger than max_response_bytes={self.max_response_bytes}"
+        )
+        try:
+            response = await self._read(method, url, headers, form, secrets)
+            if response is not None:
+                return response
+        except (aiohttp.ClientError, OSError) as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            failure = ConnectionFailed(mask(reason.encode(errors="replace"), secrets).decode())
+        raise failure
+
+    async def _read(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str | Secret],
+        form: bytes | None,
+        secrets: tuple[Secret, ...],
+    ) -> Response | None:
+        """One request on the wire and its whole answer; None when that is too large."""
+        async with self._holder.session().request(
+            method,
+            url,
+            data=form,
+            headers={
+                "User-Agent": USER_AGENT,
+                **{k: v.reveal() if isinstance(v, Secret) else v for k, v in headers.items()},
+            },
+            allow_redirects=False,
+            auto_decompress=True,
+            raise_for_status=False,
+            middlewares=(_OneRequest(),),
+            timeout=aiohttp.ClientTimeout(
+                # `total` is the whole call's business, and `connect` would count the wait for a
+                # free connection of the pool against the server.
+                total=None,
+                sock_connect=self.timeout.connect,
+                sock_read=self.timeout.read,
+            ),
+        ) as answer:
+            healthy = answer.status == 200
+            most = self.max_response_bytes if healthy else ERROR_BODY_BYTES
+            body = await _read_at_most(answer, most)
+            if healthy:
+                return Response(200, {}, body) if len(body) <= most else None
+            kept = {
+                name: mask(value.encode(errors="replace"), secrets).decode()
+                for name, value in ((n.lower(), v) for n, v in answer.headers.items())
+                if name in {"retry-after", "date", "location"}
+            }
+            return Response(answer.status, kept, mask(body, secrets)[:most])
+
+
+async def _read_at_most(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body up to `most` bytes and a little more; a longer one's connection is closed."""
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > most:
+            answer.close()
+            break
+    return bytes(body)
