@@ -1,0 +1,478 @@
+"""The session reports of one connector, walked page by page or report by report."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Generic, Self, TypeVar, overload
+
+import attrs
+import msgspec
+
+from depotclient.models import STRUCTURES, SessionReport
+from evtransport.cursor import Cursor
+from evtransport.errors import ApiError, ResponseError
+from evtransport.http import Request, identifier
+from evtransport.paging import FIRST_LIMIT, Ask, PageWalk, Position, Step
+from evtransport.retry import whole_number
+from evtransport.structure import Structurer, decode, require_utf8
+from evtransport.transport import Transport
+
+__all__ = ["Page", "SessionReports", "Walk"]
+
+T = TypeVar("T")
+
+TURN_SECONDS = 0.005
+"""After this much work without a pause the event loop gets its turn."""
+
+
+class _Head(msgspec.Struct, rename="camel"):
+    """What every report is known by."""
+
+    session_id: int
+
+
+class _Envelope(msgspec.Struct):
+    """An answer, its reports not decoded yet."""
+
+    items: list[msgspec.Raw]
+    charger_id: str | None = msgspec.field(name="ChargerID", default=None)
+    connector_id: str | int | None = msgspec.field(name="ConnectorID", default=None)
+
+
+_HEAD_DECODER = msgspec.json.Decoder(_Head)
+_ENVELOPE_DECODER = msgspec.json.Decoder(_Envelope)
+
+
+@attrs.frozen
+class RawPage:
+    """An answer split into its reports, of which only the ids have been read."""
+
+    body: bytes = attrs.field(repr=False)
+    items: tuple[msgspec.Raw, ...] = attrs.field(repr=False)
+    ids: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """Bytes."""
+        return len(self.body)
+
+
+@attrs.frozen
+class Query:
+    """Which reports: one connector's, in a window of time.
+
+    Attributes:
+        charger_id: The charger.
+        connector_id: The connector.
+        from_: Begin of the window, aware; None leaves it to the server.
+        to: End of the window, aware; None means the start of each walk.
+    """
+
+    charger_id: str
+    connector_id: str
+    from_: datetime | None
+    to: datetime | None
+
+    @classmethod
+    def checked(
+        cls,
+        charger_id: object,
+        connector_id: object,
+        from_: datetime | None,
+        to: datetime | None,
+        now: datetime,
+    ) -> Query:
+        """A query by a caller's arguments.
+
+        Raises:
+            ValueError: One of them is not usable.
+        """
+        if isinstance(connector_id, int) and not isinstance(connector_id, bool):
+            connector_id = str(connector_id)
+        for name, value in (("from_", from_), ("to", to)):
+            if value is None:
+                continue
+            if not isinstance(value, datetime):
+                raise ValueError(f"{name} must be a datetime, not {type(value).__name__}")
+            if value.utcoffset() is None:
+                raise ValueError(f"{name} must be aware, such as {value!r} with tzinfo=UTC")
+        if from_ is not None and from_ >= (to or now):
+            end = f"to={to.isoformat()}" if to else "now, where the window ends without to"
+            raise ValueError(f"from_={from_.isoformat()} must be before {end}")
+        return cls(
+            identifier("charger_id", charger_id),
+            identifier("connector_id", connector_id),
+            from_,
+            to,
+        )
+
+    def identity(self) -> dict[str, str]:
+        """What tells this query from others, for cursors."""
+        times = {"from": self.from_, "to": self.to}
+        return {
+            "chargerId": self.charger_id,
+            "connectorId": self.connector_id,
+            **{name: wire_time(at) for name, at in times.items() if at is not None},
+        }
+
+    def parameters(self, to: str, ask: Ask) -> tuple[tuple[str, str], ...]:
+        """The query string of one page, with the window's end as it was pinned."""
+        start = () if self.from_ is None else (("from", wire_time(self.from_)),)
+        return (
+            ("chargerId", self.charger_id),
+            ("connectorId", self.connector_id),
+            ("page", str(ask.page)),
+            ("limit", str(ask.limit)),
+            *start,
+            ("to", to),
+        )
+
+    def read(self, body: bytes) -> RawPage:
+        """Split an answer.
+
+        Raises:
+            DecodeError: It is not JSON in UTF-8.
+            SchemaError: It has no list of reports, or a report has no session id.
+            ResponseError: It is the answer to a query for another connector.
+        """
+        # The reports' text is only skipped when the page is split, so it is checked here, where
+        # a damaged answer can still be asked for again.
+        require_utf8(body)
+        envelope = decode(body, _ENVELOPE_DECODER)
+        for name, asked, echoed in (
+            ("ChargerID", self.charger_id, envelope.charger_id),
+            ("ConnectorID", self.connector_id, envelope.connector_id),
+        ):
+            if echoed is not None and str(echoed) != asked:
+                raise ResponseError(
+                    f"the answer is another query's: asked for {name} {asked!r}, got {echoed!r}"
+                )
+        ids = tuple(
+            decode(item, _HEAD_DECODER, f"$.items[{place}]").session_id
+            for place, item in enumerate(envelope.items)
+        )
+        return RawPage(body, tuple(envelope.items), ids)
+
+
+def wire_time(at: datetime) -> str:
+    """A time as the vendor's example writes it: UTC with milliseconds and `Z`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@attrs.frozen
+class _Progress:
+    """The cursors of one page: before it, and after each of its reports that are delivered."""
+
+    before: Cursor
+    step: Step[RawPage]
+    keeps_ids: bool
+
+    def cursor(self, taken: int) -> Cursor:
+        """The position when that many of the page's reports have been taken."""
+        page, fresh = self.step.page, self.step.fresh
+        if taken == 0 and fresh:
+            return self.before
+        behind = len(page.ids) - 1 if taken == len(fresh) else fresh[taken - 1]
+        ids = tuple(page.ids[place] for place in fresh[:taken])
+        return attrs.evolve(
+            self.before,
+            offset=self.step.offset_after(behind),
+            limit=self.step.ask.limit,
+            size=self.step.size,
+            last=page.ids[behind],
+            delivered=self.before.delivered + ids if self.keeps_ids else self.before.delivered,
+        )
+
+
+class _LazyReports(Sequence[T]):
+    """The reports of a page, each structured anew whenever it is taken."""
+
+    def __init__(self, structure: Structurer[T], progress: _Progress) -> None:
+        self._structure = structure
+        self._progress = progress
+
+    def __len__(self) -> int:
+        return len(self._progress.step.fresh)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        places = self._progress.step.fresh
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(places)))]
+        place = places[index]
+        try:
+            return self._structure(self._progress.step.page.items[place], f"$.items[{place}]")
+        except ApiError as error:
+            error.cursor = self._progress.cursor(index % len(places))
+            raise
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} reports, structured when taken>"
+
+
+@attrs.frozen
+class Page(Generic[T]):
+    """One page that brought something new.
+
+    Attributes:
+        number: The page number it was asked for with.
+        limit: The `limit` likewise.
+        raw: The whole answer, as it came.
+        reports: Its reports that were not delivered by an earlier page, in the server's order.
+            Each is structured when it is taken, which raises `SchemaError` where it is not as
+            documented, with the cursor before it.
+        cursor: The position after the page.
+    """
+
+    number: int
+    limit: int
+    raw: bytes = attrs.field(repr=False)
+    reports: Sequence[T]
+    cursor: Cursor = attrs.field(repr=False)
+    _progress: _Progress = attrs.field(repr=False)
+
+    @property
+    def raw_reports(self) -> tuple[bytes, ...]:
+        """The JSON text of each of `reports`, as it came."""
+        page = self._progress.step.page
+        return tuple(bytes(page.items[place]) for place in self._progress.step.fresh)
+
+
+@attrs.frozen(kw_only=True)
+class SessionReports(Generic[T]):
+    """The session reports of one connector in one window, described but not asked for yet.
+
+    It is immutable; each `async for` over it, and each call of `pages()`, `walk()` and
+    `collect()`, is a fresh walk. Made by `DepotClient.session_reports`, which explains the options.
+    """
+
+    _transport: Transport = attrs.field(repr=False)
+    _structure: Structurer[T] = attrs.field(repr=False)
+    _now: Callable[[], datetime] = attrs.field(repr=False)
+    query: Query
+    limit: int | None
+    read_ahead: int
+    verify: bool
+    resume: Cursor | None
+
+    def __aiter__(self) -> AsyncGenerator[T, None]:
+        """The reports, one by one in the server's order, each once.
+
+        Leaving the loop early cancels what is under way as soon as the iterator is collected;
+        `walk()` does so at a point of your choice.
+        """
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncGenerator[T, None]:
+        async with self.walk() as walk:
+            async for report in walk:
+                yield report
+
+    async def pages(self) -> AsyncGenerator[Page[T], None]:
+        """The pages that bring something new, in the server's order.
+
+        Yields:
+            `Page`s, with their reports structured only when they are taken.
+        """
+        run = _Run(self)
+        try:
+            while (progress := await run.advance()) is not None:
+                step = progress.step
+                yield Page(
+                    number=step.ask.page,
+                    limit=step.ask.limit,
+                    raw=step.page.body,
+                    reports=_LazyReports(self._structure, progress),
+                    cursor=progress.cursor(len(step.fresh)),
+                    progress=progress,
+                )
+        finally:
+            await run.aclose()
+
+    def walk(self) -> Walk[T]:
+        """A walk with a handle: `async with` cleans it up, and it has a cursor at each report."""
+        return Walk(self, self._structure)
+
+    async def collect(self, *, max_items: int) -> list[T]:
+        """The first reports as a list.
+
+        Args:
+            max_items: How many at the most. There is no default: a connector's whole history is
+                more than a process should hold unasked.
+
+        Raises:
+            ValueError: `max_items` is no int of at least 1.
+        """
+        whole_number("max_items", max_items, least=1)
+        found: list[T] = []
+        async with self.walk() as walk:
+            async for report in walk:
+                found.append(report)
+                if len(found) == max_items:
+                    break
+        return found
+
+    def first_cursor(self) -> Cursor:
+        """Where a walk that begins now begins."""
+        if self.resume is not None:
+            return self.resume
+        to = self.query.to or self._now()
+        return Cursor(
+            query=self.query.identity(),
+            pinned={"to": wire_time(to)},
+            limit=self.limit or FIRST_LIMIT,
+        )
+
+    def first_position(self, cursor: Cursor) -> Position:
+        """What a walk from that cursor asks for first."""
+        limit, size = cursor.limit, cursor.size
+        if self.limit is not None and self.limit != limit:
+            limit, size = self.limit, None
+        elif self.limit is None and size is None:
+            limit = FIRST_LIMIT
+        return Position.at(cursor.offset, limit, size, adaptive=self.limit is None)
+
+    async def fetch(self, ask: Ask, to: str) -> RawPage:
+        """Ask for one page."""
+        query = self.query.parameters(to, ask)
+        return await self._transport.send(Request(("sessionReports",), self.query.read, query))
+
+
+class _Run:
+    """One walk's way through the pages, with the cursor that goes with them."""
+
+    def __init__(self, reports: SessionReports[T]) -> None:
+        self.cursor = cursor = reports.first_cursor()
+        self._keeps_ids = reports.verify
+        self._pages = PageWalk(
+            lambda ask: reports.fetch(ask, cursor.pinned["to"]),
+            reports.first_position(cursor),
+            adaptive=reports.limit is None,
+            read_ahead=reports.read_ahead,
+            verify=reports.verify,
+            last=cursor.last,
+            delivered=cursor.delivered,
+        )
+
+    async def advance(self) -> _Progress | None:
+        """The next page that brings something new; None at the end.
+
+        Raises:
+            ApiError: With the cursor after the page before.
+        """
+        try:
+            step = await self._pages.next_step()
+        except ApiError as error:
+            error.cursor = self.cursor
+            raise
+        if step is None:
+            return None
+        progress = _Progress(self.cursor, step, self._keeps_ids)
+        self.cursor = progress.cursor(len(step.fresh))
+        return progress
+
+    async def aclose(self) -> None:
+        """Cancel and await what is under way."""
+        await self._pages.aclose()
+
+
+class Walk(Generic[T]):
+    """One walk over session reports, for one task at a time.
+
+    After an `ApiError` the walk stands where it stood: it can be iterated on, or another one can
+    be resumed from the error's cursor.
+    """
+
+    def __init__(self, reports: SessionReports[T], structure: Structurer[T]) -> None:
+        self._run = _Run(reports)
+        self._structure = structure
+        self._progress: _Progress | None = None
+        self._taken = 0
+        self._busy = False
+        self._turn_taken = time.perf_counter()
+
+    @property
+    def cursor(self) -> Cursor:
+        """The position after the report taken last; `str(walk.cursor)` is the text to save."""
+        return self._run.cursor if self._progress is None else self._progress.cursor(self._taken)
+
+    async def aclose(self) -> None:
+        """Cancel and await what is under way; further calls do nothing."""
+        await self._run.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        if self._busy:
+            raise RuntimeError("this walk is being waited for by another task")
+        self._busy = True
+        try:
+            step = await self._current_step()
+        finally:
+            self._busy = False
+        place = step.fresh[self._taken]
+        try:
+            report = self._structure(step.page.items[place], f"$.items[{place}]")
+        except ApiError as error:
+            error.cursor = self.cursor
+            raise
+        self._taken += 1
+        return report
+
+    async def _current_step(self) -> Step[RawPage]:
+        """The page with the next report on it, after the event loop has had its turn.
+
+        Nothing is awaited between this and the return of the report, so that a cancellation
+        can't come between taking a report and handing it over.
+        """
+        if self._progress is not None and self._taken < len(self._progress.step.fresh):
+            if time.perf_counter() - self._turn_taken > TURN_SECONDS:
+                await asyncio.sleep(0)
+                self._turn_taken = time.perf_counter()
+            return self._progress.step
+        progress = await self._run.advance()
+        self._turn_taken = time.perf_counter()
+        if progress is None:
+            raise StopAsyncIteration
+        self._progress, self._taken = progress, 0
+        return progress.step
+
+
+def structurer_of(into: type[T]) -> Structurer[T]:
+    """The road from a report's bytes to one class.
+
+    Raises:
+        ValueError: It is no attrs class, or has a field that no session report has.
+    """
+    cls: type = into
+    if not (isinstance(cls, type) and attrs.has(cls)):
+        raise ValueError(f"into must be an attrs class: {into!r}")
+    known = attrs.fields_dict(SessionReport)
+    unknown = [field.name for field in attrs.fields(cls) if field.init and field.name not in known]
+    if unknown:
+        raise ValueError(
+            f"into={into.__name__} has fields that no session report has: {', '.join(unknown)};"
+            f" there are {', '.join(known)}"
+        )
+    return STRUCTURES.of(into)
