@@ -100,8 +100,8 @@ class ThorSandbox(Sandbox):
     broken: Collection[str] = ()
     error_shape: ErrorShape = "message"
     api_key: str = attrs.field(init=False, factory=secrets.token_urlsafe)
-    _analytics: dict[str, bytes] = attrs.field(init=False, factory=dict)
-    _boxes: dict[str, bytes] = attrs.field(init=False, factory=dict)
+    _analytics: dict[str, bytes] = attrs.field(init=False, factory=dict[str, bytes])
+    _boxes: dict[str, bytes] = attrs.field(init=False, factory=dict[str, bytes])
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
@@ -168,7 +168,7 @@ class ThorSandbox(Sandbox):
 
 def _ids(chargeboxes: int | Sequence[str]) -> Sequence[str]:
     if isinstance(chargeboxes, str):
-        raise ValueError("chargeboxes must be a number or a list of ids")  # noqa: TRY004
+        raise ValueError("chargeboxes must be a number or a list of ids")
     if not isinstance(chargeboxes, Sequence):
         require_number("chargeboxes", chargeboxes, 0, whole=True)
         return [f"TB-{n:04}" for n in range(1, chargeboxes + 1)]
