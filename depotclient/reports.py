@@ -18,7 +18,7 @@ from evtransport.errors import ApiError, ResponseError
 from evtransport.http import Request, identifier
 from evtransport.paging import FIRST_LIMIT, Ask, PageWalk, Position, Step
 from evtransport.retry import whole_number
-from evtransport.structure import Structurer, decode, require_utf8
+from evtransport.structure import Structurer, decode
 from evtransport.transport import Transport
 
 __all__ = ["Page", "SessionReports", "Walk"]
@@ -139,9 +139,6 @@ class Query:
             SchemaError: It has no list of reports, or a report has no session id.
             ResponseError: It is the answer to a query for another connector.
         """
-        # The reports' text is only skipped when the page is split, so it is checked here, where
-        # a damaged answer can still be asked for again.
-        require_utf8(body)
         envelope = decode(body, _ENVELOPE_DECODER)
         for name, asked, echoed in (
             ("ChargerID", self.charger_id, envelope.charger_id),

@@ -77,6 +77,8 @@ class Position:
         if size is None:
             return cls(limit=limit, skip=offset, adaptive=adaptive)
         page, skip = divmod(offset, size)
+        # Where the limit is not honoured, a larger one would change nothing.
+        adaptive = adaptive and size == limit
         return cls(page=page + 1, limit=limit, skip=skip, size=size, adaptive=adaptive)
 
     @property
@@ -85,7 +87,7 @@ class Position:
         return (self.page - 1) * (self.size or 0) + self.skip
 
     def asks(self, count: int) -> tuple[Ask, ...]:
-        """The next pages to ask for, up to `count`, as far as they don't hang on answers to come."""
+        """The next pages to ask for, up to `count`, as far as no answer decides on them."""
         probing = self.size is None and self.skip > 0
         if probing or self.adaptive or self.proven is not None:
             count = min(1, count)
@@ -136,8 +138,8 @@ class Position:
         return Position.at(self.offset, limit, None, adaptive=False) if limit else None
 
     def _sized(self, count: int) -> Position:
-        honoured = self.adaptive and count == self.limit
-        return Position.at(max(self.skip, count), self.limit, count, adaptive=honoured)
+        offset = max(self.skip, count)
+        return Position.at(offset, self.limit, count, adaptive=self.adaptive)
 
     def _perhaps_doubled(self, length: int) -> Position:
         doubled = self.limit * 2
@@ -192,7 +194,8 @@ class _Memory:
 
     STALE_PAGES = 3
 
-    def __init__(self) -> None:
+    def __init__(self, *, rows_may_move: bool) -> None:
+        self._rows_may_move = rows_may_move
         self._added: deque[frozenset[int]] = deque()
         self._ids: set[int] = set()
         self._previous: tuple[Ask, frozenset[int]] | None = None
@@ -214,7 +217,8 @@ class _Memory:
                 nothing but what was served before.
         """
         here = frozenset(ids)
-        if self._previous is not None and not read_before:
+        # A page's worth of rows, inserted at the right moment, makes the next page look the same.
+        if self._previous is not None and not (read_before or self._rows_may_move):
             earlier, there = self._previous
             if here == there and earlier.page < ask.page:
                 raise PaginationError(
@@ -235,6 +239,23 @@ class _Memory:
             self._ids -= self._added.popleft()
 
 
+@attrs.define
+class _Pass:
+    """One way through all pages, for `verify`.
+
+    Attributes:
+        whole: It began at the first page; another one proves nothing.
+        expected: The ids that should be met again, if no row has vanished.
+        seen: The ids that were met.
+        quiet: It has brought nothing new.
+    """
+
+    whole: bool
+    expected: frozenset[int]
+    seen: set[int] = attrs.field(factory=set)
+    quiet: bool = True
+
+
 class PageWalk(Generic[P]):
     """Fetches pages in order, ahead of their use where that is wanted, until there are no more.
 
@@ -246,7 +267,9 @@ class PageWalk(Generic[P]):
         adaptive: The limit is the walk's to choose: it starts low, is doubled, and is halved
             when an answer is too large.
         read_ahead: How many pages may be under way while one is consumed.
-        verify: Walk again from page 1 until a whole pass has brought nothing new.
+        verify: Walk again from page 1 until a whole pass has brought nothing new. If rows have
+            vanished meanwhile, which may have pulled others past the walk, a second such pass
+            has to confirm it.
         last: The id of the report that was delivered last before `start`.
         delivered: The ids of all that were, as far as they are known.
     """
@@ -269,13 +292,12 @@ class PageWalk(Generic[P]):
         self._verify = verify
         self._last = last
         self._delivered = set(delivered)
-        self._memory = _Memory()
+        self._memory = _Memory(rows_may_move=verify)
         self._tasks: dict[Ask, asyncio.Task[P]] = {}
         self._dropped: set[asyncio.Task[P]] = set()
+        self._pass = _Pass(whole=start.offset == 0, expected=frozenset(self._delivered))
         self._passes = 0
-        # A pass that does not begin at the first page proves nothing.
-        self._pass_proves = start.offset == 0
-        self._pass_found = False
+        self._quiet_passes = 0
         self._over = False
 
     @property
@@ -355,11 +377,15 @@ class PageWalk(Generic[P]):
                 found.setdefault(report_id, place)
         if self._verify:
             self._delivered.update(found)
-        self._pass_found = self._pass_found or bool(found)
+            self._pass.seen.update(ids)
+            self._pass.quiet = self._pass.quiet and not found
         return tuple(found.values())
 
     def _end_pass(self) -> None:
-        if not self._verify or (self._pass_proves and not self._pass_found):
+        ended = self._pass
+        self._quiet_passes = self._quiet_passes + 1 if ended.whole and ended.quiet else 0
+        nothing_moved = ended.expected <= ended.seen
+        if not self._verify or (self._quiet_passes and (nothing_moved or self._quiet_passes > 1)):
             self._over = True
             return
         self._passes += 1
@@ -370,9 +396,9 @@ class PageWalk(Generic[P]):
         self._position = Position.at(
             0, self._position.limit, None, adaptive=self._position.adaptive
         )
-        self._memory = _Memory()
-        self._pass_proves = True
-        self._pass_found = False
+        self._memory = _Memory(rows_may_move=True)
+        expected = ended.seen if ended.whole else self._delivered
+        self._pass = _Pass(whole=True, expected=frozenset(expected))
 
     def _keep(self, asks: tuple[Ask, ...]) -> None:
         """Have exactly these requests under way."""

@@ -1,0 +1,428 @@
+"""The walk over numbered pages: whatever the server does with `limit`, nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import attrs
+import pytest
+from hypothesis import event, example, given
+from hypothesis import strategies as st
+
+from evtransport.errors import ConnectionFailed, PaginationError, ResponseTooLarge
+from evtransport.paging import (
+    FIRST_LIMIT,
+    GROWTH_BYTES,
+    MAX_PASSES,
+    REMEMBERED_IDS,
+    Ask,
+    PageWalk,
+    Position,
+)
+
+REPORT_BYTES = 100
+
+
+@attrs.frozen
+class FakePage:
+    ids: Sequence[int]
+    length: int
+
+
+@attrs.define
+class FakeServer:
+    """Serves rows as numbered pages, with a minimum and a maximum page size of its own."""
+
+    rows: list[int]
+    least: int = 1
+    most: int = 2000
+    report_bytes: int = REPORT_BYTES
+    largest_answer: int | None = None
+    before_answer: Callable[[Ask], None] = lambda ask: None
+    asks: list[Ask] = attrs.field(factory=list)
+    in_flight: int = 0
+
+    def served(self, limit: int) -> int:
+        return max(self.least, min(limit, self.most))
+
+    async def fetch(self, ask: Ask) -> FakePage:
+        self.asks.append(ask)
+        self.in_flight += 1
+        try:
+            await asyncio.sleep(0)
+            self.before_answer(ask)
+            size = self.served(ask.limit)
+            ids = self.rows[(ask.page - 1) * size :][:size]
+            length = len(ids) * self.report_bytes
+            if self.largest_answer is not None and length > self.largest_answer:
+                raise ResponseTooLarge("too large")
+            return FakePage(tuple(ids), length)
+        finally:
+            self.in_flight -= 1
+
+
+def walk_over(
+    server: FakeServer,
+    *,
+    limit: int | None = None,
+    read_ahead: int = 0,
+    verify: bool = False,
+    start: Position | None = None,
+    last: int | None = None,
+) -> PageWalk[FakePage]:
+    adaptive = limit is None
+    return PageWalk(
+        server.fetch,
+        start or Position.at(0, limit or FIRST_LIMIT, None, adaptive=adaptive),
+        adaptive=adaptive,
+        read_ahead=read_ahead,
+        verify=verify,
+        last=last,
+    )
+
+
+async def ids_of(walk: PageWalk[FakePage]) -> list[int]:
+    found = []
+    while (step := await walk.next_step()) is not None:
+        found += [step.page.ids[place] for place in step.fresh]
+    return found
+
+
+limits = st.none() | st.integers(1, 60)
+
+
+@given(
+    count=st.integers(0, 300),
+    limit=limits,
+    least=st.integers(1, 30),
+    most=st.integers(1, 60),
+    read_ahead=st.integers(0, 5),
+)
+@example(count=2000, limit=50, least=1, most=20, read_ahead=0)
+@example(count=22, limit=None, least=1, most=15, read_ahead=1)
+def test_every_report_comes_once_and_in_order_whatever_page_size_is_served(
+    count: int, limit: int | None, least: int, most: int, read_ahead: int
+) -> None:
+    server = FakeServer(list(range(count)), least=min(least, most), most=most)
+    walk = walk_over(server, limit=limit, read_ahead=read_ahead)
+
+    assert asyncio.run(ids_of(walk)) == server.rows
+
+    served = min(server.served(ask.limit) for ask in server.asks)
+    assert len(server.asks) <= 2 * -(-count // served) + 16
+    assert server.in_flight == 0
+
+
+@given(
+    count=st.integers(0, 200),
+    stop=st.integers(0, 200),
+    first_limit=limits,
+    second_limit=limits,
+    most=st.integers(1, 60),
+    least=st.integers(1, 30),
+    read_ahead=st.integers(0, 5),
+)
+@example(
+    count=60, stop=30, first_limit=10, second_limit=3, most=60, least=10, read_ahead=0
+)  # a server that raises 3 to 10 has no page 11, which must not look like the end
+def test_a_walk_resumed_after_any_report_with_any_limit_brings_exactly_the_rest(
+    count: int,
+    stop: int,
+    first_limit: int | None,
+    second_limit: int | None,
+    most: int,
+    least: int,
+    read_ahead: int,
+) -> None:
+    server = FakeServer(list(range(count)), least=min(least, most), most=most)
+
+    async def scenario() -> tuple[list[int], list[int]]:
+        first = walk_over(server, limit=first_limit, read_ahead=read_ahead)
+        taken: list[int] = []
+        offset, limit, size, last = 0, first_limit or FIRST_LIMIT, None, None
+        while len(taken) < stop and (step := await first.next_step()) is not None:
+            for place in step.fresh[: stop - len(taken)]:
+                taken.append(step.page.ids[place])
+                offset, limit, size = step.offset_after(place), step.ask.limit, step.size
+                last = taken[-1]
+        await first.aclose()
+        assert server.in_flight == 0
+        if second_limit is not None and second_limit != limit:
+            limit, size = second_limit, None
+        rest = walk_over(
+            server,
+            limit=second_limit,
+            read_ahead=read_ahead,
+            start=Position.at(offset, limit, size, adaptive=second_limit is None),
+            last=last,
+        )
+        return taken, await ids_of(rest)
+
+    taken, rest = asyncio.run(scenario())
+
+    assert taken + rest == server.rows
+
+
+@given(
+    count=st.integers(0, 120),
+    limit=limits,
+    moves=st.lists(st.tuples(st.integers(0, 30), st.booleans(), st.integers(0, 119)), max_size=20),
+    read_ahead=st.integers(0, 3),
+)
+def test_verify_misses_no_row_that_stays_while_others_are_deleted_and_inserted(
+    count: int, limit: int | None, moves: list[tuple[int, bool, int]], read_ahead: int
+) -> None:
+    server = FakeServer(list(range(count)))
+    inserted = iter(range(1000, 2000))
+
+    def move(ask: Ask) -> None:
+        for number, insert, place in moves:
+            if number == len(server.asks):
+                if insert:
+                    server.rows.insert(place % (len(server.rows) + 1), next(inserted))
+                elif server.rows:
+                    server.rows.pop(place % len(server.rows))
+
+    server.before_answer = move
+    walk = walk_over(server, limit=limit, read_ahead=read_ahead, verify=True)
+
+    try:
+        found = asyncio.run(ids_of(walk))
+    except PaginationError:
+        event("moved so much that it was an error")
+        return
+    stayed = {row for row in server.rows if row < 1000}
+    assert len(found) == len(set(found))
+    assert stayed <= set(found)
+
+
+def test_the_adaptive_limit_doubles_at_pages_that_are_aligned_with_what_was_read() -> None:
+    server = FakeServer(list(range(100)))
+
+    asyncio.run(ids_of(walk_over(server)))
+
+    assert server.asks[:4] == [Ask(1, 10), Ask(2, 10), Ask(2, 20), Ask(2, 40)]
+
+
+def test_the_adaptive_limit_stops_growing_before_pages_reach_the_target_size() -> None:
+    server = FakeServer(list(range(500)), report_bytes=GROWTH_BYTES // 45)
+
+    assert asyncio.run(ids_of(walk_over(server))) == server.rows
+    assert max(ask.limit for ask in server.asks) == 40
+
+
+def test_the_adaptive_limit_never_exceeds_what_the_vendor_documents() -> None:
+    server = FakeServer(list(range(6000)), report_bytes=1)
+
+    assert asyncio.run(ids_of(walk_over(server))) == server.rows
+    assert max(ask.limit for ask in server.asks) == 1280
+
+
+@pytest.mark.parametrize("first_large", [0, 25, 45])
+def test_the_adaptive_limit_is_halved_when_an_answer_is_too_large(first_large: int) -> None:
+    server = FakeServer(list(range(100)), largest_answer=15 * REPORT_BYTES)
+    if first_large:
+        server.largest_answer = None
+        server.before_answer = lambda ask: (
+            setattr(server, "largest_answer", 7 * REPORT_BYTES)
+            if (ask.page - 1) * ask.limit >= first_large
+            else None
+        )
+
+    assert asyncio.run(ids_of(walk_over(server))) == server.rows
+
+
+def test_an_answer_too_large_for_any_limit_is_an_error() -> None:
+    server = FakeServer(list(range(100)), largest_answer=REPORT_BYTES - 1)
+
+    with pytest.raises(ResponseTooLarge) as caught:
+        asyncio.run(ids_of(walk_over(server)))
+
+    assert [ask.limit for ask in server.asks] == [10, 5, 2, 1]
+    assert caught.value.__notes__ == ["asked for with limit=1"]
+
+
+def test_an_explicit_limit_is_never_lowered() -> None:
+    server = FakeServer(list(range(100)), largest_answer=REPORT_BYTES)
+
+    with pytest.raises(ResponseTooLarge):
+        asyncio.run(ids_of(walk_over(server, limit=50)))
+
+    assert server.asks == [Ask(1, 50)]
+
+
+@pytest.mark.parametrize("limit", [10, None])
+def test_a_server_that_ignores_the_page_number_is_found_out(limit: int | None) -> None:
+    class Ignoring(FakeServer):
+        async def fetch(self, ask: Ask) -> FakePage:
+            return await super().fetch(Ask(1, ask.limit))
+
+    server = Ignoring(list(range(100)))
+
+    with pytest.raises(PaginationError, match="page 2 repeats page 1"):
+        asyncio.run(ids_of(walk_over(server, limit=limit)))
+
+
+def test_a_server_that_serves_the_same_pages_in_turn_is_found_out() -> None:
+    class Turning(FakeServer):
+        async def fetch(self, ask: Ask) -> FakePage:
+            return await super().fetch(Ask((ask.page - 1) % 2 + 1, ask.limit))
+
+    server = Turning(list(range(100)))
+
+    with pytest.raises(PaginationError, match="hold only reports of earlier pages"):
+        asyncio.run(ids_of(walk_over(server, limit=10)))
+
+
+def test_a_page_that_is_cut_short_though_another_follows_is_found_out() -> None:
+    class Cutting(FakeServer):
+        async def fetch(self, ask: Ask) -> FakePage:
+            page = await super().fetch(ask)
+            return attrs.evolve(page, ids=page.ids[:6]) if ask.page == 3 else page
+
+    server = Cutting(list(range(100)))
+
+    with pytest.raises(PaginationError, match="page 3 of limit 10 holds 6 of 10"):
+        asyncio.run(ids_of(walk_over(server, limit=10)))
+
+
+def test_rows_added_behind_a_last_page_that_was_not_full_are_fetched_in_place() -> None:
+    server = FakeServer(list(range(25)))
+
+    def grow(ask: Ask) -> None:
+        if ask.page == 4 and len(server.rows) == 25:
+            server.rows += range(25, 38)
+
+    server.before_answer = grow
+
+    assert asyncio.run(ids_of(walk_over(server, limit=10))) == list(range(38))
+
+
+def test_a_page_that_is_larger_than_those_before_is_read_from_where_the_walk_stands() -> None:
+    server = FakeServer(list(range(100)), most=7)
+    server.before_answer = lambda ask: setattr(server, "most", 10 if ask.page == 4 else server.most)
+
+    assert asyncio.run(ids_of(walk_over(server, limit=10))) == server.rows
+
+
+def test_reports_that_inserts_push_onto_the_next_page_are_not_doubled() -> None:
+    server = FakeServer(list(range(100)))
+    newer = iter(range(-1, -100, -1))
+    server.before_answer = lambda ask: server.rows.insert(0, next(newer))
+
+    found = asyncio.run(ids_of(walk_over(server, limit=10)))
+
+    assert len(found) == len(set(found))
+    assert set(range(100)) <= set(found)
+
+
+def test_a_report_that_stands_twice_on_one_page_is_taken_once() -> None:
+    server = FakeServer([1, 2, 2, 3])
+
+    assert asyncio.run(ids_of(walk_over(server, limit=10))) == [1, 2, 3]
+
+
+def test_a_resumed_walk_goes_on_behind_the_last_report_where_rows_have_moved() -> None:
+    server = FakeServer([*range(1, 40)])  # report 0 has been deleted since
+
+    found = asyncio.run(
+        ids_of(walk_over(server, limit=10, start=Position.at(15, 10, 10, adaptive=False), last=14))
+    )
+
+    assert found == list(range(15, 40))
+
+
+def test_the_memory_for_ids_is_bounded() -> None:
+    server = FakeServer(list(range(3 * REMEMBERED_IDS)), report_bytes=1)
+    walk = walk_over(server, limit=2000)
+
+    assert asyncio.run(ids_of(walk)) == server.rows
+    assert len(walk._memory._ids) <= REMEMBERED_IDS
+
+
+def test_verify_gives_up_on_a_window_that_never_settles() -> None:
+    server = FakeServer(list(range(15)))
+    inserted = iter(range(100, 10_000))
+    server.before_answer = lambda ask: server.rows.append(next(inserted))
+
+    with pytest.raises(PaginationError, match=f"after {MAX_PASSES} whole passes"):
+        asyncio.run(ids_of(walk_over(server, limit=2000, verify=True)))
+
+
+@pytest.mark.parametrize("read_ahead", [0, 1, 4])
+async def test_no_more_pages_are_under_way_than_read_ahead_allows_while_one_is_consumed(
+    read_ahead: int,
+) -> None:
+    server = FakeServer(list(range(200)))
+    walk = walk_over(server, limit=10, read_ahead=read_ahead)
+
+    await walk.next_step()
+    await asyncio.sleep(0)
+
+    assert server.asks == [Ask(page, 10) for page in range(1, len(server.asks) + 1)]
+    assert server.in_flight <= read_ahead
+    await walk.aclose()
+
+
+async def test_nothing_is_under_way_after_a_walk_was_left_early() -> None:
+    server = FakeServer(list(range(200)))
+    before = asyncio.all_tasks()
+    walk = walk_over(server, limit=10, read_ahead=5)
+    await walk.next_step()
+
+    await walk.aclose()
+    await walk.aclose()
+
+    assert server.in_flight == 0
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("read_ahead", [0, 4])
+async def test_a_walk_goes_on_where_it_stood_after_an_error(read_ahead: int) -> None:
+    server = FakeServer(list(range(60)))
+    failing = {3, 4, 5}
+
+    def fail(ask: Ask) -> None:
+        if ask.page in failing:
+            failing.remove(ask.page)
+            raise ConnectionFailed("unplugged")
+
+    server.before_answer = fail
+    walk = walk_over(server, limit=10, read_ahead=read_ahead)
+    found: list[int] = []
+    errors = 0
+    while len(found) < 60:
+        try:
+            found += await ids_of(walk)
+        except ConnectionFailed:
+            errors += 1
+            assert server.in_flight == 0
+            # What the pages before the error brought was delivered by earlier steps.
+            found = list(range(walk.position.offset))
+
+    assert found == server.rows
+    assert errors >= 1
+
+
+async def test_a_walk_goes_on_where_it_stood_after_a_cancelled_wait() -> None:
+    class Stalling(FakeServer):
+        async def fetch(self, ask: Ask) -> FakePage:
+            if ask.page == 2 and Ask(2, 10) not in self.asks:
+                self.asks.append(ask)
+                await asyncio.Event().wait()
+            return await super().fetch(ask)
+
+    server = Stalling(list(range(60)))
+    walk = walk_over(server, limit=10, read_ahead=3)
+    first = await walk.next_step()
+    waiting = asyncio.create_task(walk.next_step())
+    await asyncio.sleep(0)
+
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    assert server.in_flight == 0
+    assert first is not None
+    assert await ids_of(walk) == list(range(10, 60))
