@@ -14,7 +14,7 @@ import attrs
 import msgspec
 from yarl import URL
 
-from evtransport.errors import ApiError, AuthError
+from evtransport.errors import ApiError, AuthError, SchemaError
 from evtransport.http import ErrorNames, Response, decipher, identifier
 from evtransport.structure import decode
 
@@ -71,24 +71,27 @@ class Secret:
         raise TypeError("a Secret is not pickled; hand its reveal() over yourself, if you must")
 
 
-def check_secret(name: str, secret: Secret) -> Secret:
-    """Check a credential that is to stand in a header.
+def problem_of(secret: Secret) -> str | None:
+    """What keeps a credential from standing in a header, without quoting it."""
+    if not isinstance(secret.reveal(), str):
+        return f"must be a string, not {type(secret.reveal()).__name__}"
+    if not secret.reveal().strip():
+        return "must not be empty"
+    if _CONTROL.search(secret.reveal()):
+        return "must not hold control characters; a line end at its end is one too"
+    if not secret.reveal().isascii():
+        return "must be ASCII, since it is sent in a header"
+    return None
+
+
+def check_secret(name: str, secret: Secret) -> None:
+    """Check a credential that a caller gave.
 
     Raises:
-        ValueError: It is no string, empty, or holds characters that no header may hold. The
-            message does not quote it.
+        ValueError: It can't stand in a header. The message does not quote it.
     """
-    if not isinstance(secret.reveal(), str):
-        raise ValueError(f"{name} must be a string, not {type(secret.reveal()).__name__}")
-    if not secret.reveal().strip():
-        raise ValueError(f"{name} must not be empty")
-    if _CONTROL.search(secret.reveal()):
-        raise ValueError(
-            f"{name} must not hold control characters; a line end at its end is one too"
-        )
-    if not secret.reveal().isascii():
-        raise ValueError(f"{name} must be ASCII, since it is sent in a header")
-    return secret
+    if problem := problem_of(secret):
+        raise ValueError(f"{name} {problem}")
 
 
 def mask(data: bytes, secrets: tuple[Secret, ...]) -> bytes:
@@ -182,7 +185,9 @@ class _Token:
 
 def _token_from(body: bytes, asked_at: float) -> _Token:
     answer = decode(body, _TOKEN_DECODER)
-    value = check_secret("the access_token that the token URL gave", Secret(answer.access_token))
+    value = Secret(answer.access_token)
+    if problem := problem_of(value):
+        raise SchemaError((f"$.access_token: {problem}",))
     life = max(0.0, answer.expires_in) if answer.expires_in is not None else float("inf")
     return _Token(
         header=Secret(f"Bearer {value.reveal()}"),

@@ -393,6 +393,9 @@ class Transport:
         ) as answer:
             healthy = answer.status == 200
             most = self.max_response_bytes if healthy else ERROR_BODY_BYTES
+            if healthy and (answer.content_length or 0) > most:
+                answer.close()
+                return None
             body = await _read_at_most(answer, most)
             if healthy:
                 return Response(200, {}, body) if len(body) <= most else None
