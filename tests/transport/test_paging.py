@@ -1,4 +1,4 @@
-"""The walk over numbered pages: whatever the server does with `limit`, nothing is lost or doubled."""
+"""Walking numbered pages: whatever the server does with `limit`, nothing is lost or doubled."""
 
 from __future__ import annotations
 
