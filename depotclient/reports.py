@@ -171,7 +171,7 @@ class _Progress:
     def cursor(self, taken: int) -> Cursor:
         """The position when that many of the page's reports have been taken."""
         page, fresh = self.step.page, self.step.fresh
-        if taken == 0 and fresh:
+        if taken == 0:
             return self.before
         behind = len(page.ids) - 1 if taken == len(fresh) else fresh[taken - 1]
         ids = tuple(page.ids[place] for place in fresh[:taken])

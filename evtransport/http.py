@@ -237,12 +237,13 @@ def _stated_error(body: bytes) -> tuple[str | None, str | None]:
     except (msgspec.DecodeError, RecursionError):
         return None, None
     first = errors[0] if errors else stated
-    code = None if first.code is None else _one_line(str(first.code))
+    code = None if first.code is None else one_line(str(first.code))
     message = first.message or first.detail or first.title
-    return code, _one_line(message) if message else None
+    return code, one_line(message) if message else None
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """A server's words, fit for an error message."""
     line = " ".join(text.split())
     return line if len(line) <= 200 else f"{line[:200]}..."
 

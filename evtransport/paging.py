@@ -88,8 +88,7 @@ class Position:
 
     def asks(self, count: int) -> tuple[Ask, ...]:
         """The next pages to ask for, up to `count`, as far as no answer decides on them."""
-        probing = self.size is None and self.skip > 0
-        if probing or self.adaptive or self.proven is not None:
+        if self.size is None or self.adaptive or self.proven is not None:
             count = min(1, count)
         return tuple(Ask(self.page + ahead, self.limit) for ahead in range(count))
 

@@ -317,14 +317,18 @@ class Structurer(Generic[T]):
             return cast(T, self._fast(decode(body, self._decoder, path), self.cls))
         except (SchemaError, ValueError, TypeError) as error:
             problems = error.problems if isinstance(error, SchemaError) else (f"{path}: {error}",)
-        found = self._explain(decode(body, _ANYTHING, path), path)
-        raise SchemaError(found or problems)
+        raise SchemaError(self._explain(body, path) or problems)
 
-    def _explain(self, value: Any, path: str) -> tuple[str, ...]:
+    def _explain(self, body: bytes | msgspec.Raw, path: str) -> tuple[str, ...]:
+        """All that is wrong; nothing where the slow road fails at less than the fast one did."""
         try:
-            self._detailed(value, self.cls)
+            self._detailed(decode(body, _ANYTHING, path), self.cls)
         except (BaseValidationError, ValueError, TypeError) as error:
             return tuple(_problems(error, path, self._rename))
+        except (
+            SchemaError
+        ):  # a number beyond all range, of which only the fast road knows the field
+            return ()
         return ()
 
 

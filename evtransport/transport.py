@@ -26,7 +26,7 @@ from yarl import URL
 from evtransport._version import __version__
 from evtransport.auth import Auth, Secret, mask
 from evtransport.errors import ApiError, ConnectionFailed, DeadlineExceeded, ResponseTooLarge
-from evtransport.http import ERROR_BODY_BYTES, ErrorNames, Request, Response, decipher
+from evtransport.http import ERROR_BODY_BYTES, ErrorNames, Request, Response, decipher, one_line
 from evtransport.retry import (
     RetryPolicy,
     RetryQuota,
@@ -358,8 +358,8 @@ class Transport:
             if response is not None:
                 return response
         except (aiohttp.ClientError, OSError) as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            failure = ConnectionFailed(mask(reason.encode(errors="replace"), secrets).decode())
+            reason = f"{type(error).__name__}: {error}".encode(errors="replace")
+            failure = ConnectionFailed(one_line(mask(reason, secrets).decode()))
         raise failure
 
     async def _read(
