@@ -197,6 +197,7 @@ class DepotSandbox(Sandbox):
 
     Args:
         chargers: Connector ids by charger id; by default CP-001 with 1 and 2, and CP-002 with 1.
+            A number makes that many, CP-001 and on, with connectors 1 and 2 each.
         sessions: Sessions per connector.
         shape: The size of every report; by default it varies from 50 to 500 kB.
         order: The order of the items by time; "shuffled" is one fixed permutation.
@@ -223,7 +224,7 @@ class DepotSandbox(Sandbox):
     prefix: ClassVar[str] = "/v1"
     cache_bytes: ClassVar[int] = 64 * 2**20
 
-    _chargers: Mapping[str, Sequence[str | int]] | None = None
+    _chargers: Mapping[str, Sequence[str | int]] | int | None = None
     _sessions: int = 60
     _shape: ReportShape | None = None
     _order: Order = "ascending"
@@ -406,9 +407,12 @@ class DepotSandbox(Sandbox):
         return shelf
 
 
-def _ids(chargers: Mapping[str, Sequence[str | int]] | None) -> dict[str, tuple[str, ...]]:
+def _ids(chargers: Mapping[str, Sequence[str | int]] | int | None) -> dict[str, tuple[str, ...]]:
     if chargers is None:
         return dict(_DEFAULT_CHARGERS)
+    if isinstance(chargers, int):
+        require_number("chargers", chargers, 0, 1_000_000, whole=True)
+        return {f"CP-{number:03}": ("1", "2") for number in range(1, chargers + 1)}
     ids: dict[str, tuple[str, ...]] = {}
     for charger_id, connector_ids in chargers.items():
         # A plain string would pass for a sequence of connectors of one digit each.
