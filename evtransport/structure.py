@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import starmap
 from operator import attrgetter
 from types import NoneType, UnionType
 from typing import (
@@ -199,26 +200,15 @@ class Structures:
 
     def _wire_record(self, cls: type[Any]) -> type[msgspec.Struct]:
         if cls not in self._wires:
-            self._wires[cls] = msgspec.defstruct(
-                cls.__name__,
-                [
-                    (
-                        field.name,
-                        self._wire(field.type),
-                        msgspec.field(name=self._rename(field.name)),
-                    )
-                    if field.required
-                    else (
-                        field.name,
-                        self._wire(field.type) | None,
-                        msgspec.field(name=self._rename(field.name), default=None),
-                    )
-                    for field in _fields(cls)
-                ],
-                kw_only=True,
-                gc=False,
-            )
+            fields = [self._wire_field(field) for field in _fields(cls)]
+            self._wires[cls] = msgspec.defstruct(cls.__name__, fields, kw_only=True, gc=False)
         return self._wires[cls]
+
+    def _wire_field(self, field: _Field) -> tuple[str, Any, Any]:
+        wire, name = self._wire(field.type), self._rename(field.name)
+        if field.required:
+            return field.name, wire, msgspec.field(name=name)
+        return field.name, wire | None, msgspec.field(name=name, default=None)
 
     # The fast road: from wire forms.
 
@@ -245,7 +235,14 @@ class Structures:
         hook = converter.get_structure_hook(item)
         if hook is _as_is:
             return lambda wires, _: [] if wires is None else wires
-        return lambda wires, _: [hook(wire, item) for wire in wires or ()]
+
+        def one_by_one(wires: Any, _: Any) -> list[Any]:
+            return [hook(wire, item) for wire in wires or ()]
+
+        in_bulk = _in_bulk(_fields(item), item) if attrs.has(item) else None
+        if in_bulk is None:
+            return one_by_one
+        return lambda wires, _: in_bulk(wires or []) or one_by_one(wires, _)
 
     def _leaf_from_wire(self, annotation: Any, _: Converter) -> Hook:
         if annotation in self._leaves:
@@ -398,6 +395,34 @@ def _fields(cls: type[Any]) -> list[_Field]:
 def _hook_of(field: _Field, converter: Converter) -> Hook:
     # A missing field with a default arrives as null, which its own type would not know.
     return converter.get_structure_hook(field.type | None if field.filled else field.type)
+
+
+_PLAIN = {kind for scalar in (str, int, float, bool) for kind in (scalar, scalar | None)}
+_TIMES = {datetime, datetime | None}
+
+
+def _in_bulk(fields: list[_Field], cls: type[T]) -> Callable[[list[Any]], list[T] | None] | None:
+    """Builds many records of plain scalars and times in one C loop, where the times allow it.
+
+    A report is little else than lists of such records, thousands of them, and this takes less than
+    half as long as a call per record. It gives None when a time is missing or not in UTC yet; where
+    a class is not of this kind, there is no such function.
+    """
+    times = [field.name for field in fields if field.type in _TIMES]
+    plain = all(field.type in _PLAIN or field.type in _TIMES for field in fields)
+    if not plain or len(fields) < 2 or any(field.kw_only or field.filled for field in fields):
+        return None
+    values_of = attrgetter(*(field.name for field in fields))
+    zones = [attrgetter(f"{name}.tzinfo") for name in times]
+
+    def build(wires: list[Any]) -> list[T] | None:
+        try:
+            in_utc = all({UTC}.issuperset(map(zone, wires)) for zone in zones)
+        except AttributeError:
+            return None
+        return list(starmap(cls, map(values_of, wires))) if in_utc else None
+
+    return build
 
 
 def _values_of(names: list[str]) -> Callable[[Any], list[Any]]:
