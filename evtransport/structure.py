@@ -72,6 +72,8 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: st
         DecodeError: The text is not JSON in UTF-8, is cut off, or is nested beyond reason.
         SchemaError: It is JSON of another type, of which the first problem is named.
     """
+    if not isinstance(body, msgspec.Raw):
+        body = body.removeprefix(_BOM)
     try:
         if isinstance(body, bytes) and not body.isascii():
             # msgspec passes over the keys and values that nobody asked for, however damaged.
@@ -84,12 +86,10 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: st
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         problem = None
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-    data = bytes(body)
-    if data.startswith(_BOM):
-        return decode(data.removeprefix(_BOM), decoder, path)
     if problem is not None:
         raise SchemaError((problem,))
-    raise DecodeError(f"the body is not JSON in UTF-8: {reason if data else 'it is empty'}")
+    reason = reason if bytes(body) else "it is empty"
+    raise DecodeError(f"the body is not JSON in UTF-8: {reason}")
 
 
 def _problem(path: str, message: str) -> str:
@@ -105,7 +105,10 @@ def _as_is(value: Any, _: Any) -> Any:
 
 
 def _in_utc(value: datetime, _: Any) -> datetime:
-    return value if value.tzinfo is UTC else value.astimezone(UTC)
+    try:
+        return value if value.tzinfo is UTC else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time before the year 1 or after 9999 in UTC") from None
 
 
 def _from_epoch_millis(value: int, _: Any) -> datetime:
@@ -113,6 +116,10 @@ def _from_epoch_millis(value: int, _: Any) -> datetime:
         return _EPOCH + timedelta(milliseconds=value)
     except OverflowError:
         raise ValueError("milliseconds since 1970 beyond the year 9999") from None
+
+
+class _Unfinished(msgspec.Struct):
+    """Stands for the wire form of a class while that is being made."""
 
 
 @attrs.frozen
@@ -196,12 +203,21 @@ class Structures:
             return self._wire(_optional_of(annotation)) | None
         if _open_enum(annotation):
             return str
+        if not _is_scalar(annotation):
+            raise TypeError(f"no JSON value is a {annotation!r}")
         return annotation
 
     def _wire_record(self, cls: type[Any]) -> type[msgspec.Struct]:
         if cls not in self._wires:
-            fields = [self._wire_field(field) for field in _fields(cls)]
+            self._wires[cls] = _Unfinished
+            try:
+                fields = [self._wire_field(field) for field in _fields(cls)]
+            except (TypeError, NameError):
+                del self._wires[cls]
+                raise
             self._wires[cls] = msgspec.defstruct(cls.__name__, fields, kw_only=True, gc=False)
+        if self._wires[cls] is _Unfinished:
+            raise TypeError(f"{cls.__name__} holds itself")
         return self._wires[cls]
 
     def _wire_field(self, field: _Field) -> tuple[str, Any, Any]:
@@ -383,7 +399,7 @@ def _fields(cls: type[Any]) -> list[_Field]:
         _Field(
             name=field.name,
             alias=field.alias,
-            type=hints[field.name],
+            type=hints.get(field.name),
             kw_only=field.kw_only,
             has_default=field.default is not attrs.NOTHING,
         )
@@ -426,9 +442,9 @@ def _in_bulk(fields: list[_Field], cls: type[T]) -> Callable[[list[Any]], list[T
 
 
 def _values_of(names: list[str]) -> Callable[[Any], list[Any]]:
+    if len(names) < 2:
+        return lambda wire: [getattr(wire, name) for name in names]
     get = attrgetter(*names)
-    if len(names) == 1:
-        return lambda wire: [get(wire)]
     return lambda wire: list(get(wire))
 
 
@@ -465,13 +481,18 @@ def _optional(annotation: Any, converter: Converter) -> Hook:
     return lambda value, _: None if value is None else hook(value, inner)
 
 
+def _is_scalar(annotation: Any) -> bool:
+    if get_origin(annotation) in (Union, UnionType):
+        return all(_is_scalar(arg) for arg in get_args(annotation))
+    return annotation in (str, int, float, bool, Any)
+
+
 def _open_enum(annotation: Any) -> type[StrEnum] | None:
     """The enum of an annotation `SomeEnum | str`, the form of an enum that may grow."""
-    if get_origin(annotation) in (Union, UnionType) and str in get_args(annotation):
-        for arg in get_args(annotation):
-            if isinstance(arg, type) and issubclass(arg, StrEnum):
-                return arg
-    return None
+    if get_origin(annotation) not in (Union, UnionType) or str not in get_args(annotation):
+        return None
+    enums = (arg for arg in get_args(annotation) if isinstance(arg, type))
+    return next((arg for arg in enums if issubclass(arg, StrEnum)), None)
 
 
 def _json_type(value: Any) -> str:
