@@ -1,0 +1,19 @@
+"""The entry of the `depotclient` command, which tells how to install what it needs."""
+
+
+def main() -> None:
+    """Run the command line; exit with status 1 where the extra `cli` is not installed."""
+    try:
+        import rich  # noqa: F401
+        import typer  # noqa: F401
+    except ImportError:
+        raise SystemExit(
+            "depotclient needs the cli extra: pip install 'thor-depot-clients[cli]'"
+        ) from None
+    from depotclient.cli import app
+
+    app(prog_name="depotclient")
+
+
+if __name__ == "__main__":
+    main()

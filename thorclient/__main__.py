@@ -1,0 +1,19 @@
+"""The entry of the `thorclient` command, which tells how to install what it needs."""
+
+
+def main() -> None:
+    """Run the command line; exit with status 1 where the extra `cli` is not installed."""
+    try:
+        import rich  # noqa: F401
+        import typer  # noqa: F401
+    except ImportError:
+        raise SystemExit(
+            "thorclient needs the cli extra: pip install 'thor-depot-clients[cli]'"
+        ) from None
+    from thorclient.cli import app
+
+    app(prog_name="thorclient")
+
+
+if __name__ == "__main__":
+    main()
