@@ -100,6 +100,10 @@ class Query:
                 raise ValueError(f"{name} must be a datetime, not {type(value).__name__}")
             if value.utcoffset() is None:
                 raise ValueError(f"{name} must be aware, such as {value!r} with tzinfo=UTC")
+            try:
+                wire_time(value)
+            except OverflowError:
+                raise ValueError(f"{name} is a time that UTC can't hold: {value}") from None
         if from_ is not None and from_ >= (to or now):
             end = f"to={to.isoformat()}" if to else "now, where the window ends without to"
             raise ValueError(f"from_={from_.isoformat()} must be before {end}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
 from urllib.parse import quote, urlencode
@@ -35,6 +36,7 @@ NAMED_BODY_BYTES = 4 * 1024
 """Documented error names are looked for in bodies up to this size; longer ones say more."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f]")
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 
@@ -88,7 +90,7 @@ def parse_base_url(name: str, value: str | URL) -> URL:
         url = URL(value)
     except (TypeError, ValueError):
         url = URL()
-    if url.scheme not in {"http", "https"} or not url.host:
+    if url.scheme not in {"http", "https"} or not url.host or _UNPRINTABLE.search(url.host):
         raise ValueError(f"{name} must be an absolute https URL, such as https://host/path")
     if url.raw_user is not None or url.raw_password is not None:
         raise ValueError(f"{name} must not hold a user or password")
@@ -194,7 +196,9 @@ def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None
 
 def _timestamp(http_date: str) -> float | None:
     try:
-        return parsedate_to_datetime(http_date).timestamp()
+        date = parsedate_to_datetime(http_date)
+        # RFC 9110 dates are in GMT, also those whose old forms don't say so.
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
 
@@ -234,7 +238,7 @@ def _stated_error(body: bytes) -> tuple[str | None, str | None]:
     try:
         stated = msgspec.json.decode(body, type=_StatedError)
         errors = msgspec.json.decode(body, type=_JsonApiErrors).errors
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, None
     first = errors[0] if errors else stated
     code = None if first.code is None else one_line(str(first.code))
