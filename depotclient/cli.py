@@ -205,7 +205,8 @@ async def _print_table(found: SessionReports[ReportHead], meter: Meter) -> None:
             count, size = count + len(heads), size + len(page.raw)
             meter.show(_so_far(count, size))
     if count == 0:
-        complain("no session reports")
+        with meter.paused():
+            complain("no session reports")
 
 
 def _so_far(count: int, size: int) -> str:

@@ -87,7 +87,9 @@ class DepotClient(ApiClient):
         sealed_token = None if token is None else Secret(token)
         sealed_secret = None if client_secret is None else Secret(client_secret)
         del token, client_secret  # a traceback that shows locals must not show them
-        known = REGIONS.get(region)
+        known = REGIONS.get(region) if isinstance(region, str) else None
+        if token_url is not None:
+            token_url = parse_base_url("token_url", token_url)
         self._transport = Transport(
             base_url=_address("base_url", base_url, region, known.base_url if known else None),
             auth=_credentials(
@@ -203,6 +205,8 @@ class DepotClient(ApiClient):
         if limit is not None:
             whole_number("limit", limit, least=1, most=MAX_LIMIT)
         whole_number("read_ahead", read_ahead, least=0)
+        if not isinstance(verify, bool):
+            raise ValueError(f"verify must be True or False: {verify!r}")
         return SessionReports(
             transport=self._transport,
             structure=structurer_of(into),
@@ -210,7 +214,7 @@ class DepotClient(ApiClient):
             query=query,
             limit=limit,
             read_ahead=read_ahead,
-            verify=bool(verify),
+            verify=verify,
             resume=_cursor_of(query, resume),
         )
 

@@ -239,7 +239,7 @@ class Page(Generic[T]):
     raw: bytes = attrs.field(repr=False)
     reports: Sequence[T]
     cursor: Cursor = attrs.field(repr=False)
-    _progress: _Progress = attrs.field(repr=False)
+    _progress: _Progress = attrs.field(repr=False, alias="progress")
 
     @property
     def raw_reports(self) -> tuple[bytes, ...]:
@@ -256,9 +256,9 @@ class SessionReports(Generic[T]):
     `collect()`, is a fresh walk. Made by `DepotClient.session_reports`, which explains the options.
     """
 
-    _transport: Transport = attrs.field(repr=False)
-    _structure: Structurer[T] = attrs.field(repr=False)
-    _now: Callable[[], datetime] = attrs.field(repr=False)
+    _transport: Transport = attrs.field(repr=False, alias="transport")
+    _structure: Structurer[T] = attrs.field(repr=False, alias="structure")
+    _now: Callable[[], datetime] = attrs.field(repr=False, alias="now")
     query: Query
     limit: int | None
     read_ahead: int

@@ -224,18 +224,20 @@ class DepotSandbox(Sandbox):
     prefix: ClassVar[str] = "/v1"
     cache_bytes: ClassVar[int] = 64 * 2**20
 
-    _chargers: Mapping[str, Sequence[str | int]] | int | None = None
-    _sessions: int = 60
-    _shape: ReportShape | None = None
-    _order: Order = "ascending"
+    _chargers: Mapping[str, Sequence[str | int]] | int | None = attrs.field(
+        default=None, alias="chargers"
+    )
+    _sessions: int = attrs.field(default=60, alias="sessions")
+    _shape: ReportShape | None = attrs.field(default=None, alias="shape")
+    _order: Order = attrs.field(default="ascending", alias="order")
     max_limit: int | None = 2000
     min_limit: int = 1
     ignore_page: bool = False
     time_filter: TimeFilter = "start"
     inclusive: bool = True
     token_lifetime: float = 3600.0
-    _token_faults: Iterable[Fault | None] = ()
-    _start: datetime | None = None
+    _token_faults: Iterable[Fault | None] = attrs.field(default=(), alias="token_faults")
+    _start: datetime | None = attrs.field(default=None, alias="start")
     token: str = attrs.field(init=False, factory=secrets.token_urlsafe)
     client_id: str = attrs.field(init=False, factory=lambda: secrets.token_hex(13))
     client_secret: str = attrs.field(init=False, factory=secrets.token_urlsafe)

@@ -61,7 +61,10 @@ class ApiClient:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._transport.base_url}>"
+        # A client whose construction failed has none, and is still shown in the traceback.
+        transport = getattr(self, "_transport", None)
+        address = "no address" if transport is None else transport.base_url
+        return f"<{type(self).__name__} of {address}>"
 
 
 def from_environment(name: str) -> str | None:

@@ -36,7 +36,6 @@ NAMED_BODY_BYTES = 4 * 1024
 """Documented error names are looked for in bodies up to this size; longer ones say more."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f]")
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 
@@ -90,7 +89,8 @@ def parse_base_url(name: str, value: str | URL) -> URL:
         url = URL(value)
     except (TypeError, ValueError):
         url = URL()
-    if url.scheme not in {"http", "https"} or not url.host or _UNPRINTABLE.search(url.host):
+    odd = _CONTROL.search(str(value)) or (url.host and re.search(r"\s", url.host))
+    if url.scheme not in {"http", "https"} or not url.host or odd:
         raise ValueError(f"{name} must be an absolute https URL, such as https://host/path")
     if url.raw_user is not None or url.raw_password is not None:
         raise ValueError(f"{name} must not hold a user or password")
@@ -220,30 +220,24 @@ def _documented_name(body: bytes, names: ErrorNames) -> str | None:
     return found.group().decode() if found else None
 
 
-class _StatedError(msgspec.Struct):
-    """The members that error bodies of this kind of API have in common."""
-
-    code: str | int | None = None
-    message: str | None = None
-    title: str | None = None
-    detail: str | None = None
-
-
-class _JsonApiErrors(msgspec.Struct):
-    errors: list[_StatedError] = []
-
-
 def _stated_error(body: bytes) -> tuple[str | None, str | None]:
-    """The code and the message that a body states, by itself or in JSON:API `errors`."""
+    """The code and message that a body states: by itself, in `error`, or in JSON:API `errors`."""
     try:
-        stated = msgspec.json.decode(body, type=_StatedError)
-        errors = msgspec.json.decode(body, type=_JsonApiErrors).errors
+        stated = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, None
-    first = errors[0] if errors else stated
-    code = None if first.code is None else one_line(str(first.code))
-    message = first.message or first.detail or first.title
-    return code, one_line(message) if message else None
+    if not isinstance(stated, dict):
+        return None, None
+    inner = stated.get("errors") or stated.get("error")
+    first = inner[0] if isinstance(inner, list) else inner
+    error = first if isinstance(first, dict) else stated
+    code = error.get("code", stated.get("error"))
+    names = ("message", "Message", "detail", "title", "error_description")
+    messages = [error[name] for name in names if isinstance(error.get(name), str)]
+    return (
+        one_line(str(code)) if isinstance(code, str | int) else None,
+        one_line(messages[0]) if messages else None,
+    )
 
 
 def one_line(text: str) -> str:

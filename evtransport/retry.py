@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 
 import attrs
@@ -27,7 +28,11 @@ def whole_number(name: str, value: object, *, least: int, most: float = math.inf
 
 
 def _seconds(instance: object, attribute: attrs.Attribute[float], value: object) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not 0 <= value <= sys.float_info.max
+    ):
         raise ValueError(f"{attribute.name} must be a number of seconds from 0 on: {value!r}")
 
 

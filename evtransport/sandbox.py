@@ -213,12 +213,12 @@ class Sandbox(abc.ABC):
 
     prefix: ClassVar[str] = ""
 
-    _host: str = "127.0.0.1"
-    _port: int = 0
+    _host: str = attrs.field(default="127.0.0.1", alias="host")
+    _port: int = attrs.field(default=0, alias="port")
     latency: float = 0.0
-    _faults: Iterable[Fault | None] = ()
-    _fault_rate: float = 0.0
-    _seed: int = 0
+    _faults: Iterable[Fault | None] = attrs.field(default=(), alias="faults")
+    _fault_rate: float = attrs.field(default=0.0, alias="fault_rate")
+    _seed: int = attrs.field(default=0, alias="seed")
     _api: Channel = attrs.field(init=False)
     _runner: web.ServerRunner | None = attrs.field(init=False, default=None)
     _origin: str | None = attrs.field(init=False, default=None)

@@ -361,7 +361,8 @@ def _problems(error: BaseException, path: str, rename: Callable[[str], str]) -> 
         yield f"{path}: required field missing"
         return
     else:
-        yield _problem(path, str(error) or type(error).__name__)
+        # attrs' own validators put a message and then the attribute and its value into args.
+        yield _problem(path, str(error.args[0]) if error.args else type(error).__name__)
         return
     for inner in bare:
         yield from _problems(inner, path, rename)

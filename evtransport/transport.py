@@ -25,7 +25,13 @@ from yarl import URL
 
 from evtransport._version import __version__
 from evtransport.auth import Auth, Secret, mask
-from evtransport.errors import ApiError, ConnectionFailed, DeadlineExceeded, ResponseTooLarge
+from evtransport.errors import (
+    ApiError,
+    ConnectionFailed,
+    DeadlineExceeded,
+    ResponseTooLarge,
+    StatusError,
+)
 from evtransport.http import ERROR_BODY_BYTES, ErrorNames, Request, Response, decipher, one_line
 from evtransport.retry import (
     RetryPolicy,
@@ -173,21 +179,25 @@ class Transport:
 
     base_url: URL
     auth: Auth
-    names: ErrorNames = attrs.field(factory=dict)
+    names: ErrorNames = attrs.field(factory=dict[str, type[StatusError]])
     session: ClientSession | None = attrs.field(default=None, repr=False)
-    retry: RetryPolicy = attrs.field(
-        factory=RetryPolicy, validator=attrs.validators.instance_of(RetryPolicy)
-    )
-    timeout: Timeout = attrs.field(factory=Timeout, validator=attrs.validators.instance_of(Timeout))
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    timeout: Timeout = attrs.field(factory=Timeout)
     limiter: Limiter | None = None
     max_response_bytes: int = MAX_RESPONSE_BYTES
     uniform: Callable[[float, float], float] = attrs.field(default=random.uniform, repr=False)
     wall_clock: Callable[[], float] = attrs.field(default=time.time, repr=False)
-    _quota: RetryQuota = attrs.field(factory=RetryQuota, repr=False)
+    _quota: RetryQuota = attrs.field(factory=RetryQuota, repr=False, alias="quota")
     _holder: _SessionHolder = attrs.field(init=False, repr=False)
     _owns_session: bool = attrs.field(default=True, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        for name, value, kind in (
+            ("retry", self.retry, RetryPolicy),
+            ("timeout", self.timeout, Timeout),
+        ):
+            if not isinstance(value, kind):
+                raise ValueError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
         whole_number("max_response_bytes", self.max_response_bytes, least=1)
         if self.limiter is not None and not hasattr(self.limiter, "__aenter__"):
             raise ValueError(f"limiter must be an async context manager: {self.limiter!r}")
@@ -203,8 +213,8 @@ class Transport:
         """Another transport over this one's session, credentials and retry quota."""
         other = attrs.evolve(
             self,
-            retry=retry or self.retry,
-            timeout=timeout or self.timeout,
+            retry=self.retry if retry is None else retry,
+            timeout=self.timeout if timeout is None else timeout,
             limiter=self.limiter if limiter is UNCHANGED else limiter,
         )
         other._holder = self._holder
@@ -228,8 +238,9 @@ class Transport:
         """
         self._holder.session()
         call = _Call()
+        scope = asyncio.timeout(self.timeout.total)
         try:
-            async with asyncio.timeout(self.timeout.total) as scope:
+            async with scope:
                 return await self._send(request, call)
         except (ApiError, asyncio.CancelledError) as error:
             # The frames below hold headers and bodies, and a traceback holds frames.

@@ -128,9 +128,11 @@ class ThorClient(ApiClient):
             The id, and its `Analytics` or the `ApiError` that its call came to.
 
         Raises:
-            ValueError: `concurrency` is no int of at least 1.
+            ValueError: `concurrency` is no int of at least 1, or `ids` no iterable of ids.
         """
         whole_number("concurrency", concurrency, least=1)
+        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+            raise ValueError(f"ids must be an iterable of ids, not {type(ids).__name__}")
         return self._get_analytics_many(iter(ids), concurrency)
 
     async def _get_analytics_many(

@@ -94,7 +94,7 @@ class ThorSandbox(Sandbox):
 
     prefix: ClassVar[str] = "/latest/integration"
 
-    _chargeboxes: int | Sequence[str] = 20
+    _chargeboxes: int | Sequence[str] = attrs.field(default=20, alias="chargeboxes")
     enabled: bool = True
     allowed_address: str | None = None
     broken: Collection[str] = ()

@@ -266,7 +266,8 @@ async def test_an_unknown_charger_is_not_found_and_the_error_has_a_cursor(
 async def test_pages_hold_their_reports_unstructured_until_they_are_taken(
     sandbox: DepotSandbox, depot: DepotClient
 ) -> None:
-    numbers, raw_reports, ids = [], [], []
+    numbers, ids = [], []
+    raw_reports: list[bytes] = []
     async for one in depot.session_reports(CHARGER, CONNECTOR, limit=20).pages():
         numbers.append((one.number, one.limit, len(one.reports)))
         raw_reports += one.raw_reports

@@ -1,0 +1,295 @@
+"""Depot's session reports: the vendor's example field by field, and what may be missing."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import pytest
+
+from depotclient import (
+    BatteryAlignmentResults,
+    ChargeParameters,
+    DcBreakerOpenConditions,
+    DetailStatus,
+    DeviceStatus,
+    ErrorCode,
+    MeterValue,
+    OcppStatus,
+    SchemaError,
+    SessionReport,
+)
+from depotclient.models import STRUCTURES, camel_case
+
+structure = STRUCTURES.of(SessionReport)
+
+# The "Example Response" of the vendor's documentation, without its `...`.
+EXAMPLE = """{
+"items": [
+{
+"sessionId": 123456789,
+"vehicleId": "qwerty",
+"ocppStatus": [
+{
+"value": "Available",
+"eventTimestamp": "2021-03-23T16:54:56.087Z"
+},
+{
+"value": "Preparing",
+"eventTimestamp": "2021-03-23T16:59:11.670Z"
+}
+],
+"detailStatus": [
+{
+"key": "systemStatus",
+"value": "0x00000000",
+"eventTimestamp": "2021-03-23T00:48:26.437Z"
+},
+{
+"key": "operationalStatus",
+"value": "0x00000000",
+"eventTimestamp": "2021-03-23T00:48:26.437Z"
+}
+],
+"deviceStatus": [
+{
+"status": "OPEN",
+"deviceId": "Breaker",
+"eventTimestamp": "2021-03-23T16:52:33.173Z"
+},
+{
+"status": "STANDBY",
+"deviceId": "Converter",
+"errorCodes": [
+{
+"errorCode": "WARN: converter : sibcos 1: VQS disabled from operating mode(no:144)",
+"errorCounter": 29
+}
+],
+"eventTimestamp": "2021-03-23T16:55:11.088Z"
+}
+],
+"energySocEnd": 98,
+"energySocStart": 76,
+"sessionTimeEnd": "2022-08-03T16:40:30.440Z",
+"energyChargeEnd": 1046400,
+"chargeParameters": [
+{
+"maxPower": 450000,
+"paramType": "Station",
+"maxCurrent": 600,
+"maxVoltage": 750,
+"minCurrent": 0,
+"minVoltage": 400,
+"eventTimestamp": "2021-03-23T16:59:12.052Z"
+},
+{
+"maxPower": 600000,
+"paramType": "Request",
+"maxCurrent": 800,
+"maxVoltage": 750,
+"minCurrent": 0,
+"minVoltage": 0,
+"eventTimestamp": "2021-03-23T16:59:12.186Z"
+}
+],
+"energyPrimaryEnd": 293138710,
+"sessionTimeStart": "2022-08-03T16:20:30.661Z",
+"energyChargeStart": 1009136,
+"energyPrimaryStart": 293099449,
+"energyRequestedEnd": 1054122,
+"sessionMeterValues": [
+{
+"key": "present_current",
+"value": 0,
+"eventTimestamp": "2021-03-23T16:54:35.287Z"
+},
+{
+"key": "present_voltage",
+"value": 3,
+"eventTimestamp": "2021-03-23T16:59:08.685Z"
+}
+],
+"energyRequestedStart": 1016608,
+"batteryAlignmentResults": {
+"inRange": true,
+"eventTimestamp": "2021-03-23T16:59:38.672Z",
+"presentVoltage": 633,
+"requestedVoltage": 633
+},
+"dcBreakerOpenConditions": {
+"current": 0,
+"voltage": 676,
+"eventTimestamp": "2021-03-23T17:13:44.735Z"
+}
+}
+],
+"ChargerID": "xyz",
+"ConnectorID": "1"
+}"""
+
+
+def day(hour: int, minute: int, second: int, millis: int) -> datetime:
+    return datetime(2021, 3, 23, hour, minute, second, millis * 1000, tzinfo=UTC)
+
+
+EXPECTED = SessionReport(
+    session_id=123456789,
+    vehicle_id="qwerty",
+    session_time_start=datetime(2022, 8, 3, 16, 20, 30, 661_000, tzinfo=UTC),
+    session_time_end=datetime(2022, 8, 3, 16, 40, 30, 440_000, tzinfo=UTC),
+    energy_soc_start=76.0,
+    energy_soc_end=98.0,
+    energy_charge_start=1009136.0,
+    energy_charge_end=1046400.0,
+    energy_primary_start=293099449.0,
+    energy_primary_end=293138710.0,
+    energy_requested_start=1016608.0,
+    energy_requested_end=1054122.0,
+    ocpp_status=[
+        OcppStatus("Available", day(16, 54, 56, 87)),
+        OcppStatus("Preparing", day(16, 59, 11, 670)),
+    ],
+    detail_status=[
+        DetailStatus("systemStatus", "0x00000000", day(0, 48, 26, 437)),
+        DetailStatus("operationalStatus", "0x00000000", day(0, 48, 26, 437)),
+    ],
+    device_status=[
+        DeviceStatus("OPEN", "Breaker", [], day(16, 52, 33, 173)),
+        DeviceStatus(
+            "STANDBY",
+            "Converter",
+            [
+                ErrorCode(
+                    "WARN: converter : sibcos 1: VQS disabled from operating mode(no:144)", 29, None
+                )
+            ],
+            day(16, 55, 11, 88),
+        ),
+    ],
+    charge_parameters=[
+        ChargeParameters("Station", 450000.0, 600.0, 750.0, 0.0, 400.0, day(16, 59, 12, 52)),
+        ChargeParameters("Request", 600000.0, 800.0, 750.0, 0.0, 0.0, day(16, 59, 12, 186)),
+    ],
+    session_meter_values=[
+        MeterValue("present_current", 0.0, day(16, 54, 35, 287)),
+        MeterValue("present_voltage", 3.0, day(16, 59, 8, 685)),
+    ],
+    battery_alignment_results=BatteryAlignmentResults(True, 633.0, 633.0, day(16, 59, 38, 672)),
+    dc_breaker_open_conditions=DcBreakerOpenConditions(0.0, 676.0, day(17, 13, 44, 735)),
+)
+
+
+def example() -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(EXAMPLE)["items"][0]
+    return report
+
+
+def structured(report: object) -> SessionReport:
+    return structure(json.dumps(report).encode())
+
+
+def test_the_vendors_example_arrives_with_every_field_typed() -> None:
+    report = structured(example())
+
+    assert report == EXPECTED
+    assert repr(report) == repr(EXPECTED), "72 is not 72.0 here"
+
+
+def test_the_fields_are_those_of_the_example_and_no_others() -> None:
+    assert {camel_case(field.name) for field in attrs.fields(SessionReport)} == set(example())
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        SessionReport,
+        OcppStatus,
+        DetailStatus,
+        DeviceStatus,
+        ErrorCode,
+        ChargeParameters,
+        MeterValue,
+        BatteryAlignmentResults,
+        DcBreakerOpenConditions,
+    ],
+)
+def test_every_field_but_the_session_id_may_be_missing_or_null(cls: type[Any]) -> None:
+    build = STRUCTURES.of(cls)
+    base = {"sessionId": 1} if cls is SessionReport else {}
+    least = cls(1) if cls is SessionReport else cls()
+    names = [camel_case(f.name) for f in attrs.fields(cls) if f.name != "session_id"]
+
+    assert build(json.dumps(base).encode()) == least
+    for name in names:
+        assert build(json.dumps({**base, name: None}).encode()) == least
+    assert build(json.dumps({**base, **dict.fromkeys(names)}).encode()) == least
+
+
+@pytest.mark.parametrize("session_id", [None, "123", 1.5, True])
+def test_a_report_without_an_integer_for_an_id_is_refused(session_id: object) -> None:
+    with pytest.raises(SchemaError, match=r"^\$\.sessionId: expected int, got "):
+        structured({**example(), "sessionId": session_id})
+    with pytest.raises(SchemaError, match=r"^\$.*required field"):
+        structured({})
+
+
+def test_a_meter_value_of_the_wrong_type_is_named_by_index_and_wire_name() -> None:
+    report = example()
+    report["sessionMeterValues"] *= 9
+    report["sessionMeterValues"][17] = {"key": "present_voltage", "value": "3"}
+
+    with pytest.raises(SchemaError) as caught:
+        structure(json.dumps(report).encode(), "$.items[3]")
+
+    assert caught.value.problems == (
+        "$.items[3].sessionMeterValues[17].value: expected float, got str",
+    )
+
+
+def test_an_error_code_may_have_a_time_of_its_own() -> None:
+    report = example()
+    report["deviceStatus"][1]["errorCodes"][0]["eventTimestamp"] = "2021-03-23T17:00:00+01:00"
+
+    (code,) = structured(report).device_status[1].error_codes
+
+    assert code.event_timestamp == day(16, 0, 0, 0)
+
+
+def test_what_the_vendor_adds_tomorrow_is_ignored_today() -> None:
+    report = example()
+    report["newField"] = {"deep": [1, "x", None]}
+    report["ocppStatus"][0]["newField"] = 5
+
+    assert structured(report) == EXPECTED
+
+
+def test_unknown_states_and_keys_are_kept_as_they_come() -> None:
+    report = structured(
+        {"sessionId": 1, "ocppStatus": [{"value": "Levitating"}], "detailStatus": [{"key": "x"}]}
+    )
+
+    assert report.ocpp_status == [OcppStatus("Levitating")]
+    assert report.detail_status == [DetailStatus("x")]
+
+
+def test_a_report_goes_to_a_worker_process_and_back() -> None:
+    assert pickle.loads(pickle.dumps(EXPECTED)) == EXPECTED  # noqa: S301
+
+
+@pytest.mark.parametrize(
+    ("name", "wire"),
+    [
+        ("session_id", "sessionId"),
+        ("session_time_start", "sessionTimeStart"),
+        ("energy_soc_end", "energySocEnd"),
+        ("dc_breaker_open_conditions", "dcBreakerOpenConditions"),
+        ("value", "value"),
+        ("in_range", "inRange"),
+    ],
+)
+def test_camel_case_is_the_vendors_spelling(name: str, wire: str) -> None:
+    assert camel_case(name) == wire

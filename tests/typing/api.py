@@ -1,0 +1,285 @@
+"""The whole public API as a user writes it, for type checkers: nobody runs this file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime
+from typing import assert_type
+
+import aiohttp
+import attrs
+from yarl import URL
+
+import depotclient
+import thorclient
+from depotclient import (
+    BatteryAlignmentResults,
+    ChargeParameters,
+    Cursor,
+    DcBreakerOpenConditions,
+    DepotClient,
+    DetailStatus,
+    DeviceStatus,
+    ErrorCode,
+    MeterValue,
+    OcppStatus,
+    Page,
+    PaginationError,
+    SessionReport,
+    SessionReports,
+    Walk,
+)
+from evtransport import RetryQuota
+from thorclient import (
+    Analytics,
+    ApiError,
+    APIKeyNotFound,
+    AuthError,
+    Chargebox,
+    ChargeboxNotFound,
+    ChargeboxType,
+    ConnectionFailed,
+    Connector,
+    ConnectorFormat,
+    ConnectorType,
+    Coordinates,
+    DeadlineExceeded,
+    DecodeError,
+    InternalServerError,
+    InvalidSourceIPAddr,
+    JsonValue,
+    Limiter,
+    MessageFormat,
+    NotFoundError,
+    OcppVersion,
+    PowerType,
+    RateLimitedError,
+    RedirectError,
+    ResponseError,
+    ResponseTooLarge,
+    RestAPINotEnabled,
+    RetryPolicy,
+    RollingCounts,
+    SchemaError,
+    Secret,
+    ServerError,
+    StatusError,
+    ThorClient,
+    Timeout,
+    TransportError,
+    VehicleType,
+)
+
+
+@attrs.frozen
+class Summary:
+    """Some of a session report's fields."""
+
+    session_id: int
+    session_time_start: datetime | None = None
+
+
+class MyThorClient(ThorClient):
+    """A user's own."""
+
+
+class MyLimiter:
+    """Not of asyncio, and good enough."""
+
+    async def __aenter__(self) -> int:
+        return 1
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+async def thor(session: aiohttp.ClientSession) -> None:
+    assert_type(ThorClient.from_env(), ThorClient)
+    client = ThorClient(
+        api_key="key",
+        base_url=URL("https://api.thor.tools/latest/integration"),
+        session=session,
+        retry=RetryPolicy(attempts=3, base_delay=0.5, max_delay=20, max_retry_after=120),
+        timeout=Timeout(total=60, connect=10.0, read=30),
+        limiter=asyncio.Semaphore(4),
+        max_response_bytes=2**20,
+    )
+    limiter: Limiter = MyLimiter()
+    assert_type(client.with_options(limiter=limiter), ThorClient)
+    assert_type(client.with_options(limiter=None, retry=RetryPolicy()), ThorClient)
+    assert_type(MyThorClient(api_key="key").with_options(timeout=Timeout()), MyThorClient)
+    assert_type(await client.aclose(), None)
+
+    async with ThorClient(api_key="key") as opened:
+        assert_type(opened, ThorClient)
+        analytics = await opened.get_analytics("IT-123")
+        assert_type(analytics, Analytics)
+        assert_type(analytics.active_since, datetime | None)
+        for counts in (
+            analytics.charges,
+            analytics.disconnections,
+            analytics.energy,
+            analytics.users,
+        ):
+            assert_type(counts, RollingCounts)
+            assert_type((counts.last_7, counts.last_30, counts.last_60), tuple[int, int, int])
+
+        many = opened.get_analytics_many((f"IT-{n}" for n in range(9)), concurrency=4)
+        assert_type(many, AsyncGenerator[tuple[str, Analytics | ApiError], None])
+        async for chargebox_id, result in many:
+            assert_type(chargebox_id, str)
+            assert_type(result, Analytics | ApiError)
+            if isinstance(result, ApiError):
+                assert_type(result.attempts, int)
+            else:
+                assert_type(result.energy.last_7, int)
+        await many.aclose()
+
+        chargebox(await opened.get_chargebox("IT-123"))
+
+
+def chargebox(found: Chargebox) -> None:
+    assert_type(found.id, str)
+    assert_type(found.alias, str | None)
+    assert_type(found.active, bool | None)
+    assert_type(found.last_heartbeat, datetime | None)
+    assert_type(found.coordinates, Coordinates | None)
+    assert_type(found.type, ChargeboxType | None)
+    assert_type(found.connectors, list[Connector])
+    assert_type(found.occupied_connectors, list[JsonValue])
+    assert_type(found.reserved_connectors, list[JsonValue])
+    if found.type is not None:
+        assert_type(found.type.vehicle, VehicleType | str | None)
+        assert_type(found.type.msg, MessageFormat | str | None)
+        assert_type(found.type.version, OcppVersion | str | None)
+    for connector in found.connectors:
+        assert_type(connector.power, int | float | None)
+        assert_type(connector.type, ConnectorType | str | None)
+        assert_type(connector.format, ConnectorFormat | str | None)
+        assert_type(connector.power_type, PowerType | str | None)
+        assert_type(connector.token, Secret | None)
+        if connector.token is not None:
+            assert_type(connector.token.reveal(), str)
+
+
+async def thor_errors(client: ThorClient) -> None:
+    try:
+        await client.get_analytics("IT-123")
+    except (APIKeyNotFound, RestAPINotEnabled, InvalidSourceIPAddr) as refused:
+        auth: AuthError = refused
+        assert_type(auth.status, int)
+    except (ChargeboxNotFound, InternalServerError) as named:
+        assert_type(named.code, str | None)
+    except (RedirectError, NotFoundError, RateLimitedError, ServerError) as status:
+        assert_type(status.retry_after, float | None)
+        assert_type(status.body, bytes)
+    except StatusError as other:
+        assert_type(other.status, int)
+    except SchemaError as schema:
+        assert_type(schema.problems, tuple[str, ...])
+    except (DecodeError, ResponseTooLarge, ResponseError):
+        pass
+    except (ConnectionFailed, DeadlineExceeded, TransportError):
+        pass
+    except ApiError as error:
+        assert_type(error.cursor, Cursor | None)
+
+
+async def depot(session: aiohttp.ClientSession) -> None:
+    assert_type(DepotClient.from_env(), DepotClient)
+    client = DepotClient(
+        client_id="id",
+        client_secret="secret",
+        region="us",
+        base_url="https://api.example/v1",
+        token_url=URL("https://auth.example/token"),
+        session=session,
+        retry=RetryPolicy(),
+        timeout=Timeout(),
+        limiter=asyncio.BoundedSemaphore(2),
+        max_response_bytes=2**20,
+    )
+    async with client.with_options(retry=RetryPolicy(attempts=1)) as other:
+        assert_type(other, DepotClient)
+
+    reports = client.session_reports(
+        "xyz",
+        1,
+        from_=datetime(2022, 1, 1, tzinfo=UTC),
+        to=datetime(2023, 1, 1, tzinfo=UTC),
+        limit=100,
+        read_ahead=2,
+        resume=None,
+        verify=True,
+    )
+    assert_type(reports, SessionReports[SessionReport])
+    assert_type(reports.limit, int | None)
+    assert_type(reports.resume, Cursor | None)
+    async for report in reports:
+        assert_type(report, SessionReport)
+    assert_type(await reports.collect(max_items=1000), list[SessionReport])
+
+    summaries = client.session_reports("xyz", "1", into=Summary, resume="evc1.text")
+    assert_type(summaries, SessionReports[Summary])
+    async for summary in summaries:
+        assert_type(summary, Summary)
+        assert_type(summary.session_time_start, datetime | None)
+    assert_type(await summaries.collect(max_items=1), list[Summary])
+
+
+async def pages(reports: SessionReports[SessionReport], summaries: SessionReports[Summary]) -> None:
+    async for page in reports.pages():
+        assert_type(page, Page[SessionReport])
+        assert_type(page.reports, Sequence[SessionReport])
+        assert_type(page.reports[0], SessionReport)
+        assert_type((page.number, page.limit), tuple[int, int])
+        assert_type(page.raw, bytes)
+        assert_type(page.raw_reports, tuple[bytes, ...])
+        assert_type(page.cursor, Cursor)
+    async for page_of_summaries in summaries.pages():
+        assert_type(page_of_summaries.reports, Sequence[Summary])
+
+
+async def walk(client: DepotClient, summaries: SessionReports[Summary]) -> None:
+    async with summaries.walk() as walk:
+        assert_type(walk, Walk[Summary])
+        async for summary in walk:
+            assert_type(summary, Summary)
+            text = str(walk.cursor)
+            assert_type(walk.cursor, Cursor)
+            cursor = Cursor.parse(text)
+            assert_type(cursor, Cursor)
+            assert_type(cursor.delivered, tuple[int, ...])
+            client.session_reports("xyz", 1, resume=cursor)
+    try:
+        async for _ in summaries:
+            pass
+    except PaginationError as error:
+        assert_type(error.cursor, Cursor | None)
+
+
+def session_report(report: SessionReport) -> None:
+    assert_type(report.session_id, int)
+    assert_type(report.vehicle_id, str | None)
+    assert_type(report.session_time_start, datetime | None)
+    assert_type(report.energy_soc_start, float | None)
+    assert_type(report.ocpp_status, list[OcppStatus])
+    assert_type(report.detail_status, list[DetailStatus])
+    assert_type(report.device_status, list[DeviceStatus])
+    assert_type(report.charge_parameters, list[ChargeParameters])
+    assert_type(report.session_meter_values, list[MeterValue])
+    assert_type(report.battery_alignment_results, BatteryAlignmentResults | None)
+    assert_type(report.dc_breaker_open_conditions, DcBreakerOpenConditions | None)
+    for status in report.device_status:
+        assert_type(status.error_codes, list[ErrorCode])
+    for value in report.session_meter_values:
+        assert_type(value.value, float | None)
+        assert_type(value.event_timestamp, datetime | None)
+
+
+def one_tree() -> None:
+    error: type[thorclient.ApiError] = depotclient.ApiError
+    assert_type(thorclient.__version__, str)
+    assert_type(RetryQuota().take(), bool)
+    assert_type(error("no").attempts, int)
