@@ -109,11 +109,14 @@ class DepotClient(ApiClient):
         self._now: Callable[[], datetime] = _utc_now
 
     @classmethod
-    def from_env(cls) -> DepotClient:
+    def from_env(cls, *, session: ClientSession | None = None) -> DepotClient:
         """A client by the environment.
 
         `DEPOT_TOKEN`, or `DEPOT_CLIENT_ID` and `DEPOT_CLIENT_SECRET`; and where they are set,
         `DEPOT_REGION`, `DEPOT_BASE_URL` and `DEPOT_TOKEN_URL`.
+
+        Args:
+            session: A `ClientSession` of yours; the other options are had by `with_options`.
 
         Raises:
             ValueError: No credentials or both kinds are set, or a variable is not usable.
@@ -131,6 +134,7 @@ class DepotClient(ApiClient):
             region=from_environment("DEPOT_REGION") or "eu",
             base_url=from_environment("DEPOT_BASE_URL"),
             token_url=from_environment("DEPOT_TOKEN_URL"),
+            session=session,
         )
 
     @overload

@@ -174,9 +174,9 @@ class _Progress:
 
     def cursor(self, taken: int) -> Cursor:
         """The position when that many of the page's reports have been taken."""
-        page, fresh = self.step.page, self.step.fresh
         if taken == 0:
             return self.before
+        page, fresh = self.step.page, self.step.fresh
         behind = len(page.ids) - 1 if taken == len(fresh) else fresh[taken - 1]
         ids = tuple(page.ids[place] for place in fresh[:taken])
         return attrs.evolve(

@@ -64,8 +64,11 @@ class ThorClient(ApiClient):
         )
 
     @classmethod
-    def from_env(cls) -> ThorClient:
+    def from_env(cls, *, session: ClientSession | None = None) -> ThorClient:
         """A client by the environment: `THOR_API_KEY`, and `THOR_BASE_URL` where it is set.
+
+        Args:
+            session: A `ClientSession` of yours; the other options are had by `with_options`.
 
         Raises:
             ValueError: `THOR_API_KEY` is not set, or one of the two is not usable.
@@ -75,6 +78,7 @@ class ThorClient(ApiClient):
         return cls(
             api_key=from_environment("THOR_API_KEY") or "",
             base_url=from_environment("THOR_BASE_URL") or BASE_URL,
+            session=session,
         )
 
     async def get_analytics(self, chargebox_id: str) -> Analytics:

@@ -428,6 +428,6 @@ async def test_the_pytest_fixture_serves_asynchronous_tests(
 def test_a_number_of_chargers_makes_that_many_with_two_connectors_each() -> None:
     sandbox = DepotSandbox(chargers=3, sessions=1)
 
-    assert sandbox.chargers == {name: ("1", "2") for name in ("CP-001", "CP-002", "CP-003")}
+    assert sandbox.chargers == dict.fromkeys(("CP-001", "CP-002", "CP-003"), ("1", "2"))
     with pytest.raises(ValueError, match="chargers must be a whole number"):
         DepotSandbox(chargers=-1)

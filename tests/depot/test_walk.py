@@ -358,6 +358,18 @@ async def test_a_report_of_another_shape_is_an_error_at_its_place_with_the_curso
         assert error.cursor.last == 2
 
 
+async def test_the_cursor_of_a_bad_first_report_of_a_page_stands_behind_the_page_before() -> None:
+    bad = b'{"items": [{"sessionId": 3, "vehicleId": 3}]}'
+    async with Wire(answer(page(1, 2)), answer(bad)) as wire, client_to(wire) as depot:
+        async with depot.session_reports("A", 1, limit=2, read_ahead=0).walk() as walk:
+            assert [(await anext(walk)).session_id for _ in range(2)] == [1, 2]
+            with pytest.raises(SchemaError, match="vehicleId: expected str, got int") as caught:
+                await anext(walk)
+
+        assert caught.value.cursor == walk.cursor
+    assert (walk.cursor.offset, walk.cursor.last) == (2, 2)
+
+
 NO_PAGES = {
     "an empty object": b"{}",
     "null": b"null",

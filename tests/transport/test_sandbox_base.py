@@ -53,7 +53,7 @@ async def fetch(http: aiohttp.ClientSession, url: str) -> tuple[int, bytes]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110  (the sandbox has no event to wait for)
+        while not condition():
             await asyncio.sleep(0.001)
 
 

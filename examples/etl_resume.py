@@ -1,0 +1,67 @@
+"""Copy January 2026 of one connector into a file: `python etl_resume.py CHARGER CONNECTOR FILE`.
+
+Run it again after whatever broke it off, and it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import aclosing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from depotclient import DepotClient, Page, SessionReport
+
+
+# region README
+def append(part: Path, state: Path, page: Page[SessionReport]) -> None:
+    """Add the reports as they came, one a line; then note the size and the cursor behind them."""
+    with part.open("ab") as file:
+        for report in page.raw_reports:
+            file.write(msgspec.json.format(report, indent=-1) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+        size = file.tell()
+    new = state.with_suffix(".new")
+    with new.open("w") as file:
+        file.write(f"{size} {page.cursor}")
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(state)
+
+
+def cursor_of(part: Path, state: Path) -> str | None:
+    """Where to go on; lines that a killed run has written but not noted are dropped."""
+    size, cursor = state.read_text().split() if state.exists() else ("0", None)
+    with part.open("ab") as file:
+        file.truncate(int(size))
+    return cursor
+
+
+async def main(charger_id: str, connector_id: str, target: Path) -> None:
+    """Copy a window into `target`, which is there only when it is whole."""
+    part, state = target.with_suffix(".part"), target.with_suffix(".state")
+    async with DepotClient.from_env() as depot:
+        reports = depot.session_reports(
+            charger_id,
+            connector_id,
+            from_=datetime(2026, 1, 1, tzinfo=UTC),
+            to=datetime(2026, 2, 1, tzinfo=UTC),
+            resume=cursor_of(part, state),
+        )
+        async with aclosing(reports.pages()) as pages:
+            async for page in pages:
+                append(part, state, page)
+    state.unlink(missing_ok=True)  # first: a state without its part would be taken at its word
+    part.replace(target)
+
+
+# endregion
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))

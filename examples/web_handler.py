@@ -1,0 +1,66 @@
+"""A web service that answers from the Thor API in time: `python web_handler.py`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from thorclient import (
+    ApiError,
+    ChargeboxNotFound,
+    DeadlineExceeded,
+    RateLimitedError,
+    RetryPolicy,
+    ThorClient,
+    Timeout,
+)
+
+# region README
+THOR = web.AppKey("thor", ThorClient)
+
+
+async def thor_client(app: web.Application) -> AsyncIterator[None]:
+    """One client, and so one pool of connections, for the life of the application."""
+    async with ThorClient.from_env() as client:
+        # Visitors wait 2 seconds at the most. The limit holds for retries and waits as well.
+        app[THOR] = client.with_options(
+            timeout=Timeout(total=2.0, connect=1.0, read=1.0),
+            retry=RetryPolicy(attempts=2, base_delay=0.1),
+        )
+        yield
+
+
+async def charges(request: web.Request) -> web.Response:
+    """How many charges there were, or whose fault it is that this can't be told."""
+    try:
+        analytics = await request.app[THOR].get_analytics(request.match_info["id"])
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=str(error)) from None
+    except ChargeboxNotFound:
+        raise web.HTTPNotFound(text="there is no such chargebox") from None
+    except DeadlineExceeded:
+        raise web.HTTPGatewayTimeout(text="Thor takes too long") from None
+    except RateLimitedError as error:
+        wait = {"Retry-After": str(round(error.retry_after or 60))}
+        raise web.HTTPServiceUnavailable(text="Thor is busy", headers=wait) from None
+    except ApiError as error:  # a key that is refused is our fault, not the visitor's
+        logging.getLogger(__name__).warning("Thor: %r", error)
+        raise web.HTTPBadGateway(text="Thor can't be asked at the moment") from None
+    return web.json_response({"charges": analytics.charges.last_7})
+
+
+# endregion
+
+
+def make_app() -> web.Application:
+    """The application, not running yet."""
+    app = web.Application()
+    app.cleanup_ctx.append(thor_client)
+    app.router.add_get("/chargeboxes/{id}/charges", charges)
+    return app
+
+
+if __name__ == "__main__":
+    web.run_app(make_app(), host="127.0.0.1", port=8000)
