@@ -135,12 +135,12 @@ class Query:
             ("to", to),
         )
 
-    def read(self, body: bytes) -> RawPage:
-        """Split an answer.
+    def split(self, body: bytes) -> tuple[bytes, list[msgspec.Raw]]:
+        """An answer and its reports, not decoded yet.
 
         Raises:
             DecodeError: It is not JSON in UTF-8.
-            SchemaError: It has no list of reports, or a report has no session id.
+            SchemaError: It has no list of reports.
             ResponseError: It is the answer to a query for another connector.
         """
         envelope = decode(body, _ENVELOPE_DECODER)
@@ -152,11 +152,7 @@ class Query:
                 raise ResponseError(
                     f"the answer is another query's: asked for {name} {asked!r}, got {echoed!r}"
                 )
-        ids = tuple(
-            decode(item, _HEAD_DECODER, f"$.items[{place}]").session_id
-            for place, item in enumerate(envelope.items)
-        )
-        return RawPage(body, tuple(envelope.items), ids)
+        return body, envelope.items
 
 
 def wire_time(at: datetime) -> str:
@@ -345,7 +341,32 @@ class SessionReports(Generic[T]):
     async def fetch(self, ask: Ask, to: str) -> RawPage:
         """Ask for one page."""
         query = self.query.parameters(to, ask)
-        return await self._transport.send(Request(("sessionReports",), self.query.read, query))
+        request = Request(("sessionReports",), self.query.split, query)
+        body, items = await self._transport.send(request)
+        return RawPage(body, tuple(items), await _ids_of(items))
+
+
+async def _ids_of(items: Sequence[msgspec.Raw]) -> tuple[int, ...]:
+    """The reports' ids, read with pauses: it takes as long as splitting the page did."""
+    turn = _Turn()
+    ids: list[int] = []
+    for place, item in enumerate(items):
+        await turn.give()
+        ids.append(decode(item, _HEAD_DECODER, f"$.items[{place}]").session_id)
+    return tuple(ids)
+
+
+class _Turn:
+    """Lets the event loop have its turn when there has been work for a while without one."""
+
+    def __init__(self) -> None:
+        self._taken = time.perf_counter()
+
+    async def give(self) -> None:
+        """Pause, if it is time."""
+        if time.perf_counter() - self._taken > TURN_SECONDS:
+            await asyncio.sleep(0)
+            self._taken = time.perf_counter()
 
 
 class _Run:
@@ -390,7 +411,7 @@ class Walk(Generic[T]):
     """One walk over session reports, for one task at a time.
 
     After an `ApiError` the walk stands where it stood: it can be iterated on, or another one can
-    be resumed from the error's cursor.
+    be resumed from the error's cursor. A walk that was closed raises `RuntimeError`.
     """
 
     def __init__(self, reports: SessionReports[T], structure: Structurer[T]) -> None:
@@ -399,7 +420,7 @@ class Walk(Generic[T]):
         self._progress: _Progress | None = None
         self._taken = 0
         self._busy = False
-        self._turn_taken = time.perf_counter()
+        self._turn = _Turn()
 
     @property
     def cursor(self) -> Cursor:
@@ -447,17 +468,13 @@ class Walk(Generic[T]):
         Nothing is awaited between this and the return of the report, so that a cancellation
         can't come between taking a report and handing it over.
         """
-        if self._progress is not None and self._taken < len(self._progress.step.fresh):
-            if time.perf_counter() - self._turn_taken > TURN_SECONDS:
-                await asyncio.sleep(0)
-                self._turn_taken = time.perf_counter()
-            return self._progress.step
-        progress = await self._run.advance()
-        self._turn_taken = time.perf_counter()
-        if progress is None:
-            raise StopAsyncIteration
-        self._progress, self._taken = progress, 0
-        return progress.step
+        if self._progress is None or self._taken == len(self._progress.step.fresh):
+            progress = await self._run.advance()
+            if progress is None:
+                raise StopAsyncIteration
+            self._progress, self._taken = progress, 0
+        await self._turn.give()
+        return self._progress.step
 
 
 def structurer_of(into: type[T]) -> Structurer[T]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import copy
-import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, Protocol
+from urllib.parse import quote
 
 import attrs
 import msgspec
 from yarl import URL
 
-from evtransport.errors import ApiError, AuthError, SchemaError
-from evtransport.http import ErrorNames, Response, decipher, identifier
+from evtransport.errors import ApiError, AuthError, SchemaError, StatusError
+from evtransport.http import CONTROL, ErrorNames, Response, decipher, identifier
 from evtransport.structure import decode
 
 __all__ = ["ApiKey", "Auth", "BearerToken", "ClientCredentials", "Secret", "mask"]
@@ -33,8 +33,6 @@ OAUTH_ERRORS: ErrorNames = {
 
 EXPIRY_SKEW = 60.0
 """Seconds before its end at which a token is renewed; of a short-lived one, half its life."""
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Secret:
@@ -77,7 +75,7 @@ def problem_of(secret: Secret) -> str | None:
         return f"must be a string, not {type(secret.reveal()).__name__}"
     if not secret.reveal().strip():
         return "must not be empty"
-    if _CONTROL.search(secret.reveal()):
+    if CONTROL.search(secret.reveal()):
         return "must not hold control characters; a line end at its end is one too"
     if not secret.reveal().isascii():
         return "must be ASCII, since it is sent in a header"
@@ -95,13 +93,15 @@ def check_secret(name: str, secret: Secret) -> None:
 
 
 def mask(data: bytes, secrets: tuple[Secret, ...]) -> bytes:
-    """Overwrite secrets that a server has sent back.
+    """Overwrite secrets that a server has sent back, plain, as JSON or percent-encoded.
 
     One of up to three characters is left: it stands in many words, and masking it tells it.
     """
     for secret in secrets:
-        if len(secret.reveal()) > 3:
-            data = data.replace(secret.reveal().encode(), MASK.encode())
+        plain = secret.reveal()
+        if len(plain) > 3:
+            for spelling in (plain, plain.replace("/", r"\/"), quote(plain, safe="")):
+                data = data.replace(spelling.encode(), MASK.encode())
     return data
 
 
@@ -282,4 +282,6 @@ class ClientCredentials:
             body = decipher(response, OAUTH_ERRORS, now=time.time(), subject="the token URL")
             return _token_from(body, asked_at)
         except ApiError as error:
+            if isinstance(error, StatusError):
+                error.body = b""  # of all bodies, this one may hold a token
             return error.with_traceback(None)

@@ -13,6 +13,7 @@ import msgspec
 __all__ = ["Cursor"]
 
 _VERSION = "evc1."
+_FARTHEST = 10**15
 _LARGEST = 64 * 2**20
 """Bytes that a cursor's text may unpack to: a crafted one must not fill the memory."""
 
@@ -54,6 +55,11 @@ class Cursor:
     last: int | None = None
     delivered: tuple[int, ...] = attrs.field(default=(), repr=False)
 
+    def __attrs_post_init__(self) -> None:
+        sizes = (self.limit, 1 if self.size is None else self.size)
+        if not 0 <= self.offset <= _FARTHEST or not all(1 <= n <= _FARTHEST for n in sizes):
+            raise ValueError(f"no walk can stand there: {self!r}")
+
     def __str__(self) -> str:
         # Neighbouring ids differ by little, so differences pack much better than ids.
         ids = sorted(self.delivered)
@@ -78,19 +84,18 @@ class Cursor:
             raise ValueError(f"not a cursor of this library (one begins with {_VERSION!r})")
         try:
             packed = msgspec.json.decode(_unpack(text.removeprefix(_VERSION)), type=_Packed)
+            return cls(
+                query=packed.query,
+                pinned=packed.pinned,
+                offset=packed.offset,
+                limit=packed.limit,
+                size=packed.size,
+                last=packed.last,
+                delivered=tuple(accumulate(packed.steps)),
+            )
         except (ValueError, zlib.error, RecursionError):
-            packed = None
-        if packed is None or not _plausible(packed):
-            raise ValueError("the cursor is garbled; it must be the whole text of str(cursor)")
-        return cls(
-            query=packed.query,
-            pinned=packed.pinned,
-            offset=packed.offset,
-            limit=packed.limit,
-            size=packed.size,
-            last=packed.last,
-            delivered=tuple(accumulate(packed.steps)),
-        )
+            pass
+        raise ValueError("the cursor is garbled; it must be the whole text of str(cursor)")
 
 
 def _unpack(text: str) -> bytes:
@@ -101,7 +106,3 @@ def _unpack(text: str) -> bytes:
     if not unpacker.eof or unpacker.unused_data:
         raise binascii.Error("cut off, or with more behind it")
     return unpacked
-
-
-def _plausible(packed: _Packed) -> bool:
-    return packed.offset >= 0 and packed.limit >= 1 and (packed.size is None or packed.size >= 1)

@@ -7,6 +7,7 @@ No error here holds a credential, a request header or an object of the HTTP libr
 from __future__ import annotations
 
 import copyreg
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class ApiError(Exception):
 
     attempts: int = 0
     cursor: Cursor | None = None
+
+    def reword(self, change: Callable[[str], str]) -> None:
+        """Put every text that a server had a part in through `change`."""
+        self.args = tuple(change(arg) if isinstance(arg, str) else arg for arg in self.args)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default calls __init__ with `args` alone, which subclasses with more arguments
@@ -88,6 +93,11 @@ class StatusError(ApiError):
         self.code = code
         self.body = body
         self.retry_after = retry_after
+
+    def reword(self, change: Callable[[str], str]) -> None:
+        """As of all errors, and the code as well."""
+        super().reword(change)
+        self.code = None if self.code is None else change(self.code)
 
 
 class RedirectError(StatusError):

@@ -35,9 +35,9 @@ ERROR_BODY_BYTES = 64 * 1024
 NAMED_BODY_BYTES = 4 * 1024
 """Documented error names are looked for in bodies up to this size; longer ones say more."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
-_SECONDS = re.compile(r"\d+(\.\d+)?")
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def path_segment(name: str, value: object) -> str:
@@ -68,7 +68,7 @@ def identifier(name: str, value: object) -> str:
         raise ValueError(f"{name} must be a string, not {type(value).__name__}")
     if not value.strip():
         raise ValueError(f"{name} must not be empty")
-    if _CONTROL.search(value):
+    if CONTROL.search(value):
         raise ValueError(f"{name} must not hold control characters: {value!r}")
     if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
         raise ValueError(f"{name} must be valid Unicode, without lone surrogates: {value!r}")
@@ -89,7 +89,7 @@ def parse_base_url(name: str, value: str | URL) -> URL:
         url = URL(value)
     except (TypeError, ValueError):
         url = URL()
-    odd = _CONTROL.search(str(value)) or (url.host and re.search(r"\s", url.host))
+    odd = CONTROL.search(str(value)) or (url.host and re.search(r"\s", url.host))
     if url.scheme not in {"http", "https"} or not url.host or odd:
         raise ValueError(f"{name} must be an absolute https URL, such as https://host/path")
     if url.raw_user is not None or url.raw_password is not None:

@@ -298,6 +298,7 @@ class PageWalk(Generic[P]):
         self._passes = 0
         self._quiet_passes = 0
         self._over = False
+        self._closed = False
 
     @property
     def position(self) -> Position:
@@ -311,13 +312,16 @@ class PageWalk(Generic[P]):
 
         Raises:
             ApiError: A request failed, or the pages contradict each other.
+            RuntimeError: The walk is closed.
         """
         while not self._over:
             try:
+                self._check_open()
                 page = await self._page()
+                self._check_open()
                 step = self._accept(page) if page is not None else None
             except BaseException:
-                await self.aclose()
+                await self._cancel()
                 raise
             self._keep(() if self._over else self._position.asks(self._read_ahead))
             await self._forget_dropped()
@@ -326,9 +330,17 @@ class PageWalk(Generic[P]):
         return None
 
     async def aclose(self) -> None:
-        """Cancel and await all requests under way."""
+        """Cancel and await all requests under way; the walk can't go on."""
+        self._closed = True
+        await self._cancel()
+
+    async def _cancel(self) -> None:
         self._keep(())
         await self._forget_dropped()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the walk is closed")
 
     async def _page(self) -> P | None:
         """The page at the position; None when it was too large and the limit has been lowered."""
@@ -338,7 +350,7 @@ class PageWalk(Generic[P]):
                 return await self._fetch(ask)
             asks = self._position.asks(1 + self._read_ahead)
             self._keep(asks)
-            return await self._tasks.pop(asks[0])
+            return await self._finished(asks[0])
         except ResponseTooLarge as error:
             smaller = self._position.after_too_large() if self._adaptive else None
             if smaller is None:
@@ -346,6 +358,15 @@ class PageWalk(Generic[P]):
                 raise
             self._position = smaller
             return None
+
+    async def _finished(self, ask: Ask) -> P:
+        try:
+            return await self._tasks[ask]
+        except asyncio.CancelledError:
+            self._check_open()  # it was not this task that was cancelled
+            raise
+        finally:
+            self._tasks.pop(ask, None)
 
     def _accept(self, page: P) -> Step[P] | None:
         position = self._position

@@ -180,7 +180,7 @@ class Structures:
         """
         try:
             decoder = msgspec.json.Decoder(self._wire_record(cls))
-        except (TypeError, NameError) as error:
+        except (TypeError, NameError, SyntaxError) as error:
             raise ValueError(f"{cls.__name__} can't be structured from JSON: {error}") from None
         return Structurer(
             cls,
@@ -204,7 +204,7 @@ class Structures:
         if _open_enum(annotation):
             return str
         if not _is_scalar(annotation):
-            raise TypeError(f"no JSON value is a {annotation!r}")
+            raise TypeError(f"{annotation!r} is no type that is supported")
         return annotation
 
     def _wire_record(self, cls: type[Any]) -> type[msgspec.Struct]:
@@ -212,7 +212,7 @@ class Structures:
             self._wires[cls] = _Unfinished
             try:
                 fields = [self._wire_field(field) for field in _fields(cls)]
-            except (TypeError, NameError):
+            except (TypeError, NameError, SyntaxError):
                 del self._wires[cls]
                 raise
             self._wires[cls] = msgspec.defstruct(cls.__name__, fields, kw_only=True, gc=False)
@@ -328,8 +328,12 @@ class Structurer(Generic[T]):
         """
         try:
             return cast(T, self._fast(decode(body, self._decoder, path), self.cls))
-        except (SchemaError, ValueError, TypeError) as error:
-            problems = error.problems if isinstance(error, SchemaError) else (f"{path}: {error}",)
+        except DecodeError:
+            raise
+        except SchemaError as error:
+            problems = error.problems
+        except Exception as error:  # the caller's class may raise what it likes
+            problems = tuple(_problems(error, path, self._rename))
         raise SchemaError(self._explain(body, path) or problems)
 
     def _explain(self, body: bytes | msgspec.Raw, path: str) -> tuple[str, ...]:

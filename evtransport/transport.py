@@ -158,6 +158,7 @@ class _Call:
 
     attempts: int = 0
     renewed: bool = False
+    header: Secret | None = None
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -199,7 +200,8 @@ class Transport:
             if not isinstance(value, kind):
                 raise ValueError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
         whole_number("max_response_bytes", self.max_response_bytes, least=1)
-        if self.limiter is not None and not hasattr(self.limiter, "__aenter__"):
+        enters = hasattr(self.limiter, "__aenter__") and hasattr(self.limiter, "__aexit__")
+        if self.limiter is not None and not enters:
             raise ValueError(f"limiter must be an async context manager: {self.limiter!r}")
         self._holder = _SessionHolder(self.session)
 
@@ -243,6 +245,10 @@ class Transport:
             async with scope:
                 return await self._send(request, call)
         except (ApiError, asyncio.CancelledError) as error:
+            if isinstance(error, ApiError):
+                used = () if call.header is None else (call.header,)
+                secrets = (*self.auth.secrets, *used)
+                error.reword(lambda text: mask(text.encode(errors="replace"), secrets).decode())
             # The frames below hold headers and bodies, and a traceback holds frames.
             raise error.with_traceback(None)  # noqa: B904
         except TimeoutError:
@@ -308,7 +314,7 @@ class Transport:
     async def _exchange(self, request: Request[T], call: _Call) -> tuple[Secret, Response]:
         async with self.limiter or contextlib.nullcontext():
             call.attempts += 1
-            header = await self.auth.header(self._post)
+            header = call.header = await self.auth.header(self._post)
             headers: dict[str, str | Secret] = {
                 self.auth.header_name: header,
                 "Accept": "application/json",
@@ -371,6 +377,10 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             reason = f"{type(error).__name__}: {error}".encode(errors="replace")
             failure = ConnectionFailed(one_line(mask(reason, secrets).decode()))
+        except BaseException as error:
+            # Not aiohttp's own: a hook of the session's, say. The frames below hold the headers.
+            raise error.with_traceback(None)  # noqa: B904
+        self._holder.session()  # where the client was closed meanwhile, that is what to say
         raise failure
 
     async def _read(

@@ -370,6 +370,25 @@ async def test_the_cursor_of_a_bad_first_report_of_a_page_stands_behind_the_page
     assert (walk.cursor.offset, walk.cursor.last) == (2, 2)
 
 
+@pytest.mark.parametrize("raised", [StopAsyncIteration, KeyError, ZeroDivisionError, TypeError])
+async def test_an_error_of_the_users_own_class_is_a_schema_error_with_the_cursor(
+    depot: DepotClient, raised: type[Exception]
+) -> None:
+    def refuse(instance: object, attribute: object, value: int) -> None:
+        if value % 10 == 4:
+            raise raised("not this one")
+
+    cls = attrs.make_class("Picky", {"session_id": attrs.field(type=int, validator=refuse)})
+    cls.__annotations__ = {"session_id": int}
+    found = 0
+    with pytest.raises(SchemaError, match=r"\$\.items\[\d\]") as caught:
+        async for _ in depot.session_reports(CHARGER, CONNECTOR, into=cls):
+            found += 1
+
+    assert caught.value.cursor is not None
+    assert caught.value.cursor.offset == found == 3
+
+
 NO_PAGES = {
     "an empty object": b"{}",
     "null": b"null",

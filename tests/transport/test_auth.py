@@ -423,12 +423,7 @@ async def test_a_failure_is_shared_by_all_who_waited_each_with_an_error_of_its_o
     assert len({id(error) for error in [original, *errors]}) == 11
     for error in errors:
         assert isinstance(error, ServerError)
-        assert (str(error), error.status, error.body, error.retry_after) == (
-            str(original),
-            503,
-            b"busy",
-            7,
-        )
+        assert (str(error), error.status, error.retry_after) == (str(original), 503, 7)
     first, second = errors[:2]
     assert isinstance(first, ApiError)
     assert isinstance(second, ApiError)
@@ -604,7 +599,7 @@ def library_traceback(error: BaseException) -> list[str]:
     return [str(f.locals) for f in shown.stack if f.filename != __file__]
 
 
-async def test_a_refusal_keeps_the_answers_code_body_and_wait(
+async def test_a_refusal_keeps_the_answers_code_and_wait_but_not_its_body(
     credentials: ClientCredentials,
 ) -> None:
     body = b'{"error": "invalid_client", "error_description": "no such client"}'
@@ -613,12 +608,8 @@ async def test_a_refusal_keeps_the_answers_code_body_and_wait(
         await credentials.header(TokenServer(Response(403, {"retry-after": "9"}, body)))
 
     error = caught.value
-    assert (error.status, error.code, error.body, error.retry_after) == (
-        403,
-        "invalid_client",
-        body,
-        9.0,
-    )
+    assert (error.status, error.code, error.retry_after) == (403, "invalid_client", 9.0)
+    assert error.body == b""  # an answer of the token URL may hold a token
 
 
 def test_the_real_clock_is_one_that_is_never_set_back() -> None:

@@ -7,6 +7,8 @@ import string
 import tracemalloc
 import zlib
 
+from typing import Any
+
 import attrs
 import pytest
 from hypothesis import given
@@ -19,7 +21,7 @@ cursors = st.builds(
     Cursor,
     query=st.dictionaries(words, words, max_size=4),
     pinned=st.dictionaries(words, words, max_size=2),
-    offset=st.integers(0, 2**63),
+    offset=st.integers(0, 10**15),
     limit=st.integers(1, 2000),
     size=st.none() | st.integers(1, 2000),
     last=st.none() | st.integers(-(2**63), 2**63),
@@ -175,3 +177,18 @@ def test_a_cursor_does_not_show_the_thousands_of_ids_it_may_hold() -> None:
 
 def test_equal_cursors_have_equal_hashes_though_they_hold_dictionaries() -> None:
     assert len({CURSOR, attrs.evolve(CURSOR), Cursor.parse(str(Cursor(query={}, limit=1)))}) == 2
+
+
+@pytest.mark.parametrize(
+    "nowhere",
+    [
+        {"limit": 0},
+        {"limit": 10**16},
+        {"limit": 10, "offset": -1},
+        {"limit": 10, "offset": 2**70},
+        {"limit": 10, "size": 0},
+    ],
+)
+def test_a_cursor_at_which_no_walk_can_stand_is_refused(nowhere: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="no walk can stand there"):
+        Cursor(query={}, **nowhere)

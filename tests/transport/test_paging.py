@@ -378,6 +378,25 @@ async def test_nothing_is_under_way_after_a_walk_was_left_early() -> None:
     assert asyncio.all_tasks() == before
 
 
+@pytest.mark.parametrize("read_ahead", [0, 3])
+async def test_a_walk_that_is_closed_while_a_page_is_waited_for_is_over(read_ahead: int) -> None:
+    server = FakeServer(list(range(200)))
+    before = asyncio.all_tasks()
+    walk = walk_over(server, limit=10, read_ahead=read_ahead)
+    waiting = asyncio.create_task(walk.next_step())
+    while not server.in_flight:
+        await asyncio.sleep(0)
+
+    await walk.aclose()
+
+    with pytest.raises(RuntimeError, match="the walk is closed"):
+        await waiting
+    with pytest.raises(RuntimeError, match="the walk is closed"):
+        await walk.next_step()
+    assert server.in_flight == 0
+    assert asyncio.all_tasks() == before
+
+
 @pytest.mark.parametrize("read_ahead", [0, 4])
 async def test_a_walk_goes_on_where_it_stood_after_an_error(read_ahead: int) -> None:
     server = FakeServer(list(range(60)))

@@ -48,7 +48,9 @@ from evtransport.http import Request
 from evtransport.structure import decode
 from evtransport.transport import UNCHANGED
 
-SECRET = "s3cr3t-k3y"
+SECRET = "s3cr3t/k3y"
+JSON_SECRET = r"s3cr3t\/k3y"
+URL_SECRET = "s3cr3t%2Fk3y"
 
 
 class Greeting(msgspec.Struct):
@@ -375,7 +377,11 @@ def everything_shown_by(error: BaseException) -> str:
 LEAKING: dict[str, Script] = {
     **MENDABLE,
     "echoed in an error": answer(f'{{"message": "bad key {SECRET}"}}'.encode(), status=403),
-    "echoed in a redirect": answer(status=302, headers={"Location": f"http://{SECRET}.example/"}),
+    "echoed as JSON": answer(
+        rf'{{"message": "{JSON_SECRET}", "code": "{JSON_SECRET}"}}'.encode(), status=400
+    ),
+    "echoed percent-encoded": answer(f'{{"message": "{URL_SECRET}"}}'.encode(), status=400),
+    "echoed in a redirect": answer(status=302, headers={"Location": f"http://a.example/{SECRET}"}),
     "echoed in a status line": raw(f"HTTP/1.1 {SECRET} X\r\n\r\n".encode(), close=True),
     "wrong shape": answer(f'{{"hello": ["{SECRET}"]}}'.encode()),
     "echoed at the cut of the body": answer(b"x" * (65536 - 4) + SECRET.encode(), status=400),
@@ -392,7 +398,8 @@ async def test_no_error_shows_the_credentials(
             await closing(transport_to(wire)).send(REQUEST)
 
     shown = everything_shown_by(caught.value)
-    assert SECRET not in shown
+    for spelling in (SECRET, JSON_SECRET, URL_SECRET):
+        assert spelling not in shown
     assert SECRET[:4] not in caught.value.__dict__.get("body", b"").decode()
     assert SECRET not in repr(vars(caplog)) + caplog.text
     assert caught.value.__cause__ is None
@@ -701,11 +708,16 @@ async def test_the_clients_repr_names_the_address_and_no_secret() -> None:
         assert SECRET not in repr(client._transport)
 
 
+class EnteredOnly:
+    async def __aenter__(self) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"max_response_bytes": 0}, "max_response_bytes must be an int of at least 1"),
         ({"limiter": 5}, "limiter must be an async context manager"),
+        ({"limiter": EnteredOnly()}, "limiter must be an async context manager"),
         ({"session": "no"}, "session must be an aiohttp.ClientSession"),
     ],
 )
@@ -714,6 +726,40 @@ async def test_wrong_options_are_refused_at_construction(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         Transport(base_url=URL("https://x"), auth=ApiKey(Secret(SECRET)), **options)
+
+
+async def test_an_error_of_the_sessions_own_hooks_comes_out_without_the_credentials() -> None:
+    async def fail(*_: object) -> None:
+        raise LookupError("the hook's own")
+
+    hooks = aiohttp.TraceConfig()
+    hooks.on_request_end.append(fail)
+    async with Wire(HELLO) as wire, aiohttp.ClientSession(trace_configs=[hooks]) as session:
+        with pytest.raises(LookupError, match="the hook's own") as caught:
+            await transport_to(wire, session=session).send(REQUEST)
+
+    assert SECRET not in everything_shown_by(caught.value)
+
+
+async def test_a_client_that_is_closed_during_a_call_says_so_and_does_not_retry() -> None:
+    async with Wire(stall()) as wire:
+        transport = transport_to(wire)
+        call = asyncio.create_task(transport.send(REQUEST))
+        while not wire.received:
+            await asyncio.sleep(0)
+        await transport.aclose()
+        with pytest.raises(RuntimeError, match="the client is closed"):
+            await call
+
+
+async def test_a_token_in_an_answer_of_another_status_does_not_get_into_the_error(
+    closing: Closing,
+) -> None:
+    async with Wire() as wire, Wire(answer(b'{"access_token": "fr3sh"}', status=201)) as tokens:
+        with pytest.raises(StatusError, match="the token URL answered 201") as caught:
+            await closing(with_client_credentials(wire, tokens)).send(REQUEST)
+
+    assert "fr3sh" not in everything_shown_by(caught.value)
 
 
 async def test_rate_limiting_tells_how_long_to_wait(closing: Closing) -> None:
