@@ -6,7 +6,6 @@ import base64
 import string
 import tracemalloc
 import zlib
-
 from typing import Any
 
 import attrs
