@@ -347,7 +347,8 @@ class SessionReports(Generic[T]):
 
 
 async def _ids_of(items: Sequence[msgspec.Raw]) -> tuple[int, ...]:
-    """The reports' ids, read with pauses: it takes as long as splitting the page did."""
+    """The reports' ids, read with pauses, since it takes as long as splitting the page did."""
+    await asyncio.sleep(0)
     turn = _Turn()
     ids: list[int] = []
     for place, item in enumerate(items):
