@@ -9,34 +9,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 from rich.console import Console
 from stamina.instrumentation import set_on_retry_hooks
+from support.commands import Command, Servers, Terminal
 
 from depotclient import Cursor
 from depotclient.cli import ReportHead, app, read_time, report_table
-from depotclient.sandbox import DepotSandbox, Fault, ReportShape, running_in_thread
+from depotclient.sandbox import DepotSandbox, Fault, ReportShape
 
 SETTINGS = ("TOKEN", "CLIENT_ID", "CLIENT_SECRET", "REGION", "BASE_URL", "TOKEN_URL")
-
-
-class Terminal(io.TextIOWrapper):
-    """A stream that passes for a terminal and keeps what was written to it."""
-
-    def __init__(self) -> None:
-        self.bytes = io.BytesIO()
-        super().__init__(self.bytes, encoding="utf-8", write_through=True)
-
-    def isatty(self) -> bool:
-        return True
-
-    @property
-    def text(self) -> str:
-        return self.bytes.getvalue().decode()
 
 
 @pytest.fixture(autouse=True)
@@ -54,20 +40,14 @@ OpenDepot = Callable[..., DepotSandbox]
 @pytest.fixture
 def open_depot(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenDepot]:
     """Starts sandboxes and has the environment point at the one started last."""
-    running = []
+    with ExitStack() as running:
+        servers = Servers(monkeypatch, running)
 
-    def start(**settings: object) -> DepotSandbox:
-        given = {"sessions": 25, "shape": ReportShape.small(), "chargers": {"CP-1": ["1"]}}
-        server = running_in_thread(DepotSandbox(**(given | settings)))  # type: ignore[arg-type]
-        sandbox = server.__enter__()
-        running.append(server)
-        for name, value in sandbox.environment.items():
-            monkeypatch.setenv(name, value)
-        return sandbox
+        def start(**settings: object) -> DepotSandbox:
+            given = {"sessions": 25, "shape": ReportShape.small(), "chargers": {"CP-1": ["1"]}}
+            return servers.start(DepotSandbox(**(given | settings)))  # type: ignore[arg-type]
 
-    yield start
-    for server in running:
-        server.__exit__(None, None, None)
+        yield start
 
 
 @pytest.fixture
@@ -75,33 +55,8 @@ def depot(open_depot: OpenDepot) -> DepotSandbox:
     return open_depot()
 
 
-def run(*argv: str) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        app(list(argv), prog_name="depotclient")
-    assert isinstance(stopped.value.code, int)
-    return stopped.value.code
-
-
-@contextmanager
-def started(*argv: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A command in a process of its own, ended at the latest after the block."""
-    with subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "depotclient", *argv],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def completed(*argv: str) -> tuple[int, bytes, bytes]:
-    """Status, stdout and stderr of a command in a process of its own."""
-    with started(*argv) as process:
-        out, err = process.communicate(timeout=60)
-        return process.returncode, out, err
+COMMAND = Command(app, "depotclient")
+run, started, completed = COMMAND.run, COMMAND.started, COMMAND.completed
 
 
 def lines_of(out: bytes) -> list[bytes]:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from rich.console import Console, RenderableType
 from stamina.instrumentation import set_on_retry_hooks
+from support.commands import Command, Servers, Terminal
 
 from thorclient import (
     Analytics,
@@ -26,22 +27,7 @@ from thorclient import (
     Secret,
 )
 from thorclient.cli import analytics_table, app, chargebox_json, chargebox_view
-from thorclient.sandbox import ThorSandbox, running_in_thread
-
-
-class Terminal(io.TextIOWrapper):
-    """A stream that passes for a terminal and keeps what was written to it."""
-
-    def __init__(self) -> None:
-        self.bytes = io.BytesIO()
-        super().__init__(self.bytes, encoding="utf-8", write_through=True)
-
-    def isatty(self) -> bool:
-        return True
-
-    @property
-    def text(self) -> str:
-        return self.bytes.getvalue().decode()
+from thorclient.sandbox import ThorSandbox
 
 
 @pytest.fixture(autouse=True)
@@ -59,19 +45,13 @@ OpenThor = Callable[..., ThorSandbox]
 @pytest.fixture
 def open_thor(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenThor]:
     """Starts sandboxes and has the environment point at the one started last."""
-    running = []
+    with ExitStack() as running:
+        servers = Servers(monkeypatch, running)
 
-    def start(**settings: Any) -> ThorSandbox:
-        server = running_in_thread(ThorSandbox(**settings))
-        sandbox = server.__enter__()
-        running.append(server)
-        for name, value in sandbox.environment.items():
-            monkeypatch.setenv(name, value)
-        return sandbox
+        def start(**settings: Any) -> ThorSandbox:
+            return servers.start(ThorSandbox(**settings))
 
-    yield start
-    for server in running:
-        server.__exit__(None, None, None)
+        yield start
 
 
 @pytest.fixture
@@ -79,33 +59,8 @@ def thor(open_thor: OpenThor) -> ThorSandbox:
     return open_thor()
 
 
-def run(*argv: str) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        app(list(argv), prog_name="thorclient")
-    assert isinstance(stopped.value.code, int)
-    return stopped.value.code
-
-
-@contextmanager
-def started(*argv: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A command in a process of its own, ended at the latest after the block."""
-    with subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "thorclient", *argv],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def completed(*argv: str) -> tuple[int, bytes, bytes]:
-    """Status, stdout and stderr of a command in a process of its own."""
-    with started(*argv) as process:
-        out, err = process.communicate(timeout=60)
-        return process.returncode, out, err
+COMMAND = Command(app, "thorclient")
+run, started, completed = COMMAND.run, COMMAND.started, COMMAND.completed
 
 
 def answer(sandbox: ThorSandbox, chargebox_id: str) -> dict[str, Any]:
