@@ -324,9 +324,9 @@ class PageWalk(Generic[P]):
                 await self._cancel()
                 raise
             self._keep(() if self._over else self._position.asks(self._read_ahead))
-            await self._forget_dropped()
             if step is not None and step.fresh:
-                return step
+                return step  # at once: a cancellation in between would lose the page
+            await self._forget_dropped()
         return None
 
     async def aclose(self) -> None:

@@ -255,7 +255,7 @@ class Transport:
             if not scope.expired():  # the limiter's own
                 raise
         late = DeadlineExceeded(
-            f"no answer within {self.timeout.total:g} s ({call.attempts} requests sent)"
+            f"no answer within {self.timeout.total:g} s (attempts: {call.attempts})"
         )
         late.attempts = call.attempts
         raise late
