@@ -158,7 +158,7 @@ class _Call:
 
     attempts: int = 0
     renewed: bool = False
-    header: Secret | None = None
+    sent: list[Secret] = attrs.field(factory=list[Secret])
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -246,7 +246,7 @@ class Transport:
                 return await self._send(request, call)
         except (ApiError, asyncio.CancelledError) as error:
             if isinstance(error, ApiError):
-                used = () if call.header is None else (call.header,)
+                used = (Secret(sent.reveal().removeprefix("Bearer ")) for sent in call.sent)
                 secrets = (*self.auth.secrets, *used)
                 error.reword(lambda text: mask(text.encode(errors="replace"), secrets).decode())
             # The frames below hold headers and bodies, and a traceback holds frames.
@@ -293,34 +293,35 @@ class Transport:
 
     async def _attempt(self, request: Request[T], call: _Call) -> T:
         try:
-            header, response = await self._exchange(request, call)
-            if response.status == 401 and self._may_renew(header, call):
+            response = await self._exchange(request, call)
+            if response.status == 401 and self._may_renew(call):
                 call.renewed = True
-                header, response = await self._exchange(request, call)
+                response = await self._exchange(request, call)
             body = decipher(response, self.names, now=self.wall_clock())
             return request.decode(body)
         except ApiError as error:
             error.attempts = call.attempts
             raise
 
-    def _may_renew(self, header: Secret, call: _Call) -> bool:
+    def _may_renew(self, call: _Call) -> bool:
         """Whether a 401 is answered with a new token: once a call, and as one of its attempts.
 
         A policy of one attempt forbids retries, not this: a token dies whenever it likes.
         """
-        another = self.auth.refused(header)
+        another = self.auth.refused(call.sent[-1])
         return another and not call.renewed and call.attempts < max(2, self.retry.attempts)
 
-    async def _exchange(self, request: Request[T], call: _Call) -> tuple[Secret, Response]:
+    async def _exchange(self, request: Request[T], call: _Call) -> Response:
         async with self.limiter or contextlib.nullcontext():
             call.attempts += 1
-            header = call.header = await self.auth.header(self._post)
+            header = await self.auth.header(self._post)
+            call.sent.append(header)
             headers: dict[str, str | Secret] = {
                 self.auth.header_name: header,
                 "Accept": "application/json",
             }
             url = request.url(self.base_url)
-            return header, await self._logged("GET", url, headers, None, call.attempts)
+            return await self._logged("GET", url, headers, None, call.attempts)
 
     async def _post(self, url: URL, authorization: Secret, form: bytes) -> Response:
         headers: dict[str, str | Secret] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import socket
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import Mock
@@ -41,6 +42,17 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[AioResponses]:
     monkeypatch.setattr(aioresponses.core, "ClientResponse", _client_response)
     with AioResponses() as mocked:
         yield mocked
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No session can be made and nothing be connected."""
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("something was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", forbidden)
+    monkeypatch.setattr(aiohttp.ClientSession, "__init__", forbidden)
 
 
 @pytest.fixture(autouse=True)

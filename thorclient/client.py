@@ -75,7 +75,7 @@ class ThorClient(ApiClient):
         """
         if from_environment("THOR_API_KEY") is None:
             raise ValueError("THOR_API_KEY is not set; it must hold the integration's API key")
-        return cls(
+        return cls(  # read once more, since a local would show in a traceback
             api_key=from_environment("THOR_API_KEY") or "",
             base_url=from_environment("THOR_BASE_URL") or BASE_URL,
             session=session,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import socket
-import traceback
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
@@ -14,6 +12,7 @@ import aiohttp
 import attrs
 import pytest
 from aioresponses import aioresponses as AioResponses  # noqa: N812
+from support.shown import all_that_shows
 from yarl import URL
 
 from depotclient import Cursor, DepotClient, SessionReport
@@ -27,34 +26,11 @@ TOKENS = "https://clientapp-auth.eu.depot.emobility.io/oauth2/token"
 ANYWHERE = re.compile("http")
 
 
-def all_that_shows(error: BaseException) -> str:
-    """An error with its chain and every frame's locals, this file's own frames apart."""
-    told = []
-    link: BaseException | None = error
-    while link is not None:
-        shown = traceback.TracebackException.from_exception(link, capture_locals=True)
-        frames = [str(frame.locals) for frame in shown.stack if frame.filename != __file__]
-        told += [repr(link), str(link.args), str(vars(link)), *frames]
-        link = link.__cause__ or link.__context__
-    return "\n".join(told)
-
-
 def refusal(make: Callable[[], object], complaint: str) -> None:
     with pytest.raises(ValueError, match=re.escape(complaint)) as caught:
         make()
 
     assert SECRET not in all_that_shows(caught.value)
-
-
-@pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No session can be made and nothing be connected."""
-
-    def forbidden(*_: object, **__: object) -> None:
-        raise AssertionError("something was opened")
-
-    monkeypatch.setattr(socket.socket, "connect", forbidden)
-    monkeypatch.setattr(aiohttp.ClientSession, "__init__", forbidden)
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-import traceback
 from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import pytest
 from aioresponses import aioresponses as AioResponses  # noqa: N812
+from support.shown import all_that_shows
 from yarl import URL
 
 from thorclient import APIKeyNotFound, RetryPolicy, ThorClient, Timeout
@@ -22,35 +21,12 @@ COUNTS = {"last_7": 1, "last_30": 2, "last_60": 3}
 ANALYTICS = dict.fromkeys(("charges", "disconnections", "energy", "users"), COUNTS)
 
 
-def all_that_shows(error: BaseException) -> str:
-    """An error with its chain and every frame's locals, this file's own frames apart."""
-    told = []
-    link: BaseException | None = error
-    while link is not None:
-        shown = traceback.TracebackException.from_exception(link, capture_locals=True)
-        frames = [str(frame.locals) for frame in shown.stack if frame.filename != __file__]
-        told += [repr(link), str(link.args), str(vars(link)), *frames]
-        link = link.__cause__ or link.__context__
-    return "\n".join(told)
-
-
 def refusal(make: Callable[[], object], complaint: str, *secrets: str) -> None:
     with pytest.raises(ValueError, match=re.escape(complaint)) as caught:
         make()
 
     shown = all_that_shows(caught.value)
     assert [secret for secret in secrets if secret in shown] == []
-
-
-@pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No session can be made and nothing be connected."""
-
-    def forbidden(*_: object, **__: object) -> None:
-        raise AssertionError("something was opened")
-
-    monkeypatch.setattr(socket.socket, "connect", forbidden)
-    monkeypatch.setattr(aiohttp.ClientSession, "__init__", forbidden)
 
 
 @pytest.mark.usefixtures("offline")

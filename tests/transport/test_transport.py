@@ -7,7 +7,6 @@ import gzip
 import logging
 import pickle
 import random
-import traceback
 import warnings
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -18,6 +17,7 @@ import msgspec
 import pytest
 import stamina
 from aiolimiter import AsyncLimiter
+from support.shown import all_that_shows
 from support.wire import Received, Script, Wire, answer, hang_up, raw, reset, stall
 from yarl import URL
 
@@ -350,28 +350,7 @@ async def test_of_an_error_body_64_KiB_are_kept(closing: Closing) -> None:  # no
 
 
 def everything_shown_by(error: BaseException) -> str:
-    """All that a log, a debugger or an error tracker would show of an error."""
-    seen = [error]
-    for one in seen:
-        seen += [e for e in (one.__cause__, one.__context__) if e is not None and e not in seen]
-    shown = [
-        text
-        for one in seen
-        for text in (
-            repr(one),
-            str(one),
-            repr(one.args),
-            repr(one.__dict__),
-            *traceback.format_exception_only(one),
-        )
-    ]
-    library_frames = [
-        repr(frame.f_locals)
-        for one in seen
-        for frame, _ in traceback.walk_tb(one.__traceback__)
-        if frame.f_code.co_filename != __file__
-    ]
-    return "\n".join([*shown, *library_frames, repr(pickle.dumps(error))])
+    return all_that_shows(error) + repr(pickle.dumps(error))
 
 
 LEAKING: dict[str, Script] = {
