@@ -14,7 +14,7 @@ import msgspec
 
 from depotclient.models import STRUCTURES, SessionReport
 from evtransport.cursor import Cursor
-from evtransport.errors import ApiError, ResponseError
+from evtransport.errors import ApiError, MisdirectedResponse
 from evtransport.http import Request, identifier
 from evtransport.paging import FIRST_LIMIT, Ask, PageWalk, Position, Step
 from evtransport.retry import whole_number
@@ -141,7 +141,7 @@ class Query:
         Raises:
             DecodeError: It is not JSON in UTF-8.
             SchemaError: It has no list of reports.
-            ResponseError: It is the answer to a query for another connector.
+            MisdirectedResponse: It is the answer to a query for another connector.
         """
         envelope = decode(body, _ENVELOPE_DECODER)
         for name, asked, echoed in (
@@ -149,7 +149,7 @@ class Query:
             ("ConnectorID", self.connector_id, envelope.connector_id),
         ):
             if echoed is not None and str(echoed) != asked:
-                raise ResponseError(
+                raise MisdirectedResponse(
                     f"the answer is another query's: asked for {name} {asked!r}, got {echoed!r}"
                 )
         return body, envelope.items
@@ -338,6 +338,10 @@ class SessionReports(Generic[T]):
             limit = FIRST_LIMIT
         return Position.at(cursor.offset, limit, size, adaptive=self.limit is None)
 
+    def doubt(self) -> None:
+        """Ask on new connections only: an answer may have come over the wrong one."""
+        self._transport.distrust()
+
     async def fetch(self, ask: Ask, to: str) -> RawPage:
         """Ask for one page."""
         query = self.query.parameters(to, ask)
@@ -384,6 +388,7 @@ class _Run:
             verify=reports.verify,
             last=cursor.last,
             delivered=cursor.delivered,
+            on_doubt=reports.doubt,
         )
 
     async def advance(self) -> _Progress | None:

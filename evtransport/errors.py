@@ -19,6 +19,7 @@ __all__ = [
     "ConnectionFailed",
     "DeadlineExceeded",
     "DecodeError",
+    "MisdirectedResponse",
     "NotFoundError",
     "PaginationError",
     "RateLimitedError",
@@ -143,6 +144,13 @@ class SchemaError(ResponseError):
         first, *others = problems
         super().__init__(f"{first} (and {len(others)} more)" if others else first)
         self.problems = problems
+
+
+class MisdirectedResponse(ResponseError):
+    """The answer belongs to another request, by what it says of itself.
+
+    The connections in use by then are not used for further requests.
+    """
 
 
 class ResponseTooLarge(ResponseError):

@@ -203,6 +203,22 @@ class _Memory:
     def __contains__(self, report_id: int) -> bool:
         return report_id in self._ids
 
+    def refuse_repetition(self, ask: Ask, ids: Iterable[int], *, read_before: bool) -> None:
+        """Check that the page is not the page before once more.
+
+        Raises:
+            PaginationError: It is.
+        """
+        # A page's worth of rows, inserted at the right moment, makes the next page look the same.
+        if self._previous is None or read_before or self._rows_may_move:
+            return
+        earlier, there = self._previous
+        if frozenset(ids) == there and earlier.page < ask.page:
+            raise PaginationError(
+                f"page {ask.page} repeats page {earlier.page} (limit {ask.limit}):"
+                " the server seems to ignore the page number"
+            )
+
     def add(self, ask: Ask, ids: Iterable[int], *, read_before: bool) -> None:
         """Remember a page.
 
@@ -212,18 +228,10 @@ class _Memory:
             read_before: A part of it was expected to be old.
 
         Raises:
-            PaginationError: It repeats the page before, or is one of several in a row that bring
-                nothing but what was served before.
+            PaginationError: It is one of several in a row that bring nothing but what was served
+                before.
         """
         here = frozenset(ids)
-        # A page's worth of rows, inserted at the right moment, makes the next page look the same.
-        if self._previous is not None and not (read_before or self._rows_may_move):
-            earlier, there = self._previous
-            if here == there and earlier.page < ask.page:
-                raise PaginationError(
-                    f"page {ask.page} repeats page {earlier.page} (limit {ask.limit}):"
-                    " the server seems to ignore the page number"
-                )
         self._previous = ask, here
         added = here - self._ids
         self._stale = 0 if added or read_before else self._stale + 1
@@ -271,6 +279,8 @@ class PageWalk(Generic[P]):
             has to confirm it.
         last: The id of the report that was delivered last before `start`.
         delivered: The ids of all that were, as far as they are known.
+        on_doubt: Called before a page is asked for again because what came may have been meant for
+            another request.
     """
 
     def __init__(
@@ -283,8 +293,10 @@ class PageWalk(Generic[P]):
         verify: bool,
         last: int | None = None,
         delivered: Iterable[int] = (),
+        on_doubt: Callable[[], None] = lambda: None,
     ) -> None:
         self._fetch = fetch
+        self._on_doubt = on_doubt
         self._position = start
         self._adaptive = adaptive
         self._read_ahead = read_ahead
@@ -292,6 +304,7 @@ class PageWalk(Generic[P]):
         self._last = last
         self._delivered = set(delivered)
         self._memory = _Memory(rows_may_move=verify)
+        self._doubted: Ask | None = None
         self._tasks: dict[Ask, asyncio.Task[P]] = {}
         self._dropped: set[asyncio.Task[P]] = set()
         self._pass = _Pass(whole=start.offset == 0, expected=frozenset(self._delivered))
@@ -379,8 +392,18 @@ class PageWalk(Generic[P]):
             self._position = following
             return None
         ask = Ask(position.page, position.limit)
-        fresh = self._fresh(page.ids, position.skip)
-        self._memory.add(ask, page.ids, read_before=position.skip > 0)
+        again = position.skip > 0
+        self._memory.refuse_repetition(ask, page.ids, read_before=again)
+        # What was on a page when it was read before may be another answer's or have moved, so
+        # there the ids tell what is new, and not the count.
+        fresh = self._fresh(page.ids, 0 if position.returning else position.skip)
+        if not (fresh or again or self._verify) and self._doubted != ask:
+            # Nothing new where something new was due: rows that moved can do that, but so can an
+            # answer that belongs to another request.
+            self._doubted = ask
+            self._on_doubt()
+            return None
+        self._memory.add(ask, page.ids, read_before=again)
         self._position = following
         return Step(page, ask, position.size or count, fresh)
 

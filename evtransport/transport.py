@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import TracebackType
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from weakref import WeakSet
 
 import aiohttp
 import attrs
@@ -29,6 +30,7 @@ from evtransport.errors import (
     ApiError,
     ConnectionFailed,
     DeadlineExceeded,
+    MisdirectedResponse,
     ResponseTooLarge,
     StatusError,
 )
@@ -41,6 +43,11 @@ from evtransport.retry import (
     is_retriable,
     whole_number,
 )
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
 
 __all__ = ["MAX_RESPONSE_BYTES", "UNCHANGED", "ClientSession", "Limiter", "Transport", "Unchanged"]
 
@@ -85,6 +92,41 @@ class Unchanged(Enum):
 UNCHANGED: Final = Unchanged.UNCHANGED
 
 
+class _QuietConnector(aiohttp.TCPConnector):
+    """A connector that reuses no connection on which something has come in unasked.
+
+    aiohttp would take a second answer that arrives while the connection idles in the pool for the
+    answer to the next request.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._used: WeakSet[ResponseHandler] = WeakSet()
+        self._distrusted: WeakSet[ResponseHandler] = WeakSet()
+
+    def distrust(self) -> None:
+        """Reuse no connection that has been used so far."""
+        self._distrusted, self._used = self._distrusted | self._used, WeakSet()
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the signature is aiohttp's
+    ) -> Connection:
+        """A connection that is ready for a request: new, or pooled and still in step."""
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            if protocol is not None and self._is_in_step(protocol):
+                self._used.add(protocol)
+                return connection
+            connection.close()
+
+    def _is_in_step(self, protocol: ResponseHandler) -> bool:
+        return not protocol.should_close and protocol not in self._distrusted
+
+
 class _SessionHolder:
     """The one `ClientSession` of a client and of all that `with_options` made from it."""
 
@@ -95,6 +137,7 @@ class _SessionHolder:
             raise ValueError("session must not have auth= of its own: it would meet the client's")
         self._session = borrowed
         self._borrowed = borrowed is not None
+        self._connector: _QuietConnector | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
 
@@ -116,10 +159,18 @@ class _SessionHolder:
                 " make one client for each loop"
             )
         if self._session is None:
-            self._session = ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+            self._connector = _QuietConnector()
+            self._session = ClientSession(
+                connector=self._connector, cookie_jar=aiohttp.DummyCookieJar()
+            )
         if self._session.closed:
             raise RuntimeError("the ClientSession that was given as session= is closed")
         return self._session
+
+    def distrust(self) -> None:
+        """Reuse no connection made so far; those of a borrowed session are its owner's."""
+        if self._connector is not None:
+            self._connector.distrust()
 
     async def aclose(self) -> None:
         """Close the session if it was made here; further calls do nothing."""
@@ -223,6 +274,10 @@ class Transport:
         other._owns_session = False
         return other
 
+    def distrust(self) -> None:
+        """Take new connections from now on, since an answer may have come over the wrong one."""
+        self._holder.distrust()
+
     async def aclose(self) -> None:
         """Close the session if this transport made it; further calls do nothing."""
         if self._owns_session:
@@ -301,6 +356,8 @@ class Transport:
             return request.decode(body)
         except ApiError as error:
             error.attempts = call.attempts
+            if isinstance(error, MisdirectedResponse):
+                self.distrust()
             raise
 
     def _may_renew(self, call: _Call) -> bool:
@@ -420,16 +477,16 @@ class Transport:
                 return None
             body = await _read_at_most(answer, most)
             if healthy:
-                return Response(200, {}, body) if len(body) <= most else None
+                return Response(200, {}, bytes(body)) if len(body) <= most else None
             kept = {
                 name: mask(value.encode(errors="replace"), secrets).decode()
                 for name, value in ((n.lower(), v) for n, v in answer.headers.items())
                 if name in {"retry-after", "date", "location"}
             }
-            return Response(answer.status, kept, mask(body, secrets)[:most])
+            return Response(answer.status, kept, mask(bytes(body), secrets)[:most])
 
 
-async def _read_at_most(answer: aiohttp.ClientResponse, most: int) -> bytes:
+async def _read_at_most(answer: aiohttp.ClientResponse, most: int) -> bytearray:
     """The body up to `most` bytes and a little more; a longer one's connection is closed."""
     body = bytearray()
     async for chunk in answer.content.iter_any():
@@ -437,4 +494,4 @@ async def _read_at_most(answer: aiohttp.ClientResponse, most: int) -> bytes:
         if len(body) > most:
             answer.close()
             break
-    return bytes(body)
+    return body

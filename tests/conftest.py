@@ -13,6 +13,53 @@ import aioresponses.core
 import pytest
 import stamina
 from aioresponses import aioresponses as AioResponses  # noqa: N812
+from support.figures import FIGURES, Figures, Record, table
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("promises")
+    group.addoption(
+        "--full",
+        action="store_true",
+        help="measure the promises with the counts that they name (about 20 minutes)",
+    )
+    group.addoption(
+        "--soak",
+        type=float,
+        metavar="SECONDS",
+        help="how long the soak test runs; by default 300 with --full, else 6",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = {}
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    measured = config.stash[FIGURES]
+    if lines := table(measured):
+        terminalreporter.section("figures" + (" (full)" if config.getoption("--full") else ""))
+        terminalreporter.write_line("\n".join(lines))
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Whether the promises are measured with the counts that they name."""
+    return bool(pytestconfig.getoption("--full"))
+
+
+@pytest.fixture(scope="session")
+def record(pytestconfig: pytest.Config) -> Record:
+    """Notes what a test of a promise has measured, for the end of the run."""
+    noted = pytestconfig.stash[FIGURES]
+
+    def note(promise: str, figures: Figures) -> None:
+        assert promise not in noted, f"{promise} has been measured already"
+        noted[promise] = figures
+
+    return note
 
 
 def _client_response(method: str, url: object, **given: Any) -> aiohttp.ClientResponse:

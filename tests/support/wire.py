@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Self
@@ -80,25 +81,63 @@ def stall(head: bytes = b"") -> Script:
 
 
 class Wire:
-    """Plays one script for each request, in order; `async with` checks that all were played."""
+    """Plays one script for each request, in order; `async with` checks that all were played.
+
+    A request that finds neither a script nor a default has its connection closed.
+    """
 
     def __init__(self, *scripts: Script, default: Script | None = None) -> None:
         self._scripts = list(scripts)
         self._default = default
         self._connections: set[asyncio.Task[None]] = set()
+        self._failures: list[BaseException] = []
+        self._port = 0
         self.received: list[Received] = []
         self.open_connections = 0
+        self.connections = 0
 
     @property
     def url(self) -> str:
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return f"http://{host}:{port}"
+        return f"http://127.0.0.1:{self._port}"
 
     def then(self, scripts: Iterable[Script]) -> None:
         self._scripts.extend(scripts)
 
+    def forget_scripts(self) -> None:
+        """Play the default only: what is left belongs to a client that has given up."""
+        self._scripts.clear()
+
+    def then_refuse(self, script: Script, seconds: float) -> Script:
+        """Answer as the script does, then refuse connections for a while, as a restart does."""
+
+        async def play(
+            request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            await self._stop_listening()
+            await script(request, reader, writer)
+            for connection in self._connections - {asyncio.current_task()}:
+                connection.cancel()
+            writer.close()
+            await asyncio.sleep(seconds)
+            await self._listen()
+
+        return play
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def _stop_listening(self) -> None:
+        # Closing a server leaks what it has accepted and not handed over yet, on some Pythons.
+        loop = asyncio.get_running_loop()
+        for listener in self._server.sockets:
+            loop.remove_reader(listener.fileno())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        self._server.close()
+
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        await self._listen()
         return self
 
     async def __aexit__(
@@ -107,37 +146,42 @@ class Wire:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.close()
+        await self._stop_listening()
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
         if exc_type is None:
+            for failure in self._failures:
+                raise failure
             assert not self._scripts, f"{len(self._scripts)} scripts were not played"
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open_connections += 1
-        try:
-            while not writer.is_closing() and (request := await _read(reader)) is not None:
+        self.connections += 1
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(lambda done: self._leave(done, writer))
+
+    def _leave(self, task: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
+        self.open_connections -= 1
+        self._connections.discard(task)
+        writer.close()
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self._failures.append(failure)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while not writer.is_closing():
+                request = await _read(reader)
                 self.received.append(request)
                 script = self._scripts.pop(0) if self._scripts else self._default
-                assert script is not None, f"no script left for {request}"
+                if script is None:
+                    break
                 await script(request, reader, writer)
-        except (ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            self.open_connections -= 1
-            self._connections.discard(task)
-            writer.close()
 
 
-async def _read(reader: asyncio.StreamReader) -> Received | None:
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError:
-        return None
+async def _read(reader: asyncio.StreamReader) -> Received:
+    head = await reader.readuntil(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     method, target, _ = first.split(" ")
     headers = dict(line.split(": ", 1) for line in lines if line)
