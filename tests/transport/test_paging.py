@@ -287,6 +287,39 @@ def test_a_page_that_is_cut_short_though_another_follows_is_found_out() -> None:
         asyncio.run(ids_of(walk_over(server, limit=10)))
 
 
+@pytest.mark.parametrize("read_ahead", [0, 2])
+@pytest.mark.parametrize("length", [4, 10])
+@pytest.mark.parametrize("place", range(2, 6))
+def test_another_requests_answer_in_the_place_of_a_page_costs_no_report(
+    place: int, length: int, read_ahead: int
+) -> None:
+    server = FakeServer(list(range(45)))
+    doubts: list[int] = []
+    strays = {Ask(place, 10): FakePage(tuple(range(length)), 1)}
+
+    async def fetch(ask: Ask) -> FakePage:
+        return strays.pop(ask, None) or await server.fetch(ask)
+
+    async def main() -> list[int]:
+        walk = PageWalk(
+            fetch,
+            Position.at(0, 10, None, adaptive=False),
+            adaptive=False,
+            read_ahead=read_ahead,
+            verify=False,
+            on_doubt=lambda: doubts.append(place),
+        )
+        return await ids_of(walk)
+
+    # Page 2 with all of page 1 would be a repetition, and that is an error.
+    if (place, length) == (2, 10):
+        with pytest.raises(PaginationError, match="page 2 repeats page 1"):
+            asyncio.run(main())
+    else:
+        assert asyncio.run(main()) == server.rows
+        assert doubts == [place]
+
+
 def test_rows_added_behind_a_last_page_that_was_not_full_are_fetched_in_place() -> None:
     server = FakeServer(list(range(25)))
 

@@ -30,6 +30,7 @@ from evtransport import (
     ConnectionFailed,
     DeadlineExceeded,
     DecodeError,
+    MisdirectedResponse,
     NotFoundError,
     RateLimitedError,
     RedirectError,
@@ -296,6 +297,61 @@ async def test_a_retry_waits_as_long_as_the_server_asks(
         stamina.instrumentation.set_on_retry_hooks(None)
 
     assert waits == [7.0, 7.0]
+
+
+async def test_an_answer_that_came_unasked_is_not_given_to_the_next_call(closing: Closing) -> None:
+    sent = asyncio.Event()
+
+    async def two(
+        request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await HELLO(request, reader, writer)
+        await sent.wait()
+        await answer(b'{"hello": "nobody"}')(request, reader, writer)
+
+    async with Wire(two, HELLO) as wire:
+        transport = closing(transport_to(wire))
+        assert await transport.send(REQUEST) == "world"
+        sent.set()
+        await asyncio.sleep(0.02)  # until it has arrived
+        assert await transport.send(REQUEST) == "world"
+        assert wire.connections == 2
+
+
+async def test_connections_that_are_distrusted_are_not_used_again(closing: Closing) -> None:
+    async with Wire(HELLO, HELLO, HELLO, HELLO) as wire:
+        transport = closing(transport_to(wire))
+        transport.distrust()
+        for connections in (1, 1):
+            await transport.send(REQUEST)
+            assert wire.connections == connections
+        transport.distrust()
+        for connections in (2, 2):
+            await transport.send(REQUEST)
+            assert wire.connections == connections
+
+
+async def test_connections_are_distrusted_when_one_has_brought_another_requests_answer(
+    closing: Closing,
+) -> None:
+    def misdirected(body: bytes) -> str:
+        raise MisdirectedResponse("another's")
+
+    async with Wire(HELLO, HELLO) as wire:
+        transport = closing(transport_to(wire))
+        with pytest.raises(MisdirectedResponse):
+            await transport.send(Request(("greeting",), misdirected))
+        assert await transport.send(REQUEST) == "world"
+        assert wire.connections == 2
+
+
+async def test_the_connections_of_a_borrowed_session_are_its_owners(closing: Closing) -> None:
+    async with Wire(HELLO, HELLO) as wire, aiohttp.ClientSession() as session:
+        transport = closing(transport_to(wire, session=session))
+        await transport.send(REQUEST)
+        transport.distrust()
+        await transport.send(REQUEST)
+        assert wire.connections == 1
 
 
 async def test_a_full_outage_is_not_amplified(closing: Closing) -> None:
