@@ -8,7 +8,7 @@ import math
 import random
 import threading
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeVar
 
 import attrs
@@ -328,10 +328,11 @@ async def _send(request: web.BaseRequest, answer: Answer | None) -> web.StreamRe
     response = web.StreamResponse(status=answer.status, headers=answer.headers)
     response.content_type = answer.content_type
     response.content_length = len(answer.body)
-    await response.prepare(request)
-    body = memoryview(answer.body)[: answer.sent]
-    for begin in range(0, len(body), _CHUNK):
-        await response.write(body[begin : begin + _CHUNK])
+    with suppress(ConnectionResetError):  # a client that has left is no error of the server's
+        await response.prepare(request)
+        body = memoryview(answer.body)[: answer.sent]
+        for begin in range(0, len(body), _CHUNK):
+            await response.write(body[begin : begin + _CHUNK])
     if answer.sent is not None:
         request.protocol.force_close()
     return response
