@@ -15,6 +15,7 @@ nox.options.error_on_missing_interpreters = False
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 TEST = nox.project.dependency_groups(PROJECT, "test")
+COMPARE = nox.project.dependency_groups(PROJECT, "compare")
 DEV = nox.project.dependency_groups(PROJECT, "dev")
 
 
@@ -56,6 +57,15 @@ def lowest(session: nox.Session) -> None:
     constraints.write_text("\n".join(floors()) + "\n", encoding="utf-8")
     session.install("--upgrade", "-c", str(constraints), "-e", ".[cli]", *TEST)
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0], default=False)
+def promises(session: nox.Session) -> None:
+    """The promises with their full counts, and the table in the docs."""
+    session.install("--upgrade", "-e", ".[cli]", *TEST, *COMPARE)
+    session.run("python", "-m", "pytest", "tests/promises", "--full", *session.posargs)
+    compare = ("tests/promises/compare.py", "--full", "--write", "docs/promises.md")
+    session.run("python", *compare)
 
 
 @nox.session(python=PYTHONS[0])

@@ -92,7 +92,7 @@ class Query:
             ValueError: One of them is not usable.
         """
         if isinstance(connector_id, int) and not isinstance(connector_id, bool):
-            connector_id = str(connector_id)
+            connector_id = str(int(connector_id))
         for name, value in (("from_", from_), ("to", to)):
             if value is None:
                 continue
@@ -401,7 +401,8 @@ class _Run:
             step = await self._pages.next_step()
         except ApiError as error:
             error.cursor = self.cursor
-            raise
+            # The frames below hold the page, in which a server may have sent back a credential.
+            raise error.with_traceback(None)  # noqa: B904
         if step is None:
             return None
         progress = _Progress(self.cursor, step, self._keeps_ids)

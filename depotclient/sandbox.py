@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hmac
 import itertools
+import random
 import re
 import secrets
 import threading
@@ -33,12 +34,13 @@ from evtransport.sandbox import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from aiohttp import web
 
 __all__ = [
     "RETRIABLE",
+    "Churn",
     "DepotSandbox",
     "Fault",
     "RecordedRequest",
@@ -57,6 +59,36 @@ _RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@attrs.frozen(kw_only=True)
+class Churn:
+    """How many sessions of a connector come and go after each page that was asked of it.
+
+    The numbers are averages: 0.25 is one session after every fourth page or so, drawn by the
+    sandbox's seed. A session that comes agrees with itself, but its energy counters do not join
+    those of its neighbours.
+
+    Args:
+        inserts: Sessions that have just ended, newer than all others.
+        late_inserts: Sessions that began between the others, and were uploaded late.
+        deletes: Sessions that vanish.
+        pages: After so many pages of a connector nothing moves any more; None: it never settles.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    inserts: float = 0.0
+    late_inserts: float = 0.0
+    deletes: float = 0.0
+    pages: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("inserts", "late_inserts", "deletes"):
+            require_number(name, getattr(self, name), 0)
+        if self.pages is not None:
+            require_number("pages", self.pages, 0, whole=True)
 
 
 class _Refused(Exception):
@@ -125,6 +157,9 @@ class _Shelf:
     rows: tuple[_Row, ...]
     order: Order
     salt: int
+    guest: SessionPlan  # what the sessions that come are modelled on
+    draw: random.Random
+    pages: int = 0
     _ids: set[int] = attrs.field(init=False)
     _selected: tuple[_Window, tuple[_Row, ...], list[_Row]] | None = None
 
@@ -157,6 +192,32 @@ class _Shelf:
             raise ValueError(f"there is no session {session_id}")
         self.rows = tuple(row for row in self.rows if row.session_id != session_id)
         self._ids.remove(session_id)
+
+    def churn(self, churn: Churn, fresh_ids: Iterator[int]) -> tuple[list[int], list[int]]:
+        """Let sessions come and go after a page; the ids of those that came, and that went."""
+        came, went = list[int](), list[int]()
+        self.pages += 1
+        if churn.pages is None or self.pages <= churn.pages:
+            for late, rate in ((False, churn.inserts), (True, churn.late_inserts)):
+                for _ in range(self._drawn(rate)):
+                    came.append(next(fresh for fresh in fresh_ids if fresh not in self._ids))
+                    plan = self.guest.at(self._begin(late=late))
+                    self.insert(_Row.planned(attrs.evolve(plan, session_id=came[-1])))
+            for _ in range(min(self._drawn(churn.deletes), len(self.rows))):
+                went.append(self.draw.choice(self.rows).session_id)
+                self.delete(went[-1])
+        return came, went
+
+    def _drawn(self, rate: float) -> int:
+        return int(rate + self.draw.random())
+
+    def _begin(self, *, late: bool) -> int:
+        """When a session that comes has begun, epoch ms."""
+        newest = int(time.time() * 1000) - (self.guest.end - self.guest.start)
+        if not self.rows:
+            return newest
+        first, last = self.rows[0].start // 1000, -(-self.rows[-1].start // 1000)
+        return self.draw.randint(first, last) if late else max(newest, last)
 
     def _place(self, row: _Row) -> int:
         # A hash and not a shuffle: what comes and goes leaves the order of the others alone.
@@ -192,8 +253,8 @@ class _RenderCache:
 class DepotSandbox(Sandbox):
     """A server on loopback that answers `GET /v1/sessionReports` and `POST /oauth2/token`.
 
-    What the vendor leaves open (order, clamping of `limit`, which time `from` and `to` test) is a
-    setting here. Besides these arguments it takes those of `Sandbox`.
+    What the vendor leaves open (order, clamping of `limit`, which time `from` and `to` test, what
+    moves between two pages) is a setting here. Besides these arguments it takes those of `Sandbox`.
 
     Args:
         chargers: Connector ids by charger id; by default CP-001 with 1 and 2, and CP-002 with 1.
@@ -206,6 +267,8 @@ class DepotSandbox(Sandbox):
         ignore_page: Serve the first page whatever `page` says.
         time_filter: Whether `from` and `to` test the start of a session, its end, or any overlap.
         inclusive: Whether a time that equals `from` or `to` is inside.
+        churn: What comes and goes between pages; by default nothing.
+        cluster: So many sessions in a row begin in the same millisecond.
         token_lifetime: Seconds until an issued token is answered with 401.
         token_faults: Faults of the token endpoint, consumed as `faults` is by the API.
         start: When the first session of each connector begins, aware; by default 2026-01-01 UTC,
@@ -216,6 +279,8 @@ class DepotSandbox(Sandbox):
         client_id: For the token endpoint.
         client_secret: For the token endpoint.
         chargers: Connector ids by charger id.
+        inserted: The ids of the sessions that `churn` has made come, in that order.
+        deleted: The ids of those that it has made vanish; some may be among `inserted`.
 
     Raises:
         ValueError: An argument is out of range, or the last session would end in the future.
@@ -235,14 +300,19 @@ class DepotSandbox(Sandbox):
     ignore_page: bool = False
     time_filter: TimeFilter = "start"
     inclusive: bool = True
+    churn: Churn = Churn()
+    _cluster: int = attrs.field(default=1, alias="cluster")
     token_lifetime: float = 3600.0
     _token_faults: Iterable[Fault | None] = attrs.field(default=(), alias="token_faults")
     _start: datetime | None = attrs.field(default=None, alias="start")
     token: str = attrs.field(init=False, factory=secrets.token_urlsafe)
     client_id: str = attrs.field(init=False, factory=lambda: secrets.token_hex(13))
     client_secret: str = attrs.field(init=False, factory=secrets.token_urlsafe)
+    inserted: list[int] = attrs.field(init=False, factory=list[int])
+    deleted: list[int] = attrs.field(init=False, factory=list[int])
     _tokens: Channel = attrs.field(init=False)
     _expiry: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
+    _fresh_ids: Iterator[int] = attrs.field(init=False)
     _shelves: dict[str, dict[str, _Shelf]] = attrs.field(init=False)
     _cache: _RenderCache = attrs.field(init=False)
 
@@ -252,6 +322,7 @@ class DepotSandbox(Sandbox):
         require_number("min_limit", self.min_limit, 1, whole=True)
         if self.max_limit is not None:
             require_number("max_limit", self.max_limit, self.min_limit, whole=True)
+        require_number("cluster", self._cluster, 1, whole=True)
         require_number("token_lifetime", self.token_lifetime, 0)
         _require_one_of("order", self._order, get_args(Order))
         _require_one_of("time_filter", self.time_filter, get_args(TimeFilter))
@@ -261,13 +332,15 @@ class DepotSandbox(Sandbox):
 
     def _simulated(self, chargers: Mapping[str, Sequence[str]]) -> dict[str, dict[str, _Shelf]]:
         first_ids = itertools.count(100_000_001, max(1, self._sessions))
-        return {
+        shelves = {
             charger_id: {
                 connector_id: self._shelf_of(charger_id, connector_id, next(first_ids))
                 for connector_id in connector_ids
             }
             for charger_id, connector_ids in chargers.items()
         }
+        self._fresh_ids = itertools.count(next(first_ids))
+        return shelves
 
     def _shelf_of(self, charger_id: str, connector_id: str, first_id: int) -> _Shelf:
         plans = simulate_sessions(
@@ -280,7 +353,13 @@ class DepotSandbox(Sandbox):
         )
         if self._start is not None and plans and plans[-1].end > time.time() * 1000:
             raise ValueError("start is too late: the last session would end in the future")
-        return _Shelf(tuple(_Row.planned(plan) for plan in plans), self._order, self._seed)
+        rows = tuple(
+            _Row.planned(plan.at(plans[place - place % self._cluster].start))
+            for place, plan in enumerate(plans)
+        )
+        [guest] = simulate_sessions(self._seed, charger_id, connector_id, 1)
+        draw = random.Random(f"{self._seed}/{charger_id}/{connector_id}/churn")  # noqa: S311
+        return _Shelf(rows, self._order, self._seed, guest, draw)
 
     @property
     def chargers(self) -> dict[str, tuple[str, ...]]:
@@ -395,6 +474,9 @@ class DepotSandbox(Sandbox):
             await asyncio.sleep(0)  # writing a report out takes some ms: let others have a turn
         if len(parts) > 1:
             parts.pop()
+        came, went = shelf.churn(self.churn, self._fresh_ids)
+        self.inserted += came
+        self.deleted += went
         echo = msgspec.json.encode({"ChargerID": charger_id, "ConnectorID": connector_id})
         return Answer(b"".join((*parts, b"],", echo[1:])))
 

@@ -157,6 +157,17 @@ class SessionPlan:
         """The shape that fits how long the session charged."""
         return ReportShape.lasting((self.charge_end - self.charge_start) / 1000)
 
+    def at(self, start: int) -> SessionPlan:
+        """The same session beginning at another time, in epoch ms."""
+        later = start - self.start
+        return attrs.evolve(
+            self,
+            start=start,
+            charge_start=self.charge_start + later,
+            charge_end=self.charge_end + later,
+            end=self.end + later,
+        )
+
 
 def simulate_sessions(
     seed: int,

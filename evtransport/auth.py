@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import copy
+import html.entities
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, Protocol
-from urllib.parse import quote
 
 import attrs
 import msgspec
@@ -41,7 +42,8 @@ class Secret:
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
-        self._value = value
+        # Of a string of another class, such as an enum's member, the text and not its name.
+        self._value = str.__str__(value) if isinstance(value, str) else value
 
     def reveal(self) -> str:
         """The string itself."""
@@ -93,16 +95,34 @@ def check_secret(name: str, secret: Secret) -> None:
 
 
 def mask(data: bytes, secrets: tuple[Secret, ...]) -> bytes:
-    """Overwrite secrets that a server has sent back, plain, as JSON or percent-encoded.
+    """Overwrite secrets that a server has sent back, however each of their characters is written.
 
-    One of up to three characters is left: it stands in many words, and masking it tells it.
+    That may be plain, with a backslash, as JSON's escape, percent-encoded or as HTML. One of up to
+    three characters is left: it stands in many words, and masking it tells it.
     """
     for secret in secrets:
         plain = secret.reveal()
         if len(plain) > 3:
-            for spelling in (plain, plain.replace("/", r"\/"), quote(plain, safe="")):
-                data = data.replace(spelling.encode(), MASK.encode())
+            pattern = b"".join(_spellings(character) for character in plain)
+            data = re.sub(pattern, MASK.encode(), data)
     return data
+
+
+def _spellings(character: str) -> bytes:
+    """A pattern of all that a character of a secret may have become on its way."""
+    code = ord(character)
+    # The repetitions are bounded, so that a body full of backslashes takes no more than its length.
+    forms = [
+        rf"\\{{0,4}}{re.escape(character)}",
+        rf"\\{{1,4}}(?:u00|x)(?i:{code:02x})",
+        rf"%(?:25){{0,3}}(?i:{code:02x})",
+        rf"&#(?:0{{0,6}}{code}|x0{{0,6}}(?i:{code:x}));",
+    ]
+    if code in html.entities.codepoint2name:
+        forms.append(f"&{html.entities.codepoint2name[code]};")
+    if character == " ":
+        forms.append(r"\+")
+    return f"(?:{'|'.join(forms)})".encode()
 
 
 Post = Callable[[URL, Secret, bytes], Awaitable[Response]]

@@ -72,7 +72,7 @@ def identifier(name: str, value: object) -> str:
         raise ValueError(f"{name} must not hold control characters: {value!r}")
     if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
         raise ValueError(f"{name} must be valid Unicode, without lone surrogates: {value!r}")
-    return value
+    return str.__str__(value)  # an enum's member would be sent by its name elsewhere
 
 
 def parse_base_url(name: str, value: str | URL) -> URL:
@@ -95,7 +95,7 @@ def parse_base_url(name: str, value: str | URL) -> URL:
     if url.raw_user is not None or url.raw_password is not None:
         raise ValueError(f"{name} must not hold a user or password")
     if url.query_string or url.fragment:
-        raise ValueError(f"{name} must end after its path: {url}")
+        raise ValueError(f"{name} must end after its path, without query or fragment")
     if url.scheme == "http" and not _LOOPBACK.fullmatch(url.host):
         raise ValueError(f"{name} must be https, since credentials are sent to it: {url}")
     return url
@@ -249,6 +249,10 @@ def one_line(text: str) -> str:
 def _origin(location: str | None) -> str:
     """Where a redirect points, without the path and query that may carry anything."""
     try:
-        return str(URL(location or "").origin())
+        url = URL(location or "")
     except ValueError:
-        return "the same host"
+        return "an address that can't be read"
+    if url.absolute:
+        scheme = f"{url.scheme}:" if url.scheme else ""
+        return f"{scheme}//{url.host_port_subcomponent}"
+    return "the same host"

@@ -34,6 +34,10 @@ MAX_PASSES = 20
 """A window that still brings new reports after this many whole passes is not going to settle."""
 
 
+MISSED = 1e-6
+"""How many reports a verified walk may be expected to miss by chance."""
+
+
 @attrs.frozen
 class Ask:
     """One page to ask for."""
@@ -275,8 +279,8 @@ class PageWalk(Generic[P]):
             when an answer is too large.
         read_ahead: How many pages may be under way while one is consumed.
         verify: Walk again from page 1 until a whole pass has brought nothing new. If rows have
-            vanished meanwhile, which may have pulled others past the walk, a second such pass
-            has to confirm it.
+            vanished meanwhile, which may have pulled others past the walk, more such passes have
+            to confirm it, the more the more there were.
         last: The id of the report that was delivered last before `start`.
         delivered: The ids of all that were, as far as they are known.
         on_doubt: Called before a page is asked for again because what came may have been meant for
@@ -427,8 +431,7 @@ class PageWalk(Generic[P]):
     def _end_pass(self) -> None:
         ended = self._pass
         self._quiet_passes = self._quiet_passes + 1 if ended.whole and ended.quiet else 0
-        nothing_moved = ended.expected <= ended.seen
-        if not self._verify or (self._quiet_passes and (nothing_moved or self._quiet_passes > 1)):
+        if not self._verify or (self._quiet_passes and self._is_settled(ended)):
             self._over = True
             return
         self._passes += 1
@@ -442,6 +445,17 @@ class PageWalk(Generic[P]):
         self._memory = _Memory(rows_may_move=True)
         expected = ended.seen if ended.whole else self._delivered
         self._pass = _Pass(whole=True, expected=frozenset(expected))
+
+    def _is_settled(self, ended: _Pass) -> bool:
+        """Whether the quiet passes prove that nothing has been missed.
+
+        A row is missed where another one vanishes before it while the walk stands right between
+        the two. So the share of the rows that vanish during a pass is the chance of that for each
+        row, and only a row that was missed in every pass so far is missing.
+        """
+        rows = len(ended.expected)
+        vanished = len(ended.expected - ended.seen)
+        return not vanished or rows * (vanished / rows) ** (self._quiet_passes + 1) < MISSED
 
     def _keep(self, asks: tuple[Ask, ...]) -> None:
         """Have exactly these requests under way."""

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -54,6 +55,8 @@ __all__ = ["MAX_RESPONSE_BYTES", "UNCHANGED", "ClientSession", "Limiter", "Trans
 T = TypeVar("T")
 
 MAX_RESPONSE_BYTES: Final = 32 * 2**20
+
+SPARE_BYTES: Final = 16 * 1024
 
 USER_AGENT: Final = f"thor-depot-clients/{__version__}"
 
@@ -300,10 +303,6 @@ class Transport:
             async with scope:
                 return await self._send(request, call)
         except (ApiError, asyncio.CancelledError) as error:
-            if isinstance(error, ApiError):
-                used = (Secret(sent.reveal().removeprefix("Bearer ")) for sent in call.sent)
-                secrets = (*self.auth.secrets, *used)
-                error.reword(lambda text: mask(text.encode(errors="replace"), secrets).decode())
             # The frames below hold headers and bodies, and a traceback holds frames.
             raise error.with_traceback(None)  # noqa: B904
         except TimeoutError:
@@ -356,6 +355,9 @@ class Transport:
             return request.decode(body)
         except ApiError as error:
             error.attempts = call.attempts
+            used = (Secret(sent.reveal().removeprefix("Bearer ")) for sent in call.sent)
+            secrets = (*self.auth.secrets, *used)
+            error.reword(lambda text: mask(text.encode(errors="replace"), secrets).decode())
             if isinstance(error, MisdirectedResponse):
                 self.distrust()
             raise
@@ -433,8 +435,7 @@ class Transport:
             if response is not None:
                 return response
         except (aiohttp.ClientError, OSError) as error:
-            reason = f"{type(error).__name__}: {error}".encode(errors="replace")
-            failure = ConnectionFailed(one_line(mask(reason, secrets).decode()))
+            failure = ConnectionFailed(one_line(mask(_reason(error), secrets).decode()))
         except BaseException as error:
             # Not aiohttp's own: a hook of the session's, say. The frames below hold the headers.
             raise error.with_traceback(None)  # noqa: B904
@@ -471,7 +472,8 @@ class Transport:
             ),
         ) as answer:
             healthy = answer.status == 200
-            most = self.max_response_bytes if healthy else ERROR_BODY_BYTES
+            # Of an error more than is kept is read, so that no secret is cut in two unseen.
+            most = self.max_response_bytes if healthy else ERROR_BODY_BYTES + SPARE_BYTES
             if healthy and (answer.content_length or 0) > most:
                 answer.close()
                 return None
@@ -483,7 +485,15 @@ class Transport:
                 for name, value in ((n.lower(), v) for n, v in answer.headers.items())
                 if name in {"retry-after", "date", "location"}
             }
-            return Response(answer.status, kept, mask(bytes(body), secrets)[:most])
+            return Response(answer.status, kept, mask(bytes(body), secrets)[:ERROR_BODY_BYTES])
+
+
+def _reason(error: Exception) -> bytes:
+    """What went wrong, without what the server has sent: that may be cut out of a secret."""
+    text = str(error)
+    if not isinstance(error, OSError):
+        text = re.split(r"[:'\"`]\s*[b'\"]|['\"`\n]", text)[0].rstrip(" :")
+    return f"{type(error).__name__}: {text}".encode(errors="replace")
 
 
 async def _read_at_most(answer: aiohttp.ClientResponse, most: int) -> bytearray:

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from depotclient.sandbox import DepotSandbox, Fault, ReportShape
+from depotclient.sandbox import Churn, DepotSandbox, Fault, ReportShape
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -191,6 +191,103 @@ async def test_a_selection_is_made_anew_after_a_change(depot: Depot) -> None:
     depot.sandbox.delete("CP-1", "1", depot.truth[0])
     assert await depot.ids() == depot.truth[:3]
     assert len(depot.truth) == 9
+
+
+@personality(churn=Churn(inserts=2))
+async def test_sessions_that_have_just_ended_come_in_as_the_newest(depot: Depot) -> None:
+    before = depot.truth
+    started = datetime.now(UTC)
+    await depot.ask()
+    assert depot.truth == [*before, *depot.sandbox.inserted]
+    assert len(depot.sandbox.inserted) == 2
+    for report in depot.sandbox.reports("CP-1", "1")[10:]:
+        ended = datetime.fromisoformat(msgspec.json.decode(report)["sessionTimeEnd"])
+        assert started - timedelta(milliseconds=1) <= ended <= datetime.now(UTC)
+
+
+@personality(churn=Churn(late_inserts=20))
+async def test_sessions_that_are_uploaded_late_come_in_between_the_others(depot: Depot) -> None:
+    first, *before, last = depot.truth
+    await depot.ask()
+    assert len(depot.sandbox.inserted) == 20
+    assert (depot.truth[0], depot.truth[-1]) == (first, last)
+    assert set(depot.truth[1:-1]) == {*before, *depot.sandbox.inserted}
+    assert depot.truth[1:-1] != [*before, *depot.sandbox.inserted]
+
+
+@personality(churn=Churn(deletes=3))
+async def test_sessions_vanish_after_a_page_until_none_is_left(depot: Depot) -> None:
+    before = depot.truth
+    assert await depot.ids(limit=10) == before
+    assert len(depot.truth) == 7
+    assert {*depot.truth, *depot.sandbox.deleted} == set(before)
+    for _ in range(4):
+        await depot.ask()
+    assert depot.truth == await depot.ids() == []
+    assert sorted(depot.sandbox.deleted) == before
+
+
+@personality(sessions=0, churn=Churn(inserts=1, late_inserts=1, deletes=1))
+async def test_sessions_come_and_go_where_there_were_none(depot: Depot) -> None:
+    for _ in range(3):
+        await depot.ask()
+    assert (len(depot.sandbox.inserted), len(depot.sandbox.deleted)) == (6, 3)
+    assert len(depot.truth) == 3
+
+
+@personality(churn=Churn(inserts=1, deletes=1, pages=2))
+async def test_nothing_moves_any_more_after_so_many_pages(depot: Depot) -> None:
+    for _ in range(5):
+        await depot.ask()
+    assert len(depot.sandbox.inserted) == len(depot.sandbox.deleted) == 2
+
+
+async def test_only_the_connector_that_was_asked_for_moves(http: aiohttp.ClientSession) -> None:
+    chargers = {"CP-1": ["1", "2"]}
+    async with DepotSandbox(chargers=chargers, churn=Churn(inserts=1, deletes=1)) as sandbox:
+        left_alone = sandbox.session_ids("CP-1", "2")
+        await Depot(http, sandbox).ask()
+        assert sandbox.session_ids("CP-1", "2") == left_alone
+        assert not {*sandbox.inserted} & {*left_alone}
+
+
+async def test_what_comes_and_goes_is_drawn_by_the_seed(http: aiohttp.ClientSession) -> None:
+    async def moved(seed: int) -> tuple[list[int], list[int], list[int]]:
+        churn = Churn(inserts=0.2, late_inserts=0.5, deletes=0.5)
+        async with DepotSandbox(chargers=ONE, shape=SMALL, churn=churn, seed=seed) as sandbox:
+            depot = Depot(http, sandbox)
+            for _ in range(40):
+                await depot.ask()
+            return sandbox.inserted, sandbox.deleted, depot.truth
+
+    inserted, deleted, _ = await moved(3)
+    assert await moved(3) == await moved(3) != await moved(4)
+    assert 10 < len(inserted) < 50
+    assert 5 < len(deleted) < 35
+
+
+async def test_ids_given_by_hand_are_not_given_again(http: aiohttp.ClientSession) -> None:
+    async with DepotSandbox(chargers=ONE, sessions=2, churn=Churn(inserts=1)) as sandbox:
+        sandbox.insert("CP-1", "1", bare(100_000_003, NOON))
+        await Depot(http, sandbox).ask()
+        assert sandbox.inserted == [100_000_004]
+
+
+def test_sessions_in_a_row_can_begin_in_one_millisecond() -> None:
+    def times(cluster: int) -> list[tuple[datetime, timedelta]]:
+        reports = DepotSandbox(chargers=ONE, sessions=7, shape=SMALL, cluster=cluster).reports(
+            "CP-1", "1"
+        )
+        headers = [msgspec.json.decode(report) for report in reports]
+        starts, ends = (
+            [datetime.fromisoformat(header[key]) for header in headers]
+            for key in ("sessionTimeStart", "sessionTimeEnd")
+        )
+        return [(start, end - start) for start, end in zip(starts, ends, strict=True)]
+
+    apart, together = times(1), times(3)
+    assert [start for start, _ in together] == [apart[n - n % 3][0] for n in range(7)]
+    assert [lasted for _, lasted in together] == [lasted for _, lasted in apart]
 
 
 @pytest.mark.parametrize(
@@ -396,6 +493,7 @@ def test_the_defaults_are_three_connectors_with_sessions_in_the_past() -> None:
         ({"max_limit": 5, "min_limit": 6}, "max_limit"),
         ({"order": "random"}, "order"),
         ({"time_filter": "middle"}, "time_filter"),
+        ({"cluster": 0}, "cluster"),
         ({"token_lifetime": -1}, "token_lifetime"),
         ({"port": -1}, "port"),
         ({"start": datetime(2026, 1, 1)}, "aware"),  # noqa: DTZ001
@@ -405,6 +503,14 @@ def test_the_defaults_are_three_connectors_with_sessions_in_the_past() -> None:
 def test_settings_out_of_range_are_refused_by_name(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DepotSandbox(**settings)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"inserts": -1}, {"late_inserts": -0.1}, {"deletes": "1"}, {"pages": 0.5}]
+)
+def test_churn_out_of_range_is_refused_by_name(setting: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        Churn(**setting)
 
 
 def test_the_pytest_fixture_serves_synchronous_tests(depot_sandbox: DepotSandbox) -> None:

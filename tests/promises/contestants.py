@@ -127,7 +127,9 @@ class Ours:
 
     @asynccontextmanager
     async def depot(
-        self, access: Access, patience: Patience = Patience()
+        self,
+        access: Access,
+        patience: Patience = Patience(),
     ) -> AsyncGenerator[Depot, None]:
         by_token = access.token is not None
         async with DepotClient(
@@ -143,7 +145,9 @@ class Ours:
 
     @asynccontextmanager
     async def thor(
-        self, access: Access, patience: Patience = Patience()
+        self,
+        access: Access,
+        patience: Patience = Patience(),
     ) -> AsyncGenerator[Thor, None]:
         async with ThorClient(
             api_key=access.api_key,

@@ -154,7 +154,8 @@ class WalkMachine(RuleBasedStateMachine):
         except PaginationError:
             assert self.verify, "the rows have not moved"
         except ApiError as error:
-            assert str(error.cursor) == str(self._open().cursor)
+            stands = error.cursor == self._open().cursor
+            assert stands
 
     @rule(count=st.integers(1, 12), turns=st.integers(0, 60))
     def cancelled_items(self, count: int, turns: int) -> None:

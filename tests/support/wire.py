@@ -103,9 +103,11 @@ class Wire:
     def then(self, scripts: Iterable[Script]) -> None:
         self._scripts.extend(scripts)
 
-    def forget_scripts(self) -> None:
-        """Play the default only: what is left belongs to a client that has given up."""
+    def forget_scripts(self) -> int:
+        """Play the default only from now on; how many scripts a client has not come to."""
+        left = len(self._scripts)
         self._scripts.clear()
+        return left
 
     def then_refuse(self, script: Script, seconds: float) -> Script:
         """Answer as the script does, then refuse connections for a while, as a restart does."""
