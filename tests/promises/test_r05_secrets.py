@@ -417,7 +417,7 @@ def situations(full: bool) -> Iterator[Situation]:
             for which in (slice(None), slice(1), slice(1, None)) if full else (slice(None),):
                 script = echoing(form, which)
                 yield Situation(f"echoed in {name}", road, always(script))
-        in_time = Patience(attempts=2, total=0.05)
+        in_time = Patience(attempts=2, total=0.05, read=0.2)
         yield Situation("deadline", road, lambda _: stall(), in_time)
         yield Situation("deadline in the head", road, lambda _: stall(head()[:-2]), in_time)
         yield Situation("cancelled", road, lambda _: stall(), Patience(), cancelled=True)
