@@ -138,7 +138,12 @@ class Response:
 
 
 def decipher(
-    response: Response, names: ErrorNames, *, now: float, subject: str = "the server"
+    response: Response,
+    names: ErrorNames,
+    *,
+    now: float,
+    subject: str = "the server",
+    clean: Callable[[str], str] = str,
 ) -> bytes:
     """Tell an answer's body from an error.
 
@@ -149,6 +154,7 @@ def decipher(
         now: The time as a Unix timestamp, for a `Retry-After` that is a date where the answer
             carries no `Date` of its own.
         subject: Who answered, for the message.
+        clean: Masks secrets in the texts that the server states, before they are cut.
 
     Returns:
         The body of a 200.
@@ -159,7 +165,7 @@ def decipher(
     if response.status == 200:
         return response.body
     name = _documented_name(response.body, names)
-    stated, message = _stated_error(response.body)
+    stated, message = _stated_error(response.body, clean)
     kind = names[name] if name else _class_of(response.status)
     parts = [f"{subject} answered {response.status}"]
     if code := name or stated:
@@ -220,7 +226,7 @@ def _documented_name(body: bytes, names: ErrorNames) -> str | None:
     return found.group().decode() if found else None
 
 
-def _stated_error(body: bytes) -> tuple[str | None, str | None]:
+def _stated_error(body: bytes, clean: Callable[[str], str]) -> tuple[str | None, str | None]:
     """The code and message that a body states: by itself, in `error`, or in JSON:API `errors`."""
     try:
         stated = msgspec.json.decode(body)
@@ -235,8 +241,8 @@ def _stated_error(body: bytes) -> tuple[str | None, str | None]:
     names = ("message", "Message", "detail", "title", "error_description")
     messages = [error[name] for name in names if isinstance(error.get(name), str)]
     return (
-        one_line(str(code)) if isinstance(code, str | int) else None,
-        one_line(messages[0]) if messages else None,
+        one_line(clean(str(code))) if isinstance(code, str | int) else None,
+        one_line(clean(messages[0])) if messages else None,
     )
 
 

@@ -351,16 +351,20 @@ class Transport:
             if response.status == 401 and self._may_renew(call):
                 call.renewed = True
                 response = await self._exchange(request, call)
-            body = decipher(response, self.names, now=self.wall_clock())
+            body = decipher(response, self.names, now=self.wall_clock(), clean=self._cleaner(call))
             return request.decode(body)
         except ApiError as error:
             error.attempts = call.attempts
-            used = (Secret(sent.reveal().removeprefix("Bearer ")) for sent in call.sent)
-            secrets = (*self.auth.secrets, *used)
-            error.reword(lambda text: mask(text.encode(errors="replace"), secrets).decode())
+            error.reword(self._cleaner(call))
             if isinstance(error, MisdirectedResponse):
                 self.distrust()
             raise
+
+    def _cleaner(self, call: _Call) -> Callable[[str], str]:
+        """What masks the secrets of a call in a text."""
+        used = (Secret(sent.reveal().removeprefix("Bearer ")) for sent in call.sent)
+        secrets = (*self.auth.secrets, *used)
+        return lambda text: mask(text.encode(errors="replace"), secrets).decode()
 
     def _may_renew(self, call: _Call) -> bool:
         """Whether a 401 is answered with a new token: once a call, and as one of its attempts.
@@ -492,7 +496,8 @@ def _reason(error: Exception) -> bytes:
     """What went wrong, without what the server has sent: that may be cut out of a secret."""
     text = str(error)
     if not isinstance(error, OSError):
-        text = re.split(r"[:'\"`]\s*[b'\"]|['\"`\n]", text)[0].rstrip(" :")
+        said = error.message if isinstance(error, aiohttp.ClientResponseError) else text
+        text = re.split(r"[:'\"`\n]", said)[0].strip()
     return f"{type(error).__name__}: {text}".encode(errors="replace")
 
 

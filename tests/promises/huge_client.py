@@ -60,6 +60,8 @@ async def call(contestant: Contestant, client: str, access: Access, teller: str)
         forget_the_peak()
         before = memory("VmHWM")
         print(json.dumps(before), flush=True)
+        no_limit = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (memory("VmSize") + MEMORY, no_limit[1]))
         error: Exception | None = None
         started = time.monotonic()
         scope = asyncio.timeout(SECONDS)
@@ -69,6 +71,7 @@ async def call(contestant: Contestant, client: str, access: Access, teller: str)
         except Exception as raised:
             error = raised
         seconds, growth = time.monotonic() - started, memory("VmHWM") - before
+        resource.setrlimit(resource.RLIMIT_AS, no_limit)
         # The client is still open: whether its connection stays so is its own decision.
         while (now := await asyncio.to_thread(seen, teller))["open"]:
             if time.monotonic() > started + seconds + 2:
@@ -93,7 +96,6 @@ async def call(contestant: Contestant, client: str, access: Access, teller: str)
 def main() -> None:
     task: Task = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the test that started this
     stamina.set_testing(True, attempts=1_000_000, cap=True)
-    resource.setrlimit(resource.RLIMIT_AS, (memory("VmSize") + MEMORY,) * 2)
     asyncio.run(call(*task))
 
 

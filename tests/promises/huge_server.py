@@ -1,7 +1,8 @@
-"""A server of answers that are too large, in a process of its own: `python -m promises.huge_server`.
+"""A server of answers that are too large, for a process of its own.
 
-`/200/gzip_bomb` and whatever follows it answers with a gzip bomb under status 200, and so on. Prints
-its address and the one where it tells what it has seen; ends with its standard input.
+`python -m promises.huge_server` prints its address and the one where it tells what it has seen, and
+ends with its standard input. `/200/gzip_bomb` and whatever follows it is answered with a gzip bomb
+under status 200, and so on.
 """
 
 from __future__ import annotations

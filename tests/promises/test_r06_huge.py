@@ -41,8 +41,12 @@ class Case:
 
 
 CASES = (
-    *(Case(client, form, status) for client in ("thor", "depot") for status in (200, 500)
-      for form in FORMS),
+    *(
+        Case(client, form, status)
+        for client in ("thor", "depot")
+        for status in (200, 500)
+        for form in FORMS
+    ),
     *(Case("depot", form, at_the_token_url=True) for form in FORMS),
     Case("depot", "endless_chunks", 500, at_the_token_url=True),
 )
@@ -63,7 +67,7 @@ class Outcome:
 
 def _python(module: str) -> subprocess.Popen[bytes]:
     tests = str(Path(__file__).parent.parent)
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - modules of these tests
         [sys.executable, "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

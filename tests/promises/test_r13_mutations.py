@@ -43,7 +43,7 @@ CHARGEBOX_BODY = json.dumps(
 LONGEST = 1.0
 """Seconds that a hostile body may take."""
 
-NOISE = 10.0
+NOISE = 30.0
 """The same in the short form, where a busy machine must not fail a test."""
 
 LONGEST_MESSAGE = 2**20
