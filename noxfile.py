@@ -63,9 +63,9 @@ def lowest(session: nox.Session) -> None:
 def promises(session: nox.Session) -> None:
     """The promises with their full counts, and the table in the docs."""
     session.install("--upgrade", "-e", ".[cli]", *TEST, *COMPARE)
-    session.run("python", "-m", "pytest", "tests/promises", "--full", *session.posargs)
-    compare = ("tests/promises/compare.py", "--full", "--write", "docs/promises.md")
-    session.run("python", *compare)
+    figures = f"--figures={session.create_tmp()}/figures.json"
+    session.run("python", "-m", "pytest", "tests/promises", "--full", figures, *session.posargs)
+    session.run("python", "tests/promises/compare.py", figures, "--write", "docs/promises.md")
 
 
 @nox.session(python=PYTHONS[0])

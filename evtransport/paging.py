@@ -31,7 +31,7 @@ REMEMBERED_IDS = 10_000
 """How many ids of the latest pages are kept, to tell reports that have been served before."""
 
 MAX_PASSES = 20
-"""A window that still brings new reports after this many whole passes is not going to settle."""
+"""A window in which reports still come or go after this many whole passes will not settle."""
 
 
 MISSED = 1e-6
@@ -437,7 +437,8 @@ class PageWalk(Generic[P]):
         self._passes += 1
         if self._passes >= MAX_PASSES:
             raise PaginationError(
-                f"the window still brings new reports after {self._passes} whole passes"
+                f"the window has not settled after {self._passes} whole passes:"
+                " reports still come or go"
             )
         self._position = Position.at(
             0, self._position.limit, None, adaptive=self._position.adaptive

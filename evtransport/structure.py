@@ -273,7 +273,8 @@ class Structures:
     def _record_from_dict(self, cls: type[Any], converter: Converter) -> Hook:
         fields = _fields(cls)
         absent = {self._rename(field.name): None for field in fields if field.nullable}
-        filled = {self._rename(field.name) for field in fields if field.filled}
+        # The fields, and whether a null stands for their default: other keys may be a million.
+        known = {self._rename(field.name): field.filled for field in fields}
         renamed: dict[str, Any] = {
             field.name: override(rename=self._rename(field.name)) for field in fields
         }
@@ -282,7 +283,11 @@ class Structures:
         def from_dict(value: Any, annotation: Any) -> Any:
             if not isinstance(value, dict):
                 raise TypeError(f"expected object, got {_json_type(value)}")
-            given = {k: v for k, v in value.items() if not (v is None and k in filled)}
+            given = {
+                key: value[key]
+                for key, filled in known.items()
+                if key in value and not (filled and value[key] is None)
+            }
             return build({**absent, **given}, annotation)
 
         return from_dict

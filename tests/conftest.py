@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -30,6 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="how long the soak test runs; by default 300 with --full, else 6",
     )
+    group.addoption(
+        "--figures",
+        type=Path,
+        metavar="FILE",
+        help="a JSON file to note the figures in, next to those of earlier runs",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,6 +48,9 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     measured = config.stash[FIGURES]
+    if (file := config.getoption("--figures")) and measured:
+        earlier = json.loads(file.read_text()) if file.exists() else {}
+        file.write_text(json.dumps(earlier | measured, indent=2))
     if lines := table(measured):
         terminalreporter.section("figures" + (" (full)" if config.getoption("--full") else ""))
         terminalreporter.write_line("\n".join(lines))

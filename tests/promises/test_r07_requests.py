@@ -275,7 +275,7 @@ async def tallied(contestant: Contestant) -> Tally:
                 group.create_task(in_turn(_play_refused(contestant, client, attempts, tally)))
     for playing in large:  # each of which would keep all others waiting
         await playing
-    print("COLD", tally.cold, tally.unplayed); return tally
+    return tally
 
 
 async def figures(contestant: Contestant, tally: Tally, *, full: bool) -> Figures:

@@ -383,6 +383,22 @@ def test_verify_gives_up_on_a_window_that_never_settles() -> None:
         asyncio.run(ids_of(walk_over(server, limit=2000, verify=True)))
 
 
+@pytest.mark.parametrize(("vanishing", "passes"), [(0, 2), (1, 4), (10, 5), (60, 9)])
+def test_verify_walks_the_more_often_the_more_rows_vanish(vanishing: int, passes: int) -> None:
+    # Rows behind the last page of each pass go, so that no other is ever missed.
+    server = FakeServer(list(range(1000)))
+
+    def vanish(ask: Ask) -> None:
+        if (ask.page - 1) * ask.limit >= len(server.rows) and vanishing:
+            del server.rows[-vanishing:]
+
+    server.before_answer = vanish
+    found = asyncio.run(ids_of(walk_over(server, limit=100, verify=True)))
+
+    assert found == list(range(1000))
+    assert sum(ask.page == 1 for ask in server.asks) == passes
+
+
 @pytest.mark.parametrize("read_ahead", [0, 1, 4])
 async def test_no_more_pages_are_under_way_than_read_ahead_allows_while_one_is_consumed(
     read_ahead: int,
