@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import zlib
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
@@ -129,6 +130,20 @@ def cases() -> Iterable[Case]:
     dead = answer(status=401)
     for warming in (None, serving(NOTHING)):
         yield Case("F19 token dies", "depot", dead, warming, fresh_tokens(), one_more=True)
+    by_turns = in_turns(busy, dead)
+    yield Case("F19 dies between retries", "depot", by_turns, None, fresh_tokens(), one_more=True)
+
+
+def in_turns(*scripts: Script) -> Script:
+    """Play one after another, and again from the first."""
+    turns = itertools.cycle(scripts)
+
+    async def play(
+        request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await next(turns)(request, reader, writer)
+
+    return play
 
 
 def fresh_tokens() -> Script:
