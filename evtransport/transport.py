@@ -142,6 +142,7 @@ class _SessionHolder:
         self._borrowed = borrowed is not None
         self._connector: _QuietConnector | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.answers: set[aiohttp.ClientResponse] = set()
         self.closed = False
 
     def session(self) -> ClientSession:
@@ -179,6 +180,8 @@ class _SessionHolder:
         """Close the session if it was made here; further calls do nothing."""
         self.closed = True
         if self._session is not None and not self._borrowed:
+            for answer in tuple(self.answers):
+                answer.close()  # closing the session alone would leave its reader waiting
             await self._session.close()
 
 
@@ -481,7 +484,11 @@ class Transport:
             if healthy and (answer.content_length or 0) > most:
                 answer.close()
                 return None
-            body = await _read_at_most(answer, most)
+            self._holder.answers.add(answer)
+            try:
+                body = await _read_at_most(answer, most)
+            finally:
+                self._holder.answers.discard(answer)
             if healthy:
                 return Response(200, {}, bytes(body)) if len(body) <= most else None
             kept = {
@@ -504,9 +511,12 @@ def _reason(error: Exception) -> bytes:
 async def _read_at_most(answer: aiohttp.ClientResponse, most: int) -> bytearray:
     """The body up to `most` bytes and a little more; a longer one's connection is closed."""
     body = bytearray()
-    async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > most:
-            answer.close()
-            break
+    try:
+        async for chunk in answer.content.iter_any():
+            body += chunk
+            if len(body) > most:
+                answer.close()
+                break
+    except RuntimeError as error:  # aiohttp's way to say that the session was closed meanwhile
+        raise aiohttp.ClientConnectionError(str(error)) from None
     return body
