@@ -282,7 +282,8 @@ class ClientCredentials:
     async def _renew(self, post: Post) -> _Token:
         ended_before = self._requests_ended
         async with self._lock:
-            if self._requests_ended == ended_before:
+            waited = self._requests_ended != ended_before
+            if not waited:
                 self._outcome = await self._request(post)
                 self._requests_ended += 1
             outcome = self._outcome
@@ -290,7 +291,9 @@ class ClientCredentials:
             return await self._renew(post)
         if isinstance(outcome, ApiError):
             # Each caller gets an error of its own: a walk writes its cursor on it.
-            raise copy.copy(outcome)
+            error = copy.copy(outcome)
+            error.borrowed = waited
+            raise error
         return outcome
 
     async def _request(self, post: Post) -> _Token | ApiError:

@@ -44,6 +44,8 @@ class ApiError(Exception):
 
     attempts: int = 0
     cursor: Cursor | None = None
+    # It happened to another call, which this one has waited for without sending anything itself.
+    borrowed: bool = False
 
     def reword(self, change: Callable[[str], str]) -> None:
         """Put every text that a server had a part in through `change`."""

@@ -53,7 +53,8 @@ class RetryPolicy:
     """How often and how patiently a call is tried again.
 
     Attributes:
-        attempts: Requests on the wire at the most, the first included. 1 switches retrying off.
+        attempts: Requests on the wire at the most, the first included. 1 switches retrying off,
+            but for the one request more that a token is worth which has just been renewed.
         base_delay: Seconds; the wait before retry n is drawn evenly from 0 to
             `base_delay * 2**(n-1)`.
         max_delay: Seconds; the upper end of that range never grows beyond it.
@@ -135,6 +136,7 @@ class RetrySchedule:
     time_left: Callable[[], float]
     uniform: Callable[[float, float], float]
     retries: int = 0
+    paid: int = 0
 
     def __call__(self, error: Exception) -> bool | float:
         """Seconds to wait before the next attempt, or False to let the error out."""
@@ -153,8 +155,11 @@ class RetrySchedule:
         if wait >= self.time_left():
             error.add_note(f"not retried: a wait of {wait:.3g} s would cross the call's deadline")
             return False
-        if not self.quota.take():
+        # A call that has only shared another one's failure has sent nothing yet.
+        paid = not error.borrowed
+        if paid and not self.quota.take():
             error.add_note("not retried: too many of this client's calls have failed lately")
             return False
         self.retries += 1
+        self.paid += paid
         return wait

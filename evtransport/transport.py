@@ -154,14 +154,7 @@ class _SessionHolder:
         """
         if self.closed:
             raise RuntimeError("the client is closed")
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            raise RuntimeError(
-                "the client belongs to the event loop that it was first used in;"
-                " make one client for each loop"
-            )
+        self._check_loop()
         if self._session is None:
             self._connector = _QuietConnector()
             self._session = ClientSession(
@@ -171,13 +164,29 @@ class _SessionHolder:
             raise RuntimeError("the ClientSession that was given as session= is closed")
         return self._session
 
+    def _check_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise RuntimeError(
+                "the client belongs to the event loop that it was first used in;"
+                " make one client for each loop"
+            )
+
     def distrust(self) -> None:
         """Reuse no connection made so far; those of a borrowed session are its owner's."""
         if self._connector is not None:
             self._connector.distrust()
 
     async def aclose(self) -> None:
-        """Close the session if it was made here; further calls do nothing."""
+        """Close the session if it was made here; further calls do nothing.
+
+        Raises:
+            RuntimeError: It belongs to another event loop, which still runs.
+        """
+        if self._loop is not None and not self._loop.is_closed():
+            self._check_loop()
         self.closed = True
         if self._session is not None and not self._borrowed:
             for answer in tuple(self.answers):
@@ -345,7 +354,7 @@ class Transport:
 
         retrying = stamina.AsyncRetryingCaller(attempts=self.retry.attempts, timeout=None)
         result = await retrying(schedule, attempt)
-        self._quota.give_back(schedule.retries)
+        self._quota.give_back(schedule.paid)
         return result
 
     async def _attempt(self, request: Request[T], call: _Call) -> T:

@@ -253,6 +253,7 @@ async def test_a_crowd_fetches_one_token_and_no_end_of_a_call_hurts_another(
     assert measured["of all these calls failed"] == 0
     assert measured["cancelled leaders"] > 0
     assert measured["calls hurt by a cancelled leader"] == 0
+    assert measured[f"of {WAITERS} calls failed by one 500 of the token URL"] == 0
     assert measured["with token requests"] <= 2
     assert measured["with token requests at one attempt"] == 1
     assert measured["undocumented errors"] == 0

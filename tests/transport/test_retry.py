@@ -198,6 +198,16 @@ def test_the_last_attempt_is_the_last() -> None:
     assert decide.retries == 1
 
 
+def test_a_failure_of_another_call_costs_no_quota_since_nothing_was_sent() -> None:
+    quota = RetryQuota(left=0)
+    error = failed()
+    error.borrowed = True
+    waiting = schedule(quota=quota, attempts=3)
+    assert waiting(error) == 0.5
+    assert (waiting.retries, waiting.paid) == (1, 0)
+    assert waiting(failed(2)) is False
+
+
 def test_one_attempt_means_no_retries_and_costs_no_quota() -> None:
     quota = RetryQuota()
 

@@ -354,6 +354,17 @@ async def test_the_connections_of_a_borrowed_session_are_its_owners(closing: Clo
         assert wire.connections == 1
 
 
+async def test_a_client_is_not_closed_from_another_loop_while_its_own_runs(
+    closing: Closing,
+) -> None:
+    async with Wire(HELLO, HELLO) as wire:
+        transport = closing(transport_to(wire))
+        await transport.send(REQUEST)
+        with pytest.raises(RuntimeError, match="belongs to the event loop"):
+            await asyncio.to_thread(asyncio.run, transport.aclose())
+        assert await transport.send(REQUEST) == "world"
+
+
 async def test_a_full_outage_is_not_amplified(closing: Closing) -> None:
     async with Wire(default=answer(status=503)) as wire:
         transport = closing(transport_to(wire))
