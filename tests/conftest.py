@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--full",
         action="store_true",
-        help="measure the promises with the counts that they name (about 20 minutes)",
+        help="measure the promises with the counts that they name (about 15 minutes)",
     )
     group.addoption(
         "--soak",
