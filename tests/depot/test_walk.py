@@ -317,6 +317,15 @@ class Header:
     session_time_start: datetime | None = None
 
 
+async def test_another_pages_answer_is_noticed_and_the_page_asked_for_on_a_new_connection() -> None:
+    scripts = [page(*range(10)), page(*range(10, 20)), page(1, 2, 3), page(*range(20, 25)), page()]
+    async with Wire(*map(answer, scripts)) as wire, client_to(wire) as depot:
+        assert await ids_of(depot.session_reports("A", "1", limit=10, read_ahead=0)) == list(
+            range(25)
+        )
+        assert wire.connections == 2
+
+
 async def test_into_parses_only_the_fields_of_its_class() -> None:
     body = (
         b'{"items": [{"sessionId": 1, "vehicleId": "v", "sessionTimeStart": '

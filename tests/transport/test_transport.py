@@ -365,6 +365,19 @@ async def test_a_client_is_not_closed_from_another_loop_while_its_own_runs(
         assert await transport.send(REQUEST) == "world"
 
 
+async def test_a_connection_that_is_closed_under_its_reader_has_failed(
+    closing: Closing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def closed(_: aiohttp.StreamReader) -> bytes:
+        raise RuntimeError("Connection closed.")
+
+    monkeypatch.setattr(aiohttp.StreamReader, "readany", closed)
+    async with Wire(HELLO) as wire:
+        transport = closing(transport_to(wire, retry=RetryPolicy(attempts=1)))
+        with pytest.raises(ConnectionFailed, match="Connection closed"):
+            await transport.send(REQUEST)
+
+
 async def test_a_full_outage_is_not_amplified(closing: Closing) -> None:
     async with Wire(default=answer(status=503)) as wire:
         transport = closing(transport_to(wire))
