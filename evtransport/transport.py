@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from weakref import WeakSet
@@ -363,20 +364,20 @@ class Transport:
             if response.status == 401 and self._may_renew(call):
                 call.renewed = True
                 response = await self._exchange(request, call)
-            body = decipher(response, self.names, now=self.wall_clock(), clean=self._cleaner(call))
+            clean = partial(self._clean, call)
+            body = decipher(response, self.names, now=self.wall_clock(), clean=clean)
             return request.decode(body)
         except ApiError as error:
             error.attempts = call.attempts
-            error.reword(self._cleaner(call))
+            error.reword(partial(self._clean, call))
             if isinstance(error, MisdirectedResponse):
                 self.distrust()
             raise
 
-    def _cleaner(self, call: _Call) -> Callable[[str], str]:
-        """What masks the secrets of a call in a text."""
+    def _clean(self, call: _Call, text: str) -> str:
+        """A server's text without the secrets of a call."""
         used = (Secret(sent.reveal().removeprefix("Bearer ")) for sent in call.sent)
-        secrets = (*self.auth.secrets, *used)
-        return lambda text: mask(text.encode(errors="replace"), secrets).decode()
+        return mask(text.encode(errors="replace"), (*self.auth.secrets, *used)).decode()
 
     def _may_renew(self, call: _Call) -> bool:
         """Whether a 401 is answered with a new token: once a call, and as one of its attempts.
