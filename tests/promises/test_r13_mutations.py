@@ -101,6 +101,7 @@ class Outcomes:
     right: int = 0
     typed: int = 0
     other: int = 0
+    not_picklable: int = 0
     endless: int = 0
     seconds: float = 0.0
     longest_message: int = 0
@@ -120,11 +121,18 @@ class Outcomes:
             else:
                 self.typed += 1
                 self.longest_message = max(self.longest_message, len(repr(error) + str(error)))
-                pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+                self._carry(error)
         except Exception as error:
             self.other += 1
             self.others.append(repr(error)[:200])
         self.seconds = max(self.seconds, time.perf_counter() - started)
+
+    def _carry(self, error: Exception) -> None:
+        """As to a parent process."""
+        try:
+            pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        except Exception:
+            self.not_picklable += 1
 
     def figures(self) -> Figures:
         return {
@@ -132,6 +140,7 @@ class Outcomes:
             "right": self.right,
             "typed errors": self.typed,
             "other errors": self.other,
+            "errors that no pickle carries": self.not_picklable,
             "never ended": self.endless,
             "seconds at the longest": round(self.seconds, 3),
             "characters of the longest message": self.longest_message,
@@ -286,6 +295,7 @@ async def test_whatever_a_body_holds_only_documented_errors_come_out(
     record("R13", measured)
     assert measured["right"] > 0
     assert measured["other errors"] == 0
+    assert measured["errors that no pickle carries"] == 0
     assert measured["never ended"] == 0
     assert measured["characters of the longest message"] < LONGEST_MESSAGE
     assert measured["seconds at the longest"] < (LONGEST if full else NOISE)

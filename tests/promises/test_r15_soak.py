@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import socket
@@ -66,6 +65,7 @@ class Toll:
     restarts: int = 0
     faults: int = 0
     given_up: int = 0
+    undocumented_errors: int = 0
     lost: int = 0
     doubled: int = 0
 
@@ -110,7 +110,7 @@ class World:
         """Collect the whole window once."""
         try:
             found = Counter(await self.depot.collect(50, restarts=10_000))
-        except self.errors:
+        except Exception:  # of this library's documented errors, none outlives so many restarts
             self.toll.given_up += 1
             return
         truth = set(self.depot_server.session_ids(CHARGER, CONNECTOR))
@@ -121,8 +121,12 @@ class World:
 
     async def poll(self) -> None:
         """Ask for one chargebox."""
-        with contextlib.suppress(*self.errors):
+        try:
             await self.thor.analytics(self.thor_server.chargebox_ids[0])
+        except self.errors:
+            pass
+        except Exception:
+            self.toll.undocumented_errors += 1
         self.toll.calls += 1
         await asyncio.sleep(0.01)
 
@@ -174,7 +178,7 @@ async def measure(contestant: Contestant, *, full: bool, seconds: float) -> Figu
             late = await world.work(seconds * 2 / 3)
     return {
         "seconds": seconds,
-        **attrs.asdict(world.toll),
+        **{name.replace("_", " "): count for name, count in attrs.asdict(world.toll).items()},
         "MiB grown": round(late.mebibytes - early.mebibytes, 2),
         "descriptors grown": late.descriptors - early.descriptors,
         "tasks grown": late.tasks - early.tasks,
@@ -189,7 +193,7 @@ async def test_long_work_loses_nothing_and_leaks_nothing(
     record("R15", measured)
     assert measured["walks"] > 0
     assert measured["restarts"] > 0
-    for name in ("given_up", "lost", "doubled"):
+    for name in ("given up", "undocumented errors", "lost", "doubled"):
         assert measured[name] == 0, name
     # A pool may hold a connection more or less, and each has its task in the server.
     for name in ("descriptors grown", "tasks grown"):
