@@ -31,8 +31,8 @@ from thorclient.sandbox import ThorSandbox
 SESSIONS = 300
 QUICK, FULL = 6.0, 300.0
 SHAPE = ReportShape(meter_values=40, charge_parameters=4, detail_states=4, device_states=2)
-POOLED = 12
-"""Two walks that read ahead and two polls may hold 6 connections, each of them with two ends."""
+POOLED = 16
+"""Two walks that read ahead, two polls and a token request or two: 8 connections with two ends."""
 
 GROWTH_MIB = 16
 """How much the whole process, with both servers, may grow after its first third."""
