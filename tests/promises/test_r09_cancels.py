@@ -100,8 +100,8 @@ async def measure(contestant: Contestant, *, full: bool) -> Figures:
     """Cancel calls, walks and token requests at random points."""
     outcomes = Outcomes()
     draw = random.Random(0)
-    descriptors = await descriptors_open()
     async with Wire(default=slowly(answer_to)) as wire:
+        descriptors = await descriptors_open()
         access = Access(base_url=wire.url, token="t0k3n-that-lasts")
         fetching = Access(base_url=wire.url, token_url=wire.url)
         patience = Patience(total=10.0)
@@ -134,15 +134,17 @@ async def measure(contestant: Contestant, *, full: bool) -> Figures:
                             await read_some(depot, 1, 30)
                     except Exception:
                         outcomes.failed_next_calls += 1
+            await call()  # so that there is a connection to close
         for _ in range(100):
             await asyncio.sleep(0)
         leaked = wire.open_connections
+        grown = await descriptors_open() - descriptors
     return {
         "cancels": outcomes.cancels,
         "came in time": outcomes.in_time,
         "swallowed": outcomes.swallowed,
         "leaked connections": leaked,
-        "leaked descriptors": await descriptors_open() - descriptors,
+        "leaked descriptors": grown,
         "leaked tasks": outcomes.leaked_tasks,
         "next calls that failed": outcomes.failed_next_calls,
     }
