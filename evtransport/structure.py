@@ -9,11 +9,9 @@ detailed cattrs converter name each bad field.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from itertools import starmap
-from operator import attrgetter
 from types import NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
@@ -58,6 +56,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PATH = re.compile(r" - at `(.*)`$")
 
 Hook = Callable[[Any, Any], Any]
+Loop = Callable[[Sequence[Any]], list[Any]]
 
 
 def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: str = "$") -> T:
@@ -153,6 +152,7 @@ class Structures:
             **(leaves or {}),
         }
         self._wires: dict[type, type[msgspec.Struct]] = {}
+        self._loops: dict[type, Loop] = {}
         self._fast = Converter(detailed_validation=False)
         self._detailed = Converter(detailed_validation=True)
         for converter, record, items, leaf in (
@@ -229,36 +229,23 @@ class Structures:
     # The fast road: from wire forms.
 
     def _record_from_wire(self, cls: type[Any], converter: Converter) -> Hook:
-        fields = _fields(cls)
-        values_of = _values_of([field.name for field in fields])
-        building = [
-            (index, hook, field.type)
-            for index, field in enumerate(fields)
-            if (hook := _hook_of(field, converter)) is not _as_is
-        ]
-        make = _constructor(cls, fields)
-
-        def from_wire(wire: Any, _: Any) -> Any:
-            values = values_of(wire)
-            for index, hook, annotation in building:
-                values[index] = hook(values[index], annotation)
-            return make(values)
-
-        return from_wire
+        build = self._loop(cls, converter)
+        return lambda wire, _: build((wire,))[0]
 
     def _list_from_wire(self, annotation: Any, converter: Converter) -> Hook:
         item = get_args(annotation)[0]
+        if attrs.has(item):
+            build = self._loop(item, converter)
+            return lambda wires, _: build(wires or ())
         hook = converter.get_structure_hook(item)
         if hook is _as_is:
             return lambda wires, _: [] if wires is None else wires
+        return lambda wires, _: [hook(wire, item) for wire in wires or ()]
 
-        def one_by_one(wires: Any, _: Any) -> list[Any]:
-            return [hook(wire, item) for wire in wires or ()]
-
-        in_bulk = _in_bulk(_fields(item), item) if attrs.has(item) else None
-        if in_bulk is None:
-            return one_by_one
-        return lambda wires, _: in_bulk(wires or []) or one_by_one(wires, _)
+    def _loop(self, cls: type[Any], converter: Converter) -> Loop:
+        if cls not in self._loops:
+            self._loops[cls] = _written_loop(cls, converter)
+        return self._loops[cls]
 
     def _leaf_from_wire(self, annotation: Any, _: Converter) -> Hook:
         if annotation in self._leaves:
@@ -384,7 +371,6 @@ class _Field:
     name: str
     alias: str
     type: Any
-    kw_only: bool
     has_default: bool
 
     @property
@@ -410,7 +396,6 @@ def _fields(cls: type[Any]) -> list[_Field]:
             name=field.name,
             alias=field.alias,
             type=hints.get(field.name),
-            kw_only=field.kw_only,
             has_default=field.default is not attrs.NOTHING,
         )
         for field in attrs.fields(cls)
@@ -418,57 +403,68 @@ def _fields(cls: type[Any]) -> list[_Field]:
     ]
 
 
-def _hook_of(field: _Field, converter: Converter) -> Hook:
-    # A missing field with a default arrives as null, which its own type would not know.
-    return converter.get_structure_hook(field.type | None if field.filled else field.type)
+def _written_loop(cls: type[Any], converter: Converter) -> Loop:
+    """A loop that turns wire forms into records, written out and compiled as attrs' methods are.
 
-
-_PLAIN = {kind for scalar in (str, int, float, bool) for kind in (scalar, scalar | None)}
-_TIMES = {datetime, datetime | None}
-
-
-def _in_bulk(fields: list[_Field], cls: type[T]) -> Callable[[list[Any]], list[T] | None] | None:
-    """Builds many records of plain scalars and times in one C loop, where the times allow it.
-
-    A report is little else than lists of such records, thousands of them, and this takes less than
-    half as long as a call per record. It gives None when a time is missing or not in UTC yet; where
-    a class is not of this kind, there is no such function.
+    A report is little else than thousands of small records. Names that the compiler knows, instead
+    of calls for each record and field, save a third of the time that a report's objects take.
     """
-    times = [field.name for field in fields if field.type in _TIMES]
-    plain = all(field.type in _PLAIN or field.type in _TIMES for field in fields)
-    if not plain or len(fields) < 2 or any(field.kw_only or field.filled for field in fields):
-        return None
-    values_of = attrgetter(*(field.name for field in fields))
-    zones = [attrgetter(f"{name}.tzinfo") for name in times]
-
-    def build(wires: list[Any]) -> list[T] | None:
-        try:
-            in_utc = all({UTC}.issuperset(map(zone, wires)) for zone in zones)
-        except AttributeError:
-            return None
-        return list(starmap(cls, map(values_of, wires))) if in_utc else None
-
-    return build
-
-
-def _values_of(names: list[str]) -> Callable[[Any], list[Any]]:
-    if len(names) < 2:
-        return lambda wire: [getattr(wire, name) for name in names]
-    get = attrgetter(*names)
-    return lambda wire: list(get(wire))
+    known: dict[str, Any] = {"cls": cls, "new": object.__new__, "utc": UTC}
+    values = [
+        (field, _written_value(field, place, converter, known))
+        for place, field in enumerate(_fields(cls))
+    ]
+    if _is_only_filled_in(cls) and not any(field.filled for field, _ in values):
+        lines = ["record = new(cls)", *(f"record.{field.name} = {it}" for field, it in values)]
+    else:
+        arguments = (
+            # What has a default of its own is left to it when there is no value.
+            f"**({{{field.alias!r}: {it}}} if wire.{field.name} is not None else {{}})"
+            if field.filled
+            else f"{field.alias}={it}"
+            for field, it in values
+        )
+        lines = [f"record = cls({', '.join(arguments)})"]
+    body = "".join(f"        {line}\n" for line in (*lines, "records.append(record)"))
+    source = f"def loop(wires):\n    records = []\n    for wire in wires:\n{body}    return records"
+    exec(compile(source, f"<structuring of {cls.__qualname__}>", "exec"), known)  # noqa: S102
+    return cast(Loop, known["loop"])
 
 
-def _constructor(cls: type[Any], fields: list[_Field]) -> Callable[[list[Any]], Any]:
-    if not any(field.kw_only or field.filled for field in fields):
-        return lambda values: cls(*values)
-    filled = {field.alias for field in fields if field.filled}
-    aliases = [field.alias for field in fields]
+def _written_value(field: _Field, place: int, converter: Converter, known: dict[str, Any]) -> str:
+    """The expression for a field's value, and what it names that the loop has to know."""
+    optional = _is_optional(field.type)
+    inner = _optional_of(field.type) if optional else field.type
+    hook = converter.get_structure_hook(inner)
+    if hook is _as_is:
+        return f"wire.{field.name}"
+    known |= {f"hook_{place}": hook, f"type_{place}": inner}
+    # Nearly all times are in UTC already, and to ask that here costs less than a call.
+    asis = ["{} is None"] * optional + ["{}.tzinfo is utc"] * (hook is _in_utc)
+    if not asis:
+        return f"hook_{place}(wire.{field.name}, type_{place})"
+    condition = " or ".join(asis).format(f"(it := wire.{field.name})", "it")
+    return f"it if {condition} else hook_{place}(it, type_{place})"
 
-    def by_name(values: list[Any]) -> Any:
-        named = zip(aliases, values, strict=True)
-        return cls(**{k: v for k, v in named if not (v is None and k in filled)})
 
-    return by_name
+def _is_only_filled_in(cls: Any) -> bool:
+    """Whether the `__init__` of a class is attrs' own and does nothing but set the attributes.
+
+    To set them without it saves a sixth of the time that a record takes.
+    """
+    written = getattr(getattr(cls.__init__, "__code__", None), "co_filename", "")
+    return (
+        written.startswith("<attrs generated")
+        and cls.__new__ is object.__new__
+        and cls.__setattr__ is object.__setattr__  # neither frozen nor with hooks
+        and cls.__hash__ in (None, object.__hash__)  # nor is a hash kept in it
+        and not hasattr(cls, "__attrs_pre_init__")
+        and not hasattr(cls, "__attrs_post_init__")
+        and all(
+            field.init and field.validator is None and field.converter is None
+            for field in attrs.fields(cls)
+        )
+    )
 
 
 def _is_list(annotation: Any) -> bool:

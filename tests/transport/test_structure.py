@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import attrs
 import msgspec
@@ -510,7 +510,7 @@ def positive(_: object, __: object, value: int) -> None:
         raise ValueError("must be positive")
 
 
-@attrs.frozen
+@attrs.define(on_setattr=attrs.setters.NO_OP)
 class Checked:
     number: int = attrs.field(validator=positive)
 
@@ -617,6 +617,108 @@ def test_an_error_without_words_is_named_by_its_class() -> None:
 
     with pytest.raises(SchemaError, match=r"^\$: valueError$"):
         STRUCTURES.of(Mute)(b'{"number": 1}')
+
+
+@attrs.define
+class Bare:
+    number: int
+    at: datetime | None = None
+
+
+@attrs.define
+class Filled(Bare):
+    number: int = 17
+
+
+@attrs.define
+class Kept(Bare):
+    memory: list[int] = attrs.field(factory=lambda: [1], init=False)
+
+
+@attrs.define
+class Doubled(Bare):
+    def __attrs_post_init__(self) -> None:
+        self.number *= 2
+
+
+@attrs.define(slots=False)
+class Prepared(Bare):
+    def __attrs_pre_init__(self) -> None:
+        self.__dict__["prepared"] = True
+
+
+@attrs.define
+class Written(Bare):
+    def __init__(self, number: int, at: datetime | None = None) -> None:
+        self.__attrs_init__(number + 1, at)  # type: ignore[attr-defined]
+
+
+@attrs.define(kw_only=True, on_setattr=attrs.setters.NO_OP)
+class Converted(Bare):
+    number: int = attrs.field(converter=abs)
+
+
+@attrs.define(unsafe_hash=True, cache_hash=True)
+class Hashed(Bare):
+    pass
+
+
+@attrs.define(slots=False)
+class Made(Bare):
+    def __new__(cls, *_: object, **__: object) -> Self:
+        made = super().__new__(cls)
+        made.__dict__["origin"] = "made"
+        return made
+
+
+@attrs.define(on_setattr=lambda instance, attribute, value: value * 2)
+class Watched:
+    number: int
+    at: datetime | None = None
+
+
+@attrs.frozen(eq=False)
+class Frozen:
+    number: int
+    at: datetime | None = None
+
+
+@attrs.define(slots=False)
+class Roomy(Bare):
+    pass
+
+
+@attrs.define(kw_only=True)
+class Named(Bare):
+    _hidden: int = attrs.field(default=3, alias="shown")
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        *(Bare, Filled, Kept, Doubled, Prepared, Written, Converted, Hashed, Made, Watched),
+        *(Frozen, Roomy, Named),
+    ],
+)
+@pytest.mark.parametrize("given", [{}, {"at": "2026-01-01T01:00:00+01:00"}])
+def test_an_object_is_what_its_constructor_makes_of_the_values(
+    cls: Callable[..., attrs.AttrsInstance], given: dict[str, str]
+) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC) if given else None
+
+    def state(made: attrs.AttrsInstance) -> list[object]:
+        names = [field.name for field in attrs.fields(type(made))]
+        return [type(made), [getattr(made, name) for name in names], getattr(made, "__dict__", 0)]
+
+    made = STRUCTURES.of(cls)(json.dumps({"number": -5, **given}).encode())  # type: ignore[arg-type]
+
+    assert state(made) == state(cls(number=-5, at=at))
+    assert cls is not Hashed or hash(made) == hash(cls(number=-5, at=at))
+
+
+def test_a_default_of_a_mutable_class_fills_in_for_what_is_missing() -> None:
+    assert STRUCTURES.of(Filled)(b"{}") == Filled()
+    assert STRUCTURES.of(Filled)(b'{"number": null}') == Filled()
 
 
 def test_a_class_may_stand_in_several_others() -> None:
