@@ -13,7 +13,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from types import TracebackType
@@ -71,6 +71,11 @@ LARGE_BYTES: Final = 2**20
 
 USER_AGENT: Final = f"thor-depot-clients/{__version__}"
 
+_HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "application/json"}
+_FORM_HEADERS: Final = {**_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
+
+_UNLIMITED: Final = contextlib.nullcontext()
+
 _logger = logging.getLogger("evtransport")
 
 
@@ -116,11 +121,11 @@ class _QuietConnector(aiohttp.TCPConnector):
     def __init__(self) -> None:
         super().__init__()
         self._used: WeakSet[ResponseHandler] = WeakSet()
-        self._distrusted: WeakSet[ResponseHandler] = WeakSet()
+        self._distrusted: WeakSet[ResponseHandler] | None = None  # there is hardly ever one
 
     def distrust(self) -> None:
         """Reuse no connection that has been used so far."""
-        self._distrusted, self._used = self._distrusted | self._used, WeakSet()
+        self._distrusted, self._used = (self._distrusted or WeakSet()) | self._used, WeakSet()
 
     async def connect(
         self,
@@ -138,7 +143,9 @@ class _QuietConnector(aiohttp.TCPConnector):
             connection.close()
 
     def _is_in_step(self, protocol: ResponseHandler) -> bool:
-        return not protocol.should_close and protocol not in self._distrusted
+        if protocol.should_close:
+            return False
+        return self._distrusted is None or protocol not in self._distrusted
 
 
 class _SessionHolder:
@@ -165,7 +172,9 @@ class _SessionHolder:
         """
         if self.closed:
             raise RuntimeError("the client is closed")
-        self._check_loop()
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._belong_to(loop)
         if self._session is None:
             self._connector = _QuietConnector()
             self._session = ClientSession(
@@ -175,8 +184,7 @@ class _SessionHolder:
             raise RuntimeError("the ClientSession that was given as session= is closed")
         return self._session
 
-    def _check_loop(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _belong_to(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
@@ -197,7 +205,7 @@ class _SessionHolder:
             RuntimeError: It belongs to another event loop, which still runs.
         """
         if self._loop is not None and not self._loop.is_closed():
-            self._check_loop()
+            self._belong_to(asyncio.get_running_loop())
         self.closed = True
         if self._session is not None and not self._borrowed:
             for answer in tuple(self.answers):
@@ -229,7 +237,7 @@ class _OneRequest:
             raise
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _Call:
     """What one call of `Transport.send` has come to so far."""
 
@@ -267,6 +275,7 @@ class Transport:
     wall_clock: Callable[[], float] = attrs.field(default=time.time, repr=False)
     _quota: RetryQuota = attrs.field(factory=RetryQuota, repr=False, alias="quota")
     _holder: _SessionHolder = attrs.field(init=False, repr=False)
+    _client_timeout: aiohttp.ClientTimeout = attrs.field(init=False, repr=False)
     _owns_session: bool = attrs.field(default=True, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -281,6 +290,13 @@ class Transport:
         if self.limiter is not None and not enters:
             raise ValueError(f"limiter must be an async context manager: {self.limiter!r}")
         self._holder = _SessionHolder(self.session)
+        self._client_timeout = aiohttp.ClientTimeout(
+            # `total` is the whole call's business, and `connect` would count the wait for a free
+            # connection of the pool against the server.
+            total=None,
+            sock_connect=self.timeout.connect,
+            sock_read=self.timeout.read,
+        )
 
     def with_options(
         self,
@@ -324,7 +340,16 @@ class Transport:
         scope = asyncio.timeout(self.timeout.total)
         try:
             async with scope:
-                return await self._send(request, call)
+                try:
+                    result = await self._attempt(request, call)
+                except ApiError as error:
+                    if not is_retriable(error):
+                        raise
+                    failures = [error]
+                else:
+                    self._quota.give_back(0)
+                    return result
+                return await self._retried(request, call, failures, scope)
         except (ApiError, asyncio.CancelledError) as error:
             # The frames below hold headers and bodies, and a traceback holds frames.
             raise error.with_traceback(None)  # noqa: B904
@@ -337,28 +362,23 @@ class Transport:
         late.attempts = call.attempts
         raise late
 
-    async def _send(self, request: Request[T], call: _Call) -> T:
-        deadline = asyncio.get_running_loop().time() + self.timeout.total
-        try:
-            result = await self._attempt(request, call)
-        except ApiError as error:
-            if not is_retriable(error):
-                raise
-            failures = [error]
-        else:
-            self._quota.give_back(0)
-            return result
+    async def _retried(
+        self, request: Request[T], call: _Call, failures: list[ApiError], scope: asyncio.Timeout
+    ) -> T:
+        """The further attempts of a call that has failed once.
 
+        Retry machinery costs more than a request that succeeds, so it comes in only here, and the
+        failure that has happened already is what it sees first. It is taken out of `failures`, so
+        that no frame holds it longer than needed: its traceback holds frames in turn.
+        """
         schedule = RetrySchedule(
             policy=self.retry,
             quota=self._quota,
-            time_left=lambda: deadline - asyncio.get_running_loop().time(),
+            time_left=lambda: (scope.when() or 0.0) - asyncio.get_running_loop().time(),
             uniform=self.uniform,
         )
 
         async def attempt() -> T:
-            # Retry machinery costs more than a request that succeeds, so it comes in only now,
-            # and the failure that has happened already is what it sees first.
             if failures:
                 raise failures.pop()
             return await self._attempt(request, call)
@@ -400,74 +420,44 @@ class Transport:
         return another and not call.renewed and call.attempts < max(2, self.retry.attempts)
 
     async def _exchange(self, request: Request[T], call: _Call) -> Response:
-        async with self.limiter or contextlib.nullcontext():
+        async with self.limiter or _UNLIMITED:
             call.attempts += 1
             header = await self.auth.header(self._post)
             call.sent.append(header)
-            headers: dict[str, str | Secret] = {
-                self.auth.header_name: header,
-                "Accept": "application/json",
-            }
             url = request.url(self.base_url)
-            return await self._logged("GET", url, headers, None, call.attempts)
+            credential = (self.auth.header_name, header)
+            return await self._answer("GET", url, credential, None, call.attempts)
 
     async def _post(self, url: URL, authorization: Secret, form: bytes) -> Response:
-        headers: dict[str, str | Secret] = {
-            "Authorization": authorization,
-            "Accept": "application/json",
-            "Content-Type": "application/x-www-form-urlencoded",
-        }
-        return await self._logged("POST", url, headers, form, 1)
+        return await self._answer("POST", url, ("Authorization", authorization), form, 1)
 
-    async def _logged(
+    async def _answer(
         self,
         method: str,
         url: URL,
-        headers: Mapping[str, str | Secret],
+        credential: tuple[str, Secret],
         form: bytes | None,
         attempt: int,
     ) -> Response:
+        """One request on the wire and its answer, or the one error of ours that it came to."""
         started = time.perf_counter()
-        status = None
-        try:
-            response = await self._answer(method, url, headers, form)
-            status = response.status
-            return response
-        finally:
-            if _logger.isEnabledFor(logging.DEBUG):
-                elapsed = time.perf_counter() - started
-                _logger.debug(
-                    "%s %s: %s (attempt %d, %.3f s)",
-                    method,
-                    url.raw_path,
-                    status or "no answer",
-                    attempt,
-                    elapsed,
-                    extra={
-                        "method": method,
-                        "path": url.raw_path,
-                        "status": status,
-                        "attempt": attempt,
-                        "elapsed": elapsed,
-                    },
-                )
-
-    async def _answer(
-        self, method: str, url: URL, headers: Mapping[str, str | Secret], form: bytes | None
-    ) -> Response:
-        secrets = (*self.auth.secrets, *(v for v in headers.values() if isinstance(v, Secret)))
+        response = None
         failure: ApiError = ResponseTooLarge(
             f"the answer is larger than max_response_bytes={self.max_response_bytes}"
         )
         try:
-            response = await self._read(method, url, headers, form, secrets)
-            if response is not None:
-                return response
+            response = await self._read(method, url, credential, form)
         except (aiohttp.ClientError, OSError) as error:
-            failure = ConnectionFailed(one_line(mask(_reason(error), secrets).decode()))
+            reason = mask(_reason(error), (*self.auth.secrets, credential[1]))
+            failure = ConnectionFailed(one_line(reason.decode()))
         except BaseException as error:
             # Not aiohttp's own: a hook of the session's, say. The frames below hold the headers.
             raise error.with_traceback(None)  # noqa: B904
+        finally:
+            if _logger.isEnabledFor(logging.DEBUG):
+                _log(method, url, response, attempt, time.perf_counter() - started)
+        if response is not None:
+            return response
         self._holder.session()  # where the client was closed meanwhile, that is what to say
         raise failure
 
@@ -475,30 +465,21 @@ class Transport:
         self,
         method: str,
         url: URL,
-        headers: Mapping[str, str | Secret],
+        credential: tuple[str, Secret],
         form: bytes | None,
-        secrets: tuple[Secret, ...],
     ) -> Response | None:
         """One request on the wire and its whole answer; None when that is too large."""
+        name, secret = credential
         async with self._holder.session().request(
             method,
             url,
             data=form,
-            headers={
-                "User-Agent": USER_AGENT,
-                **{k: v.reveal() if isinstance(v, Secret) else v for k, v in headers.items()},
-            },
+            headers={**(_HEADERS if form is None else _FORM_HEADERS), name: secret.reveal()},
             allow_redirects=False,
             auto_decompress=True,
             raise_for_status=False,
             middlewares=(_OneRequest(),),
-            timeout=aiohttp.ClientTimeout(
-                # `total` is the whole call's business, and `connect` would count the wait for a
-                # free connection of the pool against the server.
-                total=None,
-                sock_connect=self.timeout.connect,
-                sock_read=self.timeout.read,
-            ),
+            timeout=self._client_timeout,
         ) as answer:
             healthy = answer.status == 200
             # Of an error more than is kept is read, so that no secret is cut in two unseen.
@@ -516,6 +497,7 @@ class Transport:
             body = b"".join(chunks)
             if healthy:
                 return Response(200, {}, body)
+            secrets = (*self.auth.secrets, secret)
             kept = {
                 name: mask(value.encode(errors="replace"), secrets).decode()
                 for name, value in ((n.lower(), v) for n, v in answer.headers.items())
@@ -530,6 +512,25 @@ async def pause() -> None:
     A sleep of no time at all would go on before the timers that are due.
     """
     await asyncio.sleep(1e-9)
+
+
+def _log(method: str, url: URL, response: Response | None, attempt: int, elapsed: float) -> None:
+    status = None if response is None else response.status
+    _logger.debug(
+        "%s %s: %s (attempt %d, %.3f s)",
+        method,
+        url.raw_path,
+        status or "no answer",
+        attempt,
+        elapsed,
+        extra={
+            "method": method,
+            "path": url.raw_path,
+            "status": status,
+            "attempt": attempt,
+            "elapsed": elapsed,
+        },
+    )
 
 
 def _reason(error: Exception) -> bytes:
@@ -549,7 +550,7 @@ async def _read_at_most(answer: aiohttp.ClientResponse, most: int) -> list[bytes
     chunks: list[bytes] = []
     length = 0
     try:
-        async for chunk in answer.content.iter_any():
+        while chunk := await answer.content.readany():
             chunks.append(chunk)
             length += len(chunk)
             if length > most:
