@@ -49,7 +49,7 @@ _HEAD_DECODER = msgspec.json.Decoder(_Head)
 _ENVELOPE_DECODER = msgspec.json.Decoder(_Envelope)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class RawPage:
     """An answer split into its reports, of which only the ids have been read."""
 
@@ -162,7 +162,7 @@ def wire_time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class _Progress:
     """The cursors of one page: before it, and after each of its reports that are delivered."""
 
@@ -218,7 +218,7 @@ class _LazyReports(Sequence[T]):
         return f"<{len(self)} reports, structured when taken>"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Page(Generic[T]):
     """One page that brought something new.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import copy
-import html
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -25,6 +24,7 @@ __all__ = ["ApiKey", "Auth", "BearerToken", "ClientCredentials", "Secret", "mask
 MASK = "**********"
 
 _PERCENT = re.compile("%[0-9A-F]{2}")
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 
 OAUTH_ERRORS: ErrorNames = {
     "access_denied": AuthError,
@@ -120,7 +120,7 @@ def _spellings(plain: str) -> Iterator[str]:
     for quoted in (quote(plain, safe=""), quote(plain), quote_plus(plain)):
         yield quoted
         yield _PERCENT.sub(lambda found: found[0].lower(), quoted)
-    yield html.escape(plain)
+    yield plain.translate(_HTML)
 
 
 Post = Callable[[URL, Secret, bytes], Awaitable[Response]]
@@ -196,7 +196,7 @@ class _TokenAnswer(msgspec.Struct):
     expires_in: float | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class _Token:
     """A token as it stands in the header, and the monotonic time at which to renew it."""
 

@@ -171,7 +171,7 @@ class ServedPage(Protocol):
 P = TypeVar("P", bound=ServedPage)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Step(Generic[P]):
     """A page that brought something new.
 
@@ -250,7 +250,7 @@ class _Memory:
             self._ids -= self._added.popleft()
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _Pass:
     """One way through all pages, for `verify`.
 

@@ -88,7 +88,7 @@ class Timeout:
     read: float = attrs.field(default=30.0, validator=_more_than_no_seconds)
 
 
-@attrs.define
+@attrs.define(eq=False)
 class RetryQuota:
     """A client-wide allowance that keeps an outage from being amplified by retries.
 
@@ -120,7 +120,7 @@ def is_retriable(error: Exception) -> bool:
     return isinstance(error, (ConnectionFailed, DecodeError))
 
 
-@attrs.define
+@attrs.define(eq=False)
 class RetrySchedule:
     """One call's decisions on whether to try again, in the form of a stamina backoff hook.
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from types import NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
@@ -56,6 +57,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PATH = re.compile(r" - at `(.*)`$")
 
 Hook = Callable[[Any, Any], Any]
+HookFactory = Callable[[Any, Converter], Hook]
 
 
 def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: str = "$") -> T:
@@ -120,7 +122,7 @@ class _Unfinished(msgspec.Struct):
     """Stands for the wire form of a class while that is being made."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Leaf:
     """How a type that is no record and no list travels.
 
@@ -150,22 +152,25 @@ class Structures:
             EpochMillis: Leaf(int, _from_epoch_millis),
             **(leaves or {}),
         }
+        self._fields: dict[type, list[_Field]] = {}
         self._wires: dict[type, type[msgspec.Struct]] = {}
         self._builders: dict[type, _Builders] = {}
-        self._fast = Converter(detailed_validation=False)
-        self._detailed = Converter(detailed_validation=True)
-        for converter, record, items, leaf in (
-            (self._fast, self._record_from_wire, self._list_from_wire, self._leaf_from_wire),
-            (self._detailed, self._record_from_dict, self._list_from_any, self._leaf_from_any),
-        ):
-            # Of the factories, the one registered last is asked first; before all of them come
-            # the hooks that cattrs has for scalars, which would turn "5" into 5.
-            for scalar in (str, int, float, bool):
-                converter.register_structure_hook(scalar, leaf(scalar, converter))
-            converter.register_structure_hook_factory(lambda _: True, leaf)
-            converter.register_structure_hook_factory(_is_optional, _optional)
-            converter.register_structure_hook_factory(_is_list, items)
-            converter.register_structure_hook_factory(attrs.has, record)
+        self._fast = _converter(
+            Converter(detailed_validation=False),
+            self._record_from_wire,
+            self._list_from_wire,
+            self._leaf_from_wire,
+        )
+
+    @cached_property
+    def _detailed(self) -> Converter:
+        """Made when the first failure is to be explained, which may be never."""
+        return _converter(
+            Converter(detailed_validation=True),
+            self._record_from_dict,
+            self._list_from_any,
+            self._leaf_from_any,
+        )
 
     def of(self, cls: type[T]) -> Structurer[T]:
         """The road from bytes to one attrs class.
@@ -185,9 +190,14 @@ class Structures:
             cls,
             decoder,
             self._fast.get_structure_hook(cls),
-            self._detailed.get_structure_hook(cls),
+            lambda: self._detailed.get_structure_hook(cls),
             self._rename,
         )
+
+    def _fields_of(self, cls: type[Any]) -> list[_Field]:
+        if cls not in self._fields:
+            self._fields[cls] = _fields(cls)
+        return self._fields[cls]
 
     # The wire form of a type.
 
@@ -210,7 +220,7 @@ class Structures:
         if cls not in self._wires:
             self._wires[cls] = _Unfinished
             try:
-                fields = [self._wire_field(field) for field in _fields(cls)]
+                fields = [self._wire_field(field) for field in self._fields_of(cls)]
             except (TypeError, NameError, SyntaxError):
                 del self._wires[cls]
                 raise
@@ -241,7 +251,7 @@ class Structures:
 
     def _builders_of(self, cls: type[Any], converter: Converter) -> _Builders:
         if cls not in self._builders:
-            self._builders[cls] = _written_builders(cls, converter)
+            self._builders[cls] = _written_builders(cls, self._fields_of(cls), converter)
         return self._builders[cls]
 
     def _leaf_from_wire(self, annotation: Any, _: Converter) -> Hook:
@@ -255,7 +265,7 @@ class Structures:
     # The slow road: from whatever JSON there is.
 
     def _record_from_dict(self, cls: type[Any], converter: Converter) -> Hook:
-        fields = _fields(cls)
+        fields = self._fields_of(cls)
         absent = {self._rename(field.name): None for field in fields if field.nullable}
         # The fields, and whether a null stands for their default: other keys may be a million.
         known = {self._rename(field.name): field.filled for field in fields}
@@ -294,14 +304,28 @@ class Structures:
         return lambda value, annotation: build(msgspec.convert(value, wire), annotation)
 
 
-@attrs.frozen
+def _converter(
+    converter: Converter, record: HookFactory, items: HookFactory, leaf: HookFactory
+) -> Converter:
+    # Of the factories, the one registered last is asked first; before all of them come the hooks
+    # that cattrs has for scalars, which would turn "5" into 5.
+    for scalar in (str, int, float, bool):
+        converter.register_structure_hook(scalar, leaf(scalar, converter))
+    converter.register_structure_hook_factory(lambda _: True, leaf)
+    converter.register_structure_hook_factory(_is_optional, _optional)
+    converter.register_structure_hook_factory(_is_list, items)
+    converter.register_structure_hook_factory(attrs.has, record)
+    return converter
+
+
+@attrs.frozen(eq=False)
 class Structurer(Generic[T]):
     """From the bytes of one JSON object to one attrs object."""
 
     cls: type[T]
     _decoder: msgspec.json.Decoder[Any]
     _fast: Hook
-    _detailed: Hook
+    _detailed: Callable[[], Hook]
     _rename: Callable[[str], str]
 
     def __call__(self, body: bytes | msgspec.Raw, path: str = "$") -> T:
@@ -328,7 +352,7 @@ class Structurer(Generic[T]):
     def _explain(self, body: bytes | msgspec.Raw, path: str) -> tuple[str, ...]:
         """All that is wrong; nothing where the slow road fails at less than the fast one did."""
         try:
-            self._detailed(decode(body, _ANYTHING, path), self.cls)
+            self._detailed()(decode(body, _ANYTHING, path), self.cls)
         except (BaseValidationError, ValueError, TypeError) as error:
             return tuple(_problems(error, path, self._rename))
         except (
@@ -361,7 +385,7 @@ def _problems(error: BaseException, path: str, rename: Callable[[str], str]) -> 
         yield from _problems(inner, path, rename)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class _Field:
     """A field of an attrs class, and what stands for it when the JSON lacks it or says null."""
 
@@ -422,7 +446,7 @@ def many(wires, _):
 """
 
 
-def _written_builders(cls: type[Any], converter: Converter) -> _Builders:
+def _written_builders(cls: type[Any], fields: list[_Field], converter: Converter) -> _Builders:
     """What builds records, written out and compiled as attrs' own methods are.
 
     A report is little else than thousands of small records. Names that the compiler knows, instead
@@ -431,7 +455,7 @@ def _written_builders(cls: type[Any], converter: Converter) -> _Builders:
     known: dict[str, Any] = {"cls": cls, "new": object.__new__, "utc": UTC}
     values = [
         (field, _written_value(field, place, converter, known))
-        for place, field in enumerate(_fields(cls))
+        for place, field in enumerate(fields)
     ]
     if _is_only_filled_in(cls) and not any(field.filled for field, _ in values):
         steps = ["record = new(cls)", *(f"record.{field.name} = {it}" for field, it in values)]
