@@ -37,6 +37,7 @@ NAMED_BODY_BYTES = 4 * 1024
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]+")  # by RFC 3986
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -54,7 +55,7 @@ def path_segment(name: str, value: object) -> str:
     text = identifier(name, value)
     if not text.strip("."):
         raise ValueError(f"{name} must be more than dots, which a path would swallow: {text!r}")
-    return quote(text, safe="")
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
 def identifier(name: str, value: object) -> str:
@@ -115,11 +116,12 @@ class Request(Generic[T]):
     decode: Callable[[bytes], T]
     query: tuple[tuple[str, str], ...] = ()
 
-    def url(self, base: URL) -> URL:
-        """The whole address, encoded once and for all."""
-        path = "/".join((str(base).rstrip("/"), *self.segments))
-        query = urlencode(self.query, safe="", quote_via=quote)
-        return URL(f"{path}?{query}" if query else path, encoded=True)
+    def url(self, base: str) -> URL:
+        """The whole address below a base URL, encoded once and for all."""
+        address = "/".join((base.rstrip("/"), *self.segments))
+        if self.query:
+            address = f"{address}?{urlencode(self.query, safe='', quote_via=quote)}"
+        return URL(address, encoded=True)
 
 
 @attrs.frozen

@@ -8,7 +8,6 @@ is raised only after the handler of aiohttp's own, which knows the request's hea
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import re
@@ -72,9 +71,7 @@ LARGE_BYTES: Final = 2**20
 USER_AGENT: Final = f"thor-depot-clients/{__version__}"
 
 _HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "application/json"}
-_FORM_HEADERS: Final = {**_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
-
-_UNLIMITED: Final = contextlib.nullcontext()
+_FORM_HEADERS: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 _logger = logging.getLogger("evtransport")
 
@@ -160,6 +157,8 @@ class _SessionHolder:
         self._borrowed = borrowed is not None
         self._connector: _QuietConnector | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        # What a session of ours sends by itself.
+        self.headers = _HEADERS if self._borrowed else {}
         self.answers: set[aiohttp.ClientResponse] = set()
         self.closed = False
 
@@ -178,7 +177,7 @@ class _SessionHolder:
         if self._session is None:
             self._connector = _QuietConnector()
             self._session = ClientSession(
-                connector=self._connector, cookie_jar=aiohttp.DummyCookieJar()
+                connector=self._connector, cookie_jar=aiohttp.DummyCookieJar(), headers=_HEADERS
             )
         if self._session.closed:
             raise RuntimeError("the ClientSession that was given as session= is closed")
@@ -243,7 +242,7 @@ class _Call:
 
     attempts: int = 0
     renewed: bool = False
-    sent: list[Secret] = attrs.field(factory=list[Secret])
+    sent: tuple[Secret, ...] = ()
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -275,6 +274,7 @@ class Transport:
     wall_clock: Callable[[], float] = attrs.field(default=time.time, repr=False)
     _quota: RetryQuota = attrs.field(factory=RetryQuota, repr=False, alias="quota")
     _holder: _SessionHolder = attrs.field(init=False, repr=False)
+    _address: str = attrs.field(init=False, repr=False)
     _client_timeout: aiohttp.ClientTimeout = attrs.field(init=False, repr=False)
     _owns_session: bool = attrs.field(default=True, init=False, repr=False)
 
@@ -290,6 +290,7 @@ class Transport:
         if self.limiter is not None and not enters:
             raise ValueError(f"limiter must be an async context manager: {self.limiter!r}")
         self._holder = _SessionHolder(self.session)
+        self._address = str(self.base_url)
         self._client_timeout = aiohttp.ClientTimeout(
             # `total` is the whole call's business, and `connect` would count the wait for a free
             # connection of the pool against the server.
@@ -389,11 +390,13 @@ class Transport:
         return result
 
     async def _attempt(self, request: Request[T], call: _Call) -> T:
+        limiter = self.limiter
+        exchange = self._exchange if limiter is None else partial(self._limited_exchange, limiter)
         try:
-            response = await self._exchange(request, call)
+            response = await exchange(request, call)
             if response.status == 401 and self._may_renew(call):
                 call.renewed = True
-                response = await self._exchange(request, call)
+                response = await exchange(request, call)
             clean = partial(self._clean, call)
             body = decipher(response, self.names, now=self.wall_clock(), clean=clean)
             if len(body) > LARGE_BYTES:
@@ -419,14 +422,19 @@ class Transport:
         another = self.auth.refused(call.sent[-1])
         return another and not call.renewed and call.attempts < max(2, self.retry.attempts)
 
+    async def _limited_exchange(
+        self, limiter: Limiter, request: Request[T], call: _Call
+    ) -> Response:
+        async with limiter:
+            return await self._exchange(request, call)
+
     async def _exchange(self, request: Request[T], call: _Call) -> Response:
-        async with self.limiter or _UNLIMITED:
-            call.attempts += 1
-            header = await self.auth.header(self._post)
-            call.sent.append(header)
-            url = request.url(self.base_url)
-            credential = (self.auth.header_name, header)
-            return await self._answer("GET", url, credential, None, call.attempts)
+        call.attempts += 1
+        header = await self.auth.header(self._post)
+        call.sent += (header,)
+        url = request.url(self._address)
+        credential = (self.auth.header_name, header)
+        return await self._answer("GET", url, credential, None, call.attempts)
 
     async def _post(self, url: URL, authorization: Secret, form: bytes) -> Response:
         return await self._answer("POST", url, ("Authorization", authorization), form, 1)
@@ -474,7 +482,11 @@ class Transport:
             method,
             url,
             data=form,
-            headers={**(_HEADERS if form is None else _FORM_HEADERS), name: secret.reveal()},
+            headers={
+                **self._holder.headers,
+                **(_FORM_HEADERS if form is not None else {}),
+                name: secret.reveal(),
+            },
             allow_redirects=False,
             auto_decompress=True,
             raise_for_status=False,
@@ -487,13 +499,23 @@ class Transport:
             if healthy and (answer.content_length or 0) > most:
                 answer.close()
                 return None
+            # Joined at the end: a buffer that grows is copied again and again, at four times the
+            # cost.
+            chunks: list[bytes] = []
+            length = 0
             self._holder.answers.add(answer)
             try:
-                chunks = await _read_at_most(answer, most)
+                while length <= most and (chunk := await answer.content.readany()):
+                    chunks.append(chunk)
+                    length += len(chunk)
+            except RuntimeError as error:  # aiohttp's way to say that the session was closed
+                raise aiohttp.ClientConnectionError(str(error)) from None
             finally:
                 self._holder.answers.discard(answer)
-            if sum(map(len, chunks)) > most and healthy:
-                return None
+            if length > most:
+                answer.close()
+                if healthy:
+                    return None
             body = b"".join(chunks)
             if healthy:
                 return Response(200, {}, body)
@@ -540,22 +562,3 @@ def _reason(error: Exception) -> bytes:
         said = error.message if isinstance(error, aiohttp.ClientResponseError) else text
         text = re.split(r"[:'\"`\n]", said)[0].strip()
     return f"{type(error).__name__}: {text}".encode(errors="replace")
-
-
-async def _read_at_most(answer: aiohttp.ClientResponse, most: int) -> list[bytes]:
-    """The body up to `most` bytes and a little more; a longer one's connection is closed.
-
-    In pieces: a buffer that grows is copied again and again, at four times the cost of one join.
-    """
-    chunks: list[bytes] = []
-    length = 0
-    try:
-        while chunk := await answer.content.readany():
-            chunks.append(chunk)
-            length += len(chunk)
-            if length > most:
-                answer.close()
-                break
-    except RuntimeError as error:  # aiohttp's way to say that the session was closed meanwhile
-        raise aiohttp.ClientConnectionError(str(error)) from None
-    return chunks

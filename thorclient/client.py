@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Final
 
@@ -93,9 +94,7 @@ class ThorClient(ApiClient):
             AuthError: As `APIKeyNotFound`, `RestAPINotEnabled` or `InvalidSourceIPAddr`.
             ApiError: The call failed in another way.
         """
-        return await self._transport.send(
-            Request(("analytics", path_segment("chargebox_id", chargebox_id)), structure_analytics)
-        )
+        return await self._transport.send(_analytics_request(chargebox_id))
 
     async def get_chargebox(self, chargebox_id: str) -> Chargebox:
         """One chargebox with its connectors (Thor: "Get chargebox").
@@ -142,36 +141,46 @@ class ThorClient(ApiClient):
     async def _get_analytics_many(
         self, ids: Iterator[str], concurrency: int
     ) -> AsyncGenerator[tuple[str, Analytics | ApiError], None]:
-        async def one(chargebox_id: str) -> tuple[str, Analytics | ApiError]:
+        async def one(
+            chargebox_id: str, request: Request[Analytics]
+        ) -> tuple[str, Analytics | ApiError]:
             try:
-                return chargebox_id, await self.get_analytics(chargebox_id)
+                return chargebox_id, await self._transport.send(request)
             except ApiError as error:
                 return chargebox_id, error
 
-        finished: asyncio.Queue[asyncio.Task[tuple[str, Analytics | ApiError]]] = asyncio.Queue()
         running: set[asyncio.Task[tuple[str, Analytics | ApiError]]] = set()
+        finished: deque[asyncio.Task[tuple[str, Analytics | ApiError]]] = deque()
+        some_finished = asyncio.Event()
         broken: Exception | None = None
         exhausted = False
+
+        def finish(task: asyncio.Task[tuple[str, Analytics | ApiError]]) -> None:
+            finished.append(task)
+            some_finished.set()
 
         def fill() -> None:
             nonlocal exhausted, broken
             while not exhausted and len(running) < concurrency:
                 try:
                     chargebox_id = next(ids)
-                    path_segment("chargebox_id", chargebox_id)
+                    request = _analytics_request(chargebox_id)
                 except StopIteration:
                     exhausted = True
                 except Exception as error:  # the caller's own, raised once nothing is left to yield
                     exhausted, broken = True, error
                 else:
-                    task = asyncio.create_task(one(chargebox_id))
-                    task.add_done_callback(finished.put_nowait)
+                    task = asyncio.create_task(one(chargebox_id, request))
+                    task.add_done_callback(finish)
                     running.add(task)
 
         try:
             fill()
             while running:
-                task = await finished.get()
+                while not finished:
+                    some_finished.clear()
+                    await some_finished.wait()
+                task = finished.popleft()
                 running.remove(task)
                 fill()
                 yield task.result()
@@ -181,3 +190,7 @@ class ThorClient(ApiClient):
             await asyncio.gather(*running, return_exceptions=True)
         if broken is not None:
             raise broken
+
+
+def _analytics_request(chargebox_id: str) -> Request[Analytics]:
+    return Request(("analytics", path_segment("chargebox_id", chargebox_id)), structure_analytics)
