@@ -353,7 +353,10 @@ class SessionReports(Generic[T]):
 
 
 async def _ids_of(items: Sequence[msgspec.Raw]) -> tuple[int, ...]:
-    """The reports' ids; where they don't come first that takes as long as to split the page."""
+    """The reports' ids; where they don't come first that takes as long as to split the page.
+
+    Of a report that names its id twice, which JSON leaves open, the first one tells it apart.
+    """
     await pause()
     turn = _Turn()
     ids: list[int] = []

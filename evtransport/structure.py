@@ -352,7 +352,11 @@ class Structurer(Generic[T]):
     def _explain(self, body: bytes | msgspec.Raw, path: str) -> tuple[str, ...]:
         """All that is wrong; nothing where the slow road fails at less than the fast one did."""
         try:
-            self._detailed()(decode(body, _ANYTHING, path), self.cls)
+            detailed = self._detailed()
+        except Exception:  # cattrs does not know what the fast road took as it came
+            return ()
+        try:
+            detailed(decode(body, _ANYTHING, path), self.cls)
         except (BaseValidationError, ValueError, TypeError) as error:
             return tuple(_problems(error, path, self._rename))
         except (
@@ -392,6 +396,7 @@ class _Field:
     name: str
     alias: str
     type: Any
+    kw_only: bool
     has_default: bool
 
     @property
@@ -417,6 +422,7 @@ def _fields(cls: type[Any]) -> list[_Field]:
             name=field.name,
             alias=field.alias,
             type=hints.get(field.name),
+            kw_only=field.kw_only,
             has_default=field.default is not attrs.NOTHING,
         )
         for field in attrs.fields(cls)
@@ -457,20 +463,21 @@ def _written_builders(cls: type[Any], fields: list[_Field], converter: Converter
         (field, _written_value(field, place, converter, known))
         for place, field in enumerate(fields)
     ]
-    if _is_only_filled_in(cls) and not any(field.filled for field, _ in values):
+    if _is_only_filled_in(cls) and not any(field.filled for field in fields):
         steps = ["record = new(cls)", *(f"record.{field.name} = {it}" for field, it in values)]
+    elif any(field.kw_only or field.filled for field in fields):
+        steps = [f"record = cls({', '.join(_written_argument(*value) for value in values)})"]
     else:
-        arguments = (
-            # What has a default of its own is left to it when there is no value.
-            f"**({{{field.alias!r}: {it}}} if wire.{field.name} is not None else {{}})"
-            if field.filled
-            else f"{field.alias}={it}"
-            for field, it in values
-        )
-        steps = [f"record = cls({', '.join(arguments)})"]
+        steps = [f"record = cls({', '.join(value for _, value in values)})"]
     source = _BUILDERS.format(record="; ".join(steps))
     exec(compile(source, f"<structuring of {cls.__qualname__}>", "exec"), known)  # noqa: S102
     return _Builders(known["one"], known["many"])
+
+
+def _written_argument(field: _Field, value: str) -> str:
+    if field.filled:  # its default is left to the class where there is no value
+        return f"**({{{field.alias!r}: {value}}} if wire.{field.name} is not None else {{}})"
+    return f"{field.alias}={value}"
 
 
 def _written_value(field: _Field, place: int, converter: Converter, known: dict[str, Any]) -> str:
@@ -497,6 +504,7 @@ def _is_only_filled_in(cls: Any) -> bool:
     written = getattr(getattr(cls.__init__, "__code__", None), "co_filename", "")
     return (
         written.startswith("<attrs generated")
+        and type(cls).__call__ is type.__call__
         and cls.__new__ is object.__new__
         and cls.__setattr__ is object.__setattr__  # neither frozen nor with hooks
         and cls.__hash__ in (None, object.__hash__)  # nor is a hash kept in it

@@ -411,8 +411,15 @@ class Transport:
 
     def _clean(self, call: _Call, text: str) -> str:
         """A server's text without the secrets of a call."""
-        used = (Secret(sent.reveal().removeprefix("Bearer ")) for sent in call.sent)
-        return mask(text.encode(errors="replace"), (*self.auth.secrets, *used)).decode()
+        return mask(text.encode(errors="replace"), self._secrets(*call.sent)).decode()
+
+    def _secrets(self, *sent: Secret) -> tuple[Secret, ...]:
+        """All that must not show: the credentials, and these values of the header.
+
+        A token that was sent may have been replaced or forgotten since.
+        """
+        bare = (Secret(value.reveal().removeprefix("Bearer ")) for value in sent)
+        return (*self.auth.secrets, *sent, *bare)
 
     def _may_renew(self, call: _Call) -> bool:
         """Whether a 401 is answered with a new token: once a call, and as one of its attempts.
@@ -456,7 +463,7 @@ class Transport:
         try:
             response = await self._read(method, url, credential, form)
         except (aiohttp.ClientError, OSError) as error:
-            reason = mask(_reason(error), (*self.auth.secrets, credential[1]))
+            reason = mask(_reason(error), self._secrets(credential[1]))
             failure = ConnectionFailed(one_line(reason.decode()))
         except BaseException as error:
             # Not aiohttp's own: a hook of the session's, say. The frames below hold the headers.
@@ -519,7 +526,7 @@ class Transport:
             body = b"".join(chunks)
             if healthy:
                 return Response(200, {}, body)
-            secrets = (*self.auth.secrets, secret)
+            secrets = self._secrets(secret)
             kept = {
                 name: mask(value.encode(errors="replace"), secrets).decode()
                 for name, value in ((n.lower(), v) for n, v in answer.headers.items())
@@ -531,9 +538,11 @@ class Transport:
 async def pause() -> None:
     """Let all that is due in the event loop have its turn, timers too.
 
-    A sleep of no time at all would go on before the timers that are due.
+    What is due joins the end of the loop's queue in the first turn, and has had its own before
+    the second.
     """
-    await asyncio.sleep(1e-9)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
 
 
 def _log(method: str, url: URL, response: Response | None, attempt: int, elapsed: float) -> None:

@@ -94,7 +94,9 @@ class ThorClient(ApiClient):
             AuthError: As `APIKeyNotFound`, `RestAPINotEnabled` or `InvalidSourceIPAddr`.
             ApiError: The call failed in another way.
         """
-        return await self._transport.send(_analytics_request(chargebox_id))
+        return await self._transport.send(
+            Request(("analytics", path_segment("chargebox_id", chargebox_id)), structure_analytics)
+        )
 
     async def get_chargebox(self, chargebox_id: str) -> Chargebox:
         """One chargebox with its connectors (Thor: "Get chargebox").
@@ -141,11 +143,9 @@ class ThorClient(ApiClient):
     async def _get_analytics_many(
         self, ids: Iterator[str], concurrency: int
     ) -> AsyncGenerator[tuple[str, Analytics | ApiError], None]:
-        async def one(
-            chargebox_id: str, request: Request[Analytics]
-        ) -> tuple[str, Analytics | ApiError]:
+        async def one(chargebox_id: str) -> tuple[str, Analytics | ApiError]:
             try:
-                return chargebox_id, await self._transport.send(request)
+                return chargebox_id, await self.get_analytics(chargebox_id)
             except ApiError as error:
                 return chargebox_id, error
 
@@ -164,13 +164,13 @@ class ThorClient(ApiClient):
             while not exhausted and len(running) < concurrency:
                 try:
                     chargebox_id = next(ids)
-                    request = _analytics_request(chargebox_id)
+                    path_segment("chargebox_id", chargebox_id)
                 except StopIteration:
                     exhausted = True
                 except Exception as error:  # the caller's own, raised once nothing is left to yield
                     exhausted, broken = True, error
                 else:
-                    task = asyncio.create_task(one(chargebox_id, request))
+                    task = asyncio.create_task(one(chargebox_id))
                     task.add_done_callback(finish)
                     running.add(task)
 
@@ -190,7 +190,3 @@ class ThorClient(ApiClient):
             await asyncio.gather(*running, return_exceptions=True)
         if broken is not None:
             raise broken
-
-
-def _analytics_request(chargebox_id: str) -> Request[Analytics]:
-    return Request(("analytics", path_segment("chargebox_id", chargebox_id)), structure_analytics)

@@ -26,6 +26,8 @@ import attrs
 import cattrs
 import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from promises.contestants import CHARGEBOX, OURS, Access, Contestant, Depot, Patience, Thor
 from promises.test_r04_redirects import (
     API_KEY,
@@ -50,7 +52,7 @@ from yarl import URL
 
 import depotclient.cli
 import thorclient.cli
-from depotclient import ApiError, Cursor, DepotClient
+from depotclient import ApiError, Cursor, DepotClient, NotFoundError
 from depotclient.reports import RawPage
 from evtransport.auth import ApiKey, BearerToken, ClientCredentials
 from thorclient import RetryPolicy, Secret, ThorClient
@@ -641,6 +643,44 @@ CONSTRUCTIONS: dict[str, Callable[[], object]] = {
         "c", Secret(f"{CLIENT_SECRET}\n"), URL("https://a.example")
     ),
 }
+
+
+async def test_no_error_shows_a_token_that_was_replaced_while_it_was_under_way() -> None:
+    tokens: list[str] = []
+    asked, replaced = asyncio.Event(), asyncio.Event()
+
+    async def token(_: web.Request) -> web.Response:
+        tokens.append(f"{FETCHED_TOKEN}-{len(tokens)}")
+        return web.json_response({"access_token": tokens[-1], "expires_in": 3600})
+
+    async def reports(request: web.Request) -> web.Response:
+        sent = request.headers["Authorization"].removeprefix("Bearer ")
+        if request.query["chargerId"] == "slow":
+            asked.set()
+            await replaced.wait()
+            return web.json_response({"message": sent, "token": sent}, status=404)
+        return web.Response(status=401) if sent == tokens[0] else web.json_response({"items": []})
+
+    app = web.Application()
+    app.add_routes([web.post("/token", token), web.get("/sessionReports", reports)])
+    async with (
+        TestServer(app) as server,
+        DepotClient(
+            client_id="an-id",
+            client_secret=CLIENT_SECRET,
+            base_url=str(server.make_url("/")),
+            token_url=str(server.make_url("/token")),
+        ) as client,
+    ):
+        slow = asyncio.create_task(client.session_reports("slow", "1").collect(max_items=1))
+        await asked.wait()
+        await client.session_reports("quick", "1").collect(max_items=1)
+        replaced.set()
+        with pytest.raises(NotFoundError) as caught:
+            await slow
+    assert len(tokens) == 2
+    assert b'"token"' in caught.value.body
+    assert not hits(f"{caught.value!r} {caught.value.body!r}")
 
 
 @pytest.mark.parametrize("construct", CONSTRUCTIONS.values(), ids=CONSTRUCTIONS.keys())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import attrs
 import msgspec
@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from evtransport import DecodeError, JsonValue, SchemaError, Secret
 from evtransport.structure import EpochMillis, Leaf, Structures, decode
+
+T = TypeVar("T")
 
 
 class Colour(StrEnum):
@@ -677,6 +679,25 @@ class Watched:
     at: datetime | None = None
 
 
+class Counted(type):
+    made = 0
+
+    def __call__(cls, *values: object, **named: object) -> Any:
+        cls.made += 1
+        return super().__call__(*values, **named)
+
+
+@attrs.define
+class Registered(Bare, metaclass=Counted):
+    pass
+
+
+@attrs.define
+class Renamed(Bare):
+    def __init__(self, count: int, moment: datetime | None) -> None:
+        self.__attrs_init__(count, moment)  # type: ignore[attr-defined]
+
+
 @attrs.frozen(eq=False)
 class Frozen:
     number: int
@@ -714,6 +735,29 @@ def test_an_object_is_what_its_constructor_makes_of_the_values(
 
     assert state(made) == state(cls(number=-5, at=at))
     assert cls is not Hashed or hash(made) == hash(cls(number=-5, at=at))
+
+
+def test_a_metaclass_has_its_say() -> None:
+    assert STRUCTURES.of(Registered)(b'{"number": 1}') == Registered(1)
+    assert Registered.made == 2
+
+
+def test_a_constructor_may_name_its_arguments_as_it_likes() -> None:
+    assert STRUCTURES.of(Renamed)(b'{"number": 1}') == Renamed(1, None)
+
+
+def test_a_class_that_cattrs_can_not_explain_is_explained_by_its_first_problem() -> None:
+    @attrs.define
+    class Held(Generic[T]):
+        number: int
+        name: str | None = None
+
+    held = STRUCTURES.of(Held)
+
+    assert held(b'{"number": 1}') == Held(1)
+    with pytest.raises(SchemaError) as caught:
+        held(b'{"number": 1, "name": 2}')
+    assert caught.value.problems == ("$.name: expected str | null, got int",)
 
 
 def test_a_default_of_a_mutable_class_fills_in_for_what_is_missing() -> None:
