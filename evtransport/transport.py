@@ -538,11 +538,16 @@ class Transport:
 async def pause() -> None:
     """Let all that is due in the event loop have its turn, timers too.
 
-    What is due joins the end of the loop's queue in the first turn, and has had its own before
-    the second.
+    A sleep of no time goes on before timers that are due. This one stands in line with them, and
+    since it is due at once, the loop never waits for it, however coarse the clock.
     """
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    turn = loop.create_future()
+    timer = loop.call_at(loop.time(), turn.set_result, None)
+    try:
+        await turn
+    finally:
+        timer.cancel()
 
 
 def _log(method: str, url: URL, response: Response | None, attempt: int, elapsed: float) -> None:

@@ -1,0 +1,135 @@
+"""Runs the processes of a benchmark: the servers, and one child a measurement, interleaved."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.protocol import Figures, Servers, Task
+from benchmarks.results import Results
+from benchmarks.workloads import Entry, Sizes, Workload
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = sys.executable
+LONGEST = 600
+"""Seconds that one child may take."""
+
+
+class ChildFailed(Exception):
+    """A process has ended without figures."""
+
+
+@contextmanager
+def _started(
+    *arguments: str, errors: int | None = subprocess.PIPE
+) -> Generator[subprocess.Popen[str]]:
+    """A process of Python's, killed at the end of the block if it is still there.
+
+    It is in a process group of its own, so that Ctrl-C reaches this process only, which then ends
+    all others in order.
+    """
+    # Where compiled modules are not kept, what stands in a checkout is compiled at each start and
+    # what is installed is not.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    with subprocess.Popen(  # noqa: S603
+        [PYTHON, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        process_group=0,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def running_servers(sizes: Sizes) -> Generator[Servers]:
+    """The servers, once all reports are written out."""
+    counts = map(str, (sizes.reports, sizes.far, sizes.connectors))
+    # What they complain of is shown at once: a pipe that nobody reads would fill up.
+    with _started("-m", "benchmarks.servers", *counts, errors=None) as process:
+        line = process.stdout.readline() if process.stdout else ""
+        if not line:
+            raise ChildFailed("the servers have not started")
+        yield Servers.from_line(line)
+
+
+def _output_of(process: subprocess.Popen[str], name: str, line: str) -> str:
+    """What a child prints."""
+    try:
+        output, errors = process.communicate(line, timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        raise ChildFailed(f"{name} has not ended after {LONGEST} s") from None
+    if process.returncode:
+        raise ChildFailed(f"{name} has failed:\n{errors}")
+    return output
+
+
+def measured(task: Task) -> Figures:
+    """The figures of one child."""
+    name = f"{task.workload} {task.entry.name}"
+    if task.entry.statement is not None:
+        return _start_time(name, task.entry.statement)
+    with _started("-m", "benchmarks.child") as process:
+        figures: Figures = json.loads(_output_of(process, name, task.to_line() + "\n"))
+    return figures
+
+
+def _start_time(name: str, statement: str) -> Figures:
+    """How long a program takes, from its start to its end, that does nothing else."""
+    started = time.perf_counter()
+    with _started("-c", statement) as process:
+        _output_of(process, name, "")
+        seconds = time.perf_counter() - started
+    return {"seconds": seconds}
+
+
+def rotations(entries: Sequence[Entry], rounds: int) -> Iterator[tuple[int, Entry]]:
+    """Everybody once a round, each round beginning with another one."""
+    for number in range(rounds):
+        first = number % len(entries)
+        for entry in (*entries[first:], *entries[:first]):
+            yield number + 1, entry
+
+
+def run(
+    workloads: Iterable[Workload], sizes: Sizes, rounds: int, progress: Callable[[str], None]
+) -> Results:
+    """Measure all of these.
+
+    Raises:
+        ChildFailed: One contestant, or the server, could not do its work.
+    """
+    results = Results(sizes)
+    progress(f"writing out {max(sizes.reports, sizes.far):,} reports")
+    with running_servers(sizes) as servers:
+        for workload in workloads:
+            count = workload.rounds(rounds)
+            _warm(workload, sizes, servers)
+            for number, entry in rotations(workload.entries, count):
+                figures = measured(Task(workload.key, entry, sizes, servers))
+                results.rounds[workload.key, entry.name].append(figures)
+                gauge = workload.gauges[0]
+                progress(
+                    f"{workload.key}, round {number} of {count}: {entry.name}: "
+                    f"{gauge.text(figures[gauge.key])}"
+                )
+    return results
+
+
+def _warm(workload: Workload, sizes: Sizes, servers: Servers) -> None:
+    """Have what is only imported compiled, and in the system's cache."""
+    for entry in workload.entries:
+        if entry.statement is not None:
+            measured(Task(workload.key, entry, sizes, servers))

@@ -1,0 +1,84 @@
+"""What only this library can be asked for: reading ahead, finding a limit, being constructed."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+
+import attrs
+
+from benchmarks.contestants.ours import Ours
+from benchmarks.contestants.register import contestant_named
+from benchmarks.measures import walked
+from benchmarks.protocol import Figures, Task
+from benchmarks.workloads import FIXED_LIMIT, WALK
+from depotclient import DepotClient, SessionReport
+from depotclient.reports import SessionReports
+from thorclient import ThorClient
+
+
+async def walk_far_away(task: Task) -> Figures:
+    """W3: a walk with pages fetched ahead, from a server that takes its time."""
+    ours = contestant_named(task.entry.contestant)
+    if not isinstance(ours, Ours) or task.entry.read_ahead is None:
+        raise TypeError(f"{task.entry.name} can't read ahead")
+    ours = attrs.evolve(ours, limit=FIXED_LIMIT, read_ahead=task.entry.read_ahead)
+    async with ours.depot(task.servers.slow_depot) as depot:
+        return await walked(depot, task.sizes.far)
+
+
+async def count_requests(task: Task) -> Figures:
+    """W3: how many requests more a walk takes that has to find its limit; nothing is timed."""
+    requests, access = _Requests(), task.servers.depot
+    async with DepotClient(token=access.credential, base_url=access.base_url) as client:
+        limit = await _last_limit(client.session_reports(*WALK))
+        adaptive = requests.taken()
+        await _last_limit(client.session_reports(*WALK, limit=limit))
+        fixed = requests.taken()
+    return {"adaptive": adaptive, "fixed": fixed, "limit": limit, "extra": adaptive - fixed}
+
+
+async def _last_limit(reports: SessionReports[SessionReport]) -> int:
+    """Walk to the end; the limit of the last page."""
+    limit = 0
+    async with aclosing(reports.pages()) as pages:
+        async for page in pages:
+            limit = page.limit
+    return limit
+
+
+class _Requests(logging.Handler):
+    """Counts requests: the library logs each as one record."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self._count = 0
+        logger = logging.getLogger("evtransport")
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._count += 1
+
+    def taken(self) -> int:
+        """How many there were since this was asked for last."""
+        count, self._count = self._count, 0
+        return count
+
+
+def construct(task: Task) -> Figures:
+    """W6: making clients that are never used."""
+    makers: dict[str, Callable[[], object]] = {
+        "DepotClient": lambda: DepotClient(token="a-token"),  # noqa: S106
+        "ThorClient": lambda: ThorClient(api_key="a-key"),
+    }
+    make = makers[task.entry.name]
+    times: list[float] = []
+    for _ in range(task.sizes.constructed):
+        started = time.perf_counter()
+        make()
+        times.append(time.perf_counter() - started)
+    return {"seconds": statistics.median(times)}

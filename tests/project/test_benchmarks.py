@@ -1,0 +1,87 @@
+"""The benchmarks compare fairly, hold the library to its targets, and write only where they may."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.conduct import rotations
+from benchmarks.contestants.register import PLACES
+from benchmarks.tables import put, require_marks
+from benchmarks.targets import TARGETS, Outcome, Target, misses, summary
+from benchmarks.workloads import WORKLOADS, Entry
+
+ENTRIES = (Entry("a"), Entry("b"), Entry("c"))
+FASTER = Target("speed", "W1", "seconds", "pydantic", "least", 1.5, "ours")
+SMALLER = Target("memory", "W2", "growth", "ours", "most", 64.0)
+
+
+def test_everybody_has_a_turn_in_each_round_and_each_begins_with_another() -> None:
+    turns = [entry.name for _, entry in rotations(ENTRIES, 4)]
+    assert "".join(turns) == "abcbcacababc"
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_a_target_speaks_of_what_is_measured(target: Target) -> None:
+    workload = next(found for found in WORKLOADS if found.key == target.workload)
+    named = {target.over, target.under, *(target.beside or ())} - {None}
+    assert named <= {entry.name for entry in workload.entries}
+    assert target.gauge in {gauge.key for gauge in workload.gauges}
+
+
+def test_every_contestant_can_be_found() -> None:
+    measured = {
+        entry.contestant
+        for workload in WORKLOADS
+        for entry in workload.entries
+        if entry.statement is None and workload.key != "W6 construction"
+    }
+    assert measured == set(PLACES)
+
+
+@pytest.mark.parametrize(
+    ("target", "reached", "nearly", "missed"),
+    [(FASTER, 1.5, 1.21, 1.19), (SMALLER, 64.0, 80.0, 80.1)],
+)
+def test_a_figure_is_held_against_the_share_of_its_bound(
+    target: Target, reached: float, nearly: float, missed: float
+) -> None:
+    assert target.is_met(reached)
+    assert not target.is_met(nearly)
+    assert target.is_met(nearly, 0.8)
+    assert not target.is_met(missed, 0.8)
+
+
+def test_a_ratio_is_that_of_two_medians() -> None:
+    medians = {("W1", "pydantic", "seconds"): 3.0, ("W1", "ours", "seconds"): 2.0}
+    assert FASTER.figure(medians) == 1.5
+
+
+def test_a_miss_is_told_with_what_was_asked() -> None:
+    found = [Outcome(FASTER, 1.3, None), Outcome(SMALLER, 60.0, None)]
+    (line,) = misses(found, 1.0)
+    assert "W1 speed: 1.30 x, which should be ≥ 1.5 x" in line
+    assert misses(found, 0.8) == []
+    assert summary(found, 1.0) == "1 of 2 targets met"
+    assert summary(found, 0.8) == "1 of 2 targets met, 2 to 80% at least"
+
+
+def test_tables_replace_only_what_stands_between_the_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n\n<!-- figures -->\nold\n<!-- end of figures -->\n\nafter\n")
+    put(page, "new")
+    text = "before\n\n<!-- figures -->\n\nnew\n\n<!-- end of figures -->\n\nafter\n"
+    assert page.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "<!-- figures -->", "<!-- end of figures --><!-- figures -->"]
+)
+def test_a_page_without_marks_is_refused_before_anything_is_measured(
+    tmp_path: Path, text: str
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    with pytest.raises(ValueError, match="<!-- figures -->"):
+        require_marks(page)
