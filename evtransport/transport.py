@@ -21,7 +21,6 @@ from weakref import WeakSet
 
 import aiohttp
 import attrs
-import stamina
 from aiohttp import ClientSession
 from yarl import URL
 
@@ -384,7 +383,11 @@ class Transport:
                 raise failures.pop()
             return await self._attempt(request, call)
 
-        retrying = stamina.AsyncRetryingCaller(attempts=self.retry.attempts, timeout=None)
+        # Most processes that import a client end before a call of theirs fails, and stamina and its
+        # tenacity are 5 % of that import.
+        from stamina import AsyncRetryingCaller
+
+        retrying = AsyncRetryingCaller(attempts=self.retry.attempts, timeout=None)
         result = await retrying(schedule, attempt)
         self._quota.give_back(schedule.paid)
         return result
