@@ -65,6 +65,9 @@ class DepotClient(ApiClient):
         limiter: Anything that can be `async with`, entered around each request for reports.
         max_response_bytes: How many decompressed bytes of an answer are held at the most.
 
+    Attributes:
+        now: Tells the time, aware; for tests to replace.
+
     Raises:
         ValueError: An argument is not usable. The message never quotes a secret.
     """
@@ -106,7 +109,7 @@ class DepotClient(ApiClient):
             limiter=limiter,
             max_response_bytes=max_response_bytes,
         )
-        self._now: Callable[[], datetime] = _utc_now
+        self.now: Callable[[], datetime] = _utc_now
 
     @classmethod
     def from_env(cls, *, session: ClientSession | None = None) -> DepotClient:
@@ -204,7 +207,7 @@ class DepotClient(ApiClient):
         Raises:
             ValueError: An argument is not usable, or the cursor belongs to another query.
         """
-        now = self._now
+        now = self.now
         query = Query.checked(charger_id, connector_id, from_, to, now())
         if limit is not None:
             whole_number("limit", limit, least=1, most=MAX_LIMIT)

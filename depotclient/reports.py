@@ -93,28 +93,13 @@ class Query:
         Raises:
             ValueError: One of them is not usable.
         """
-        if isinstance(connector_id, int) and not isinstance(connector_id, bool):
-            connector_id = str(int(connector_id))
         for name, value in (("from_", from_), ("to", to)):
-            if value is None:
-                continue
-            if not isinstance(value, datetime):
-                raise ValueError(f"{name} must be a datetime, not {type(value).__name__}")
-            if value.utcoffset() is None:
-                raise ValueError(f"{name} must be aware, such as {value!r} with tzinfo=UTC")
-            try:
-                wire_time(value)
-            except OverflowError:
-                raise ValueError(f"{name} is a time that UTC can't hold: {value}") from None
+            if value is not None:
+                require_aware(name, value)
         if from_ is not None and from_ >= (to or now):
             end = f"to={to.isoformat()}" if to else "now, where the window ends without to"
             raise ValueError(f"from_={from_.isoformat()} must be before {end}")
-        return cls(
-            identifier("charger_id", charger_id),
-            identifier("connector_id", connector_id),
-            from_,
-            to,
-        )
+        return cls(*connector_of(charger_id, connector_id), from_, to)
 
     def identity(self) -> dict[str, str]:
         """What tells this query from others, for cursors."""
@@ -155,6 +140,33 @@ class Query:
                     f"the answer is another query's: asked for {name} {asked!r}, got {echoed!r}"
                 )
         return body, envelope.items
+
+
+def connector_of(charger_id: object, connector_id: object) -> tuple[str, str]:
+    """The ids of a connector as they are sent; a number stands for its digits.
+
+    Raises:
+        ValueError: One of them is no usable id.
+    """
+    if isinstance(connector_id, int) and not isinstance(connector_id, bool):
+        connector_id = str(int(connector_id))
+    return identifier("charger_id", charger_id), identifier("connector_id", connector_id)
+
+
+def require_aware(name: str, value: object) -> None:
+    """Check a time.
+
+    Raises:
+        ValueError: It is no datetime, is naive, or is beyond what UTC can hold.
+    """
+    if not isinstance(value, datetime):
+        raise ValueError(f"{name} must be a datetime, not {type(value).__name__}")
+    if value.utcoffset() is None:
+        raise ValueError(f"{name} must be aware, such as {value!r} with tzinfo=UTC")
+    try:
+        wire_time(value)
+    except OverflowError:
+        raise ValueError(f"{name} is a time that UTC can't hold: {value}") from None
 
 
 def wire_time(at: datetime) -> str:
@@ -245,6 +257,15 @@ class Page(Generic[T]):
         page = self._progress.step.page
         return tuple(bytes(page.items[place]) for place in self._progress.step.fresh)
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where each of `reports` stands in the answer, such as `$.items[3]`."""
+        return tuple(f"$.items[{place}]" for place in self._progress.step.fresh)
+
+    def cursor_after(self, taken: int) -> Cursor:
+        """The position when so many of `reports` have been taken."""
+        return self._progress.cursor(taken)
+
 
 @attrs.frozen(kw_only=True)
 class SessionReports(Generic[T]):
@@ -262,6 +283,11 @@ class SessionReports(Generic[T]):
     read_ahead: int
     verify: bool
     resume: Cursor | None
+
+    @property
+    def into(self) -> type[T]:
+        """The class of the reports."""
+        return self._structure.cls
 
     def __aiter__(self) -> AsyncGenerator[T, None]:
         """The reports, one by one in the server's order, each once.

@@ -1,0 +1,257 @@
+"""Session reports into files, one for each connector and calendar window (extra `arrow`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import attrs
+
+from depotclient.client import DepotClient
+from depotclient.files import FORMATS, ConnectorFolder, Format, NewFile, WindowRecord, prepare
+from depotclient.partitions import MARGIN, Connector, Partition, Window, plan
+from depotclient.reports import require_aware, wire_time
+from evtransport._version import __version__
+from evtransport.errors import ApiError
+from evtransport.retry import whole_number
+
+__all__ = ["ConnectorExport", "Export", "export_session_reports"]
+
+A = TypeVar("A")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MOST_MARGIN = timedelta(days=366)
+
+
+@attrs.frozen
+class ConnectorExport:
+    """How far the export of one connector has come, or what it has come to.
+
+    Attributes:
+        charger_id: The charger.
+        connector_id: The connector.
+        windows: How many windows it has.
+        written: How many of them have been read and written in this run.
+        skipped: How many were there already, finished and settled.
+        reports: How many reports the windows written hold; while one is read, with its own.
+        bytes_read: How many bytes of answers have been read for them, margins included.
+        error: What ended it early, if anything did; its whole files remain.
+    """
+
+    charger_id: str
+    connector_id: str
+    windows: int
+    written: int = 0
+    skipped: int = 0
+    reports: int = 0
+    bytes_read: int = 0
+    error: ApiError | OSError | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be done."""
+        return self.error is not None or self.written + self.skipped == self.windows
+
+
+@attrs.frozen
+class Export:
+    """What a run has come to.
+
+    Attributes:
+        connectors: One entry for each connector, in the order in which they were given.
+    """
+
+    connectors: tuple[ConnectorExport, ...]
+
+    @property
+    def failed(self) -> tuple[ConnectorExport, ...]:
+        """The connectors of which a window is missing."""
+        return tuple(connector for connector in self.connectors if connector.error is not None)
+
+
+async def export_session_reports(
+    depot: DepotClient,
+    connectors: Iterable[Connector],
+    folder: str | Path,
+    *,
+    from_: datetime,
+    to: datetime | None = None,
+    window: Window = "month",
+    format: Format = "parquet",  # noqa: A002 - the word that everybody looks for
+    margin: timedelta = MARGIN,
+    concurrency: int = 4,
+    verify: bool = False,
+    on_progress: Callable[[ConnectorExport], object] = lambda _: None,
+) -> Export:
+    """Copy every session report of some connectors into files; run it again to go on.
+
+    Each connector and window becomes one file, `charger_id=CP-001/connector_id=1/month=2026-10/
+    reports.parquet` in the folder, with the ids percent-encoded. A file that is there is whole. It
+    knows what it holds: of a window that was over for `margin` when it was read, nothing more is
+    asked, and any other one is read and written again.
+
+    A report belongs to the window of its `session_time_start`, whichever of a session's times the
+    server tests; one without that time belongs to the first window whose reading brings it.
+
+    Args:
+        depot: Its limiter holds for all connectors together.
+        connectors: Charger and connector ids; one that is named twice counts once.
+        folder: Made if it is missing.
+        from_: Begin of the time span, aware. Windows are whole: the first one is all of the month
+            or day in which this falls.
+        to: End of the time span, aware and likewise; None means now.
+        window: `month` or `day`, by the calendar of UTC.
+        format: `parquet`, with the schema `depotclient.arrow.SESSION_REPORTS`, or `ndjson`, the
+            vendor's own reports, one a line.
+        margin: By how much more is read on both sides of a window, and how long after its end it is
+            read again: at least as long as a session may last and its report may take to come.
+        concurrency: How many connectors are read side by side. Each holds some pages of about
+            8 MiB.
+        verify: As in `DepotClient.session_reports`.
+        on_progress: Called with plain values whenever a connector has come further.
+
+    Returns:
+        What has been done. A connector that fails does not stop the others: see `failed`.
+
+    Raises:
+        ValueError: An argument is not usable; nothing has been asked or written.
+        OSError: The folder is a file, or can't be made or written to.
+    """
+    now = depot.now()
+    require_aware("from_", from_)
+    if from_ >= now:
+        raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to export")
+    if format not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
+    if not timedelta() <= margin <= MOST_MARGIN:
+        raise ValueError(f"margin must be from 0 to {MOST_MARGIN.days} days, not {margin}")
+    whole_number("concurrency", concurrency, least=1)
+    # A window that has not begun has nothing to read.
+    partitions = plan(connectors, from_, now if to is None else min(to, now), window)
+    run = _Run(depot, Path(folder), format, margin, verify, on_progress)
+    by_connector = [
+        tuple(windows)
+        for _, windows in groupby(partitions, attrgetter("charger_id", "connector_id"))
+    ]
+    await _in_thread(prepare, run.root)
+    return Export(tuple(await _side_by_side(run.connector, by_connector, concurrency)))
+
+
+async def _side_by_side(
+    work: Callable[[A], Coroutine[Any, Any, R]], items: Sequence[A], concurrency: int
+) -> list[R]:
+    """The results for all items, in their order, of so many at once."""
+    results: dict[int, R] = {}
+    rest = iter(enumerate(items))
+
+    async def worker() -> None:
+        for place, item in rest:
+            results[place] = await work(item)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(concurrency, len(items))):
+            group.create_task(worker())
+    return [results[place] for place in range(len(items))]
+
+
+@attrs.frozen
+class _Run:
+    """What is the same for all connectors of a run."""
+
+    depot: DepotClient
+    root: Path
+    format: Format
+    margin: timedelta
+    verify: bool
+    on_progress: Callable[[ConnectorExport], object]
+
+    async def connector(self, windows: Sequence[Partition]) -> ConnectorExport:
+        """Export one connector, window after window."""
+        export = ConnectorExport(windows[0].charger_id, windows[0].connector_id, len(windows))
+        self.on_progress(export)
+        try:
+            folder = await _in_thread(ConnectorFolder.open, self.root, windows[0], self.format)
+            for partition in windows:
+                if folder.is_done(partition, self.margin):
+                    export = attrs.evolve(export, skipped=export.skipped + 1)
+                else:
+                    export = await self._window(partition, folder, export)
+                self.on_progress(export)
+        except (ApiError, OSError) as error:
+            export = attrs.evolve(export, error=error)
+            self.on_progress(export)
+        return export
+
+    async def _window(
+        self, partition: Partition, folder: ConnectorFolder, export: ConnectorExport
+    ) -> ConnectorExport:
+        """Read one window and write its file."""
+        read_at = self.depot.now()
+        from_, to = partition.query(read_at, self.margin)
+        membership = partition.membership(folder.untimed_elsewhere(partition))
+        new = await _in_thread(folder.new_file, partition)
+        try:
+            reports = self.depot.session_reports(
+                partition.charger_id,
+                partition.connector_id,
+                from_=from_,
+                to=to,
+                verify=self.verify,
+                into=new.into,
+            )
+            async with aclosing(reports.pages()) as pages:
+                async for page in pages:
+                    await _in_thread(new.write, page, membership)
+                    self.on_progress(_further(export, new))
+            record = WindowRecord(
+                library=f"thor-depot-clients {__version__}",
+                charger_id=partition.charger_id,
+                connector_id=partition.connector_id,
+                window=partition.window,
+                from_=wire_time(from_),
+                to=wire_time(to),
+                verify=self.verify,
+                read_at=read_at,
+                reports=new.reports,
+                bytes_read=new.bytes_read,
+                untimed=tuple(membership.untimed),
+            )
+            await _in_thread(new.commit, record)
+        finally:
+            await _in_thread(new.discard)
+        folder.records[partition.window] = record
+        return attrs.evolve(_further(export, new), written=export.written + 1)
+
+
+def _further(export: ConnectorExport, new: NewFile) -> ConnectorExport:
+    return attrs.evolve(
+        export,
+        reports=export.reports + new.reports,
+        bytes_read=export.bytes_read + new.bytes_read,
+    )
+
+
+async def _in_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Do what blocks in a thread, to its end: a cancellation comes out when it is over.
+
+    Otherwise the file would be deleted while the thread still writes it.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return running.result()
+    if not running.cancelled():
+        running.exception()  # seen, though the cancellation goes first
+    raise cancelled
