@@ -1,11 +1,11 @@
-"""The `depotclient` command: session reports as a table or as NDJSON, and the sandbox."""
+"""The `depotclient` command: session reports as a table, as NDJSON or into files; the sandbox."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from contextlib import aclosing
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import attrs
@@ -13,7 +13,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from depotclient.client import DepotClient
+from depotclient.cli_base import TIME, connected, read_time
+from depotclient.cli_export import export
 from depotclient.reports import SessionReports
 from evtransport.cli import (
     JsonOption,
@@ -40,11 +41,6 @@ app = command_line(
     " DEPOT_REGION, DEPOT_BASE_URL and DEPOT_TOKEN_URL."
 )
 
-_TIME = (
-    "ISO 8601, such as 2026-01-31T18:00:00+01:00 or ...Z; a plain date is its midnight,"
-    " and a time without an offset is taken as UTC."
-)
-
 
 @attrs.frozen
 class ReportHead:
@@ -65,7 +61,7 @@ def reports(
     charger: Annotated[str, typer.Argument(metavar="CHARGER", help="The charger's id.")],
     connector: Annotated[str, typer.Argument(metavar="CONNECTOR", help="The connector's id.")],
     from_: Annotated[
-        str | None, typer.Option("--from", metavar="T", help=f"Begin of the window: {_TIME}")
+        str | None, typer.Option("--from", metavar="T", help=f"Begin of the window: {TIME}")
     ] = None,
     to: Annotated[
         str | None,
@@ -94,6 +90,9 @@ def reports(
     run(walk.print(as_json=wants_json(json), sandbox=sandbox))
 
 
+app.command()(export)
+
+
 @app.command()
 def sandbox(port: PortOption = 0) -> None:
     """Run a server that behaves as the Depot API, and print how to reach it."""
@@ -105,26 +104,6 @@ def sandbox(port: PortOption = 0) -> None:
         for charger, connectors in server.chargers.items()
     )
     run(serve(server, *contents))
-
-
-@asynccontextmanager
-async def _client(sandbox: bool) -> AsyncGenerator[DepotClient]:
-    if not sandbox:
-        async with DepotClient.from_env() as client:
-            yield client
-        return
-    from depotclient.sandbox import DepotSandbox
-
-    async with (
-        DepotSandbox() as server,
-        DepotClient(
-            client_id=server.client_id,
-            client_secret=server.client_secret,
-            base_url=server.base_url,
-            token_url=server.token_url,
-        ) as client,
-    ):
-        yield client
 
 
 @attrs.frozen
@@ -146,10 +125,10 @@ class Reports:
             ApiError: The walk failed; what came before it has been printed.
         """
         from_, to = read_time("--from", self.from_), read_time("--to", self.to)
-        async with _client(sandbox) as client:
+        async with connected(sandbox) as it:
             # Nothing is under way while a page is printed: a reader that takes minutes, such as
             # a pager, would let the deadline of a page fetched ahead pass.
-            found = client.session_reports(
+            found = it.client.session_reports(
                 self.charger,
                 self.connector,
                 from_=from_,
@@ -162,23 +141,6 @@ class Reports:
             with metering("0 reports") as meter:
                 await (_print_json(found, meter) if as_json else _print_table(found, meter))
         return 0
-
-
-def read_time(name: str, text: str | None) -> datetime | None:
-    """A time in UTC from what was typed; one without an offset is UTC already.
-
-    Raises:
-        ValueError: It is no time in ISO 8601, or beyond the years 1 to 9999 in UTC.
-    """
-    if text is None:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError(
-            f"{name} must be a date or time in ISO 8601, such as 2026-01-31T18:00:00Z, not {text!r}"
-        ) from None
 
 
 async def _print_json(found: SessionReports[ReportHead], meter: Meter) -> None:

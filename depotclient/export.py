@@ -123,6 +123,7 @@ async def export_session_reports(
     Raises:
         ValueError: An argument is not usable; nothing has been asked or written.
         OSError: The folder is a file, or can't be made or written to.
+        ImportError: The format is `parquet`, and pyarrow is not installed.
     """
     now = depot.now()
     require_aware("from_", from_)
@@ -140,7 +141,7 @@ async def export_session_reports(
         tuple(windows)
         for _, windows in groupby(partitions, attrgetter("charger_id", "connector_id"))
     ]
-    await _in_thread(prepare, run.root)
+    await _in_thread(prepare, run.root, format)
     return Export(tuple(await _side_by_side(run.connector, by_connector, concurrency)))
 
 

@@ -234,12 +234,15 @@ class NewFile:
         self._aside.unlink(missing_ok=True)
 
 
-def prepare(root: Path) -> None:
+def prepare(root: Path, format_: Format) -> None:
     """Make the folder of an export, and delete what killed runs have left aside long ago.
 
     Raises:
-        OSError: It is a file, or can't be made or written to.
+        ImportError: The format needs what is not installed.
+        OSError: The folder is a file, or can't be made or written to.
     """
+    if format_ == "parquet":
+        import depotclient.parquet  # noqa: F401
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(f"{root} is a file: an export needs a folder")
     aside = root / ASIDE

@@ -148,7 +148,7 @@ def _windows(from_: datetime, to: datetime, kind: Window) -> Iterator[str]:
     begin = from_.replace(hour=0, minute=0, second=0, microsecond=0)
     begin = begin.replace(day=1) if kind == "month" else begin
     while begin < to:
-        yield f"{begin:%Y-%m}" if kind == "month" else f"{begin:%Y-%m-%d}"
+        yield begin.date().isoformat()[: 7 if kind == "month" else 10]
         begin = _following(begin, kind)
 
 

@@ -39,6 +39,7 @@ __all__ = [
     "command_line",
     "complain",
     "explain",
+    "live_console",
     "metering",
     "outcome",
     "plain_table",
@@ -268,12 +269,18 @@ class Meter:
             self._display.start()
 
 
+def live_console() -> Console | None:
+    """Where progress is shown: stderr, if that is a terminal."""
+    console = terminal(sys.stderr)
+    # Asked of the stream itself: environment variables can talk rich into taking a pipe for one.
+    return console if sys.stderr.isatty() and console.is_interactive else None
+
+
 @contextmanager
 def metering(text: str) -> Generator[Meter]:
     """Show a `Meter` on stderr until the block ends, where stderr is a terminal."""
-    # Asked of the stream itself: environment variables can talk rich into taking a pipe for one.
-    console = terminal(sys.stderr)
-    if not (sys.stderr.isatty() and console.is_interactive):
+    console = live_console()
+    if console is None:
         yield Meter()
         return
     display = Progress(

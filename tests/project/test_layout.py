@@ -19,7 +19,7 @@ CLIENTS = ("thorclient", "depotclient")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 MAY_IMPORT_AIOHTTP = {"evtransport/transport.py"} | {f"{name}/sandbox.py" for name in PACKAGES}
-MAY_IMPORT_THE_CLI = re.compile(r"\w+/(cli|__main__)\.py")
+MAY_IMPORT_THE_CLI = re.compile(r"\w+/(cli(_\w+)?|__main__)\.py")
 
 BOTH = {
     *("ApiError", "TransportError", "ConnectionFailed", "DeadlineExceeded", "StatusError"),

@@ -1,0 +1,305 @@
+"""The command `depotclient export`: session reports into files, with a bar for each connector."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import attrs
+import msgspec
+import typer
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from depotclient.cli_base import TIME, connected, read_time
+from depotclient.export import ConnectorExport, Export, export_session_reports
+from depotclient.files import FORMATS
+from depotclient.partitions import MARGIN, WINDOWS, Connector
+from evtransport.cli import (
+    FAILED,
+    JsonOption,
+    SandboxOption,
+    cell,
+    clean,
+    complain,
+    explain,
+    live_console,
+    plain_table,
+    run,
+    terminal,
+    wants_json,
+    write_json,
+)
+
+__all__ = ["export"]
+
+T = TypeVar("T")
+
+MEGABYTE = 1e6
+
+
+def export(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where the files go; made if missing.")
+    ],
+    connectors: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="CHARGER/CONNECTOR...",
+            help="What to export, such as CP-001/1; the last slash is the one that counts.",
+        ),
+    ] = None,
+    from_: Annotated[
+        str, typer.Option("--from", metavar="T", help=f"Begin of the time span: {TIME}")
+    ] = "",
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="T", help="End of the time span, likewise; by default now."),
+    ] = None,
+    listed: Annotated[
+        Path | None,
+        typer.Option(
+            "--connectors", metavar="FILE", help="More connectors: lines of CHARGER,CONNECTOR."
+        ),
+    ] = None,
+    window: Annotated[
+        str, typer.Option(metavar="W", help=f"One file for each {' or '.join(WINDOWS)} of UTC.")
+    ] = "month",
+    format_: Annotated[
+        str, typer.Option("--format", metavar="F", help=f"{' or '.join(FORMATS)}.")
+    ] = "parquet",
+    margin: Annotated[
+        float,
+        typer.Option(
+            metavar="DAYS",
+            help="How much longer than its window to read on both sides, and how long after its"
+            " end to read it again: the longest that a session lasts and its report takes.",
+        ),
+    ] = MARGIN / timedelta(days=1),
+    concurrency: Annotated[
+        int, typer.Option(min=1, metavar="N", help="How many connectors to read side by side.")
+    ] = 4,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify", help="Walk each window until nothing new comes: rows may move meanwhile."
+        ),
+    ] = False,
+    json: JsonOption = False,
+    sandbox: SandboxOption = False,
+) -> None:
+    """Every session report of some connectors, one file for each month: run it again to go on.
+
+    Files are named charger_id=.../connector_id=.../month=.../reports.parquet, and one that is there
+    is whole. Those of windows that were over when they were read are not read again.
+    """
+    wanted = Wanted(
+        folder, tuple(connectors or ()), from_, to, listed, window, format_, margin, concurrency,
+        verify,
+    )  # fmt: skip
+    run(wanted.export(as_json=wants_json(json), sandbox=sandbox))
+
+
+@attrs.frozen
+class Wanted:
+    """The `export` command with its arguments as they were typed."""
+
+    folder: Path
+    connectors: tuple[str, ...]
+    from_: str
+    to: str | None
+    listed: Path | None
+    window: str
+    format: str
+    margin: float
+    concurrency: int
+    verify: bool
+
+    async def export(self, *, as_json: bool, sandbox: bool) -> int:
+        """Export, and tell what has been done.
+
+        Raises:
+            ValueError: An argument is not usable.
+            OSError: The folder is a file, or can't be written to.
+        """
+        from_ = read_time("--from", self.from_ or None)
+        if from_ is None:
+            raise ValueError("--from is missing: the time at which to begin, such as 2026-01-01")
+        to = read_time("--to", self.to)
+        connectors = [connector_named(text) for text in self.connectors]
+        if self.listed is not None:
+            connectors += read_connectors(self.listed)
+        async with connected(sandbox) as it:
+            connectors = connectors or list(it.sandbox_connectors)
+            if not connectors:
+                raise ValueError("name what to export, such as CP-001/1, or give --connectors FILE")
+            try:
+                with bars(self.window) as shown:
+                    export = await export_session_reports(
+                        it.client,
+                        connectors,
+                        self.folder,
+                        from_=from_,
+                        to=to,
+                        window=_one_of("--window", self.window, WINDOWS),
+                        format=_one_of("--format", self.format, FORMATS),
+                        margin=_days(self.margin),
+                        concurrency=self.concurrency,
+                        verify=self.verify,
+                        on_progress=shown.show,
+                    )
+            except ImportError as error:  # which says what to install
+                complain(f"error: {error}")
+                return FAILED
+            except asyncio.CancelledError:
+                complain(f"what is in {self.folder} is whole; the same command again goes on")
+                raise
+        if as_json:
+            write_json(*map(summary_json, export.connectors))
+        else:
+            terminal(sys.stdout).print(summary_table(export))
+        for failed in export.failed:
+            complain(f"error: {_name(failed)}: {explain(failed.error or OSError())}")
+        if export.failed:
+            complain(
+                f"{len(export.failed)} of {len(export.connectors)} connectors are not complete;"
+                " the same command again goes on"
+            )
+        return FAILED if export.failed else 0
+
+
+def connector_named(text: str) -> Connector:
+    """The connector that was typed as CHARGER/CONNECTOR.
+
+    Raises:
+        ValueError: It was typed otherwise.
+    """
+    charger, slash, connector = text.rpartition("/")
+    if not (slash and charger and connector):
+        raise ValueError(f"a connector is named as CHARGER/CONNECTOR, such as CP-001/1: {text!r}")
+    return charger, connector
+
+
+def read_connectors(path: Path) -> list[Connector]:
+    """The connectors of a file of lines CHARGER,CONNECTOR.
+
+    Raises:
+        ValueError: A line is something else, or the file is no text in UTF-8.
+        OSError: It can't be read.
+    """
+    found: list[Connector] = []
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = csv.reader(file)
+        for fields in lines:
+            match [field.strip() for field in fields]:
+                case [] | [""]:
+                    continue
+                case [charger, connector] if charger and connector:
+                    found.append((charger, connector))
+                case _:
+                    raise ValueError(
+                        f"{path}, line {lines.line_num}: a line is CHARGER,CONNECTOR, such as"
+                        f" CP-001,1, not {','.join(fields)!r}"
+                    )
+    return found
+
+
+def _one_of(option: str, typed: str, known: tuple[T, ...]) -> T:
+    for name in known:
+        if name == typed:
+            return name
+    raise ValueError(f"{option} must be {' or '.join(map(str, known))}, not {typed!r}")
+
+
+def _days(number: float) -> timedelta:
+    try:
+        return timedelta(days=number)
+    except (ValueError, OverflowError):
+        raise ValueError(f"--margin must be a number of days, such as 1, not {number}") from None
+
+
+def summary_json(export: ConnectorExport) -> bytes:
+    """What a connector has come to, as one JSON object."""
+    error = None if export.error is None else explain(export.error)
+    return msgspec.json.encode({**attrs.asdict(export, recurse=False), "error": error})
+
+
+def summary_table(export: Export) -> Table:
+    """What all connectors have come to, a row each."""
+    table = plain_table()
+    table.add_column("Connector", overflow="fold")
+    for name in ("Written", "Skipped", "Reports", "MB read"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for it in export.connectors:
+        outcome = "complete" if it.error is None else "failed"
+        read = f"{it.bytes_read / MEGABYTE:,.1f}"
+        numbers = (it.written, it.skipped, f"{it.reports:,}", read)
+        table.add_row(*map(cell, (_name(it), *numbers, outcome)))
+    return table
+
+
+def _name(export: ConnectorExport) -> str:
+    return f"{export.charger_id}/{export.connector_id}"
+
+
+@attrs.define(eq=False)
+class Bars:
+    """A bar for each connector that is being read; without a display, nothing."""
+
+    _unit: str
+    _display: Progress | None = None
+    _tasks: dict[str, TaskID] = attrs.field(factory=dict[str, TaskID])
+    _begun: dict[str, float] = attrs.field(factory=dict[str, float])
+
+    def show(self, export: ConnectorExport) -> None:
+        """Show how far a connector has come; its bar goes away when it is over."""
+        if self._display is None:
+            return
+        name = clean(_name(export))
+        if name not in self._tasks:
+            self._begun[name] = time.monotonic()
+            self._tasks[name] = self._display.add_task(name, total=export.windows, so_far="")
+        self._display.update(
+            self._tasks[name],
+            completed=export.written + export.skipped,
+            so_far=so_far(export, time.monotonic() - self._begun[name], self._unit),
+        )
+        if export.is_over:
+            # Of thousands only those under way fit on a terminal; the summary has them all.
+            self._display.remove_task(self._tasks.pop(name))
+
+
+def so_far(export: ConnectorExport, seconds: float, unit: str) -> str:
+    """How far a connector has come, in words."""
+    left = export.windows - export.written - export.skipped
+    rate = export.bytes_read / MEGABYTE / max(seconds, 0.001)
+    units = unit if left == 1 else f"{unit}s"
+    return f"{export.reports:>7,} reports {rate:>6,.1f} MB/s {left:>4} {units} left"
+
+
+@contextmanager
+def bars(unit: str) -> Generator[Bars]:
+    """Show bars on stderr until the block ends, where stderr is a terminal."""
+    console = live_console()
+    if console is None:
+        yield Bars(unit)
+        return
+    display = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[so_far]}", markup=False),
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    with display:
+        yield Bars(unit, display)
