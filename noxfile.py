@@ -16,6 +16,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 TEST = nox.project.dependency_groups(PROJECT, "test")
 COMPARE = nox.project.dependency_groups(PROJECT, "compare")
+EXTRAS = ".[cli,arrow,plot]"
 DEV = nox.project.dependency_groups(PROJECT, "dev")
 
 
@@ -46,7 +47,7 @@ def floors() -> Iterator[str]:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """The tests with the newest dependencies."""
-    session.install("--upgrade", "-e", ".[cli]", *TEST)
+    session.install("--upgrade", "-e", EXTRAS, *TEST)
     session.run("python", "-m", "pytest", *session.posargs)
 
 
@@ -55,14 +56,14 @@ def lowest(session: nox.Session) -> None:
     """The tests with the lowest dependencies that are allowed; pytest and the like are new."""
     constraints = Path(session.create_tmp()) / "lowest.txt"
     constraints.write_text("\n".join(floors()) + "\n", encoding="utf-8")
-    session.install("--upgrade", "-c", str(constraints), "-e", ".[cli]", *TEST)
+    session.install("--upgrade", "-c", str(constraints), "-e", EXTRAS, *TEST)
     session.run("python", "-m", "pytest", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0], default=False)
 def promises(session: nox.Session) -> None:
     """The promises with their full counts, and the table in the docs."""
-    session.install("--upgrade", "-e", ".[cli]", *TEST, *COMPARE)
+    session.install("--upgrade", "-e", EXTRAS, *TEST, *COMPARE)
     figures = f"--figures={session.create_tmp()}/figures.json"
     session.run("python", "-m", "pytest", "tests/promises", "--full", figures, *session.posargs)
     session.run("python", "tests/promises/compare.py", figures, "--write", "docs/promises.md")
@@ -71,7 +72,7 @@ def promises(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def lint(session: nox.Session) -> None:
     """Ruff, mypy and pyright."""
-    session.install("--upgrade", "-e", ".[cli]", *DEV)
+    session.install("--upgrade", "-e", EXTRAS, *DEV)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from depotclient.cli_base import TIME, connected, read_time
 from depotclient.cli_export import export
+from depotclient.cli_plot import plot
 from depotclient.reports import SessionReports
 from evtransport.cli import (
     JsonOption,
@@ -91,6 +92,7 @@ def reports(
 
 
 app.command()(export)
+app.command()(plot)
 
 
 @app.command()

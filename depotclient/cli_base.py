@@ -11,7 +11,7 @@ import attrs
 from depotclient.client import DepotClient
 from depotclient.partitions import Connector
 
-__all__ = ["TIME", "Connected", "connected", "read_time"]
+__all__ = ["TIME", "Connected", "connected", "connector_named", "read_time"]
 
 TIME = (
     "ISO 8601, such as 2026-01-31T18:00:00+01:00 or ...Z; a plain date is its midnight,"
@@ -68,3 +68,15 @@ def read_time(name: str, text: str | None) -> datetime | None:
         raise ValueError(
             f"{name} must be a date or time in ISO 8601, such as 2026-01-31T18:00:00Z, not {text!r}"
         ) from None
+
+
+def connector_named(text: str) -> Connector:
+    """The connector that was typed as CHARGER/CONNECTOR.
+
+    Raises:
+        ValueError: It was typed otherwise.
+    """
+    charger, slash, connector = text.rpartition("/")
+    if not (slash and charger and connector):
+        raise ValueError(f"a connector is named as CHARGER/CONNECTOR, such as CP-001/1: {text!r}")
+    return charger, connector

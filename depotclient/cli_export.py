@@ -18,7 +18,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from depotclient.cli_base import TIME, connected, read_time
+from depotclient.cli_base import TIME, connected, connector_named, read_time
 from depotclient.export import ConnectorExport, Export, export_session_reports
 from depotclient.files import FORMATS
 from depotclient.partitions import MARGIN, WINDOWS, Connector
@@ -135,7 +135,7 @@ class Wanted:
         to = read_time("--to", self.to)
         connectors = [connector_named(text) for text in self.connectors]
         if self.listed is not None:
-            connectors += read_connectors(self.listed)
+            connectors += await asyncio.to_thread(read_connectors, self.listed)
         async with connected(sandbox) as it:
             connectors = connectors or list(it.sandbox_connectors)
             if not connectors:
@@ -173,18 +173,6 @@ class Wanted:
                 " the same command again goes on"
             )
         return FAILED if export.failed else 0
-
-
-def connector_named(text: str) -> Connector:
-    """The connector that was typed as CHARGER/CONNECTOR.
-
-    Raises:
-        ValueError: It was typed otherwise.
-    """
-    charger, slash, connector = text.rpartition("/")
-    if not (slash and charger and connector):
-        raise ValueError(f"a connector is named as CHARGER/CONNECTOR, such as CP-001/1: {text!r}")
-    return charger, connector
 
 
 def read_connectors(path: Path) -> list[Connector]:

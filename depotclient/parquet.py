@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 from pyarrow import parquet
 
-from depotclient.arrow import SESSION_REPORTS, batch_of
+from depotclient.arrow import SESSION_REPORTS, batch_of, session_reports_from
 from depotclient.models import SessionReport
 from depotclient.partitions import Membership
 from depotclient.reports import Page
@@ -17,7 +17,7 @@ from depotclient.reports import Page
 if TYPE_CHECKING:
     from depotclient.files import WindowRecord
 
-__all__ = ["Rows", "read_record"]
+__all__ = ["Rows", "read_record", "read_session"]
 
 RECORD: Final = "depotclient.export"
 """The key of a file's metadata under which it says what it holds."""
@@ -37,6 +37,30 @@ def read_record(path: Path) -> bytes | None:
     except pa.ArrowInvalid:
         return None
     return found.get(RECORD.encode())
+
+
+def read_session(path: Path, session_id: int | None) -> tuple[SessionReport | None, list[int]]:
+    """One session of a file, by default the first, and the ids of all.
+
+    Raises:
+        ValueError: It is no Parquet file, or holds no session reports.
+    """
+    try:
+        file = parquet.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path} is no Parquet file: {error}") from None
+    if "session_id" not in file.schema_arrow.names:
+        raise ValueError(f"{path} holds no session reports: it has no column session_id")
+    ids: list[int] = []
+    for group in range(file.num_row_groups):
+        rows = file.read_row_group(group, columns=["session_id"]).to_pylist()
+        here = [row["session_id"] for row in rows]
+        ids += here
+        wanted = here[0] if session_id is None and here else session_id
+        if wanted in here:
+            row = file.read_row_group(group).slice(here.index(wanted), 1)
+            return session_reports_from(row)[0], ids
+    return None, ids
 
 
 class Rows:

@@ -1,0 +1,172 @@
+"""The command `depotclient plot`: one session as a picture."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+from typing import Annotated
+
+import attrs
+import typer
+
+from depotclient.cli_base import TIME, Connected, connected, connector_named, read_time
+from depotclient.models import STRUCTURES, SessionReport
+from depotclient.partitions import Connector
+from evtransport.cli import FAILED, SandboxOption, clean, complain, run
+
+__all__ = ["plot"]
+
+
+def plot(
+    picture: Annotated[
+        Path, typer.Argument(metavar="PICTURE", help="Where the picture goes: .png or .svg.")
+    ],
+    connector: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CHARGER/CONNECTOR]", help="Whose session, such as CP-001/1.", show_default=""
+        ),
+    ] = None,
+    session: Annotated[
+        int | None,
+        typer.Option(metavar="ID", help="Which session; by default the first that comes."),
+    ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="T", help=f"Look for it from this time on: {TIME}"),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="T", help="Until this time, by default now.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Take it from an exported file: .parquet or .ndjson."),
+    ] = None,
+    sandbox: SandboxOption = False,
+) -> None:
+    """One session as a picture: current, voltage, power, energy, SoC, states and errors by time.
+
+    It comes from the API, from an exported file (--file) or from a sandbox.
+    """
+    run(Wanted(picture, connector, session, from_, to, file).draw(sandbox=sandbox))
+
+
+@attrs.frozen
+class Wanted:
+    """The `plot` command with its arguments as they were typed."""
+
+    picture: Path
+    connector: str | None
+    session: int | None
+    from_: str | None
+    to: str | None
+    file: Path | None
+
+    async def draw(self, *, sandbox: bool) -> int:
+        """Find the session and draw it.
+
+        Raises:
+            ValueError: An argument is not usable, or there is no such session.
+            OSError: The file can't be read, or the picture not be written.
+            ApiError: The walk failed.
+        """
+        try:
+            await asyncio.to_thread(_require, self.picture)  # before a walk that may take long
+            report = await (self._from_file(self.file) if self.file else self._from_api(sandbox))
+        except ImportError as error:  # which says what to install
+            complain(f"error: {error}")
+            return FAILED
+        await asyncio.to_thread(_draw, report, self.picture)
+        print(clean(f"session {report.session_id}: {self.picture}"))
+        return 0
+
+    async def _from_api(self, sandbox: bool) -> SessionReport:
+        from_, to = read_time("--from", self.from_), read_time("--to", self.to)
+        async with connected(sandbox) as it:
+            charger, connector = self._whose(it)
+            found = it.client.session_reports(
+                charger,
+                connector,
+                from_=from_,
+                to=to,
+                limit=10 if self.session is None else None,
+                read_ahead=0 if self.session is None else 1,
+                into=_Id,
+            )
+            ids: list[int] = []
+            async with aclosing(found.pages()) as pages:
+                async for page in pages:
+                    for head, text in zip(page.reports, page.raw_reports, strict=True):
+                        if self.session in {None, head.session_id}:
+                            return _report(text)
+                        ids.append(head.session_id)
+        raise self._missing(ids, f"of {charger}/{connector}")
+
+    def _whose(self, it: Connected) -> Connector:
+        if self.connector is not None:
+            return connector_named(self.connector)
+        if it.sandbox_connectors:
+            return it.sandbox_connectors[0]
+        raise ValueError("name a connector, such as CP-001/1, or give --file")
+
+    async def _from_file(self, file: Path) -> SessionReport:
+        if self.connector or self.from_ or self.to:
+            raise ValueError("--file goes without a connector and without --from and --to")
+        report, ids = await asyncio.to_thread(_find, file, self.session)
+        if report is None:
+            raise self._missing(ids, f"in {file}")
+        return report
+
+    def _missing(self, ids: list[int], where: str) -> ValueError:
+        what = "session" if self.session is None else f"session {self.session}"
+        there = f"{len(ids)} others, {min(ids)} to {max(ids)}" if ids else "none at all"
+        return ValueError(f"there is no {what} {where} ({there})")
+
+
+@attrs.frozen
+class _Id:
+    """All that is needed to find a session."""
+
+    session_id: int
+
+
+def _require(picture: Path) -> None:
+    from depotclient.plot import require_picture
+
+    require_picture(picture)
+
+
+def _draw(report: SessionReport, picture: Path) -> None:
+    from depotclient.plot import save_figure, session_figure
+
+    save_figure(session_figure(report), picture)
+
+
+def _report(text: bytes) -> SessionReport:
+    return STRUCTURES.of(SessionReport)(text)
+
+
+def _find(file: Path, session_id: int | None) -> tuple[SessionReport | None, list[int]]:
+    """The session of an exported file, by default the first, and the ids that were met."""
+    match file.suffix:
+        case ".ndjson":
+            return read_session_line(file, session_id)
+        case ".parquet":
+            from depotclient.parquet import read_session
+
+            return read_session(file, session_id)
+        case _:
+            raise ValueError(f"--file must be .parquet or .ndjson, not {str(file)!r}")
+
+
+def read_session_line(file: Path, session_id: int | None) -> tuple[SessionReport | None, list[int]]:
+    """The session of an NDJSON file, by default the first, and the ids before it."""
+    structure = STRUCTURES.of(_Id)
+    ids: list[int] = []
+    with file.open("rb") as lines:
+        for line in lines:
+            ids.append(structure(line).session_id)
+            if session_id in {None, ids[-1]}:
+                return _report(line), ids
+    return None, ids
