@@ -40,6 +40,14 @@ def measured(task: Task) -> Figures:
             from benchmarks.own_measures import construct
 
             return construct(task)
+        case "W7":
+            from benchmarks.measures import to_parquet
+
+            return to_parquet(task)
+        case "W8":
+            from benchmarks.own_measures import export
+
+            return export(task)
         case _:
             raise ValueError(f"there is no workload {task.workload!r}")
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import attrs
+
 from benchmarks.protocol import Figures, Servers, Task
 from benchmarks.results import Results
 from benchmarks.workloads import Entry, Sizes, Workload
@@ -56,9 +58,9 @@ def _started(
 @contextmanager
 def running_servers(sizes: Sizes) -> Generator[Servers]:
     """The servers, once all reports are written out."""
-    counts = map(str, (sizes.reports, sizes.far, sizes.connectors))
+    told = json.dumps(attrs.asdict(sizes))
     # What they complain of is shown at once: a pipe that nobody reads would fill up.
-    with _started("-m", "benchmarks.servers", *counts, errors=None) as process:
+    with _started("-m", "benchmarks.servers", told, errors=None) as process:
         line = process.stdout.readline() if process.stdout else ""
         if not line:
             raise ChildFailed("the servers have not started")
@@ -112,7 +114,7 @@ def run(
         ChildFailed: One contestant, or the server, could not do its work.
     """
     results = Results(sizes)
-    progress(f"writing out {max(sizes.reports, sizes.far):,} reports")
+    progress(f"writing out {sizes.distinct:,} reports")
     with running_servers(sizes) as servers:
         for workload in workloads:
             count = workload.rounds(rounds)

@@ -6,14 +6,16 @@ import asyncio
 import gc
 import time
 import urllib.request
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from itertools import cycle, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 import msgspec
 
-from benchmarks.contestants.interface import Depot
+from benchmarks.contestants.interface import Call, Depot
 from benchmarks.contestants.register import contestant_named
 from benchmarks.gauges import Gauges
 from benchmarks.protocol import Access, Figures, Task
@@ -21,6 +23,7 @@ from benchmarks.workloads import (
     CHARGEBOXES,
     CONCURRENCY,
     DECODED,
+    FILE_PAGES,
     FLEET,
     REPORTS_EACH,
     REQUESTS_AT_ONCE,
@@ -35,24 +38,51 @@ class _Split(msgspec.Struct):
 
 def decoding(task: Task) -> Figures:
     """W1: the same reports, again and again."""
-    page = _page(task.servers.depot, DECODED)
-    reports = [bytes(item) for item in msgspec.json.decode(page, type=_Split).items]
-    expect(len(reports), DECODED)
+    page = _page(task.servers.depot, 1)
+    reports = _split(page)
     decode_all = contestant_named(task.entry.contestant).decoding(page, reports)
-    decode_all()
+    return _again_and_again(decode_all, reports, task.sizes.decoding)
+
+
+def to_parquet(task: Task) -> Figures:
+    """W7: the same pages into a file, again and again."""
+    from pyarrow import parquet
+
+    contestant = contestant_named(task.entry.contestant)
+    pages = [_page(task.servers.depot, number + 1) for number in range(FILE_PAGES)]
+    reports = [report for page in pages for report in _split(page)]
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "reports.parquet"
+        figures = _again_and_again(
+            lambda: contestant.write_parquet(pages, file), reports, task.sizes.decoding
+        )
+        expect(parquet.read_metadata(file).num_rows, len(reports))
+    return figures
+
+
+def _again_and_again(call: Call, reports: Sequence[bytes], least: float) -> Figures:
+    """The figures of what goes over all reports, for so many seconds after a first time."""
+    call()
     gc.collect()
     passes, started = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < task.sizes.decoding:
-        decode_all()
+    while (elapsed := time.perf_counter() - started) < least:
+        call()
         passes += 1
-    seconds = elapsed / (passes * DECODED)
-    return {"seconds": seconds, "speed": sum(map(len, reports)) / DECODED / seconds}
+    seconds = elapsed / (passes * len(reports))
+    return {"seconds": seconds, "speed": sum(map(len, reports)) / len(reports) / seconds}
 
 
-def _page(access: Access, count: int) -> bytes:
-    """A page of so many reports."""
+def _split(page: bytes) -> list[bytes]:
+    """The reports of a full page."""
+    reports = [bytes(item) for item in msgspec.json.decode(page, type=_Split).items]
+    expect(len(reports), DECODED)
+    return reports
+
+
+def _page(access: Access, number: int) -> bytes:
+    """One page of the reports that are walked."""
     charger_id, connector_id = WALK
-    query = {"chargerId": charger_id, "connectorId": connector_id, "page": 1, "limit": count}
+    query = {"chargerId": charger_id, "connectorId": connector_id, "page": number, "limit": DECODED}
     request = urllib.request.Request(  # noqa: S310 - http on loopback
         f"{access.base_url}/sessionReports?{urlencode(query)}",
         headers={"Authorization": f"Bearer {access.credential}"},

@@ -1,20 +1,24 @@
-"""What only this library can be asked for: reading ahead, finding a limit, being constructed."""
+"""What only this library can be asked for: reading ahead, its limit, its making, an export."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import statistics
 import time
 from collections.abc import Callable
 from contextlib import aclosing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import attrs
 
 from benchmarks.contestants.ours import Ours
 from benchmarks.contestants.register import contestant_named
-from benchmarks.measures import walked
-from benchmarks.protocol import Figures, Task
-from benchmarks.workloads import FIXED_LIMIT, WALK
+from benchmarks.gauges import Gauges
+from benchmarks.measures import expect, walked
+from benchmarks.protocol import Access, Figures, Task
+from benchmarks.workloads import EXPORT, EXPORT_SPAN, FIXED_LIMIT, WALK
 from depotclient import DepotClient, SessionReport
 from depotclient.reports import SessionReports
 from thorclient import ThorClient
@@ -82,3 +86,34 @@ def construct(task: Task) -> Figures:
         make()
         times.append(time.perf_counter() - started)
     return {"seconds": statistics.median(times)}
+
+
+def export(task: Task) -> Figures:
+    """W8: all reports of some connectors into files."""
+    from pyarrow import parquet
+
+    with TemporaryDirectory() as folder:
+        figures = asyncio.run(_exported(task.servers.depot, folder))
+        files = Path(folder).rglob("*.parquet")
+        expect(sum(parquet.read_metadata(file).num_rows for file in files), task.sizes.exported)
+    return figures
+
+
+async def _exported(access: Access, folder: str) -> Figures:
+    # Imported by the first file otherwise, and that would count as growth.
+    import depotclient.parquet  # noqa: F401
+    from depotclient.export import export_session_reports
+
+    charger_id, count = EXPORT
+    connectors = [(charger_id, number) for number in range(1, count + 1)]
+    begin, end = EXPORT_SPAN
+    async with (
+        DepotClient(token=access.credential, base_url=access.base_url) as client,
+        Gauges() as gauges,
+    ):
+        done = await export_session_reports(client, connectors, folder, from_=begin, to=end)
+    for connector in done.failed:
+        if connector.error is not None:
+            raise connector.error
+    read = sum(connector.bytes_read for connector in done.connectors)
+    return {**gauges.figures, "speed": read / gauges.figures["seconds"]}

@@ -22,7 +22,7 @@ from benchmarks.workloads import Gauge, Workload
 
 COLUMNS = 3
 SIZE, DPI = (16.0, 11.6), 100
-LEGEND = 0.45
+HEADING, LEGEND = 0.2, 0.45
 """Inches."""
 
 OURS, LIBRARIES, LIMIT, EDGE = "#1668b3", "#b9c0c8", "#dfe3e7", "#c8102e"
@@ -31,6 +31,9 @@ LIMITS = frozenset({"msgspec-struct", "msgspec-raw", "raw-aiohttp", "aiohttp, at
 
 DWARFS = 4
 """A bar more than so many times as long as the next one is cut off."""
+
+FEWEST_ROWS = 3
+"""A panel has room for so many bars, so that a single one is not as high as all of it."""
 
 CUT_OFF = "(cut off) »"
 ROOM = 0.45
@@ -53,13 +56,17 @@ class Panel:
 
 
 def panels(results: Results) -> list[Panel]:
-    """The workloads that compare somebody, each with its first gauge; of the walk all but CPU."""
+    """The first gauge of whoever is compared or bound by a target; of the walk all but CPU."""
+    bound = {(target.workload, target.gauge) for target in TARGETS}
     return [
         Panel(workload, gauge)
         for workload in results.workloads
-        if workload.base is not None
         for gauge in workload.gauges
-        if gauge is workload.gauges[0] or (workload.key == "W2" and gauge.key != "cpu")
+        if (
+            gauge is workload.gauges[0]
+            and (workload.base is not None or (workload.key, gauge.key) in bound)
+        )
+        or (workload.key == "W2" and gauge.key != "cpu")
     ]
 
 
@@ -88,9 +95,13 @@ def draw(results: Results, file: Path) -> None:
         fontsize=11,
     )
     figure.suptitle(
-        "Medians; shorter is better. In brackets: ratio to the row without brackets", fontsize=14
+        "Medians; shorter is better. In brackets: ratio to the row without brackets",
+        fontsize=14,
+        y=1 - 0.12 / height,
+        va="top",
     )
-    figure.tight_layout(rect=(0, LEGEND / height, 1, 1), h_pad=1.6, w_pad=2)
+    inside = (0, LEGEND / height, 1, 1 - HEADING / height)
+    figure.tight_layout(rect=inside, h_pad=1.6, w_pad=2)
     figure.savefig(file)
     plt.close(figure)
 
@@ -117,8 +128,9 @@ def _bars(axes: Axes, panel: Panel, medians: Medians) -> None:
         _write(axes, _label(panel, name, medians), at, row)
         if value > end:
             _write(axes, CUT_OFF, end, row, ha="right")
-    axes.set_xlim(0, end * 1.58)
-    axes.invert_yaxis()
+    # A bar is cut off, its bound never: without that mark one would look for it in vain.
+    axes.set_xlim(0, max(end * 1.58, *(1.1 * bound for bound in edges.values()), 0))
+    axes.set_ylim(max(len(names), FEWEST_ROWS) - 0.5, -0.5)
     axes.set_title(panel.title, fontsize=10.5, loc="left")
     axes.tick_params(axis="y", length=0, labelsize=9.5)
     axes.tick_params(axis="x", labelsize=8.5)

@@ -15,7 +15,16 @@ from benchmarks.protocol import Figures
 from benchmarks.targets import Medians, outcomes
 from benchmarks.workloads import WORKLOADS, Sizes, Workload
 
-PACKAGES = ("thor-depot-clients", "aiohttp", "attrs", "cattrs", "httpx", "msgspec", "pydantic")
+PACKAGES = (
+    "thor-depot-clients",
+    "aiohttp",
+    "attrs",
+    "cattrs",
+    "httpx",
+    "msgspec",
+    "pyarrow",
+    "pydantic",
+)
 
 
 def _nothing() -> defaultdict[tuple[str, str], list[Figures]]:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 
 from benchmarks.protocol import Access, Servers
-from benchmarks.workloads import CHARGEBOXES, FLEET, LATENCY, REPORTS_EACH, WALK
+from benchmarks.workloads import (
+    CHARGEBOXES,
+    EXPORT,
+    FLEET,
+    LATENCY,
+    REPORTS_EACH,
+    WALK,
+    Sizes,
+)
 from depotclient.sandbox import DepotSandbox, ReportShape
 from depotclient.simulation import render, simulate_sessions
 from evtransport.sandbox import Sandbox
@@ -21,11 +30,23 @@ def rendered(count: int) -> list[bytes]:
     return [render(plan, shape) for plan in simulate_sessions(0, *WALK, count)]
 
 
-def depot(reports: list[bytes], connectors: int, latency: float = 0.0) -> DepotSandbox:
-    """A server of these reports; the connectors of the fleet share them."""
+def depot(
+    reports: list[bytes],
+    connectors: int = 0,
+    exported: list[bytes] | None = None,
+    latency: float = 0.0,
+) -> DepotSandbox:
+    """A server of these reports; the connectors of the fleet share them.
+
+    Args:
+        reports: Of the connector that is walked.
+        connectors: Of the fleet.
+        exported: Of each connector that is exported.
+        latency: Seconds.
+    """
     charger_id, connector_id = WALK
-    fleet = [str(number) for number in range(1, connectors + 1)]
-    chargers = {charger_id: [connector_id], FLEET: fleet}
+    fleet, (exporter, count) = ids(connectors), EXPORT
+    chargers = {charger_id: [connector_id], FLEET: fleet, exporter: ids(count)}
     sandbox = DepotSandbox(chargers=chargers, sessions=0, latency=latency)
     for report in reports:
         sandbox.insert(charger_id, connector_id, report)
@@ -33,13 +54,23 @@ def depot(reports: list[bytes], connectors: int, latency: float = 0.0) -> DepotS
         for n in range(REPORTS_EACH):
             report = reports[(place * REPORTS_EACH + n) % len(reports)]
             sandbox.insert(FLEET, connector_id, report)
+    for connector_id in ids(count):
+        for report in exported or ():
+            sandbox.insert(exporter, connector_id, report)
     return sandbox
 
 
-async def serve(count: int, far: int, connectors: int) -> None:
+def ids(count: int) -> list[str]:
+    """So many connector ids."""
+    return [str(number) for number in range(1, count + 1)]
+
+
+async def serve(sizes: Sizes) -> None:
     """Serve until stdin is closed."""
-    reports = rendered(max(count, far))
-    quick, slow = depot(reports[:count], connectors), depot(reports[:far], 0, LATENCY)
+    reports = rendered(sizes.distinct)
+    exported = reports[: sizes.exported // EXPORT[1]]
+    quick = depot(reports[: sizes.reports], sizes.connectors, exported)
+    slow = depot(reports[: sizes.far], latency=LATENCY)
     thor = ThorSandbox(chargeboxes=CHARGEBOXES)
     async with quick, slow, thor:
         addresses = Servers(
@@ -62,4 +93,4 @@ async def forget_requests(*sandboxes: Sandbox) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(*map(int, sys.argv[1:])))
+    asyncio.run(serve(Sizes(**json.loads(sys.argv[1]))))

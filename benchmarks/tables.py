@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.results import Results
 from benchmarks.targets import Medians, Outcome, outcomes
-from benchmarks.workloads import Sizes, Workload
+from benchmarks.workloads import DECODED, FILE_PAGES, Sizes, Workload
 
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 
@@ -42,6 +42,10 @@ def _amount(workload: Workload, sizes: Sizes) -> str:
             return f" ({sizes.calls:,} calls)"
         case "W5":
             return f" ({sizes.connectors} connectors)"
+        case "W7":
+            return f" ({FILE_PAGES * DECODED:,} reports)"
+        case "W8":
+            return f" ({sizes.exported:,} reports)"
         case _:
             return ""
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import attrs
 
-from benchmarks.workloads import FROZEN, MANY, WORKLOADS, number
+from benchmarks.workloads import CAST_PYLIST, FROZEN, MANY, PYLIST, WORKLOADS, number
 
 Medians = Mapping[tuple[str, str, str], float]
 """The median of all rounds, by workload, entry and gauge."""
@@ -178,6 +178,16 @@ TARGETS = (
         )
         for client in ("DepotClient", "ThorClient")
     ),
+    _seconds(
+        "Parquet: speed against json and from_pylist()",
+        "W7",
+        PYLIST,
+        "ours",
+        2.5,
+        beside=(CAST_PYLIST, "ours"),
+        beside_title="with cast()",
+    ),
+    Target("memory growth in an export", "W8", "growth", "ours", "most", 200 * MIB),
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import attrs
 
 WALK = ("CP-WALK", "1")
@@ -34,6 +36,15 @@ LATENCY = 0.05
 FIXED_LIMIT = 10
 """The `limit` of the walk that reads ahead."""
 
+FILE_PAGES = 5
+"""Pages of `DECODED` reports each that become one file."""
+
+EXPORT = ("CP-EXPORT", 10)
+"""The charger that is exported, and how many connectors it has; they share their reports."""
+
+EXPORT_SPAN = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+"""All sessions of the simulation begin in it, where a connector has no more than some 2,200."""
+
 PAGE = 100
 """The `limit` of everybody but this library, which chooses one itself."""
 
@@ -50,6 +61,7 @@ class Sizes:
         fewest_calls: No less for a contestant that need not do them all.
         decoding: Seconds for which the same reports are decoded again and again.
         constructed: Clients of each kind.
+        exported: Reports, of all connectors together.
     """
 
     reports: int = 2000
@@ -59,10 +71,24 @@ class Sizes:
     fewest_calls: int = 2000
     decoding: float = 1.0
     constructed: int = 1000
+    exported: int = 20_000
+
+    @property
+    def distinct(self) -> int:
+        """How many reports there are in all: the connectors share them."""
+        return max(self.reports, self.far, self.exported // EXPORT[1])
 
 
 FULL = Sizes()
-SHORT = Sizes(reports=300, far=600, connectors=16, calls=2000, fewest_calls=500, decoding=0.2)
+SHORT = Sizes(
+    reports=300,
+    far=600,
+    connectors=16,
+    calls=2000,
+    fewest_calls=500,
+    decoding=0.2,
+    exported=2000,
+)
 
 
 @attrs.frozen
@@ -118,6 +144,7 @@ class Workload:
         gauges: What is measured; the columns. Ratios are those of the first.
         base: The entry that ratios refer to; None where there is nothing to compare.
         least_rounds: No fewer, for what is quick and noisy.
+        most_rounds: No more, for what takes long and is steady.
         note: What has to be known to read the figures.
     """
 
@@ -127,6 +154,7 @@ class Workload:
     gauges: tuple[Gauge, ...]
     base: str | None = "ours"
     least_rounds: int = 1
+    most_rounds: int | None = None
     note: str = ""
 
     @property
@@ -136,21 +164,22 @@ class Workload:
 
     def rounds(self, asked: int) -> int:
         """How many rounds there are."""
-        return max(asked, self.least_rounds)
+        rounds = max(asked, self.least_rounds)
+        return rounds if self.most_rounds is None else min(rounds, self.most_rounds)
 
 
 FROZEN = "ours, gc.freeze()"
 MANY = "ours, get_analytics_many()"
+PYLIST = "json, from_pylist()"
+CAST_PYLIST = "json, from_pylist(), cast()"
 
 SECONDS = Gauge("seconds", "time", "s")
 CPU = Gauge("cpu", "CPU time", "s")
-WALKED = (
-    SECONDS,
-    CPU,
-    Gauge("first", "first report after", "ms", 1e3),
-    Gauge("stall", "longest stall", "ms", 1e3),
-    Gauge("growth", "memory growth", "MiB", 2.0**-20),
-)
+EACH = Gauge("seconds", "time per report", "ms", 1e3)
+SPEED = Gauge("speed", "speed", "MB/s", 1e-6)
+STALL = Gauge("stall", "longest stall", "ms", 1e3)
+GROWTH = Gauge("growth", "memory growth", "MiB", 2.0**-20)
+WALKED = (SECONDS, CPU, Gauge("first", "first report after", "ms", 1e3), STALL, GROWTH)
 
 
 def _entries(*names: str) -> tuple[Entry, ...]:
@@ -168,10 +197,7 @@ WORKLOADS = (
         entries=_entries(
             "ours", "ours-into", "json", "pydantic", "generated", "msgspec-struct", "msgspec-raw"
         ),
-        gauges=(
-            Gauge("seconds", "time per report", "ms", 1e3),
-            Gauge("speed", "speed", "MB/s", 1e-6),
-        ),
+        gauges=(EACH, SPEED),
         note="`ours` and `ours-into` start from reports that a page was split into; that split is "
         "what `msgspec-raw` does.",
     ),
@@ -253,6 +279,27 @@ WORKLOADS = (
         entries=_entries("DepotClient", "ThorClient"),
         gauges=(Gauge("seconds", "time", "µs", 1e6),),
         base=None,
+    ),
+    Workload(
+        key="W7",
+        title="bytes of pages to a Parquet file, no network",
+        entries=(Entry("ours", "ours-parquet"), Entry(PYLIST), Entry(CAST_PYLIST)),
+        gauges=(EACH, SPEED),
+        note=f"{FILE_PAGES} pages of {DECODED} reports become one file, compressed by zstd. `ours` "
+        f"is what an export does with each page, its split included; `{PYLIST}` renames the keys "
+        "and parses the times of its dicts, as that schema asks; "
+        f"`{CAST_PYLIST}` has Arrow do both.",
+    ),
+    Workload(
+        key="W8",
+        title="an export into Parquet files",
+        entries=_entries("ours"),
+        gauges=(GROWTH, SECONDS, CPU, SPEED, STALL),
+        base=None,
+        most_rounds=1,
+        note=f"{EXPORT[1]} connectors, a file for each of them and each month, with the defaults "
+        "of `export_session_reports()`; one round. The speed is that of all answers, which overlap "
+        "by the margins around each month.",
     ),
 )
 GROUPS = tuple(dict.fromkeys(workload.group for workload in WORKLOADS))

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from depotclient.cli_base import TIME, connected, connector_named, read_time
-from depotclient.export import ConnectorExport, Export, export_session_reports
+from depotclient.export import CONCURRENCY, ConnectorExport, Export, export_session_reports
 from depotclient.files import FORMATS
 from depotclient.partitions import MARGIN, WINDOWS, Connector
 from evtransport.cli import (
@@ -85,7 +85,7 @@ def export(
     ] = MARGIN / timedelta(days=1),
     concurrency: Annotated[
         int, typer.Option(min=1, metavar="N", help="How many connectors to read side by side.")
-    ] = 4,
+    ] = CONCURRENCY,
     verify: Annotated[
         bool,
         typer.Option(

@@ -165,8 +165,8 @@ def read_session_line(file: Path, session_id: int | None) -> tuple[SessionReport
     structure = STRUCTURES.of(_Id)
     ids: list[int] = []
     with file.open("rb") as lines:
-        for line in lines:
-            ids.append(structure(line).session_id)
+        for number, line in enumerate(lines, 1):
+            ids.append(structure(line, f"{file}, line {number}: $").session_id)
             if session_id in {None, ids[-1]}:
                 return _report(line), ids
     return None, ids

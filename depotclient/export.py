@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -16,18 +18,21 @@ import attrs
 from depotclient.client import DepotClient
 from depotclient.files import FORMATS, ConnectorFolder, Format, NewFile, WindowRecord, prepare
 from depotclient.partitions import MARGIN, Connector, Partition, Window, plan
-from depotclient.reports import require_aware, wire_time
+from depotclient.reports import is_before, require_aware, wire_time
 from evtransport._version import __version__
 from evtransport.errors import ApiError
 from evtransport.retry import whole_number
 
-__all__ = ["ConnectorExport", "Export", "export_session_reports"]
+__all__ = ["CONCURRENCY", "ConnectorExport", "Export", "export_session_reports"]
 
 A = TypeVar("A")
 P = ParamSpec("P")
 R = TypeVar("R")
 
 MOST_MARGIN = timedelta(days=366)
+
+CONCURRENCY = 3
+"""Connectors that are read side by side, each with a page or two in memory."""
 
 
 @attrs.frozen
@@ -86,7 +91,7 @@ async def export_session_reports(
     window: Window = "month",
     format: Format = "parquet",  # noqa: A002 - the word that everybody looks for
     margin: timedelta = MARGIN,
-    concurrency: int = 4,
+    concurrency: int = CONCURRENCY,
     verify: bool = False,
     on_progress: Callable[[ConnectorExport], object] = lambda _: None,
 ) -> Export:
@@ -127,22 +132,40 @@ async def export_session_reports(
     """
     now = depot.now()
     require_aware("from_", from_)
-    if from_ >= now:
+    if not is_before(from_, now):
         raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to export")
     if format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
     if not timedelta() <= margin <= MOST_MARGIN:
         raise ValueError(f"margin must be from 0 to {MOST_MARGIN.days} days, not {margin}")
     whole_number("concurrency", concurrency, least=1)
+    if to is not None:
+        require_aware("to", to)
     # A window that has not begun has nothing to read.
     partitions = plan(connectors, from_, now if to is None else min(to, now), window)
-    run = _Run(depot, Path(folder), format, margin, verify, on_progress)
     by_connector = [
         tuple(windows)
         for _, windows in groupby(partitions, attrgetter("charger_id", "connector_id"))
     ]
-    await _in_thread(prepare, run.root, format)
-    return Export(tuple(await _side_by_side(run.connector, by_connector, concurrency)))
+    # One thread for all connectors: so one page at a time is converted, which takes some times its
+    # size of memory, and what allocators keep for each thread they keep once.
+    thread = ThreadPoolExecutor(1, "export")
+    try:
+        run = _Run(
+            depot,
+            Path(folder),
+            format,
+            margin,
+            verify,
+            # Where connectors are read side by side, the next page is another connector's.
+            read_ahead=1 if min(concurrency, len(by_connector)) == 1 else 0,
+            on_progress=on_progress,
+            thread=thread,
+        )
+        await run.in_thread(prepare, run.root, format)
+        return Export(tuple(await _side_by_side(run.connector, by_connector, concurrency)))
+    finally:
+        thread.shutdown(wait=False)  # it has nothing left to do, and to wait would block the loop
 
 
 async def _side_by_side(
@@ -156,9 +179,12 @@ async def _side_by_side(
         for place, item in rest:
             results[place] = await work(item)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(concurrency, len(items))):
-            group.create_task(worker())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(concurrency, len(items))):
+                group.create_task(worker())
+    except BaseExceptionGroup as failures:  # a bug, or what the caller's callback has raised
+        raise failures.exceptions[0] from None
     return [results[place] for place in range(len(items))]
 
 
@@ -171,14 +197,34 @@ class _Run:
     format: Format
     margin: timedelta
     verify: bool
+    read_ahead: int
     on_progress: Callable[[ConnectorExport], object]
+    thread: Executor
+
+    async def in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Do what blocks in the thread, to its end: a cancellation comes out when it is over.
+
+        Otherwise the file would be deleted while the thread still writes it.
+        """
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(self.thread, partial(work, *args, **kwargs))
+        cancelled: asyncio.CancelledError | None = None
+        while not running.done():
+            try:
+                await asyncio.wait([running])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is None:
+            return running.result()
+        running.exception()  # seen, though the cancellation goes first
+        raise cancelled
 
     async def connector(self, windows: Sequence[Partition]) -> ConnectorExport:
         """Export one connector, window after window."""
         export = ConnectorExport(windows[0].charger_id, windows[0].connector_id, len(windows))
         self.on_progress(export)
         try:
-            folder = await _in_thread(ConnectorFolder.open, self.root, windows[0], self.format)
+            folder = await self.in_thread(ConnectorFolder.open, self.root, windows[0], self.format)
             for partition in windows:
                 if folder.is_done(partition, self.margin):
                     export = attrs.evolve(export, skipped=export.skipped + 1)
@@ -197,19 +243,23 @@ class _Run:
         read_at = self.depot.now()
         from_, to = partition.query(read_at, self.margin)
         membership = partition.membership(folder.untimed_elsewhere(partition))
-        new = await _in_thread(folder.new_file, partition)
+        files: list[NewFile] = []  # here also when a cancellation comes while it is made
         try:
+            await self.in_thread(lambda: files.append(folder.new_file(partition)))
+            (new,) = files
             reports = self.depot.session_reports(
                 partition.charger_id,
                 partition.connector_id,
                 from_=from_,
                 to=to,
+                read_ahead=self.read_ahead,
                 verify=self.verify,
                 into=new.into,
             )
             async with aclosing(reports.pages()) as pages:
                 async for page in pages:
-                    await _in_thread(new.write, page, membership)
+                    await self.in_thread(new.write, page, membership)
+                    del page  # which would be held while the next one is waited for
                     self.on_progress(_further(export, new))
             record = WindowRecord(
                 library=f"thor-depot-clients {__version__}",
@@ -224,9 +274,10 @@ class _Run:
                 bytes_read=new.bytes_read,
                 untimed=tuple(membership.untimed),
             )
-            await _in_thread(new.commit, record)
+            await self.in_thread(new.commit, record)
         finally:
-            await _in_thread(new.discard)
+            for new in files:
+                await self.in_thread(new.discard)
         folder.records[partition.window] = record
         return attrs.evolve(_further(export, new), written=export.written + 1)
 
@@ -237,22 +288,3 @@ def _further(export: ConnectorExport, new: NewFile) -> ConnectorExport:
         reports=export.reports + new.reports,
         bytes_read=export.bytes_read + new.bytes_read,
     )
-
-
-async def _in_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Do what blocks in a thread, to its end: a cancellation comes out when it is over.
-
-    Otherwise the file would be deleted while the thread still writes it.
-    """
-    running = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
-    cancelled: asyncio.CancelledError | None = None
-    while not running.done():
-        try:
-            await asyncio.wait([running])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is None:
-        return running.result()
-    if not running.cancelled():
-        running.exception()  # seen, though the cancellation goes first
-    raise cancelled

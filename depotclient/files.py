@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -242,6 +242,7 @@ def prepare(root: Path, format_: Format) -> None:
         OSError: The folder is a file, or can't be made or written to.
     """
     if format_ == "parquet":
+        import depotclient.arrow  # which says what to install
         import depotclient.parquet  # noqa: F401
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(f"{root} is a file: an export needs a folder")
@@ -255,9 +256,9 @@ def prepare(root: Path, format_: Format) -> None:
 
 
 def _file_aside(folder: Path) -> Path:
-    number, name = tempfile.mkstemp(suffix=".part", dir=folder)
-    os.close(number)
-    return Path(name)
+    file = folder / f"{secrets.token_hex(8)}.part"
+    file.touch(exist_ok=False)  # not by tempfile: the file is to have the mode of any other
+    return file
 
 
 def _content(format_: Format, path: Path) -> Content:
@@ -272,7 +273,7 @@ def _replace(aside: Path, final: Path) -> None:
     """Rename a file when its bytes are on the disk."""
     _sync(aside)
     aside.replace(final)
-    if os.name == "posix":  # elsewhere a folder can't be opened
+    if os.name == "posix":  # pragma: no branch - elsewhere a folder can't be opened
         _sync(final.parent)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,9 @@ __all__ = ["Rows", "read_record", "read_session"]
 RECORD: Final = "depotclient.export"
 """The key of a file's metadata under which it says what it holds."""
 
-ROW_GROUP_BYTES: Final = 16 * 2**20
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+ROW_GROUP_BYTES: Final = 8 * 2**20
 """So much, uncompressed, is held before it is written as one row group: some 200 large reports."""
 
 
@@ -69,20 +72,27 @@ class Rows:
     into: type[Any] = SessionReport
 
     def __init__(self, path: Path) -> None:
-        self._writer = parquet.ParquetWriter(path, SESSION_REPORTS, compression="zstd")
+        self._writer = parquet.ParquetWriter(
+            path, SESSION_REPORTS, compression="zstd", memory_pool=pa.system_memory_pool()
+        )
         self._held: list[pa.RecordBatch] = []
         self._bytes = 0
 
     def write(self, page: Page[Any], membership: Membership) -> int:
         """Add those reports of a page that belong here; how many they are."""
         batch = batch_of(page, SESSION_REPORTS)
-        heads = batch.select(["session_id", "session_time_start"]).to_pylist()
-        taken = [membership.takes(head["session_id"], head["session_time_start"]) for head in heads]
-        batch = batch.filter(pa.array(taken))
+        # As numbers, since Arrow makes datetimes with the help of pandas, where that is installed.
+        starts = batch["session_time_start"].cast(pa.int64())
+        heads = pa.table({"session_id": batch["session_id"], "start": starts}).to_pylist()
+        taken = [membership.takes(head["session_id"], _moment(head["start"])) for head in heads]
+        if not all(taken):
+            batch = batch.filter(pa.array(taken))
         self._held.append(batch)
         self._bytes += batch.nbytes
         if self._bytes >= ROW_GROUP_BYTES:
             self._write_group()
+        # What Arrow's own pool would keep otherwise is a quarter of what an export grows by.
+        pa.default_memory_pool().release_unused()
         return batch.num_rows
 
     def _write_group(self) -> None:
@@ -98,3 +108,7 @@ class Rows:
     def close(self) -> None:
         """Write the file's footer, and close it."""
         self._writer.close()
+
+
+def _moment(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else EPOCH + timedelta(milliseconds=milliseconds)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias, get_args
 from urllib.parse import quote
 
 import attrs
 
-from depotclient.reports import connector_of, require_aware
+from depotclient.reports import connector_of, is_before, require_aware
 
 __all__ = ["MARGIN", "WINDOWS", "Connector", "Membership", "Partition", "Window", "plan"]
 
@@ -137,10 +137,13 @@ def plan(
         raise ValueError(f"window must be one of {', '.join(WINDOWS)}, not {window!r}")
     require_aware("from_", from_)
     require_aware("to", to)
-    if from_ >= to:
+    if not is_before(from_, to):
         raise ValueError(f"from_={from_.isoformat()} must be before to={to.isoformat()}")
+    for name, time in (("from_", from_), ("to", to)):
+        if not MINYEAR < time.year < MAXYEAR:
+            raise ValueError(f"{name}={time.isoformat()} leaves no room for a window around it")
     checked = dict.fromkeys(connector_of(*connector) for connector in connectors)
-    names = tuple(_windows(from_.astimezone(UTC), to, window))
+    names = tuple(_windows(from_.astimezone(UTC), to.astimezone(UTC), window))
     return tuple(Partition(*connector, name) for connector in checked for name in names)
 
 

@@ -96,7 +96,7 @@ class Query:
         for name, value in (("from_", from_), ("to", to)):
             if value is not None:
                 require_aware(name, value)
-        if from_ is not None and from_ >= (to or now):
+        if from_ is not None and not is_before(from_, to or now):
             end = f"to={to.isoformat()}" if to else "now, where the window ends without to"
             raise ValueError(f"from_={from_.isoformat()} must be before {end}")
         return cls(*connector_of(charger_id, connector_id), from_, to)
@@ -167,6 +167,11 @@ def require_aware(name: str, value: object) -> None:
         wire_time(value)
     except OverflowError:
         raise ValueError(f"{name} is a time that UTC can't hold: {value}") from None
+
+
+def is_before(one: datetime, other: datetime) -> bool:
+    """Whether a moment is before another; in one zone Python would compare what the clocks show."""
+    return one.astimezone(UTC) < other.astimezone(UTC)
 
 
 def wire_time(at: datetime) -> str:
@@ -258,13 +263,20 @@ class Page(Generic[T]):
         return tuple(bytes(page.items[place]) for place in self._progress.step.fresh)
 
     @property
+    def raw_views(self) -> tuple[memoryview, ...]:
+        """The same, without a copy: they hold the whole page in memory."""
+        page = self._progress.step.page
+        return tuple(memoryview(page.items[place]) for place in self._progress.step.fresh)
+
+    @property
     def paths(self) -> tuple[str, ...]:
         """Where each of `reports` stands in the answer, such as `$.items[3]`."""
         return tuple(f"$.items[{place}]" for place in self._progress.step.fresh)
 
-    def cursor_after(self, taken: int) -> Cursor:
-        """The position when so many of `reports` have been taken."""
-        return self._progress.cursor(taken)
+    @property
+    def cursor_before(self) -> Cursor:
+        """The position before the page."""
+        return self._progress.before
 
 
 @attrs.frozen(kw_only=True)
@@ -320,6 +332,7 @@ class SessionReports(Generic[T]):
                     cursor=progress.cursor(len(step.fresh)),
                     progress=progress,
                 )
+                del step, progress  # else it would be held while the next one is waited for
         finally:
             await run.aclose()
 
@@ -511,6 +524,7 @@ class Walk(Generic[T]):
         can't come between taking a report and handing it over.
         """
         if self._progress is None or self._taken == len(self._progress.step.fresh):
+            self._progress = None  # not to be held while the next one is waited for
             progress = await self._run.advance()
             if progress is None:
                 raise StopAsyncIteration

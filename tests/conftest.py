@@ -15,7 +15,7 @@ import aioresponses.core
 import pytest
 import stamina
 from aioresponses import aioresponses as AioResponses  # noqa: N812
-from blockbuster import blockbuster_ctx
+from support.blocking import no_blocking
 from support.figures import FIGURES, Figures, Record, table
 
 
@@ -117,11 +117,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def nothing_blocks_the_loop() -> Iterator[None]:
     """A blocking call within a running event loop raises `BlockingError`, wherever it stands."""
-    with blockbuster_ctx() as detector:
-        # The command lines write to a pipe in the loop that is theirs alone, and fetch nothing
-        # ahead meanwhile.
-        writing = detector.functions["io.BufferedWriter.write"]
-        writing.can_block_in("evtransport/cli.py", "_write_whole")
+    with no_blocking():
         yield
 
 

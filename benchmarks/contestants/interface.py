@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import count
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from benchmarks.protocol import Access
@@ -42,6 +43,10 @@ class Contestant:
             page: The answer.
             reports: The same reports, each by itself.
         """
+        raise NotImplementedError
+
+    def write_parquet(self, pages: Sequence[bytes], file: Path) -> None:
+        """Write the reports of some pages into one file, the times as times, by zstd."""
         raise NotImplementedError
 
     def depot(

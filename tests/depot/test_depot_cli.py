@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
@@ -16,10 +15,11 @@ import msgspec
 import pytest
 from rich.console import Console
 from stamina.instrumentation import set_on_retry_hooks
-from support.commands import Command, Servers, Terminal
+from support.commands import Command, Servers, Terminal, read_terminal
 
 from depotclient import Cursor
-from depotclient.cli import ReportHead, app, read_time, report_table
+from depotclient.cli import ReportHead, app, report_table
+from depotclient.cli_base import read_time
 from depotclient.sandbox import DepotSandbox, Fault, ReportShape
 
 SETTINGS = ("TOKEN", "CLIENT_ID", "CLIENT_SECRET", "REGION", "BASE_URL", "TOKEN_URL")
@@ -315,33 +315,9 @@ def test_markup_and_control_characters_of_the_server_stay_text() -> None:
     ]
 
 
-def read_terminal(argv: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
-    """What a command prints to a terminal of 80 columns, on stdout and stderr together."""
-    master, slave = pty.openpty()
-    process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "depotclient", *argv],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env=env,
-    )
-    os.close(slave)
-    parts = []
-    while True:
-        try:
-            part = os.read(master, 65536)
-        except OSError:  # how Linux tells that nobody holds the other end any more
-            break
-        if not part:
-            break
-        parts.append(part)
-    os.close(master)
-    return process.wait(60), b"".join(parts).decode()
-
-
 def test_a_real_terminal_gets_table_and_progress(depot: DepotSandbox) -> None:
     status, shown = read_terminal(
-        ("reports", "CP-1", "1"), os.environ | {"TERM": "xterm", "COLUMNS": "80"}
+        "depotclient", ("reports", "CP-1", "1"), os.environ | {"TERM": "xterm", "COLUMNS": "80"}
     )
     assert status == 0
     assert "Session" in shown

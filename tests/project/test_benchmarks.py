@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.conduct import rotations
-from benchmarks.contestants.register import PLACES
+from benchmarks.contestants.register import PLACES, contestant_named
 from benchmarks.tables import put, require_marks
 from benchmarks.targets import TARGETS, Outcome, Target, misses, summary
-from benchmarks.workloads import WORKLOADS, Entry
+from benchmarks.workloads import (
+    DECODED,
+    EXPORT,
+    EXPORT_SPAN,
+    FULL,
+    SHORT,
+    WALK,
+    WORKLOADS,
+    Entry,
+    Sizes,
+    Workload,
+)
+from depotclient.simulation import ReportShape, render, simulate_sessions
 
 ENTRIES = (Entry("a"), Entry("b"), Entry("c"))
 FASTER = Target("speed", "W1", "seconds", "pydantic", "least", 1.5, "ours")
@@ -24,7 +37,7 @@ def test_everybody_has_a_turn_in_each_round_and_each_begins_with_another() -> No
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_a_target_speaks_of_what_is_measured(target: Target) -> None:
-    workload = next(found for found in WORKLOADS if found.key == target.workload)
+    workload = workload_of(target.workload)
     named = {target.over, target.under, *(target.beside or ())} - {None}
     assert named <= {entry.name for entry in workload.entries}
     assert target.gauge in {gauge.key for gauge in workload.gauges}
@@ -85,3 +98,52 @@ def test_a_page_without_marks_is_refused_before_anything_is_measured(
     page.write_text(text)
     with pytest.raises(ValueError, match="<!-- figures -->"):
         require_marks(page)
+
+
+def test_who_writes_parquet_writes_the_same_rows(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    plans = simulate_sessions(0, *WALK, DECODED + 3)
+    reports = [render(plan, ReportShape(8, 3, 4, 10)) for plan in plans]
+    pages = [
+        b'{"items":[' + b",".join(part) + b"]}" for part in (reports[:DECODED], reports[DECODED:])
+    ]
+    tables = []
+    for entry in workload_of("W7").entries:
+        file = tmp_path / f"{entry.contestant}.parquet"
+        contestant_named(entry.contestant).write_parquet(pages, file)
+        compressed = parquet.read_metadata(file).row_group(0).column(0).compression
+        assert compressed == "ZSTD"
+        tables.append(parquet.read_table(file))
+    first, *others = tables
+    assert first.num_rows == len(reports)
+    for other in others:
+        assert other.schema == first.schema
+        assert without_absent_lists(other.to_pylist()) == first.to_pylist()
+
+
+def without_absent_lists(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """To this library a list that is not there is empty; elsewhere it may be null."""
+    for row in rows:
+        for state in row["device_status"]:
+            state["error_codes"] = state["error_codes"] or []
+    return rows
+
+
+@pytest.mark.parametrize("sizes", [FULL, SHORT], ids=["full", "short"])
+def test_everything_that_is_exported_falls_into_the_span(sizes: Sizes) -> None:
+    begin, end = (moment.timestamp() * 1000 for moment in EXPORT_SPAN)
+    assert sizes.exported % EXPORT[1] == 0
+    plans = simulate_sessions(0, *WALK, sizes.distinct)[: sizes.exported // EXPORT[1]]
+    assert len(plans) * EXPORT[1] == sizes.exported
+    assert all(begin <= plan.start < end for plan in plans)
+
+
+@pytest.mark.parametrize(
+    ("key", "asked", "taken"), [("W1", 5, 5), ("W6", 5, 21), ("W8", 5, 1), ("W8", 1, 1)]
+)
+def test_some_workloads_have_more_rounds_and_some_fewer(key: str, asked: int, taken: int) -> None:
+    assert workload_of(key).rounds(asked) == taken
+
+
+def workload_of(key: str) -> Workload:
+    return next(workload for workload in WORKLOADS if workload.key == key)

@@ -32,12 +32,12 @@ EXAMPLES = ROOT / "examples"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 MAIN_COMMAND = (
-    "python3 -m venv .venv && .venv/bin/pip install '.[cli]'"
-    " && .venv/bin/depotclient reports CP-001 1 --sandbox"
+    "python3 -m venv .venv && .venv/bin/pip install '.[cli,arrow,plot]' duckdb"
+    " && .venv/bin/depotclient export lake --from 2026-01-01 --to 2026-02-01 --sandbox"
 )
 TEST_COMMAND = (
     "python3 -m venv .venv && .venv/bin/pip install --upgrade pip"
-    " && .venv/bin/pip install -e '.[cli]' --group test && .venv/bin/python -m pytest"
+    " && .venv/bin/pip install -e '.[cli,arrow,plot]' --group test && .venv/bin/python -m pytest"
 )
 
 _BLOCK = re.compile(r"<!-- examples/(\w+)\.py -->\n```python\n(.*?)\n```\n", re.DOTALL)
@@ -81,15 +81,44 @@ def test_every_link_into_the_repository_leads_somewhere() -> None:
         assert (ROOT / target).exists(), target
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
-def test_the_main_command_prints_what_the_readme_shows(clean_environment: dict[str, str]) -> None:
-    shown = re.search(r"```text\n(Session .*?)\n\.\.\.\n```", README, re.DOTALL)
-    assert shown is not None
-    printed = on_a_terminal(
-        "depotclient", "reports", *CHARGER, "--sandbox", environment=clean_environment
+def shown_after(first: str) -> list[str]:
+    """The lines of the README's output that begins so."""
+    (block,) = re.findall(
+        rf"^```text\n({re.escape(first)}.*?)\n```$", README, re.DOTALL | re.MULTILINE
     )
-    for line in shown[1].splitlines():
-        assert line in printed
+    return [line for line in str(block).splitlines() if line != "..."]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+def test_the_commands_print_what_the_readme_shows(
+    clean_environment: dict[str, str], tmp_path: Path
+) -> None:
+    lake = str(tmp_path / "lake")
+    span = ("--from", "2026-01-01", "--to", "2026-02-01", "--sandbox")
+    on = functools.partial(on_a_terminal, environment=clean_environment)
+    printed = {
+        "Connector ": on("depotclient", "export", lake, *span),
+        "┌": output_of("energy.py", lake, environment=clean_environment),
+        "Session ": on("depotclient", "reports", *CHARGER, "--sandbox"),
+    }
+    for first, text in printed.items():
+        for line in shown_after(first):
+            assert line in text
+
+
+def test_the_picture_of_the_readme_is_what_the_command_draws(
+    clean_environment: dict[str, str], tmp_path: Path
+) -> None:
+    line = "depotclient plot session.png CP-001/1 --session 100000004 --sandbox"
+    assert f".venv/bin/{line}`" in README
+    subprocess.run(  # noqa: S603
+        [sys.executable, "-m", *line.split()], cwd=tmp_path, env=clean_environment, check=True
+    )
+    sizes = [
+        int.from_bytes(png.read_bytes()[16:24])
+        for png in (tmp_path / "session.png", ROOT / "docs" / "session.png")
+    ]
+    assert sizes[0] == sizes[1]
 
 
 # The examples, each as a program of its own.
@@ -185,6 +214,24 @@ def test_own_session_prints_the_first_ids() -> None:
     with depot() as sandbox:
         printed = output_of("own_session.py", *CHARGER, environment=sandbox.environment)
         assert [int(word) for word in printed.split()] == sandbox.session_ids(*CHARGER)[:5]
+
+
+def test_arrow_hands_the_same_on_to_all() -> None:
+    with depot() as sandbox:
+        lines = output_of("arrow.py", *CHARGER, environment=sandbox.environment).splitlines()
+    assert [line.split()[0] for line in lines] == ["pandas", "polars", "DuckDB"]
+    assert len({re.sub(r"[^0-9.]", "", line) for line in lines}) == 1
+
+
+def test_export_tells_how_far_it_is_and_what_failed(tmp_path: Path) -> None:
+    with depot() as sandbox:
+        done = run(
+            *("export.py", str(tmp_path), "CP-001", "CP-404"), environment=sandbox.environment
+        )
+    months = len(list(tmp_path.rglob("*.parquet")))
+    assert f"CP-001 {months} of {months}" in done.stdout
+    assert done.stderr.startswith("CP-404: NotFoundError(")
+    assert done.returncode == 1
 
 
 def test_logging_keys_writes_json(thor_sandbox: ThorSandbox) -> None:

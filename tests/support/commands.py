@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
@@ -82,3 +84,27 @@ class Servers:
         for name, value in sandbox.environment.items():
             self.monkeypatch.setenv(name, value)
         return sandbox
+
+
+def read_terminal(name: str, argv: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
+    """What a command prints to a terminal of 80 columns, on stdout and stderr together."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", name, *argv],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env=env,
+    )
+    os.close(slave)
+    parts = []
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # how Linux tells that nobody holds the other end any more
+            break
+        if not part:
+            break
+        parts.append(part)
+    os.close(master)
+    return process.wait(60), b"".join(parts).decode()

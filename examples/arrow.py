@@ -1,0 +1,33 @@
+"""Session reports as Arrow tables, and on into pandas, polars and DuckDB."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+
+from depotclient import DepotClient
+from depotclient.arrow import record_batches
+
+
+# region README
+async def main(charger_id: str, connector_id: str) -> None:
+    """Read the sessions of this year into one table, and hand it on in a line each."""
+    async with DepotClient.from_env() as depot:
+        begin = datetime(2026, 1, 1, tzinfo=UTC)
+        reports = depot.session_reports(charger_id, connector_id, from_=begin)
+        sessions = pa.Table.from_batches([batch async for batch in record_batches(reports)])
+    print("pandas", sessions.to_pandas(types_mapper=pd.ArrowDtype)["energy_soc_end"].mean())
+    print("polars", pl.DataFrame(sessions)["energy_soc_end"].mean())
+    print("DuckDB", duckdb.from_arrow(sessions).mean("energy_soc_end").fetchall())
+
+
+# endregion
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,19 @@
+"""Who has charged how much, by DuckDB over exported files: `python energy.py lake`."""
+
+from __future__ import annotations
+
+import sys
+
+import duckdb
+
+# region README
+QUERY = """
+    select vehicle_id, month, count(*) as sessions,
+           round(sum(energy_charge_end - energy_charge_start) / 1000, 1) as kwh
+    from read_parquet($files, hive_partitioning = true)
+    group by all order by kwh desc limit 5
+"""
+# endregion
+
+if __name__ == "__main__":
+    print(duckdb.sql(QUERY, params={"files": f"{sys.argv[1]}/**/*.parquet"}))
