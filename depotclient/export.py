@@ -226,7 +226,7 @@ class _Run:
         try:
             folder = await self.in_thread(ConnectorFolder.open, self.root, windows[0], self.format)
             for partition in windows:
-                if folder.is_done(partition, self.margin):
+                if folder.is_done(partition, self.margin, verify=self.verify):
                     export = attrs.evolve(export, skipped=export.skipped + 1)
                 else:
                     export = await self._window(partition, folder, export)

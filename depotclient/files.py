@@ -99,8 +99,8 @@ class Content(Protocol):
         """Add those reports of a page that belong here; how many they are."""
         ...
 
-    def finish(self, record: WindowRecord) -> None:
-        """Complete the file, and have it say what it holds if its format can."""
+    def finish(self, record: bytes) -> None:
+        """Complete the file, and have it say what it holds, by this JSON, if its format can."""
         ...
 
     def close(self) -> None:
@@ -164,10 +164,12 @@ class ConnectorFolder:
         # Without its record a file of lines belongs to a run that was killed just then.
         return parse_record(beside, beside.read_bytes()) if beside.exists() else None
 
-    def is_done(self, partition: Partition, margin: timedelta) -> bool:
-        """Whether the window needs no reading any more."""
+    def is_done(self, partition: Partition, margin: timedelta, *, verify: bool) -> bool:
+        """Whether the window needs no reading any more, or none that is as thorough."""
         record = self.records.get(partition.window)
-        return record is not None and partition.is_settled(record.read_at, margin)
+        if record is None or (verify and not record.verify):
+            return False
+        return partition.is_settled(record.read_at, margin)
 
     def untimed_elsewhere(self, partition: Partition) -> Iterator[int]:
         """The ids of reports without a start that other windows have."""
@@ -217,14 +219,15 @@ class NewFile:
 
     def commit(self, record: WindowRecord) -> None:
         """Complete the file, have the disk take it, and give it its name."""
-        self._content.finish(record)
+        text = msgspec.json.encode(record)
+        self._content.finish(text)
         self._content.close()
         self._final.parent.mkdir(parents=True, exist_ok=True)
         _replace(self._aside, self._final)
         beside = _beside(self._final)
         if self._final.suffix == ".ndjson":
             # Later than the lines: a record without them would have a reading skipped.
-            self._aside.write_bytes(msgspec.json.encode(record))
+            self._aside.write_bytes(text)
             _replace(self._aside, beside)
 
     def discard(self) -> None:
@@ -314,7 +317,7 @@ class Lines:
             self._file.write(line + b"\n")
         return len(taken)
 
-    def finish(self, record: WindowRecord) -> None:
+    def finish(self, record: bytes) -> None:
         """Nothing: the record goes into a file beside."""
 
     def close(self) -> None:

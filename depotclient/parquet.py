@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import msgspec
 import pyarrow as pa
 from pyarrow import parquet
 
@@ -14,9 +13,6 @@ from depotclient.arrow import SESSION_REPORTS, batch_of, session_reports_from
 from depotclient.models import SessionReport
 from depotclient.partitions import Membership
 from depotclient.reports import Page
-
-if TYPE_CHECKING:
-    from depotclient.files import WindowRecord
 
 __all__ = ["Rows", "read_record", "read_session"]
 
@@ -26,7 +22,7 @@ RECORD: Final = "depotclient.export"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 ROW_GROUP_BYTES: Final = 8 * 2**20
-"""So much, uncompressed, is held before it is written as one row group: some 200 large reports."""
+"""So much, uncompressed, is held before it is written as one row group: some 90 large reports."""
 
 
 def read_record(path: Path) -> bytes | None:
@@ -100,10 +96,10 @@ class Rows:
         self._writer.write_table(group, row_group_size=max(1, group.num_rows))
         self._held, self._bytes = [], 0
 
-    def finish(self, record: WindowRecord) -> None:
+    def finish(self, record: bytes) -> None:
         """Write what is still held, and the record into the file's metadata."""
         self._write_group()
-        self._writer.add_key_value_metadata({RECORD: msgspec.json.encode(record).decode()})
+        self._writer.add_key_value_metadata({RECORD: record.decode()})
 
     def close(self) -> None:
         """Write the file's footer, and close it."""

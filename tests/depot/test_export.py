@@ -320,6 +320,18 @@ async def test_a_window_that_is_over_is_not_asked_for_again(
         assert files(tmp_path) == before
 
 
+async def test_a_window_that_was_not_verified_is_read_again_to_be(
+    depot: DepotClient, tmp_path: Path
+) -> None:
+    written = []
+    for verify in (False, True, True, False):
+        export = await export_session_reports(
+            depot, ONE, tmp_path, from_=BEGIN, to=END, verify=verify
+        )
+        written.append(export.connectors[0].written)
+    assert written == [1, 1, 0, 0]
+
+
 async def test_a_window_that_touches_the_present_is_written_again_until_it_has_settled(
     sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path
 ) -> None:
