@@ -242,16 +242,22 @@ def _all(answers: Any) -> bool:
 
 def _from_objects(page: Page[Any], schema: pa.Schema) -> pa.RecordBatch:
     batches: list[pa.RecordBatch] = []
-    for report in page.reports:  # which raises where one is not as documented
-        try:
-            batches.append(pa.RecordBatch.from_pylist([attrs.asdict(report)], schema=schema))
-        except (pa.ArrowInvalid, OverflowError) as error:
-            reason = str(error)
-        else:
-            continue
-        raise SchemaError((f"{page.paths[len(batches)]}: too large for its column: {reason}",))
+    try:
+        for report in page.reports:  # which raises where one is not as documented
+            batches.append(_row_of(report, page.paths[len(batches)], schema))
+    except SchemaError as error:
+        error.add_note(f"session {page.ids[len(batches)]}")
+        raise
     (batch,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
     return batch
+
+
+def _row_of(report: Any, path: str, schema: pa.Schema) -> pa.RecordBatch:
+    try:
+        return pa.RecordBatch.from_pylist([attrs.asdict(report)], schema=schema)
+    except (pa.ArrowInvalid, OverflowError) as error:
+        reason = str(error)
+    raise SchemaError((f"{path}: too large for its column: {reason}",))
 
 
 def session_reports_from(rows: pa.RecordBatch | pa.Table) -> list[SessionReport]:
@@ -262,12 +268,25 @@ def session_reports_from(rows: pa.RecordBatch | pa.Table) -> list[SessionReport]
             adds, are passed over.
 
     Raises:
-        ValueError: A column is missing.
+        ValueError: A column is missing, or holds something else.
     """
     missing = [name for name in SESSION_REPORTS.names if name not in rows.schema.names]
     if missing:
         raise ValueError(f"these are no session reports: there is no column {', '.join(missing)}")
     converter = Converter(detailed_validation=False)
     converter.register_structure_hook(datetime, lambda time, _: time.astimezone(UTC))
-    found = rows.select(SESSION_REPORTS.names).to_pylist()
-    return [converter.structure(row, SessionReport) for row in found]
+    table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+    try:
+        found = table.select(SESSION_REPORTS.names).cast(SESSION_REPORTS).to_pylist()
+    except pa.ArrowException as error:
+        raise ValueError(f"these are no session reports: {error}") from None
+    return [converter.structure(_given(row), SessionReport) for row in found]
+
+
+def _given(value: Any) -> Any:
+    """Without what is null, for which the objects have their own defaults."""
+    if isinstance(value, list):
+        return [_given(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _given(inner) for key, inner in value.items() if inner is not None}
+    return value

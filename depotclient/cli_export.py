@@ -168,10 +168,8 @@ class Wanted:
         for failed in export.failed:
             complain(f"error: {_name(failed)}: {explain(failed.error or OSError())}")
         if export.failed:
-            complain(
-                f"{len(export.failed)} of {len(export.connectors)} connectors are not complete;"
-                " the same command again goes on"
-            )
+            complain(f"{len(export.failed)} of {len(export.connectors)} connectors not complete")
+            complain("the same command again reads what is missing, and only that")
         return FAILED if export.failed else 0
 
 
@@ -185,18 +183,22 @@ def read_connectors(path: Path) -> list[Connector]:
     found: list[Connector] = []
     with path.open(newline="", encoding="utf-8-sig") as file:
         lines = csv.reader(file)
-        for fields in lines:
-            match [field.strip() for field in fields]:
-                case [] | [""]:
-                    continue
-                case [charger, connector] if charger and connector:
-                    found.append((charger, connector))
-                case _:
-                    raise ValueError(
-                        f"{path}, line {lines.line_num}: a line is CHARGER,CONNECTOR, such as"
-                        f" CP-001,1, not {','.join(fields)!r}"
-                    )
+        try:
+            for fields in lines:
+                found += _connectors_of([field.strip() for field in fields])
+        except (csv.Error, ValueError) as error:
+            raise ValueError(f"{path}, line {lines.line_num}: {error}") from None
     return found
+
+
+def _connectors_of(fields: list[str]) -> list[Connector]:
+    match fields:
+        case [] | [""] | ["charger_id", "connector_id"]:
+            return []
+        case [charger, connector] if charger and connector:
+            return [(charger, connector)]
+        case _:
+            raise ValueError(f"a line is CHARGER,CONNECTOR, not {','.join(fields)!r}")
 
 
 def _one_of(option: str, typed: str, known: tuple[T, ...]) -> T:
@@ -223,13 +225,13 @@ def summary_table(export: Export) -> Table:
     """What all connectors have come to, a row each."""
     table = plain_table()
     table.add_column("Connector", overflow="fold")
-    for name in ("Written", "Skipped", "Reports", "MB read"):
+    for name in ("Written", "Skipped", "Failed", "Reports", "MB read"):
         table.add_column(name, justify="right")
     table.add_column("")
     for it in export.connectors:
-        outcome = "complete" if it.error is None else "failed"
+        outcome = "complete" if it.error is None else "not complete"
         read = f"{it.bytes_read / MEGABYTE:,.1f}"
-        numbers = (it.written, it.skipped, f"{it.reports:,}", read)
+        numbers = (it.written, it.skipped, it.missing, f"{it.reports:,}", read)
         table.add_row(*map(cell, (_name(it), *numbers, outcome)))
     return table
 
@@ -267,7 +269,7 @@ class Bars:
 
 def so_far(export: ConnectorExport, seconds: float, unit: str) -> str:
     """How far a connector has come, in words."""
-    left = export.windows - export.written - export.skipped
+    left = export.windows - export.written - export.skipped - export.missing
     rate = export.bytes_read / MEGABYTE / max(seconds, 0.001)
     units = unit if left == 1 else f"{unit}s"
     return f"{export.reports:>7,} reports {rate:>6,.1f} MB/s {left:>4} {units} left"

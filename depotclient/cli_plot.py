@@ -14,6 +14,7 @@ from depotclient.cli_base import TIME, Connected, connected, connector_named, re
 from depotclient.models import STRUCTURES, SessionReport
 from depotclient.partitions import Connector
 from evtransport.cli import FAILED, SandboxOption, clean, complain, run
+from evtransport.errors import ApiError
 
 __all__ = ["plot"]
 
@@ -161,12 +162,24 @@ def _find(file: Path, session_id: int | None) -> tuple[SessionReport | None, lis
 
 
 def read_session_line(file: Path, session_id: int | None) -> tuple[SessionReport | None, list[int]]:
-    """The session of an NDJSON file, by default the first, and the ids before it."""
+    """The session of an NDJSON file, by default the first, and the ids before it.
+
+    Raises:
+        ValueError: A line up to it is no session report.
+        OSError: The file can't be read.
+    """
     structure = STRUCTURES.of(_Id)
     ids: list[int] = []
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            ids.append(structure(line, f"{file}, line {number}: $").session_id)
-            if session_id in {None, ids[-1]}:
-                return _report(line), ids
+            try:
+                found = structure(line).session_id
+                if session_id in {None, found}:
+                    return _report(line), ids
+            except ApiError as error:
+                problem = str(error)
+            else:
+                ids.append(found)
+                continue
+            raise ValueError(f"{file}, line {number} is no session report: {problem}")
     return None, ids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
@@ -17,10 +18,10 @@ import attrs
 
 from depotclient.client import DepotClient
 from depotclient.files import FORMATS, ConnectorFolder, Format, NewFile, WindowRecord, prepare
-from depotclient.partitions import MARGIN, Connector, Partition, Window, plan
+from depotclient.partitions import MARGIN, Connector, Membership, Partition, Window, plan
 from depotclient.reports import is_before, require_aware, wire_time
 from evtransport._version import __version__
-from evtransport.errors import ApiError
+from evtransport.errors import ApiError, SchemaError
 from evtransport.retry import whole_number
 
 __all__ = ["CONCURRENCY", "ConnectorExport", "Export", "export_session_reports"]
@@ -45,9 +46,11 @@ class ConnectorExport:
         windows: How many windows it has.
         written: How many of them have been read and written in this run.
         skipped: How many were there already, finished and settled.
+        missing: How many could not be written. A report that is not as documented costs its window
+            alone; other errors, those that follow as well.
         reports: How many reports the windows written hold; while one is read, with its own.
         bytes_read: How many bytes of answers have been read for them, margins included.
-        error: What ended it early, if anything did; its whole files remain.
+        error: The first reason for that; whole files remain.
     """
 
     charger_id: str
@@ -55,6 +58,7 @@ class ConnectorExport:
     windows: int
     written: int = 0
     skipped: int = 0
+    missing: int = 0
     reports: int = 0
     bytes_read: int = 0
     error: ApiError | OSError | None = None
@@ -62,7 +66,7 @@ class ConnectorExport:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will be done."""
-        return self.error is not None or self.written + self.skipped == self.windows
+        return self.written + self.skipped + self.missing == self.windows
 
 
 @attrs.frozen
@@ -136,21 +140,20 @@ async def export_session_reports(
         raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to export")
     if format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
-    if not timedelta() <= margin <= MOST_MARGIN:
+    if not (isinstance(margin, timedelta) and timedelta() <= margin <= MOST_MARGIN):
         raise ValueError(f"margin must be from 0 to {MOST_MARGIN.days} days, not {margin}")
     whole_number("concurrency", concurrency, least=1)
     if to is not None:
         require_aware("to", to)
     # A window that has not begun has nothing to read.
-    partitions = plan(connectors, from_, now if to is None else min(to, now), window)
-    by_connector = [
-        tuple(windows)
-        for _, windows in groupby(partitions, attrgetter("charger_id", "connector_id"))
-    ]
+    planning = partial(
+        _by_connector, connectors, from_, now if to is None else min(to, now), window
+    )
     # One thread for all connectors: so one page at a time is converted, which takes some times its
     # size of memory, and what allocators keep for each thread they keep once.
     thread = ThreadPoolExecutor(1, "export")
     try:
+        by_connector = await _to_the_end(thread, planning)
         run = _Run(
             depot,
             Path(folder),
@@ -164,8 +167,43 @@ async def export_session_reports(
         )
         await run.in_thread(prepare, run.root, format)
         return Export(tuple(await _side_by_side(run.connector, by_connector, concurrency)))
+    except _CallbackFailed as failed:
+        raise failed.error from None
     finally:
         thread.shutdown(wait=False)  # it has nothing left to do, and to wait would block the loop
+
+
+def _by_connector(
+    connectors: Iterable[Connector], from_: datetime, to: datetime, window: Window
+) -> list[tuple[Partition, ...]]:
+    partitions = plan(connectors, from_, to, window)
+    by_ids = groupby(partitions, attrgetter("charger_id", "connector_id"))
+    return [tuple(windows) for _, windows in by_ids]
+
+
+class _CallbackFailed(Exception):
+    """The caller's callback has raised something, which is no connector's failure."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+async def _to_the_end(thread: Executor, work: Callable[[], R]) -> R:
+    """Do what blocks in a thread, to its end: a cancellation comes out when it is over.
+
+    Otherwise a file would be deleted while the thread still writes it.
+    """
+    running = asyncio.get_running_loop().run_in_executor(thread, work)
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return running.result()
+    running.exception()  # seen, though the cancellation goes first
+    raise cancelled
 
 
 async def _side_by_side(
@@ -202,47 +240,67 @@ class _Run:
     thread: Executor
 
     async def in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Do what blocks in the thread, to its end: a cancellation comes out when it is over.
+        """Do what blocks in the thread of the run."""
+        return await _to_the_end(self.thread, partial(work, *args, **kwargs))
 
-        Otherwise the file would be deleted while the thread still writes it.
-        """
-        loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self.thread, partial(work, *args, **kwargs))
-        cancelled: asyncio.CancelledError | None = None
-        while not running.done():
-            try:
-                await asyncio.wait([running])
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is None:
-            return running.result()
-        running.exception()  # seen, though the cancellation goes first
-        raise cancelled
+    def tell(self, export: ConnectorExport) -> None:
+        """Tell the caller how far a connector has come."""
+        try:
+            self.on_progress(export)
+        except Exception as error:
+            raise _CallbackFailed(error) from None
 
     async def connector(self, windows: Sequence[Partition]) -> ConnectorExport:
         """Export one connector, window after window."""
         export = ConnectorExport(windows[0].charger_id, windows[0].connector_id, len(windows))
-        self.on_progress(export)
+        self.tell(export)
         try:
             folder = await self.in_thread(ConnectorFolder.open, self.root, windows[0], self.format)
-            for partition in windows:
-                if folder.is_done(partition, self.margin, verify=self.verify):
+            due = deque(windows)
+            while due:
+                partition, now = due.popleft(), self.depot.now()
+                if folder.is_done(partition, now, self.margin, verify=self.verify):
                     export = attrs.evolve(export, skipped=export.skipped + 1)
                 else:
-                    export = await self._window(partition, folder, export)
-                self.on_progress(export)
+                    again, export = await self._window(partition, folder, export)
+                    due.extend(again)
+                    export = attrs.evolve(export, windows=export.windows + len(again))
+                if due:
+                    self.tell(export)
         except (ApiError, OSError) as error:
-            export = attrs.evolve(export, error=error)
-            self.on_progress(export)
+            done = export.written + export.skipped
+            missing = export.windows - done
+            export = attrs.evolve(export, error=export.error or error, missing=missing)
+        self.tell(export)
         return export
 
     async def _window(
         self, partition: Partition, folder: ConnectorFolder, export: ConnectorExport
+    ) -> tuple[list[Partition], ConnectorExport]:
+        """Read one window and write its file; also those windows that have to be read again."""
+        elsewhere = folder.untimed_elsewhere(partition)
+        membership = partition.membership(elsewhere)
+        try:
+            export = await self._write(partition, folder, membership, export)
+        except (SchemaError, FileExistsError) as error:
+            error.add_note(f"window {partition.window}")
+            missing = export.missing + 1
+            return [], attrs.evolve(export, error=export.error or error, missing=missing)
+        # What another window took in, since it had no start, has got one and is here now.
+        stale = sorted({elsewhere[session_id] for session_id in membership.moved})
+        for window in stale:
+            del folder.records[window]
+        return [attrs.evolve(partition, window=window) for window in stale], export
+
+    async def _write(
+        self,
+        partition: Partition,
+        folder: ConnectorFolder,
+        membership: Membership,
+        export: ConnectorExport,
     ) -> ConnectorExport:
-        """Read one window and write its file."""
         read_at = self.depot.now()
         from_, to = partition.query(read_at, self.margin)
-        membership = partition.membership(folder.untimed_elsewhere(partition))
         files: list[NewFile] = []  # here also when a cancellation comes while it is made
         try:
             await self.in_thread(lambda: files.append(folder.new_file(partition)))
@@ -260,7 +318,7 @@ class _Run:
                 async for page in pages:
                     await self.in_thread(new.write, page, membership)
                     del page  # which would be held while the next one is waited for
-                    self.on_progress(_further(export, new))
+                    self.tell(_further(export, new))
             record = WindowRecord(
                 library=f"thor-depot-clients {__version__}",
                 charger_id=partition.charger_id,

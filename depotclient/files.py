@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +15,7 @@ import attrs
 import msgspec
 
 from depotclient.partitions import WINDOWS, Membership, Partition
-from depotclient.reports import Page
+from depotclient.reports import Page, wire_time
 
 __all__ = ["FORMATS", "ConnectorFolder", "Format", "NewFile", "WindowRecord", "prepare"]
 
@@ -49,7 +48,8 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         verify: Whether the window was walked until nothing new came.
         read_at: When the reading began.
         reports: How many reports the file holds.
-        bytes_read: How many bytes of answers were read for it.
+        size: How many bytes it has, where this does not stand in the file itself.
+        bytes_read: How many bytes the pages had that brought something for it.
         untimed: The ids of the reports in it that have no start.
     """
 
@@ -63,6 +63,7 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     verify: bool
     read_at: datetime
     reports: int
+    size: int | None = None
     bytes_read: int
     untimed: tuple[int, ...]
 
@@ -140,42 +141,56 @@ class ConnectorFolder:
         path /= _level("connector_id", partition.connector_id)
         folder = cls(path, format_, root / ASIDE)
         for kind in WINDOWS:
-            for window in sorted(path.glob(f"{kind}=*")):
-                final = window / f"reports.{format_}"
-                if not final.exists():
-                    continue
-                if kind != partition.kind:
-                    raise FileExistsError(
-                        f"{path} holds a file for each {kind}: to have one for each"
-                        f" {partition.kind} as well would double every report, so export into"
-                        " another folder"
-                    )
-                record = folder._read(final)
-                if record is not None:
-                    folder.records[record.window] = record
+            if kind != partition.kind and any(path.glob(f"{kind}=*/reports.*")):
+                raise FileExistsError(
+                    f"{path} holds a file for each {kind}: to have one for each {partition.kind}"
+                    " as well would double every report, so export into another folder"
+                )
+        for final in sorted(path.glob(f"{partition.kind}=*/reports.{format_}")):
+            window = final.parent.name.removeprefix(f"{partition.kind}=")
+            record = folder._read(final, attrs.evolve(partition, window=window))
+            if record is not None:
+                folder.records[window] = record
         return folder
 
-    def _read(self, final: Path) -> WindowRecord | None:
+    def _read(self, final: Path, partition: Partition) -> WindowRecord | None:
         if self.format == "parquet":
             from depotclient.parquet import read_record
 
-            return parse_record(final, read_record(final))
-        beside = _beside(final)
-        # Without its record a file of lines belongs to a run that was killed just then.
-        return parse_record(beside, beside.read_bytes()) if beside.exists() else None
+            record = parse_record(final, read_record(final))
+        else:
+            beside = _beside(final)
+            record = parse_record(beside, beside.read_bytes() if beside.exists() else None)
+        held = Partition(record.charger_id, record.connector_id, record.window)
+        if held != partition:
+            raise FileExistsError(
+                f"{final} says that it holds {held.key}: move it to where it belongs"
+            )
+        # Lines that are others than the record tells of are those of a run that was killed when it
+        # had written one and not the other, or of two runs at once.
+        return record if record.size in {None, final.stat().st_size} else None
 
-    def is_done(self, partition: Partition, margin: timedelta, *, verify: bool) -> bool:
-        """Whether the window needs no reading any more, or none that is as thorough."""
+    def is_done(
+        self, partition: Partition, now: datetime, margin: timedelta, *, verify: bool
+    ) -> bool:
+        """Whether the window needs no reading any more, or none that is wider or more thorough."""
         record = self.records.get(partition.window)
         if record is None or (verify and not record.verify):
             return False
-        return partition.is_settled(record.read_at, margin)
+        from_, to = (wire_time(time) for time in partition.query(now, margin))
+        if record.from_ > from_ or record.to < to:
+            return False
+        # A reading later than now was made by a clock that was wrong.
+        return partition.is_settled(record.read_at, margin) and record.read_at <= now
 
-    def untimed_elsewhere(self, partition: Partition) -> Iterator[int]:
-        """The ids of reports without a start that other windows have."""
-        for window, record in self.records.items():
-            if window != partition.window:
-                yield from record.untimed
+    def untimed_elsewhere(self, partition: Partition) -> dict[int, str]:
+        """The ids of reports without a start that other windows have, with the window of each."""
+        return {
+            session_id: window
+            for window, record in self.records.items()
+            if window != partition.window
+            for session_id in record.untimed
+        }
 
     def new_file(self, partition: Partition) -> NewFile:
         """Begin a file for a window, aside.
@@ -184,9 +199,12 @@ class ConnectorFolder:
             OSError: It can't be made.
         """
         final = self.path / f"{partition.kind}={partition.window}" / f"reports.{self.format}"
+        record = self.records.get(partition.window)
         aside = _file_aside(self._aside)
         try:
-            return NewFile(final, aside, _content(self.format, aside))
+            return NewFile(
+                final, aside, _content(self.format, aside), 0 if record is None else record.reports
+            )
         except BaseException:
             aside.unlink()
             raise
@@ -204,6 +222,7 @@ class NewFile:
     _final: Path
     _aside: Path
     _content: Content
+    _least: int
     reports: int = 0
     bytes_read: int = 0
 
@@ -218,17 +237,32 @@ class NewFile:
         self.bytes_read += len(page.raw)
 
     def commit(self, record: WindowRecord) -> None:
-        """Complete the file, have the disk take it, and give it its name."""
-        text = msgspec.json.encode(record)
-        self._content.finish(text)
+        """Complete the file, have the disk take it, and give it its name.
+
+        Raises:
+            FileExistsError: The file that it would replace holds more reports.
+            OSError: The disk is full, or the like.
+        """
+        if self.reports < self._least:
+            raise FileExistsError(
+                f"{self._final} holds {self._least} reports and the server has {self.reports} now:"
+                " it is kept; move it away to have the window written again"
+            )
+        self._content.finish(msgspec.json.encode(record))
         self._content.close()
         self._final.parent.mkdir(parents=True, exist_ok=True)
-        _replace(self._aside, self._final)
-        beside = _beside(self._final)
-        if self._final.suffix == ".ndjson":
-            # Later than the lines: a record without them would have a reading skipped.
-            self._aside.write_bytes(text)
-            _replace(self._aside, beside)
+        if self._final.suffix == ".parquet":
+            _replace(self._aside, self._final)
+            return
+        size = self._aside.stat().st_size
+        beside, aside = _beside(self._final), self._aside.with_suffix(".json.part")
+        try:
+            if not beside.exists():  # lines without any record would be taken for somebody else's
+                _write(aside, beside, msgspec.structs.replace(record, size=-1))
+            _replace(self._aside, self._final)
+            _write(aside, beside, msgspec.structs.replace(record, size=size))
+        finally:
+            aside.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Delete what was not committed."""
@@ -252,8 +286,8 @@ def prepare(root: Path, format_: Format) -> None:
     aside = root / ASIDE
     aside.mkdir(parents=True, exist_ok=True)
     _file_aside(aside).unlink()
-    for file in aside.iterdir():
-        with suppress(FileNotFoundError):  # another run does the same
+    for file in aside.glob("*.part"):
+        with suppress(OSError):  # another run may do the same
             if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
                 file.unlink()
 
@@ -270,6 +304,11 @@ def _content(format_: Format, path: Path) -> Content:
     from depotclient.parquet import Rows
 
     return Rows(path)
+
+
+def _write(aside: Path, final: Path, record: WindowRecord) -> None:
+    aside.write_bytes(msgspec.json.encode(record))
+    _replace(aside, final)
 
 
 def _replace(aside: Path, final: Path) -> None:
@@ -312,8 +351,9 @@ class Lines:
             if membership.takes(start.session_id, start.session_time_start)
         ]
         for text in taken:
-            # Only white space between the tokens changes, and only where there are line ends.
-            line = msgspec.json.format(text, indent=-1) if b"\n" in text else text
+            # White space between the tokens goes, and only where there are line ends among it.
+            ends = b"\n" in text or b"\r" in text
+            line = msgspec.json.format(text, indent=-1) if ends else text
             self._file.write(line + b"\n")
         return len(taken)
 

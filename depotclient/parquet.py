@@ -29,36 +29,42 @@ def read_record(path: Path) -> bytes | None:
     """What a file says of itself, as JSON; None where it says nothing.
 
     Raises:
-        FileExistsError: It is no Parquet file.
+        OSError: It can't be read.
     """
     try:
         found = parquet.read_metadata(path).metadata or {}
-    except pa.ArrowInvalid:
+    except (pa.ArrowException, UnicodeDecodeError):  # damaged, and Arrow can't always tell how
         return None
     return found.get(RECORD.encode())
 
 
 def read_session(path: Path, session_id: int | None) -> tuple[SessionReport | None, list[int]]:
-    """One session of a file, by default the first, and the ids of all.
+    """One session of a file, by default the first, and the ids of all that were met.
 
     Raises:
         ValueError: It is no Parquet file, or holds no session reports.
+        OSError: It can't be read.
     """
     try:
-        file = parquet.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path} is no Parquet file: {error}") from None
+        return _find(parquet.ParquetFile(path), session_id)
+    except (pa.ArrowException, UnicodeDecodeError, ValueError) as error:
+        raise ValueError(f"{path} is no Parquet file of session reports: {error}") from None
+
+
+def _find(
+    file: parquet.ParquetFile, session_id: int | None
+) -> tuple[SessionReport | None, list[int]]:
     if "session_id" not in file.schema_arrow.names:
-        raise ValueError(f"{path} holds no session reports: it has no column session_id")
+        raise ValueError("it has no column session_id")
     ids: list[int] = []
     for group in range(file.num_row_groups):
         rows = file.read_row_group(group, columns=["session_id"]).to_pylist()
         here = [row["session_id"] for row in rows]
-        ids += here
         wanted = here[0] if session_id is None and here else session_id
         if wanted in here:
             row = file.read_row_group(group).slice(here.index(wanted), 1)
             return session_reports_from(row)[0], ids
+        ids += (it for it in here if it is not None)
     return None, ids
 
 

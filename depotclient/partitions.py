@@ -68,7 +68,9 @@ class Partition:
         Which of a session's times the server tests is not known. So more is asked for on both
         sides, and `Membership` tells what of it belongs here. Nothing is asked of the future.
         """
-        return self.begin - margin, min(self.end + margin, now)
+        from_, to = self.begin - margin, min(self.end + margin, now)
+        # A clock that was set back meanwhile must not end the whole export.
+        return from_, to if from_ < to else from_ + timedelta(milliseconds=1)
 
     def is_settled(self, read_at: datetime, margin: timedelta = MARGIN) -> bool:
         """Whether what was read then is all that there will ever be."""
@@ -84,19 +86,22 @@ class Membership:
     """Decides which of the reports that a reading has brought belong to its window.
 
     A report belongs to the window of its `session_time_start`. One without that time belongs to
-    the first window whose reading brings it, so that it is in none twice and never dropped.
+    the first window whose reading brings it, so that it is in none twice and never dropped. When
+    it is given a start later, it belongs to the window of that.
 
     Attributes:
         begin: The first moment inside.
         end: The first moment behind.
         elsewhere: The ids of reports without a start that another window has already.
         untimed: The ids of those that this one has.
+        moved: The ids of those that have got a start which belongs here.
     """
 
     begin: datetime
     end: datetime
     elsewhere: frozenset[int] = frozenset()
     untimed: list[int] = attrs.field(factory=list[int])
+    moved: list[int] = attrs.field(factory=list[int])
     _seen: set[int] = attrs.field(factory=set[int])
 
     def takes(self, session_id: int, start: datetime | None) -> bool:
@@ -110,6 +115,8 @@ class Membership:
         self._seen.add(session_id)
         if start is None:
             self.untimed.append(session_id)
+        elif session_id in self.elsewhere:
+            self.moved.append(session_id)
         return True
 
 
@@ -142,9 +149,17 @@ def plan(
     for name, time in (("from_", from_), ("to", to)):
         if not MINYEAR < time.year < MAXYEAR:
             raise ValueError(f"{name}={time.isoformat()} leaves no room for a window around it")
-    checked = dict.fromkeys(connector_of(*connector) for connector in connectors)
+    checked = dict.fromkeys(_pair(connector) for connector in connectors)
     names = tuple(_windows(from_.astimezone(UTC), to.astimezone(UTC), window))
     return tuple(Partition(*connector, name) for connector in checked for name in names)
+
+
+def _pair(connector: object) -> tuple[str, str]:
+    match connector:
+        case (charger_id, connector_id):
+            return connector_of(charger_id, connector_id)
+        case _:
+            raise ValueError(f"a connector is a pair, such as ('CP-001', 1), not {connector!r}")
 
 
 def _windows(from_: datetime, to: datetime, kind: Window) -> Iterator[str]:

@@ -269,6 +269,12 @@ class Page(Generic[T]):
         return tuple(memoryview(page.items[place]) for place in self._progress.step.fresh)
 
     @property
+    def ids(self) -> tuple[int, ...]:
+        """The ids of `reports`."""
+        page = self._progress.step.page
+        return tuple(page.ids[place] for place in self._progress.step.fresh)
+
+    @property
     def paths(self) -> tuple[str, ...]:
         """Where each of `reports` stands in the answer, such as `$.items[3]`."""
         return tuple(f"$.items[{place}]" for place in self._progress.step.fresh)

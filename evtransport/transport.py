@@ -546,11 +546,16 @@ async def pause() -> None:
     """
     loop = asyncio.get_running_loop()
     turn = loop.create_future()
-    timer = loop.call_at(loop.time(), turn.set_result, None)
+    timer = loop.call_at(loop.time(), _end, turn)
     try:
         await turn
     finally:
         timer.cancel()
+
+
+def _end(turn: asyncio.Future[None]) -> None:
+    if not turn.done():  # a cancellation may have come when this stood in line already
+        turn.set_result(None)
 
 
 def _log(method: str, url: URL, response: Response | None, attempt: int, elapsed: float) -> None:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from stamina.instrumentation import set_on_retry_hooks
 from support.commands import Command, Servers, Terminal, read_terminal
 
-from depotclient import SchemaError
 from depotclient.cli import app
 from depotclient.cli_export import read_connectors, so_far, summary_json
 from depotclient.cli_plot import read_session_line
@@ -81,6 +81,7 @@ def test_a_pipe_gets_one_json_object_for_each_connector(depot: DepotSandbox, lak
         "windows": 1,
         "written": 1,
         "skipped": 0,
+        "missing": 0,
         "reports": 12,
         "error": None,
     }
@@ -95,8 +96,9 @@ def test_a_terminal_gets_a_table(
     monkeypatch.setattr("sys.stdout", screen)
     assert run("export", str(lake), "CP-1/1", *JANUARY) == 0
     heading, _, row = screen.text.splitlines()
-    assert heading.split() == ["Connector", "Written", "Skipped", "Reports", "MB", "read"]
-    assert re.fullmatch(r"CP-1/1 +1 +0 +12 +0\.\d +complete *", row)
+    names = ["Connector", "Written", "Skipped", "Failed", "Reports", "MB", "read"]
+    assert heading.split() == names
+    assert re.fullmatch(r"CP-1/1 +1 +0 +0 +12 +0\.\d +complete *", row)
 
 
 def test_a_real_terminal_gets_a_bar_for_each_connector(open_depot: OpenDepot, lake: Path) -> None:
@@ -131,7 +133,7 @@ def test_connectors_come_from_a_file_too(depot: DepotSandbox, lake: Path, tmp_pa
 
 def test_a_file_of_connectors_may_quote_its_ids(tmp_path: Path) -> None:
     file = tmp_path / "connectors.csv"
-    file.write_text('\ufeff"CP,1", 2\nCP/3,4\n', encoding="utf-8")
+    file.write_text('\ufeffcharger_id,connector_id\n"CP,1", 2\nCP/3,4\n', encoding="utf-8")
     assert read_connectors(file) == [("CP,1", "2"), ("CP/3", "4")]
 
 
@@ -140,6 +142,13 @@ def test_a_line_that_names_no_connector_is_shown_with_its_number(tmp_path: Path,
     file = tmp_path / "connectors.csv"
     file.write_text(f"CP-1,1\n{line}\n")
     with pytest.raises(ValueError, match=r"connectors\.csv, line 2: a line is CHARGER,CONNECTOR"):
+        read_connectors(file)
+
+
+def test_a_field_that_is_too_long_is_shown_with_its_number(tmp_path: Path) -> None:
+    file = tmp_path / "connectors.csv"
+    file.write_text(f"CP-1,1\n{'C' * 200_000},1\n")
+    with pytest.raises(ValueError, match=r"connectors\.csv, line 2: field larger than"):
         read_connectors(file)
 
 
@@ -180,7 +189,8 @@ def test_a_connector_that_fails_shows_in_status_summary_and_on_stderr(
     assert bad["error"].startswith("the server answered 404")
     assert captured.err.splitlines() == [
         f"error: CP-9/1: {bad['error']}",
-        "1 of 2 connectors are not complete; the same command again goes on",
+        "1 of 2 connectors not complete",
+        "the same command again reads what is missing, and only that",
     ]
 
 
@@ -308,9 +318,32 @@ def test_files_without_session_reports_are_refused(
     no_parquet, other = tmp_path / "no.parquet", tmp_path / "other.parquet"
     no_parquet.write_bytes(b"text")
     parquet.write_table(pa.table({"a": [1]}), other)
-    for file, message in ((no_parquet, "is no Parquet file"), (other, "holds no session reports")):
+    for file, message in ((no_parquet, "is no Parquet file"), (other, "no column session_id")):
         assert run("plot", str(tmp_path / "a.png"), "--file", str(file)) == 2
         assert message in capfd.readouterr().err
+
+
+def test_columns_of_other_types_are_refused_with_the_name_of_the_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import pyarrow as pa
+
+    from depotclient.arrow import SESSION_REPORTS
+
+    row = dict.fromkeys(SESSION_REPORTS.names) | {"session_id": 1}
+    good = pa.Table.from_pylist([row], SESSION_REPORTS)
+    odd: dict[str, Any] = {"ocpp_status": pa.array([5]), "session_time_start": pa.array(["soon"])}
+    for name, column in odd.items():
+        file = tmp_path / f"{name}.parquet"
+        place = SESSION_REPORTS.get_field_index(name)
+        parquet.write_table(good.set_column(place, name, column), file)
+        assert run("plot", str(tmp_path / "a.png"), "--file", str(file)) == 2
+        shown = capfd.readouterr().err
+        assert shown.startswith(f"error: {file} is no Parquet file of session reports: ")
+        assert "Traceback" not in shown
+    file = tmp_path / "nulls.parquet"
+    parquet.write_table(good, file)
+    assert run("plot", str(tmp_path / "a.png"), "--file", str(file)) == 0
 
 
 def test_a_line_that_is_no_report_is_named(tmp_path: Path) -> None:
@@ -318,6 +351,6 @@ def test_a_line_that_is_no_report_is_named(tmp_path: Path) -> None:
     file.write_text('{"sessionId": 1, "sessionTimeStart": "2026-01-01T00:00:00Z"}\n{"a": 1}\n')
     report, ids = read_session_line(file, 1)
     assert report is not None
-    assert (report.session_time_start, ids) == (datetime(2026, 1, 1, tzinfo=UTC), [1])
-    with pytest.raises(SchemaError, match=r"ndjson, line 2: \$\.sessionId: required field missing"):
+    assert (report.session_time_start, ids) == (datetime(2026, 1, 1, tzinfo=UTC), [])
+    with pytest.raises(ValueError, match=r"ndjson, line 2 is no session report: \$\.sessionId"):
         read_session_line(file, 2)

@@ -9,6 +9,7 @@ import pickle
 import random
 import warnings
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -47,7 +48,7 @@ from evtransport import (
 from evtransport.client import ApiClient
 from evtransport.http import Request
 from evtransport.structure import decode
-from evtransport.transport import UNCHANGED
+from evtransport.transport import UNCHANGED, pause
 
 SECRET = "s3cr3t/k3y"
 JSON_SECRET = r"s3cr3t\/k3y"
@@ -849,3 +850,15 @@ async def test_nothing_is_left_behind_by_many_cancelled_calls(closing: Closing) 
         left = {task for task in asyncio.all_tasks() - before if "Wire" not in repr(task)}
         assert left == set()
         assert await transport.send(REQUEST) == "world"
+
+
+async def test_a_pause_that_is_cancelled_when_it_is_due_says_nothing() -> None:
+    loop, said = asyncio.get_running_loop(), list[object]()
+    loop.set_exception_handler(lambda _, context: said.append(context))
+    for _ in range(100):
+        task = asyncio.create_task(pause())
+        loop.call_soon(task.cancel)
+        with suppress(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0)
+    assert said == []
