@@ -98,14 +98,16 @@ def test_a_package_tells_type_checkers_that_it_is_typed(package: str) -> None:
 @pytest.mark.parametrize("package", CLIENTS)
 def test_importing_a_client_loads_neither_extras_nor_sandboxes(package: str) -> None:
     unwanted = {
-        *("typer", "click", "rich", "pytest", "_pytest", "aiohttp.web"),
+        *("typer", "click", "rich", "pytest", "_pytest", "aiohttp.web", "stamina", "tenacity"),
+        *("pyarrow", "matplotlib", "pandas"),
+        *(f"depotclient.{part}" for part in ("arrow", "export", "files", "parquet", "plot")),
         *("evtransport.sandbox", "evtransport.cli"),
         *(f"{client}.{part}" for client in CLIENTS for part in ("sandbox", "cli")),
         *(client for client in CLIENTS if client != package),
     }
     # What the dependencies load is theirs; `aiohttp.web` may be among it.
     code = (
-        "import sys, aiohttp, attrs, cattrs, msgspec, stamina, yarl\n"
+        "import sys, aiohttp, attrs, cattrs, msgspec, yarl\n"
         "before = set(sys.modules)\n"
         f"import {package}\n"
         f"print(*(set(sys.modules) - before) & {unwanted!r})\n"

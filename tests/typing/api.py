@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import assert_type
 
 import aiohttp
 import attrs
+import pyarrow as pa
 from yarl import URL
 
 import depotclient
@@ -30,6 +32,10 @@ from depotclient import (
     SessionReports,
     Walk,
 )
+from depotclient.arrow import SESSION_REPORTS, record_batches, session_reports_from
+from depotclient.export import ConnectorExport, Export, export_session_reports
+from depotclient.partitions import Partition, plan
+from depotclient.plot import save_figure, session_figure
 from evtransport import RetryQuota
 from thorclient import (
     Analytics,
@@ -283,3 +289,44 @@ def one_tree() -> None:
     assert_type(thorclient.__version__, str)
     assert_type(RetryQuota().take(), bool)
     assert_type(error("no").attempts, int)
+
+
+async def an_export(depot: DepotClient, folder: Path, noted: list[ConnectorExport]) -> None:
+    export = await export_session_reports(
+        depot,
+        [("CP-001", 1), ("CP-001", "2")],
+        folder,
+        from_=datetime(2026, 1, 1, tzinfo=UTC),
+        to=datetime(2026, 2, 1, tzinfo=UTC),
+        window="day",
+        format="ndjson",
+        margin=timedelta(hours=36),
+        concurrency=2,
+        verify=True,
+        on_progress=noted.append,
+    )
+    assert_type(export, Export)
+    assert_type(export.failed, tuple[ConnectorExport, ...])
+    first = export.connectors[0]
+    assert_type(first.error, ApiError | OSError | None)
+    assert_type(first.reports, int)
+    await export_session_reports(depot, [], folder, from_=datetime.now(UTC), window="week")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def arrow_batches(depot: DepotClient) -> list[SessionReport]:
+    async for batch in record_batches(depot.session_reports("CP-001", 1)):
+        assert_type(batch, pa.RecordBatch)
+        return session_reports_from(batch)
+    assert_type(SESSION_REPORTS, pa.Schema)
+    return []
+
+
+def windows() -> str:
+    planned = plan([("CP-001", 1)], datetime(2026, 1, 1, tzinfo=UTC), datetime.now(UTC))
+    assert_type(planned, tuple[Partition, ...])
+    assert_type(planned[0].begin, datetime)
+    return planned[0].key
+
+
+def a_picture(report: SessionReport) -> None:
+    save_figure(session_figure(report, title="A session"), Path("session.png"))
