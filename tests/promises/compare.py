@@ -75,6 +75,9 @@ def table(promises: list[str], arguments: list[str], noted: dict[str, Figures]) 
             cells.append(text.replace(", ", "<br>"))
         rows.append(f"| {promise} | " + " | ".join(cells) + " |")
         print(rows[-1], file=sys.stderr, flush=True)
+    for promise in sorted(noted.keys() - set(PROMISES)):  # what no loop has
+        cells = [line(noted[promise]).replace(", ", "<br>"), *[""] * (len(CONTESTANTS) - 1)]
+        rows.append(f"| {promise} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
