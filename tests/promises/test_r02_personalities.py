@@ -80,8 +80,8 @@ class Personality:
             cluster=self.cluster,
             time_filter=self.time_filter,
             inclusive=self.inclusive,
-            token_lifetime=0.2 if self.token == "short-lived" else 3600,
-            latency=0.02 if self.token == "short-lived" else 0,
+            token_lifetime=0.6 if self.token == "short-lived" else 3600,
+            latency=0.05 if self.token == "short-lived" else 0,
             faults=chain(repeat(None, endurance), repeat(Fault.status(404))),
         )
 
