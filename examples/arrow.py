@@ -16,12 +16,17 @@ from depotclient.arrow import record_batches
 
 
 # region README
-async def main(charger_id: str, connector_id: str) -> None:
-    """Read the sessions of this year into one table, and hand it on in a line each."""
+async def read(charger_id: str, connector_id: str) -> pa.Table:
+    """Read the sessions of this year into one table."""
     async with DepotClient.from_env() as depot:
         begin = datetime(2026, 1, 1, tzinfo=UTC)
         reports = depot.session_reports(charger_id, connector_id, from_=begin)
-        sessions = pa.Table.from_batches([batch async for batch in record_batches(reports)])
+        return pa.Table.from_batches([batch async for batch in record_batches(reports)])
+
+
+def main(charger_id: str, connector_id: str) -> None:
+    """Hand the table on, in a line each."""
+    sessions = asyncio.run(read(charger_id, connector_id))
     print("pandas", sessions.to_pandas(types_mapper=pd.ArrowDtype)["energy_soc_end"].mean())
     print("polars", pl.DataFrame(sessions)["energy_soc_end"].mean())
     print("DuckDB", duckdb.from_arrow(sessions).mean("energy_soc_end").fetchall())
@@ -30,4 +35,4 @@ async def main(charger_id: str, connector_id: str) -> None:
 # endregion
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    main(*sys.argv[1:])
