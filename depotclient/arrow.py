@@ -132,7 +132,9 @@ async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.Reco
         raise ValueError(f"{reports.into.__name__} has no fields, so a batch would have no columns")
     async with aclosing(reports.pages()) as pages:
         async for page in pages:
-            yield await asyncio.to_thread(batch_of, page, schema)
+            batch = await asyncio.to_thread(batch_of, page, schema)
+            del page  # which would be held while the batch is used and the next one waited for
+            yield batch
 
 
 def batch_of(page: Page[Any], schema: pa.Schema) -> pa.RecordBatch:
@@ -243,8 +245,9 @@ def _all(answers: Any) -> bool:
 def _from_objects(page: Page[Any], schema: pa.Schema) -> pa.RecordBatch:
     batches: list[pa.RecordBatch] = []
     try:
-        for report in page.reports:  # which raises where one is not as documented
-            batches.append(_row_of(report, page.paths[len(batches)], schema))
+        # To take a report raises where it is not as documented.
+        for report, path in zip(page.reports, page.paths, strict=True):
+            batches.append(_row_of(report, path, schema))
     except SchemaError as error:
         error.add_note(f"session {page.ids[len(batches)]}")
         raise

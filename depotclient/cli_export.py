@@ -136,14 +136,14 @@ class Wanted:
         connectors = [connector_named(text) for text in self.connectors]
         if self.listed is not None:
             connectors += await asyncio.to_thread(read_connectors, self.listed)
-        async with connected(sandbox) as it:
-            connectors = connectors or list(it.sandbox_connectors)
+        async with connected(sandbox) as asked:
+            connectors = connectors or list(asked.sandbox_connectors)
             if not connectors:
                 raise ValueError("name what to export, such as CP-001/1, or give --connectors FILE")
             try:
                 with bars(self.window) as shown:
                     export = await export_session_reports(
-                        it.client,
+                        asked.client,
                         connectors,
                         self.folder,
                         from_=from_,
@@ -165,8 +165,9 @@ class Wanted:
             write_json(*map(summary_json, export.connectors))
         else:
             terminal(sys.stdout).print(summary_table(export))
-        for failed in export.failed:
-            complain(f"error: {_name(failed)}: {explain(failed.error or OSError())}")
+        for it in export.connectors:
+            if it.error is not None:
+                complain(f"error: {_name(it)}: {explain(it.error)}")
         if export.failed:
             complain(f"{len(export.failed)} of {len(export.connectors)} connectors not complete")
             complain("the same command again reads what is missing, and only that")
@@ -269,10 +270,9 @@ class Bars:
 
 def so_far(export: ConnectorExport, seconds: float, unit: str) -> str:
     """How far a connector has come, in words."""
-    left = export.windows - export.written - export.skipped - export.missing
     rate = export.bytes_read / MEGABYTE / max(seconds, 0.001)
-    units = unit if left == 1 else f"{unit}s"
-    return f"{export.reports:>7,} reports {rate:>6,.1f} MB/s {left:>4} {units} left"
+    units = unit if export.left == 1 else f"{unit}s"
+    return f"{export.reports:>7,} reports {rate:>6,.1f} MB/s {export.left:>4} {units} left"
 
 
 @contextmanager

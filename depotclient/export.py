@@ -64,9 +64,14 @@ class ConnectorExport:
     error: ApiError | OSError | None = None
 
     @property
+    def left(self) -> int:
+        """How many windows nothing has been done about yet."""
+        return self.windows - self.written - self.skipped - self.missing
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more will be done."""
-        return self.written + self.skipped + self.missing == self.windows
+        return self.left == 0
 
 
 @attrs.frozen
@@ -268,8 +273,7 @@ class _Run:
                 if due:
                     self.tell(export)
         except (ApiError, OSError) as error:
-            done = export.written + export.skipped
-            missing = export.windows - done
+            missing = export.missing + export.left
             export = attrs.evolve(export, error=export.error or error, missing=missing)
         self.tell(export)
         return export

@@ -11,7 +11,7 @@ from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from functools import partial
 from io import BytesIO
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
@@ -538,16 +538,7 @@ def _draw_states(scene: _Scene, axes: Axes) -> None:
         spans = [(_days(start), _days(end) - _days(start)) for start, end in row.spans]
         # The edge shows a state that lasted for less than a pixel.
         axes.broken_barh(spans, (place - 0.38, 0.76), color=row.colour, linewidth=1.5)
-        axes.text(
-            -0.008,
-            place,
-            row.name,
-            transform=axes.get_yaxis_transform(),
-            ha="right",
-            va="center",
-            fontsize=8.5,
-            parse_math=False,
-        )
+        _name(axes, -0.008, place, row.name, align="right")
 
 
 def _draw_meters(scene: _Scene, what: str, unit: str, colours: tuple[str, str], axes: Axes) -> None:
@@ -639,15 +630,21 @@ def _draw_errors(scene: _Scene, axes: Axes) -> None:
         days = [_days(time) for time, _ in row.spans]
         axes.plot(days, [place + 0.2] * len(days), "D", color=_ERROR, markersize=4.5, alpha=0.8)
         name = row.name if row.spans else f"{row.name}, not in the picture"
-        axes.text(
-            0.006,
-            place - 0.28,
-            name,
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            fontsize=8.5,
-            parse_math=False,
-        )
+        _name(axes, 0.006, place - 0.28, name, align="left")
+
+
+def _name(axes: Axes, x: float, y: float, name: str, *, align: Literal["left", "right"]) -> None:
+    """Write the name of a row: across, in widths of the panel."""
+    axes.text(
+        x,
+        y,
+        name,
+        transform=axes.get_yaxis_transform(),
+        ha=align,
+        va="center",
+        fontsize=8.5,
+        parse_math=False,
+    )
 
 
 def _line(

@@ -15,8 +15,9 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
-from support.pages import query_of
-from support.wire import Received, Script, Wire, answer
+from support.clients import client_of
+from support.pages import served
+from support.wire import Wire
 
 pytest.importorskip("pyarrow")
 
@@ -59,15 +60,6 @@ class Part:
     energy_charge_end: float | None
     ocpp_status: list[OcppStatus]
     session_meter_values: list[MeterValue]
-
-
-def client_of(sandbox: DepotSandbox) -> DepotClient:
-    return DepotClient(
-        client_id=sandbox.client_id,
-        client_secret=sandbox.client_secret,
-        base_url=sandbox.base_url,
-        token_url=sandbox.token_url,
-    )
 
 
 @pytest.fixture
@@ -816,18 +808,6 @@ def test_a_class_leaves_alone_what_it_has_no_field_for() -> None:
 
 
 BAD_METER_VALUES = [{"value": n} for n in range(17)] + [{"value": "x"}]
-
-
-def served(items: list[dict[str, Any]]) -> Script:
-    """Answers with the page of these reports that a request asks for."""
-
-    async def play(request: Received, *streams: Any) -> None:
-        query = query_of(request)
-        number, limit = int(query["page"]), int(query["limit"])
-        body = json.dumps({"items": items[(number - 1) * limit : number * limit]})
-        await answer(body.encode())(request, *streams)
-
-    return play
 
 
 def test_an_error_names_report_and_path_and_has_the_cursor_before_the_page() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import os
 import re
 import subprocess
@@ -21,8 +20,8 @@ import attrs
 import msgspec
 import pytest
 from support.blocking import no_blocking
-from support.pages import query_of
-from support.wire import Received, Wire, answer
+from support.pages import served
+from support.wire import Wire
 
 from depotclient import (
     DepotClient,
@@ -389,19 +388,6 @@ async def test_months_that_have_not_begun_have_no_file(depot: DepotClient, tmp_p
 Item = dict[str, object]
 
 
-def depot_of(items: Sequence[Item]) -> Callable[[Received], bytes]:
-    """A server that gives these reports whatever window is asked for."""
-
-    def page(request: Received) -> bytes:
-        query = query_of(request)
-        number, limit = int(query["page"]), int(query["limit"])
-        here = items[(number - 1) * limit : number * limit]
-        names = {"ChargerID": query["chargerId"], "ConnectorID": query["connectorId"]}
-        return json.dumps({"items": here, **names}).encode()
-
-    return page
-
-
 @pytest.mark.parametrize("format_", FORMATS)
 async def test_a_report_without_a_start_is_kept_in_one_window_only(
     tmp_path: Path, format_: Format
@@ -412,12 +398,10 @@ async def test_a_report_without_a_start_is_kept_in_one_window_only(
         {"sessionId": 3},
         {"sessionId": 4, "sessionTimeStart": "2026-02-10T00:00:00.000Z"},
     ]
-    page = depot_of(items)
-
-    async def play(request: Received, reader: Any, writer: Any) -> None:
-        await answer(page(request))(request, reader, writer)
-
-    async with Wire(default=play) as wire, DepotClient(token="t0k3n", base_url=wire.url) as depot:
+    async with (
+        Wire(default=served(items)) as wire,
+        DepotClient(token="t0k3n", base_url=wire.url) as depot,
+    ):
         depot.now = lambda: datetime(2026, 2, 20, tzinfo=UTC)
         for _ in range(2):  # February is written again
             await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format=format_)
@@ -432,12 +416,10 @@ async def test_a_report_that_gets_its_start_later_moves_to_the_window_of_that(
         {"sessionId": 1, "sessionTimeStart": "2026-01-10T00:00:00.000Z"},
         {"sessionId": 2},
     ]
-    page = depot_of(items)
-
-    async def play(request: Received, reader: Any, writer: Any) -> None:
-        await answer(page(request))(request, reader, writer)
-
-    async with Wire(default=play) as wire, DepotClient(token="t0k3n", base_url=wire.url) as depot:
+    async with (
+        Wire(default=served(items)) as wire,
+        DepotClient(token="t0k3n", base_url=wire.url) as depot,
+    ):
         depot.now = lambda: datetime(2026, 2, 20, tzinfo=UTC)
         await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format=format_)
         items[1]["sessionTimeStart"] = "2026-02-01T10:00:00.000Z"
@@ -452,12 +434,11 @@ async def test_a_session_that_comes_twice_is_written_once(tmp_path: Path) -> Non
     rows: list[Item] = [
         {"sessionId": n, "sessionTimeStart": "2026-01-10T00:00:00.000Z"} for n in range(40)
     ]
-    page = depot_of([*rows, *rows[:3], {**rows[0], "sessionId": 99}])
-
-    async def play(request: Received, reader: Any, writer: Any) -> None:
-        await answer(page(request))(request, reader, writer)
-
-    async with Wire(default=play) as wire, DepotClient(token="t0k3n", base_url=wire.url) as depot:
+    items = [*rows, *rows[:3], {**rows[0], "sessionId": 99}]
+    async with (
+        Wire(default=served(items)) as wire,
+        DepotClient(token="t0k3n", base_url=wire.url) as depot,
+    ):
         depot.now = lambda: NOW
         await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, to=END)
     assert ids_in(tmp_path) == Counter([*range(40), 99])
@@ -502,12 +483,10 @@ async def test_a_value_of_the_wrong_type_is_named_and_nothing_of_its_window_writ
         {"sessionId": 1, "sessionTimeStart": "2026-01-10T00:00:00.000Z"},
         {"sessionId": 2, "sessionMeterValues": [{"value": 1.5}, {"value": "1.5"}]},
     ]
-    page = depot_of(items)
-
-    async def play(request: Received, reader: Any, writer: Any) -> None:
-        await answer(page(request))(request, reader, writer)
-
-    async with Wire(default=play) as wire, DepotClient(token="t0k3n", base_url=wire.url) as depot:
+    async with (
+        Wire(default=served(items)) as wire,
+        DepotClient(token="t0k3n", base_url=wire.url) as depot,
+    ):
         depot.now = lambda: NOW
         export = await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, to=END)
     (one,) = export.connectors

@@ -14,6 +14,7 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.clients import client_of
 from support.wire import Wire, answer, stall
 
 from depotclient import (
@@ -37,16 +38,6 @@ from depotclient.sandbox import DepotSandbox, Fault, ReportShape
 
 SMALL = ReportShape.small()
 CHARGER, CONNECTOR = "CP-001", "1"
-
-
-def client_of(sandbox: DepotSandbox, **options: Any) -> DepotClient:
-    return DepotClient(
-        client_id=sandbox.client_id,
-        client_secret=sandbox.client_secret,
-        base_url=sandbox.base_url,
-        token_url=sandbox.token_url,
-        **options,
-    )
 
 
 def client_to(wire: Wire, **options: Any) -> DepotClient:
