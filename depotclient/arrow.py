@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import NoneType
 from typing import IO, Any, Final, cast, get_args, get_origin, get_type_hints
 
@@ -22,10 +22,14 @@ except ImportError as error:
     ) from error
 
 from depotclient.models import SessionReport, camel_case
+from depotclient.partitions import Membership, Partition
 from depotclient.reports import Page, SessionReports
 from evtransport.errors import ApiError, SchemaError
 
-__all__ = ["SESSION_REPORTS", "record_batches", "schema_of", "session_reports_from"]
+__all__ = ["FLEET_REPORTS", "SESSION_REPORTS", "record_batches", "schema_of"]
+__all__ += ["session_reports_from"]
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 TIME: Final = pa.timestamp("ms", tz="UTC")
 
@@ -107,6 +111,11 @@ def _scalar_of(annotation: Any) -> pa.DataType | None:
 SESSION_REPORTS: Final = schema_of(SessionReport)
 """The schema of whole session reports."""
 
+FLEET_REPORTS: Final = pa.schema(
+    [("charger_id", pa.string()), ("connector_id", pa.string()), *SESSION_REPORTS]
+)
+"""The schema of whole session reports of several connectors, with whose they are in front."""
+
 
 async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.RecordBatch, None]:
     """Walk the pages and give each as one record batch.
@@ -153,6 +162,33 @@ def batch_of(page: Page[Any], schema: pa.Schema) -> pa.RecordBatch:
     except ApiError as error:
         error.cursor = page.cursor_before
         raise
+
+
+def belonging(page: Page[Any], membership: Membership) -> pa.RecordBatch:
+    """Those of the new reports of a page that belong to a window, with `SESSION_REPORTS`.
+
+    Raises:
+        SchemaError: As in `batch_of`.
+    """
+    batch = batch_of(page, SESSION_REPORTS)
+    # As numbers, since Arrow makes datetimes with the help of pandas, where that is installed.
+    starts = batch["session_time_start"].cast(pa.int64()).to_pylist()
+    taken = [
+        membership.takes(session_id, _moment(start))
+        for session_id, start in zip(page.ids, starts, strict=True)
+    ]
+    return batch if all(taken) else batch.filter(pa.array(taken))
+
+
+def _moment(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def named(batch: pa.RecordBatch, partition: Partition) -> pa.RecordBatch:
+    """The same reports with `FLEET_REPORTS`."""
+    ids = (partition.charger_id, partition.connector_id)
+    columns = [pa.repeat(pa.scalar(name), batch.num_rows) for name in ids]
+    return pa.RecordBatch.from_arrays([*columns, *batch.columns], schema=FLEET_REPORTS)
 
 
 class _NotSoPlain(Exception):

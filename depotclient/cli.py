@@ -13,10 +13,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from depotclient.cli_base import TIME, connected, read_time
+from depotclient.cli_base import connected
 from depotclient.cli_export import export
 from depotclient.cli_plot import plot
 from depotclient.reports import SessionReports
+from depotclient.text import TIME, read_time
 from evtransport.cli import (
     JsonOption,
     Meter,

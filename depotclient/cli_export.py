@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import sys
 import time
 from collections.abc import Generator
@@ -18,10 +17,11 @@ import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from depotclient.cli_base import TIME, connected, connector_named, read_time
+from depotclient.cli_base import connected
 from depotclient.export import CONCURRENCY, ConnectorExport, Export, export_session_reports
 from depotclient.files import FORMATS
-from depotclient.partitions import MARGIN, WINDOWS, Connector
+from depotclient.partitions import MARGIN, WINDOWS
+from depotclient.text import TIME, connector_named, read_connectors, read_time
 from evtransport.cli import (
     FAILED,
     JsonOption,
@@ -172,34 +172,6 @@ class Wanted:
             complain(f"{len(export.failed)} of {len(export.connectors)} connectors not complete")
             complain("the same command again reads what is missing, and only that")
         return FAILED if export.failed else 0
-
-
-def read_connectors(path: Path) -> list[Connector]:
-    """The connectors of a file of lines CHARGER,CONNECTOR.
-
-    Raises:
-        ValueError: A line is something else, or the file is no text in UTF-8.
-        OSError: It can't be read.
-    """
-    found: list[Connector] = []
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = csv.reader(file)
-        try:
-            for fields in lines:
-                found += _connectors_of([field.strip() for field in fields])
-        except (csv.Error, ValueError) as error:
-            raise ValueError(f"{path}, line {lines.line_num}: {error}") from None
-    return found
-
-
-def _connectors_of(fields: list[str]) -> list[Connector]:
-    match fields:
-        case [] | [""] | ["charger_id", "connector_id"]:
-            return []
-        case [charger, connector] if charger and connector:
-            return [(charger, connector)]
-        case _:
-            raise ValueError(f"a line is CHARGER,CONNECTOR, not {','.join(fields)!r}")
 
 
 def _one_of(option: str, typed: str, known: tuple[T, ...]) -> T:

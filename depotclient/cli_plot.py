@@ -10,9 +10,10 @@ from typing import Annotated
 import attrs
 import typer
 
-from depotclient.cli_base import TIME, Connected, connected, connector_named, read_time
+from depotclient.cli_base import Connected, connected
 from depotclient.models import STRUCTURES, SessionReport
 from depotclient.partitions import Connector
+from depotclient.text import TIME, connector_named, read_time
 from evtransport.cli import FAILED, SandboxOption, clean, complain, run
 from evtransport.errors import ApiError
 

@@ -18,8 +18,8 @@ import attrs
 
 from depotclient.client import DepotClient
 from depotclient.files import FORMATS, ConnectorFolder, Format, NewFile, WindowRecord, prepare
-from depotclient.partitions import MARGIN, Connector, Membership, Partition, Window, plan
-from depotclient.reports import is_before, require_aware, wire_time
+from depotclient.partitions import MARGIN, Connector, Membership, Partition, Window, margin_of, plan
+from depotclient.reports import is_before, require_aware
 from evtransport._version import __version__
 from evtransport.errors import ApiError, SchemaError
 from evtransport.retry import whole_number
@@ -29,8 +29,6 @@ __all__ = ["CONCURRENCY", "ConnectorExport", "Export", "export_session_reports"]
 A = TypeVar("A")
 P = ParamSpec("P")
 R = TypeVar("R")
-
-MOST_MARGIN = timedelta(days=366)
 
 CONCURRENCY = 3
 """Connectors that are read side by side, each with a page or two in memory."""
@@ -145,8 +143,7 @@ async def export_session_reports(
         raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to export")
     if format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
-    if not (isinstance(margin, timedelta) and timedelta() <= margin <= MOST_MARGIN):
-        raise ValueError(f"margin must be from 0 to {MOST_MARGIN.days} days, not {margin}")
+    margin_of(margin)
     whole_number("concurrency", concurrency, least=1)
     if to is not None:
         require_aware("to", to)
@@ -304,20 +301,19 @@ class _Run:
         export: ConnectorExport,
     ) -> ConnectorExport:
         read_at = self.depot.now()
-        from_, to = partition.query(read_at, self.margin)
         files: list[NewFile] = []  # here also when a cancellation comes while it is made
         try:
             await self.in_thread(lambda: files.append(folder.new_file(partition)))
             (new,) = files
-            reports = self.depot.session_reports(
-                partition.charger_id,
-                partition.connector_id,
-                from_=from_,
-                to=to,
-                read_ahead=self.read_ahead,
-                verify=self.verify,
+            reports = partition.reports(
+                self.depot,
+                read_at,
                 into=new.into,
+                margin=self.margin,
+                verify=self.verify,
+                read_ahead=self.read_ahead,
             )
+            sent = reports.query.identity()
             async with aclosing(reports.pages()) as pages:
                 async for page in pages:
                     await self.in_thread(new.write, page, membership)
@@ -328,8 +324,8 @@ class _Run:
                 charger_id=partition.charger_id,
                 connector_id=partition.connector_id,
                 window=partition.window,
-                from_=wire_time(from_),
-                to=wire_time(to),
+                from_=sent["from"],
+                to=sent["to"],
                 verify=self.verify,
                 read_at=read_at,
                 reports=new.reports,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 from pyarrow import parquet
 
-from depotclient.arrow import SESSION_REPORTS, batch_of, session_reports_from
+from depotclient.arrow import SESSION_REPORTS, belonging, session_reports_from
 from depotclient.models import SessionReport
 from depotclient.partitions import Membership
 from depotclient.reports import Page
@@ -18,8 +17,6 @@ __all__ = ["Rows", "read_record", "read_session"]
 
 RECORD: Final = "depotclient.export"
 """The key of a file's metadata under which it says what it holds."""
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 ROW_GROUP_BYTES: Final = 8 * 2**20
 """So much, uncompressed, is held before it is written as one row group: some 90 large reports."""
@@ -82,13 +79,7 @@ class Rows:
 
     def write(self, page: Page[Any], membership: Membership) -> int:
         """Add those reports of a page that belong here; how many they are."""
-        batch = batch_of(page, SESSION_REPORTS)
-        # As numbers, since Arrow makes datetimes with the help of pandas, where that is installed.
-        starts = batch["session_time_start"].cast(pa.int64())
-        heads = pa.table({"session_id": batch["session_id"], "start": starts}).to_pylist()
-        taken = [membership.takes(head["session_id"], _moment(head["start"])) for head in heads]
-        if not all(taken):
-            batch = batch.filter(pa.array(taken))
+        batch = belonging(page, membership)
         self._held.append(batch)
         self._bytes += batch.nbytes
         if self._bytes >= ROW_GROUP_BYTES:
@@ -110,7 +101,3 @@ class Rows:
     def close(self) -> None:
         """Write the file's footer, and close it."""
         self._writer.close()
-
-
-def _moment(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else EPOCH + timedelta(milliseconds=milliseconds)

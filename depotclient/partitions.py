@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
-from typing import Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import quote
 
 import attrs
 
-from depotclient.reports import connector_of, is_before, require_aware
+from depotclient.reports import SessionReports, connector_of, is_before, require_aware
 
-__all__ = ["MARGIN", "WINDOWS", "Connector", "Membership", "Partition", "Window", "plan"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from depotclient.client import DepotClient
+    from depotclient.reading import ReadSettings
+
+__all__ = ["MARGIN", "WINDOWS", "Connector", "Membership", "Partition", "Window"]
+__all__ += ["margin_of", "plan", "read_partition"]
+
+T = TypeVar("T")
 
 Window: TypeAlias = Literal["month", "day"]
 """The kinds of calendar windows, in UTC."""
@@ -25,26 +34,48 @@ MARGIN: Final = timedelta(days=1)
 """By how much more is asked for on both sides of a window: the longest that a session may last, and
 the latest that its report may come."""
 
+MOST_MARGIN: Final = timedelta(days=366)
+
+
+def margin_of(margin: timedelta) -> timedelta:
+    """Check a margin.
+
+    Raises:
+        ValueError: It is no time span, negative, or longer than a year.
+    """
+    if not (isinstance(margin, timedelta) and timedelta() <= margin <= MOST_MARGIN):
+        raise ValueError(f"margin must be from 0 to {MOST_MARGIN.days} days, not {margin}")
+    return margin
+
 
 @attrs.frozen(order=True)
 class Partition:
-    """One connector in one calendar window.
+    """One connector in one calendar window, or in a part of it.
 
     Attributes:
         charger_id: The charger.
         connector_id: The connector.
         window: A month such as `2026-10`, or a day such as `2026-10-31`, in UTC.
+        from_: Where a span begins that cuts the window; None: before it.
+        to: Where that ends; None: behind it.
     """
 
     charger_id: str
     connector_id: str
     window: str
+    from_: datetime | None = attrs.field(default=None, order=False)
+    to: datetime | None = attrs.field(default=None, order=False)
 
     @property
     def key(self) -> str:
-        """A name that stays the same from run to run, such as `CP-001/1/2026-10`."""
+        """A name that stays the same from run to run, such as `CP-001/1/2026-10`.
+
+        That of a window which is cut tells where, too.
+        """
         ids = (quote(part, safe="") for part in (self.charger_id, self.connector_id))
-        return "/".join((*ids, self.window))
+        is_cut = self.from_ is not None or self.to is not None
+        part = [f"{self.begin.isoformat()}--{self.end.isoformat()}"] if is_cut else []
+        return "/".join((*ids, self.window, *part))
 
     @property
     def kind(self) -> Window:
@@ -54,13 +85,52 @@ class Partition:
     @property
     def begin(self) -> datetime:
         """The first moment inside."""
-        text = self.window if self.kind == "day" else f"{self.window}-01"
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        return self._first if self.from_ is None else max(self._first, self.from_)
 
     @property
     def end(self) -> datetime:
         """The first moment behind."""
-        return _following(self.begin, self.kind)
+        end = _following(self._first, self.kind)
+        return end if self.to is None else min(end, self.to)
+
+    @property
+    def _first(self) -> datetime:
+        text = self.window if self.kind == "day" else f"{self.window}-01"
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+    def reports(
+        self,
+        depot: DepotClient,
+        now: datetime,
+        *,
+        into: type[T],
+        margin: timedelta = MARGIN,
+        verify: bool = False,
+        limit: int | None = None,
+        read_ahead: int = 0,
+    ) -> SessionReports[T]:
+        """The walk that brings all of it, and what is in the margins.
+
+        Args:
+            depot: Whom to ask.
+            now: The time, aware: nothing is asked of the future.
+            into: As in `DepotClient.session_reports`, as are the others.
+            margin: By how much more is asked for on both sides.
+            verify: Whether to walk until nothing new comes.
+            limit: Reports a page.
+            read_ahead: How many pages may be under way while one is consumed.
+        """
+        from_, to = self.query(now, margin)
+        return depot.session_reports(
+            self.charger_id,
+            self.connector_id,
+            from_=from_,
+            to=to,
+            into=into,
+            limit=limit,
+            read_ahead=read_ahead,
+            verify=verify,
+        )
 
     def query(self, now: datetime, margin: timedelta = MARGIN) -> tuple[datetime, datetime]:
         """What `from_` and `to` to ask for, so that no session of the window is missed.
@@ -121,17 +191,22 @@ class Membership:
 
 
 def plan(
-    connectors: Iterable[Connector], from_: datetime, to: datetime, window: Window = "month"
+    connectors: Iterable[Connector],
+    from_: datetime,
+    to: datetime,
+    window: Window = "month",
+    *,
+    whole: bool = True,
 ) -> tuple[Partition, ...]:
     """All windows of all connectors that hold a moment of a time span.
-
-    Windows are whole: a span that begins or ends within one has all of it.
 
     Args:
         connectors: Charger and connector ids. One that is named twice counts once.
         from_: Begin of the span, aware.
         to: End of the span, aware; not a part of it.
         window: `month` or `day`, by the calendar of UTC.
+        whole: Whether a span that begins or ends within a window has all of it, as a file for each
+            window needs; otherwise the first and the last window are cut.
 
     Returns:
         The partitions of the first connector in the order of time, then those of the next.
@@ -150,8 +225,38 @@ def plan(
         if not MINYEAR < time.year < MAXYEAR:
             raise ValueError(f"{name}={time.isoformat()} leaves no room for a window around it")
     checked = dict.fromkeys(_pair(connector) for connector in connectors)
-    names = tuple(_windows(from_.astimezone(UTC), to.astimezone(UTC), window))
-    return tuple(Partition(*connector, name) for connector in checked for name in names)
+    from_, to = from_.astimezone(UTC), to.astimezone(UTC)
+    windows = [_cut(name, from_, to, whole=whole) for name in _windows(from_, to, window)]
+    return tuple(
+        Partition(charger_id, connector_id, *part)
+        for charger_id, connector_id in checked
+        for part in windows
+    )
+
+
+def read_partition(partition: Partition, settings: ReadSettings | None = None) -> pa.Table:
+    """Read one partition, in a loop and a session of its own (extra `arrow`).
+
+    It is synchronous, for the workers of an engine: any process or thread without a running loop.
+
+    Args:
+        partition: What to read.
+        settings: `depotclient.reading.ReadSettings`; None takes the worker's environment.
+
+    Returns:
+        The reports that belong there, with the schema `depotclient.arrow.FLEET_REPORTS`. One
+        without a start belongs wherever a reading brings it, so it may come in a neighbouring
+        partition as well.
+
+    Raises:
+        ApiError: With a note that names the partition.
+        ValueError: The environment has no credentials.
+        RuntimeError: An event loop runs in this thread, and would stand still meanwhile.
+        ImportError: pyarrow is not installed.
+    """
+    from depotclient.reading import read_table
+
+    return read_table([partition], settings)
 
 
 def _pair(connector: object) -> tuple[str, str]:
@@ -168,6 +273,16 @@ def _windows(from_: datetime, to: datetime, kind: Window) -> Iterator[str]:
     while begin < to:
         yield begin.date().isoformat()[: 7 if kind == "month" else 10]
         begin = _following(begin, kind)
+
+
+def _cut(
+    window: str, from_: datetime, to: datetime, *, whole: bool
+) -> tuple[str, datetime | None, datetime | None]:
+    """A window, and where a span begins and ends within it."""
+    if whole:
+        return window, None, None
+    uncut = Partition("", "", window)
+    return window, from_ if uncut.begin < from_ else None, to if to < uncut.end else None
 
 
 def _following(begin: datetime, kind: Window) -> datetime:

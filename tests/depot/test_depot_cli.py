@@ -19,8 +19,8 @@ from support.commands import Command, Servers, Terminal, read_terminal
 
 from depotclient import Cursor
 from depotclient.cli import ReportHead, app, report_table
-from depotclient.cli_base import read_time
 from depotclient.sandbox import DepotSandbox, Fault, ReportShape
+from depotclient.text import read_time
 
 SETTINGS = ("TOKEN", "CLIENT_ID", "CLIENT_SECRET", "REGION", "BASE_URL", "TOKEN_URL")
 

@@ -18,10 +18,11 @@ from stamina.instrumentation import set_on_retry_hooks
 from support.commands import Command, Servers, Terminal, read_terminal
 
 from depotclient.cli import app
-from depotclient.cli_export import read_connectors, so_far, summary_json
+from depotclient.cli_export import so_far, summary_json
 from depotclient.cli_plot import read_session_line
 from depotclient.export import ConnectorExport
 from depotclient.sandbox import DepotSandbox, ReportShape
+from depotclient.text import read_connectors
 
 parquet = pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("matplotlib")

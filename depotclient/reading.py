@@ -1,0 +1,207 @@
+"""Partitions as Arrow tables, read by the workers of an engine (extra `arrow`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any
+
+import attrs
+import pyarrow as pa
+
+from depotclient.arrow import FLEET_REPORTS, belonging, named
+from depotclient.client import DepotClient
+from depotclient.models import SessionReport
+from depotclient.partitions import MARGIN, Partition, margin_of
+from evtransport.auth import Secret
+from evtransport.errors import ApiError
+from evtransport.paging import MAX_LIMIT
+from evtransport.retry import RetryPolicy, Timeout, whole_number
+
+__all__ = ["ReadSettings", "read_batches", "read_table"]
+
+
+def _sealed(value: str | None) -> Secret | None:
+    return None if value is None else Secret(value)
+
+
+@attrs.frozen(kw_only=True)
+class ReadSettings:
+    """By whose account partitions are read, and how carefully; the same for all workers.
+
+    Without credentials each worker takes those of its own environment, as `DepotClient.from_env`
+    does, and nothing secret is sent to it. Those that are given here show in no text, but they are
+    in the pickle of this object: it goes where the engine keeps and sends its tasks.
+
+    Args:
+        token: An access token, which must live as long as the whole reading.
+        client_id: Client credentials.
+        client_secret: The secret that goes with `client_id`.
+        region: As in `DepotClient`, with credentials only.
+        base_url: Likewise.
+        token_url: Likewise.
+        margin: By how much more is read on both sides of a window, so that no session is missed
+            whichever of its times the server tests: at least as long as a session may last.
+        verify: Walk each window until a whole pass brings nothing new.
+        limit: Reports a page; None begins with 10 and lets pages grow to about 8 MiB. A window of
+            few small reports costs fewer requests with a larger one.
+        retry: How often and how patiently failed requests are repeated.
+        timeout: How long a page may take.
+
+    Raises:
+        ValueError: An argument is not usable. The message never quotes a secret.
+    """
+
+    token: Secret | None = attrs.field(default=None, converter=_sealed)
+    client_id: str | None = None
+    client_secret: Secret | None = attrs.field(default=None, converter=_sealed)
+    region: str | None = None
+    base_url: str | None = None
+    token_url: str | None = None
+    margin: timedelta = MARGIN
+    verify: bool = False
+    limit: int | None = None
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    timeout: Timeout = attrs.field(factory=Timeout)
+
+    def __attrs_post_init__(self) -> None:
+        margin_of(self.margin)
+        if self.limit is not None:
+            whole_number("limit", self.limit, least=1, most=MAX_LIMIT)
+        if not isinstance(self.verify, bool):
+            raise ValueError(f"verify must be True or False: {self.verify!r}")
+        if self._has_credentials:
+            self.client()
+        elif any(value is not None for value in (self.region, self.base_url, self.token_url)):
+            raise ValueError(
+                "region, base_url and token_url go with credentials; without these a worker takes"
+                " DEPOT_REGION, DEPOT_BASE_URL and DEPOT_TOKEN_URL from its environment"
+            )
+
+    @property
+    def _has_credentials(self) -> bool:
+        given = (self.token, self.client_id, self.client_secret)
+        return any(value is not None for value in given)
+
+    def client(self) -> DepotClient:
+        """A client of this account; nothing is opened yet.
+
+        Raises:
+            ValueError: No credentials are given, and the environment has none or not usable ones.
+        """
+        if not self._has_credentials:
+            return DepotClient.from_env()
+        return DepotClient(
+            token=_revealed(self.token),
+            client_id=self.client_id,
+            client_secret=_revealed(self.client_secret),
+            region=self.region or "eu",
+            base_url=self.base_url,
+            token_url=self.token_url,
+        )
+
+    def __reduce__(self) -> tuple[Callable[[dict[str, Any]], ReadSettings], tuple[dict[str, Any]]]:
+        # A Secret refuses to be pickled by itself; to send it to the workers is what this is for.
+        given = attrs.asdict(self, recurse=False)
+        for name in ("token", "client_secret"):
+            given[name] = _revealed(given[name])
+        return _settings_of, (given,)
+
+
+def _settings_of(given: dict[str, Any]) -> ReadSettings:
+    return ReadSettings(**given)
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()
+
+
+def read_table(partitions: Sequence[Partition], settings: ReadSettings | None = None) -> pa.Table:
+    """Read several partitions, one after another, as one table.
+
+    Raises:
+        ApiError, ValueError, RuntimeError: As in `depotclient.partitions.read_partition`.
+    """
+    return pa.Table.from_batches(read_batches(partitions, settings), FLEET_REPORTS)
+
+
+def read_batches(
+    partitions: Iterable[Partition], settings: ReadSettings | None = None
+) -> Generator[pa.RecordBatch, None, None]:
+    """Read several partitions, one after another, page by page.
+
+    They share one loop, one client, and so a token and a connection. At most one request is under
+    way, and none while a batch is used.
+
+    Args:
+        partitions: What to read.
+        settings: None takes the worker's environment.
+
+    Returns:
+        The batches, with the schema `depotclient.arrow.FLEET_REPORTS`.
+
+    Raises:
+        ApiError, ValueError, RuntimeError: As in `depotclient.partitions.read_partition`.
+    """
+    settings = ReadSettings() if settings is None else settings
+    _require_no_running_loop()
+    return _batches(tuple(partitions), settings, settings.client())
+
+
+def _require_no_running_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(
+        "partitions are read synchronously, which would stop the event loop that runs here:"
+        " use asyncio.to_thread(read_partition, partition, settings), or DepotClient itself"
+    )
+
+
+def _batches(
+    partitions: Sequence[Partition], settings: ReadSettings, owner: DepotClient
+) -> Generator[pa.RecordBatch, None, None]:
+    # By a factory the loop does not become the thread's own, which may belong to somebody else.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        depot = owner.with_options(retry=settings.retry, timeout=settings.timeout)
+        try:
+            for partition in partitions:
+                batches = _walk(depot, partition, settings)
+                try:
+                    while (batch := runner.run(_next(batches))) is not None:
+                        yield batch
+                finally:
+                    runner.run(batches.aclose())
+        finally:
+            runner.run(owner.aclose())
+
+
+async def _next(batches: AsyncGenerator[pa.RecordBatch, None]) -> pa.RecordBatch | None:
+    return await anext(batches, None)
+
+
+async def _walk(
+    depot: DepotClient, partition: Partition, settings: ReadSettings
+) -> AsyncGenerator[pa.RecordBatch, None]:
+    membership = partition.membership()
+    reports = partition.reports(
+        depot,
+        depot.now(),
+        into=SessionReport,
+        margin=settings.margin,
+        verify=settings.verify,
+        limit=settings.limit,
+    )
+    try:
+        async with aclosing(reports.pages()) as pages:
+            async for page in pages:
+                batch = belonging(page, membership)
+                del page  # which would be held while the batch is used and the next one waited for
+                if batch.num_rows:
+                    yield named(batch, partition)
+    except ApiError as error:
+        error.add_note(f"partition {partition.key}")
+        raise

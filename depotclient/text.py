@@ -1,0 +1,73 @@
+"""How people write times and connectors: in a shell, an option or a file."""
+
+from __future__ import annotations
+
+import csv
+from datetime import UTC, datetime
+from pathlib import Path
+
+from depotclient.partitions import Connector
+
+__all__ = ["TIME", "connector_named", "read_connectors", "read_time"]
+
+TIME = (
+    "ISO 8601, such as 2026-01-31T18:00:00+01:00 or ...Z; a plain date is its midnight,"
+    " and a time without an offset is taken as UTC."
+)
+
+
+def read_time(name: str, text: str | None) -> datetime | None:
+    """A time in UTC from what was typed; one without an offset is UTC already.
+
+    Raises:
+        ValueError: It is no time in ISO 8601, or beyond the years 1 to 9999 in UTC.
+    """
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{name} must be a date or time in ISO 8601, such as 2026-01-31T18:00:00Z, not {text!r}"
+        ) from None
+
+
+def connector_named(text: str) -> Connector:
+    """The connector that was typed as CHARGER/CONNECTOR.
+
+    Raises:
+        ValueError: It was typed otherwise.
+    """
+    charger, slash, connector = text.rpartition("/")
+    if not (slash and charger and connector):
+        raise ValueError(f"a connector is named as CHARGER/CONNECTOR, such as CP-001/1: {text!r}")
+    return charger, connector
+
+
+def read_connectors(path: Path) -> list[Connector]:
+    """The connectors of a file of lines CHARGER,CONNECTOR.
+
+    Raises:
+        ValueError: A line is something else, or the file is no text in UTF-8.
+        OSError: It can't be read.
+    """
+    found: list[Connector] = []
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = csv.reader(file)
+        try:
+            for fields in lines:
+                found += _connectors_of([field.strip() for field in fields])
+        except (csv.Error, ValueError) as error:
+            raise ValueError(f"{path}, line {lines.line_num}: {error}") from None
+    return found
+
+
+def _connectors_of(fields: list[str]) -> list[Connector]:
+    match fields:
+        case [] | [""] | ["charger_id", "connector_id"]:
+            return []
+        case [charger, connector] if charger and connector:
+            return [(charger, connector)]
+        case _:
+            raise ValueError(f"a line is CHARGER,CONNECTOR, not {','.join(fields)!r}")
