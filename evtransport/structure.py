@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from threading import Lock
 from types import NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
@@ -136,7 +137,7 @@ class Leaf:
 
 
 class Structures:
-    """A package's structuring: one pair of cattrs converters, built once.
+    """A package's structuring: one pair of cattrs converters, built once, for all threads.
 
     Args:
         rename: From the name of an attribute to its name on the wire.
@@ -155,6 +156,7 @@ class Structures:
         self._fields: dict[type, list[_Field]] = {}
         self._wires: dict[type, type[msgspec.Struct]] = {}
         self._builders: dict[type, _Builders] = {}
+        self._lock = Lock()
         self._fast = _converter(
             Converter(detailed_validation=False),
             self._record_from_wire,
@@ -182,14 +184,16 @@ class Structures:
         Raises:
             ValueError: An annotation is none of these, or can't be resolved.
         """
-        try:
-            decoder = msgspec.json.Decoder(self._wire_record(cls))
-        except (TypeError, NameError, SyntaxError) as error:
-            raise ValueError(f"{cls.__name__} can't be structured from JSON: {error}") from None
+        with self._lock:  # since what is half made would pass for a class that holds itself
+            try:
+                decoder = msgspec.json.Decoder(self._wire_record(cls))
+            except (TypeError, NameError, SyntaxError) as error:
+                raise ValueError(f"{cls.__name__} can't be structured from JSON: {error}") from None
+            fast = self._fast.get_structure_hook(cls)
         return Structurer(
             cls,
             decoder,
-            self._fast.get_structure_hook(cls),
+            fast,
             lambda: self._detailed.get_structure_hook(cls),
             self._rename,
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -845,3 +847,16 @@ def test_a_package_may_bring_types_of_its_own() -> None:
     assert build(b'{"others": [1, 2]}') == Price(None, [Decimal("0.01"), Decimal("0.02")])
     with pytest.raises(SchemaError, match=r"^\$\.others\[0\]: expected int, got str$"):
         build(b'{"others": ["1"]}')
+
+
+def test_threads_may_ask_for_a_class_at_the_same_time() -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            for _ in range(20):
+                structures = Structures(rename=camel, leaves={Secret: Leaf(str)})
+                asked = [threads.submit(structures.of, Everything) for _ in range(8)]
+                assert {of.result().cls for of in asked} == {Everything}
+    finally:
+        sys.setswitchinterval(interval)
