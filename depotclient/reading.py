@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
@@ -23,11 +23,7 @@ from evtransport.retry import RetryPolicy, Timeout, whole_number
 __all__ = ["ReadSettings", "read_batches", "read_table"]
 
 
-def _sealed(value: str | None) -> Secret | None:
-    return None if value is None else Secret(value)
-
-
-@attrs.frozen(kw_only=True)
+@attrs.frozen(init=False)
 class ReadSettings:
     """By whose account partitions are read, and how carefully; the same for all workers.
 
@@ -54,17 +50,48 @@ class ReadSettings:
         ValueError: An argument is not usable. The message never quotes a secret.
     """
 
-    token: Secret | None = attrs.field(default=None, converter=_sealed)
-    client_id: str | None = None
-    client_secret: Secret | None = attrs.field(default=None, converter=_sealed)
-    region: str | None = None
-    base_url: str | None = None
-    token_url: str | None = None
-    margin: timedelta = MARGIN
-    verify: bool = False
-    limit: int | None = None
-    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
-    timeout: Timeout = attrs.field(factory=Timeout)
+    token: Secret | None
+    client_id: str | None
+    client_secret: Secret | None
+    region: str | None
+    base_url: str | None
+    token_url: str | None
+    margin: timedelta
+    verify: bool
+    limit: int | None
+    retry: RetryPolicy
+    timeout: Timeout
+
+    def __init__(
+        self,
+        *,
+        token: str | Secret | None = None,
+        client_id: str | None = None,
+        client_secret: str | Secret | None = None,
+        region: str | None = None,
+        base_url: str | None = None,
+        token_url: str | None = None,
+        margin: timedelta = MARGIN,
+        verify: bool = False,
+        limit: int | None = None,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - immutable
+        timeout: Timeout = Timeout(),  # noqa: B008
+    ) -> None:
+        sealed_token, sealed_secret = _sealed(token), _sealed(client_secret)
+        del token, client_secret  # a traceback that shows locals must not show them
+        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - made by attrs
+            sealed_token,
+            client_id,
+            sealed_secret,
+            region,
+            base_url,
+            token_url,
+            margin,
+            verify,
+            limit,
+            retry,
+            timeout,
+        )
 
     def __attrs_post_init__(self) -> None:
         margin_of(self.margin)
@@ -73,7 +100,7 @@ class ReadSettings:
         if not isinstance(self.verify, bool):
             raise ValueError(f"verify must be True or False: {self.verify!r}")
         if self._has_credentials:
-            self.client()
+            self.client()  # which checks them
         elif any(value is not None for value in (self.region, self.base_url, self.token_url)):
             raise ValueError(
                 "region, base_url and token_url go with credentials; without these a worker takes"
@@ -102,16 +129,20 @@ class ReadSettings:
             token_url=self.token_url,
         )
 
-    def __reduce__(self) -> tuple[Callable[[dict[str, Any]], ReadSettings], tuple[dict[str, Any]]]:
+    def __getstate__(self) -> dict[str, Any]:
         # A Secret refuses to be pickled by itself; to send it to the workers is what this is for.
-        given = attrs.asdict(self, recurse=False)
-        for name in ("token", "client_secret"):
-            given[name] = _revealed(given[name])
-        return _settings_of, (given,)
+        secrets = {"token": self.token, "client_secret": self.client_secret}
+        plain = {name: _revealed(secret) for name, secret in secrets.items()}
+        return attrs.asdict(self, recurse=False) | plain
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        sealed = {name: _sealed(state[name]) for name in ("token", "client_secret")}
+        for name, value in (state | sealed).items():
+            object.__setattr__(self, name, value)
 
 
-def _settings_of(given: dict[str, Any]) -> ReadSettings:
-    return ReadSettings(**given)
+def _sealed(secret: str | Secret | None) -> Secret | None:
+    return Secret(secret) if isinstance(secret, str) else secret
 
 
 def _revealed(secret: Secret | None) -> str | None:

@@ -196,6 +196,47 @@ def test_no_two_connectors_share_a_key(one: tuple[str, str], other: tuple[str, s
     assert left.key.count("/") == 2
 
 
+@given(spans())
+@example((BEGIN, END, "month"))
+@example((BEGIN + MOMENT, END - MOMENT, "month"))
+@example((BEGIN + MOMENT, BEGIN + 2 * MOMENT, "day"))
+def test_a_plan_whose_windows_are_cut_covers_exactly_its_span(
+    span: tuple[datetime, datetime, Window],
+) -> None:
+    from_, to, _ = span
+    whole, cut = plan(ONE, *span), plan(ONE, *span, whole=False)
+
+    assert (cut[0].begin, cut[-1].end) == (from_, to)
+    assert all(earlier.end == later.begin for earlier, later in pairwise(cut))
+    assert [part.window for part in cut] == [part.window for part in whole]
+    assert cut[1:-1] == whole[1:-1]
+    for part, window in zip(cut, whole, strict=True):
+        is_whole = (part.begin, part.end) == (window.begin, window.end)
+        assert (part == window) == (part.key == window.key) == is_whole
+        assert part.key.startswith(window.key)
+
+
+def test_the_key_of_a_window_that_is_cut_tells_where() -> None:
+    (cut,) = plan(ONE, BEGIN + DAY, END, whole=False)
+    assert cut.key == "CP-001/1/2026-10/2026-10-02T00:00:00+00:00--2026-11-01T00:00:00+00:00"
+    assert cut.query(END + DAY) == (BEGIN, END + DAY)
+    assert not cut.membership().takes(1, BEGIN + DAY - MOMENT)
+    assert cut.membership().takes(1, BEGIN + DAY)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_hundred_thousand_partitions_take_less_than_a_hundred_bytes_each(whole: bool) -> None:
+    connectors = [(f"DEPOT-{n:05}", number) for n in range(1389) for number in (1, 2)]
+    from_ = datetime(2023, 1, 1, 6, tzinfo=UTC)
+    partitions = plan(connectors, from_, from_ + 1095 * DAY, whole=whole)
+
+    assert len(partitions) > 100_000
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        text = pickle.dumps(partitions, protocol)
+        assert len(text) < 100 * len(partitions)
+        assert pickle.loads(text) == partitions  # noqa: S301
+
+
 def test_partitions_are_values() -> None:
     twin = Partition("CP-001", "1", "2026-10")
     assert twin == OCTOBER
