@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.clients import client_of
 
+from benchmarks.backfill import Cost, duration, history, pages_of
 from benchmarks.conduct import rotations
 from benchmarks.contestants.register import PLACES, contestant_named
 from benchmarks.tables import put, require_marks
@@ -23,6 +26,7 @@ from benchmarks.workloads import (
     Sizes,
     Workload,
 )
+from depotclient.sandbox import DepotSandbox
 from depotclient.simulation import ReportShape, render, simulate_sessions
 
 ENTRIES = (Entry("a"), Entry("b"), Entry("c"))
@@ -147,3 +151,47 @@ def test_some_workloads_have_more_rounds_and_some_fewer(key: str, asked: int, ta
 
 def workload_of(key: str) -> Workload:
     return next(workload for workload in WORKLOADS if workload.key == key)
+
+
+# The simulation of a backfill.
+
+
+def test_the_pages_of_a_simulated_window_are_those_of_the_walk() -> None:
+    assert pages_of(0, 1000) == (0,)
+    assert pages_of(10, 1000) == (10, 0)
+    assert pages_of(100, 1000) == (10, 10, 20, 40, 20, 0)
+    assert max(pages_of(1000, 208_000)) == 40
+
+
+async def test_a_window_takes_as_many_requests_as_its_simulation_says() -> None:
+    async with (
+        DepotSandbox(sessions=150, shape=ReportShape.small()) as sandbox,
+        client_of(sandbox) as depot,
+    ):
+        reports = depot.session_reports("CP-001", "1", read_ahead=0)
+        found = [len(page.reports) async for page in reports.pages()]
+    assert (*found, 0) == await asyncio.to_thread(pages_of, 150, 2000)
+    assert len(found) + 1 == len(sandbox.requests)
+
+
+def test_one_slot_reads_page_after_page() -> None:
+    cost = Cost(token=1.0, request=0.5, report=0.01)
+    assert duration([[10, 0], [0]], 1, cost) == pytest.approx(1 + 0.5 + 0.1 + 0.5 + 1 + 0.5)
+    assert duration([], 3, cost) == 0.0
+
+
+def test_more_slots_share_the_partitions_until_each_has_one() -> None:
+    cost = Cost(token=0.0, request=1.0, report=0.0)
+    seconds = [duration([[10, 0]] * 4, slots, cost) for slots in (1, 2, 4, 8)]
+    assert seconds == [8.0, 4.0, 2.0, 2.0]
+
+
+def test_a_limit_of_the_rate_holds_for_all_slots_together() -> None:
+    cost = Cost(token=0.0, request=0.1, report=0.0)
+    assert duration([[0]] * 100, 50, cost, rate=10.0) == pytest.approx(9.9 + 0.1)
+
+
+def test_a_history_is_the_same_each_time_and_has_the_asked_mean() -> None:
+    counts = list(history(100, 36, 4.0, 1.0))
+    assert counts == list(history(100, 36, 4.0, 1.0))
+    assert sum(counts) / len(counts) == pytest.approx(4 * (365.25 / 12 + 2), rel=0.01)
