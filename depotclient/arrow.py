@@ -112,7 +112,7 @@ SESSION_REPORTS: Final = schema_of(SessionReport)
 """The schema of whole session reports."""
 
 FLEET_REPORTS: Final = pa.schema(
-    [("charger_id", pa.string()), ("connector_id", pa.string()), *SESSION_REPORTS]
+    [pa.field("charger_id", pa.string()), pa.field("connector_id", pa.string()), *SESSION_REPORTS]
 )
 """The schema of whole session reports of several connectors, with whose they are in front."""
 
