@@ -16,7 +16,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 TEST = nox.project.dependency_groups(PROJECT, "test")
 COMPARE = nox.project.dependency_groups(PROJECT, "compare")
-EXTRAS = ".[cli,arrow,plot]"
+EXTRAS = ".[cli,arrow,plot,dask,dlt]"
+RECIPES = nox.project.dependency_groups(PROJECT, "recipes")
 DEV = nox.project.dependency_groups(PROJECT, "dev")
 
 
@@ -70,9 +71,23 @@ def promises(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS[0])
+def spark(session: nox.Session) -> None:
+    """What needs Spark, and so Java."""
+    session.install("--upgrade", "-e", ".[spark]", *TEST)
+    session.run("python", "-m", "pytest", "tests/engines", "-k", "spark", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def recipes(session: nox.Session) -> None:
+    """The recipes for Airflow and Dagster."""
+    session.install("--upgrade", "-e", ".[arrow]", *TEST, *RECIPES)
+    session.run("python", "-m", "pytest", "tests/engines/test_recipes.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
 def lint(session: nox.Session) -> None:
     """Ruff, mypy and pyright."""
-    session.install("--upgrade", "-e", EXTRAS, *DEV)
+    session.install("--upgrade", "-e", EXTRAS, "-e", ".[spark]", *DEV)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")

@@ -28,8 +28,7 @@ from benchmarks import tables
 from benchmarks.backfill import Cost, duration, history, pages_of
 from benchmarks.servers import ids, rendered
 from depotclient.dask import read_session_reports
-from depotclient.partitions import MARGIN, plan
-from depotclient.reading import ReadSettings, read_table
+from depotclient.partitions import MARGIN, ReadSettings, plan, read_table
 from depotclient.sandbox import DepotSandbox
 
 CHARGER, CONNECTORS, REPORTS_EACH = "CP-FLEET", 24, 60

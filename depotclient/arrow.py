@@ -22,8 +22,8 @@ except ImportError as error:
     ) from error
 
 from depotclient.models import SessionReport, camel_case
-from depotclient.partitions import Membership, Partition
 from depotclient.reports import Page, SessionReports
+from depotclient.windows import Membership, Partition
 from evtransport.errors import ApiError, SchemaError
 
 __all__ = ["FLEET_REPORTS", "SESSION_REPORTS", "record_batches", "schema_of"]
@@ -189,6 +189,11 @@ def named(batch: pa.RecordBatch, partition: Partition) -> pa.RecordBatch:
     ids = (partition.charger_id, partition.connector_id)
     columns = [pa.repeat(pa.scalar(name), batch.num_rows) for name in ids]
     return pa.RecordBatch.from_arrays([*columns, *batch.columns], schema=FLEET_REPORTS)
+
+
+def table_of(batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    """A table with `FLEET_REPORTS`, also of no batches at all."""
+    return pa.Table.from_batches(batches, FLEET_REPORTS)
 
 
 class _NotSoPlain(Exception):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import attrs
 
 from depotclient.client import DepotClient
-from depotclient.partitions import Connector
+from depotclient.windows import Connector
 
 __all__ = ["Connected", "connected"]
 

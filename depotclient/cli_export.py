@@ -20,8 +20,8 @@ from rich.table import Table
 from depotclient.cli_base import connected
 from depotclient.export import CONCURRENCY, ConnectorExport, Export, export_session_reports
 from depotclient.files import FORMATS
-from depotclient.partitions import MARGIN, WINDOWS
 from depotclient.text import TIME, connector_named, read_connectors, read_time
+from depotclient.windows import MARGIN, WINDOWS
 from evtransport.cli import (
     FAILED,
     JsonOption,

@@ -12,8 +12,8 @@ import typer
 
 from depotclient.cli_base import Connected, connected
 from depotclient.models import STRUCTURES, SessionReport
-from depotclient.partitions import Connector
 from depotclient.text import TIME, connector_named, read_time
+from depotclient.windows import Connector
 from evtransport.cli import FAILED, SandboxOption, clean, complain, run
 from evtransport.errors import ApiError
 

@@ -17,8 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from depotclient.arrow import FLEET_REPORTS
-from depotclient.partitions import Connector, Partition, Window, plan
-from depotclient.reading import ReadSettings, read_batches
+from depotclient.partitions import Connector, Partition, ReadSettings, Window, plan, read_batches
 from evtransport.retry import whole_number
 
 if TYPE_CHECKING:

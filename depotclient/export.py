@@ -18,8 +18,8 @@ import attrs
 
 from depotclient.client import DepotClient
 from depotclient.files import FORMATS, ConnectorFolder, Format, NewFile, WindowRecord, prepare
-from depotclient.partitions import MARGIN, Connector, Membership, Partition, Window, margin_of, plan
 from depotclient.reports import is_before, require_aware
+from depotclient.windows import MARGIN, Connector, Membership, Partition, Window, margin_of, plan
 from evtransport._version import __version__
 from evtransport.errors import ApiError, SchemaError
 from evtransport.retry import whole_number

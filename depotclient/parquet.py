@@ -10,8 +10,8 @@ from pyarrow import parquet
 
 from depotclient.arrow import SESSION_REPORTS, belonging, session_reports_from
 from depotclient.models import SessionReport
-from depotclient.partitions import Membership
 from depotclient.reports import Page
+from depotclient.windows import Membership
 
 __all__ = ["Rows", "read_record", "read_session"]
 

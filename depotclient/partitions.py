@@ -1,237 +1,164 @@
-"""Calendar windows of connectors: what to read one by one, and which session belongs where."""
+"""What there is to read as partitions, and one of them as a table: for the workers of an engine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, get_args
-from urllib.parse import quote
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from contextlib import aclosing
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from depotclient.reports import SessionReports, connector_of, is_before, require_aware
+from depotclient.client import DepotClient
+from depotclient.models import SessionReport
+from depotclient.windows import (
+    MARGIN,
+    MOST_MARGIN,
+    WINDOWS,
+    Connector,
+    Membership,
+    Partition,
+    Window,
+    margin_of,
+    plan,
+)
+from evtransport.auth import Secret
+from evtransport.errors import ApiError
+from evtransport.paging import MAX_LIMIT
+from evtransport.retry import RetryPolicy, Timeout, whole_number
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from depotclient.client import DepotClient
-    from depotclient.reading import ReadSettings
-
-__all__ = ["MARGIN", "WINDOWS", "Connector", "Membership", "Partition", "Window"]
-__all__ += ["margin_of", "plan", "read_partition"]
-
-T = TypeVar("T")
-
-Window: TypeAlias = Literal["month", "day"]
-"""The kinds of calendar windows, in UTC."""
-
-Connector: TypeAlias = tuple[str, str | int]
-"""The ids of a charger and of one of its connectors."""
-
-WINDOWS: Final[tuple[Window, ...]] = get_args(Window)
-
-MARGIN: Final = timedelta(days=1)
-"""By how much more is asked for on both sides of a window: the longest that a session may last, and
-the latest that its report may come."""
-
-MOST_MARGIN: Final = timedelta(days=366)
+__all__ = ["MARGIN", "MOST_MARGIN", "WINDOWS", "Connector", "Membership", "Partition"]
+__all__ += ["ReadSettings", "Window", "plan", "read_batches", "read_partition", "read_table"]
 
 
-def margin_of(margin: timedelta) -> timedelta:
-    """Check a margin.
+@attrs.frozen(init=False)
+class ReadSettings:
+    """By whose account partitions are read, and how carefully; the same for all workers.
+
+    Without credentials each worker takes those of its own environment, as `DepotClient.from_env`
+    does, and nothing secret is sent to it. Those that are given here show in no text, but they are
+    in the pickle of this object: it goes where the engine keeps and sends its tasks.
+
+    Args:
+        token: An access token, which must live as long as the whole reading.
+        client_id: Client credentials.
+        client_secret: The secret that goes with `client_id`.
+        region: As in `DepotClient`, with credentials only.
+        base_url: Likewise.
+        token_url: Likewise.
+        margin: By how much more is read on both sides of a window, so that no session is missed
+            whichever of its times the server tests: at least as long as a session may last.
+        verify: Walk each window until a whole pass brings nothing new.
+        limit: Reports a page; None begins with 10 and lets pages grow to about 8 MiB. A window of
+            few small reports costs fewer requests with a larger one.
+        retry: How often and how patiently failed requests are repeated.
+        timeout: How long a page may take.
 
     Raises:
-        ValueError: It is no time span, negative, or longer than a year.
-    """
-    if not (isinstance(margin, timedelta) and timedelta() <= margin <= MOST_MARGIN):
-        raise ValueError(f"margin must be from 0 to {MOST_MARGIN.days} days, not {margin}")
-    return margin
-
-
-@attrs.frozen(order=True)
-class Partition:
-    """One connector in one calendar window, or in a part of it.
-
-    Attributes:
-        charger_id: The charger.
-        connector_id: The connector.
-        window: A month such as `2026-10`, or a day such as `2026-10-31`, in UTC.
-        from_: Where a span begins that cuts the window; None: before it.
-        to: Where that ends; None: behind it.
+        ValueError: An argument is not usable. The message never quotes a secret.
     """
 
-    charger_id: str
-    connector_id: str
-    window: str
-    from_: datetime | None = attrs.field(default=None, order=False)
-    to: datetime | None = attrs.field(default=None, order=False)
+    token: Secret | None
+    client_id: str | None
+    client_secret: Secret | None
+    region: str | None
+    base_url: str | None
+    token_url: str | None
+    margin: timedelta
+    verify: bool
+    limit: int | None
+    retry: RetryPolicy
+    timeout: Timeout
 
-    @property
-    def key(self) -> str:
-        """A name that stays the same from run to run, such as `CP-001/1/2026-10`.
-
-        That of a window which is cut tells where, too.
-        """
-        ids = (quote(part, safe="") for part in (self.charger_id, self.connector_id))
-        is_cut = self.from_ is not None or self.to is not None
-        part = [f"{self.begin.isoformat()}--{self.end.isoformat()}"] if is_cut else []
-        return "/".join((*ids, self.window, *part))
-
-    @property
-    def kind(self) -> Window:
-        """Whether the window is a month or a day."""
-        return "day" if self.window.count("-") == 2 else "month"
-
-    @property
-    def begin(self) -> datetime:
-        """The first moment inside."""
-        return self._first if self.from_ is None else max(self._first, self.from_)
-
-    @property
-    def end(self) -> datetime:
-        """The first moment behind."""
-        end = _following(self._first, self.kind)
-        return end if self.to is None else min(end, self.to)
-
-    @property
-    def _first(self) -> datetime:
-        text = self.window if self.kind == "day" else f"{self.window}-01"
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-    def reports(
+    def __init__(
         self,
-        depot: DepotClient,
-        now: datetime,
         *,
-        into: type[T],
+        token: str | Secret | None = None,
+        client_id: str | None = None,
+        client_secret: str | Secret | None = None,
+        region: str | None = None,
+        base_url: str | None = None,
+        token_url: str | None = None,
         margin: timedelta = MARGIN,
         verify: bool = False,
         limit: int | None = None,
-        read_ahead: int = 0,
-    ) -> SessionReports[T]:
-        """The walk that brings all of it, and what is in the margins.
-
-        Args:
-            depot: Whom to ask.
-            now: The time, aware: nothing is asked of the future.
-            into: As in `DepotClient.session_reports`, as are the others.
-            margin: By how much more is asked for on both sides.
-            verify: Whether to walk until nothing new comes.
-            limit: Reports a page.
-            read_ahead: How many pages may be under way while one is consumed.
-        """
-        from_, to = self.query(now, margin)
-        return depot.session_reports(
-            self.charger_id,
-            self.connector_id,
-            from_=from_,
-            to=to,
-            into=into,
-            limit=limit,
-            read_ahead=read_ahead,
-            verify=verify,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - immutable
+        timeout: Timeout = Timeout(),  # noqa: B008
+    ) -> None:
+        sealed_token, sealed_secret = _sealed(token), _sealed(client_secret)
+        del token, client_secret  # a traceback that shows locals must not show them
+        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - made by attrs
+            sealed_token,
+            client_id,
+            sealed_secret,
+            region,
+            base_url,
+            token_url,
+            margin,
+            verify,
+            limit,
+            retry,
+            timeout,
         )
 
-    def query(self, now: datetime, margin: timedelta = MARGIN) -> tuple[datetime, datetime]:
-        """What `from_` and `to` to ask for, so that no session of the window is missed.
+    def __attrs_post_init__(self) -> None:
+        margin_of(self.margin)
+        if self.limit is not None:
+            whole_number("limit", self.limit, least=1, most=MAX_LIMIT)
+        if not isinstance(self.verify, bool):
+            raise ValueError(f"verify must be True or False: {self.verify!r}")
+        if self._has_credentials:
+            self.client()  # which checks them
+        elif any(value is not None for value in (self.region, self.base_url, self.token_url)):
+            raise ValueError(
+                "region, base_url and token_url go with credentials; without these a worker takes"
+                " DEPOT_REGION, DEPOT_BASE_URL and DEPOT_TOKEN_URL from its environment"
+            )
 
-        Which of a session's times the server tests is not known. So more is asked for on both
-        sides, and `Membership` tells what of it belongs here. Nothing is asked of the future.
+    @property
+    def _has_credentials(self) -> bool:
+        given = (self.token, self.client_id, self.client_secret)
+        return any(value is not None for value in given)
+
+    def client(self) -> DepotClient:
+        """A client of this account; nothing is opened yet.
+
+        Raises:
+            ValueError: No credentials are given, and the environment has none or not usable ones.
         """
-        from_, to = self.begin - margin, min(self.end + margin, now)
-        # A clock that was set back meanwhile must not end the whole export.
-        return from_, to if from_ < to else from_ + timedelta(milliseconds=1)
+        if not self._has_credentials:
+            return DepotClient.from_env()
+        return DepotClient(
+            token=_revealed(self.token),
+            client_id=self.client_id,
+            client_secret=_revealed(self.client_secret),
+            region=self.region or "eu",
+            base_url=self.base_url,
+            token_url=self.token_url,
+        )
 
-    def is_settled(self, read_at: datetime, margin: timedelta = MARGIN) -> bool:
-        """Whether what was read then is all that there will ever be."""
-        return read_at >= self.end + margin
+    def __getstate__(self) -> dict[str, Any]:
+        # A Secret refuses to be pickled by itself; to send it to the workers is what this is for.
+        secrets = {"token": self.token, "client_secret": self.client_secret}
+        plain = {name: _revealed(secret) for name, secret in secrets.items()}
+        return attrs.asdict(self, recurse=False) | plain
 
-    def membership(self, elsewhere: Iterable[int] = ()) -> Membership:
-        """A fresh judge of which reports belong here, for one reading."""
-        return Membership(self.begin, self.end, frozenset(elsewhere))
-
-
-@attrs.define(eq=False)
-class Membership:
-    """Decides which of the reports that a reading has brought belong to its window.
-
-    A report belongs to the window of its `session_time_start`. One without that time belongs to
-    the first window whose reading brings it, so that it is in none twice and never dropped. When
-    it is given a start later, it belongs to the window of that.
-
-    Attributes:
-        begin: The first moment inside.
-        end: The first moment behind.
-        elsewhere: The ids of reports without a start that another window has already.
-        untimed: The ids of those that this one has.
-        moved: The ids of those that have got a start which belongs here.
-    """
-
-    begin: datetime
-    end: datetime
-    elsewhere: frozenset[int] = frozenset()
-    untimed: list[int] = attrs.field(factory=list[int])
-    moved: list[int] = attrs.field(factory=list[int])
-    _seen: set[int] = attrs.field(factory=set[int])
-
-    def takes(self, session_id: int, start: datetime | None) -> bool:
-        """Whether a report belongs here and has not been taken yet; it has been then."""
-        if start is None:
-            inside = session_id not in self.elsewhere
-        else:
-            inside = self.begin <= start < self.end
-        if not inside or session_id in self._seen:
-            return False
-        self._seen.add(session_id)
-        if start is None:
-            self.untimed.append(session_id)
-        elif session_id in self.elsewhere:
-            self.moved.append(session_id)
-        return True
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        sealed = {name: _sealed(state[name]) for name in ("token", "client_secret")}
+        for name, value in (state | sealed).items():
+            object.__setattr__(self, name, value)
 
 
-def plan(
-    connectors: Iterable[Connector],
-    from_: datetime,
-    to: datetime,
-    window: Window = "month",
-    *,
-    whole: bool = True,
-) -> tuple[Partition, ...]:
-    """All windows of all connectors that hold a moment of a time span.
+def _sealed(secret: str | Secret | None) -> Secret | None:
+    return Secret(secret) if isinstance(secret, str) else secret
 
-    Args:
-        connectors: Charger and connector ids. One that is named twice counts once.
-        from_: Begin of the span, aware.
-        to: End of the span, aware; not a part of it.
-        window: `month` or `day`, by the calendar of UTC.
-        whole: Whether a span that begins or ends within a window has all of it, as a file for each
-            window needs; otherwise the first and the last window are cut.
 
-    Returns:
-        The partitions of the first connector in the order of time, then those of the next.
-
-    Raises:
-        ValueError: An id is empty or no id, a time is naive, the span is empty, or there is no
-            such kind of window.
-    """
-    if window not in WINDOWS:
-        raise ValueError(f"window must be one of {', '.join(WINDOWS)}, not {window!r}")
-    require_aware("from_", from_)
-    require_aware("to", to)
-    if not is_before(from_, to):
-        raise ValueError(f"from_={from_.isoformat()} must be before to={to.isoformat()}")
-    for name, time in (("from_", from_), ("to", to)):
-        if not MINYEAR < time.year < MAXYEAR:
-            raise ValueError(f"{name}={time.isoformat()} leaves no room for a window around it")
-    checked = dict.fromkeys(_pair(connector) for connector in connectors)
-    from_, to = from_.astimezone(UTC), to.astimezone(UTC)
-    windows = [_cut(name, from_, to, whole=whole) for name in _windows(from_, to, window)]
-    return tuple(
-        Partition(charger_id, connector_id, *part)
-        for charger_id, connector_id in checked
-        for part in windows
-    )
+def _revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()
 
 
 def read_partition(partition: Partition, settings: ReadSettings | None = None) -> pa.Table:
@@ -241,7 +168,7 @@ def read_partition(partition: Partition, settings: ReadSettings | None = None) -
 
     Args:
         partition: What to read.
-        settings: `depotclient.reading.ReadSettings`; None takes the worker's environment.
+        settings: None takes the worker's environment.
 
     Returns:
         The reports that belong there, with the schema `depotclient.arrow.FLEET_REPORTS`. One
@@ -254,38 +181,97 @@ def read_partition(partition: Partition, settings: ReadSettings | None = None) -
         RuntimeError: An event loop runs in this thread, and would stand still meanwhile.
         ImportError: pyarrow is not installed.
     """
-    from depotclient.reading import read_table
-
     return read_table([partition], settings)
 
 
-def _pair(connector: object) -> tuple[str, str]:
-    match connector:
-        case (charger_id, connector_id):
-            return connector_of(charger_id, connector_id)
-        case _:
-            raise ValueError(f"a connector is a pair, such as ('CP-001', 1), not {connector!r}")
+def read_table(partitions: Sequence[Partition], settings: ReadSettings | None = None) -> pa.Table:
+    """Read several partitions, one after another, as one table.
+
+    Raises:
+        ApiError, ValueError, RuntimeError: As in `read_partition`.
+    """
+    from depotclient.arrow import table_of
+
+    return table_of(read_batches(partitions, settings))
 
 
-def _windows(from_: datetime, to: datetime, kind: Window) -> Iterator[str]:
-    begin = from_.replace(hour=0, minute=0, second=0, microsecond=0)
-    begin = begin.replace(day=1) if kind == "month" else begin
-    while begin < to:
-        yield begin.date().isoformat()[: 7 if kind == "month" else 10]
-        begin = _following(begin, kind)
+def read_batches(
+    partitions: Iterable[Partition], settings: ReadSettings | None = None
+) -> Generator[pa.RecordBatch, None, None]:
+    """Read several partitions, one after another, page by page.
+
+    They share one loop, one client, and so a token and a connection. At most one request is under
+    way, and none while a batch is used.
+
+    Args:
+        partitions: What to read.
+        settings: None takes the worker's environment.
+
+    Returns:
+        The batches, with the schema `depotclient.arrow.FLEET_REPORTS`.
+
+    Raises:
+        ApiError, ValueError, RuntimeError: As in `read_partition`.
+    """
+    settings = ReadSettings() if settings is None else settings
+    _require_no_running_loop()
+    return _batches(tuple(partitions), settings, settings.client())
 
 
-def _cut(
-    window: str, from_: datetime, to: datetime, *, whole: bool
-) -> tuple[str, datetime | None, datetime | None]:
-    """A window, and where a span begins and ends within it."""
-    if whole:
-        return window, None, None
-    uncut = Partition("", "", window)
-    return window, from_ if uncut.begin < from_ else None, to if to < uncut.end else None
+def _require_no_running_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(
+        "partitions are read synchronously, which would stop the event loop that runs here:"
+        " use asyncio.to_thread(read_partition, partition, settings), or DepotClient itself"
+    )
 
 
-def _following(begin: datetime, kind: Window) -> datetime:
-    if kind == "day":
-        return begin + timedelta(days=1)
-    return begin.replace(year=begin.year + begin.month // 12, month=begin.month % 12 + 1)
+def _batches(
+    partitions: Sequence[Partition], settings: ReadSettings, owner: DepotClient
+) -> Generator[pa.RecordBatch, None, None]:
+    # By a factory the loop does not become the thread's own, which may belong to somebody else.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        depot = owner.with_options(retry=settings.retry, timeout=settings.timeout)
+        try:
+            for partition in partitions:
+                batches = _walk(depot, partition, settings)
+                try:
+                    while (batch := runner.run(_next(batches))) is not None:
+                        yield batch
+                finally:
+                    runner.run(batches.aclose())
+        finally:
+            runner.run(owner.aclose())
+
+
+async def _next(batches: AsyncGenerator[pa.RecordBatch, None]) -> pa.RecordBatch | None:
+    return await anext(batches, None)
+
+
+async def _walk(
+    depot: DepotClient, partition: Partition, settings: ReadSettings
+) -> AsyncGenerator[pa.RecordBatch, None]:
+    from depotclient.arrow import belonging, named  # not above, since to plan takes no pyarrow
+
+    membership = partition.membership()
+    reports = partition.reports(
+        depot,
+        depot.now(),
+        into=SessionReport,
+        margin=settings.margin,
+        verify=settings.verify,
+        limit=settings.limit,
+    )
+    try:
+        async with aclosing(reports.pages()) as pages:
+            async for page in pages:
+                batch = belonging(page, membership)
+                del page  # which would be held while the batch is used and the next one waited for
+                if batch.num_rows:
+                    yield named(batch, partition)
+    except ApiError as error:
+        error.add_note(f"partition {partition.key}")
+        raise

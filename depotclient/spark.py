@@ -21,8 +21,15 @@ import pyarrow as pa
 
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.models import camel_case
-from depotclient.partitions import MARGIN, Connector, Partition, Window, plan
-from depotclient.reading import ReadSettings, read_batches
+from depotclient.partitions import (
+    MARGIN,
+    Connector,
+    Partition,
+    ReadSettings,
+    Window,
+    plan,
+    read_batches,
+)
 from depotclient.text import connector_named, read_connectors, read_time
 from evtransport.retry import whole_number
 

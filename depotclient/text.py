@@ -6,7 +6,7 @@ import csv
 from datetime import UTC, datetime
 from pathlib import Path
 
-from depotclient.partitions import Connector
+from depotclient.windows import Connector
 
 __all__ = ["TIME", "connector_named", "read_connectors", "read_time"]
 

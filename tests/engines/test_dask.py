@@ -31,7 +31,7 @@ from distributed import Client, LocalCluster, Semaphore
 from depotclient import NotFoundError, RetryPolicy
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.dask import read_session_reports
-from depotclient.reading import ReadSettings
+from depotclient.partitions import ReadSettings
 from depotclient.sandbox import DepotSandbox
 
 PATIENT = RetryPolicy(attempts=6, base_delay=0.02)

@@ -99,8 +99,9 @@ def test_a_package_tells_type_checkers_that_it_is_typed(package: str) -> None:
 def test_importing_a_client_loads_neither_extras_nor_sandboxes(package: str) -> None:
     unwanted = {
         *("typer", "click", "rich", "pytest", "_pytest", "aiohttp.web", "stamina", "tenacity"),
-        *("pyarrow", "matplotlib", "pandas"),
+        *("pyarrow", "matplotlib", "pandas", "dask", "distributed", "pyspark", "dlt"),
         *(f"depotclient.{part}" for part in ("arrow", "export", "files", "parquet", "plot")),
+        *(f"depotclient.{part}" for part in ("partitions", "windows", "dask", "spark", "dlt")),
         *("evtransport.sandbox", "evtransport.cli"),
         *(f"{client}.{part}" for client in CLIENTS for part in ("sandbox", "cli")),
         *(client for client in CLIENTS if client != package),

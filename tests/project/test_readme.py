@@ -37,7 +37,8 @@ MAIN_COMMAND = (
 )
 TEST_COMMAND = (
     "python3 -m venv .venv && .venv/bin/pip install --upgrade pip"
-    " && .venv/bin/pip install -e '.[cli,arrow,plot]' --group test && .venv/bin/python -m pytest"
+    " && .venv/bin/pip install -e '.[cli,arrow,plot,dask,dlt]' --group test"
+    " && .venv/bin/python -m pytest"
 )
 
 _BLOCK = re.compile(r"<!-- examples/(\w+)\.py -->\n```python\n(.*?)\n```\n", re.DOTALL)

@@ -10,8 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from depotclient.arrow import FLEET_REPORTS
-from depotclient.partitions import Connector, plan
-from depotclient.reading import ReadSettings, read_table
+from depotclient.partitions import Connector, ReadSettings, plan, read_table
 from depotclient.sandbox import DepotSandbox, ReportShape, running_in_thread
 
 BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)

@@ -1,0 +1,30 @@
+"""A Spark table of session reports: `python spark_table.py connectors.csv 2026-01-01 lake`."""
+
+from __future__ import annotations
+
+import sys
+
+from pyspark.sql import SparkSession
+
+from depotclient.spark import SessionReportsDataSource
+
+
+# region DOCS
+def main(connectors: str, begin: str, folder: str) -> None:
+    """Copy the reports into Parquet files, with at most 4 requests at once."""
+    spark = SparkSession.builder.getOrCreate()
+    spark.dataSource.register(SessionReportsDataSource)
+    reports = (
+        spark.read.format("depot_session_reports")
+        .option("from", begin)
+        .option("concurrency", 4)
+        .load(connectors)
+    )
+    reports.write.partitionBy("charger_id").mode("overwrite").parquet(folder)
+    spark.read.parquet(folder).groupBy("charger_id").count().orderBy("charger_id").show()
+
+
+# endregion
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
