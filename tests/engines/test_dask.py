@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -44,11 +46,14 @@ def nothing_blocks_the_loop() -> None:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=4, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+    with pytest.MonkeyPatch.context() as patch:
+        # A worker that is killed would leave half a file of what was measured of it.
+        patch.delenv("COVERAGE_PROCESS_START", raising=False)
+        with (
+            LocalCluster(n_workers=2, threads_per_worker=4, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
 
 
 @pytest.fixture
@@ -117,7 +122,7 @@ def test_a_semaphore_caps_the_requests_of_the_whole_cluster(client: Client) -> N
 
     client.wait_for_workers(2)
     assert peak(None) > 4
-    assert peak(Semaphore(max_leases=4, name="depot")) == 4
+    assert 2 <= peak(Semaphore(max_leases=4, name="depot")) <= 4
 
 
 def test_the_workers_take_credentials_from_their_environment(
@@ -188,7 +193,8 @@ def test_the_span_is_exact(sandbox: DepotSandbox) -> None:
 def test_what_goes_wrong_on_a_worker_says_in_which_partition(
     client: Client, sandbox: DepotSandbox
 ) -> None:
-    frame = read_session_reports([("nowhere", 1)], BEGIN, END, settings=settings_of(sandbox))
+    one = BEGIN + timedelta(days=31)  # of two windows either may fail first
+    frame = read_session_reports([("nowhere", 1)], BEGIN, one, settings=settings_of(sandbox))
     with pytest.raises(NotFoundError, match="unknown charger 'nowhere'") as failed:
         frame.compute()
     assert failed.value.__notes__ == ["partition nowhere/1/2026-01"]
@@ -228,3 +234,13 @@ def test_the_frame_declares_the_schema_of_a_fleet() -> None:
     assert list(frame.columns) == FLEET_REPORTS.names
     assert all(isinstance(kind, pd.ArrowDtype) for kind in frame.dtypes)
     assert [kind.pyarrow_dtype for kind in frame.dtypes] == FLEET_REPORTS.types
+
+
+def test_without_dask_the_extra_is_named() -> None:
+    code = "import sys; sys.modules['dask'] = None; import depotclient.dask"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stderr.splitlines()[-1] == (
+        "ImportError: depotclient.dask needs Dask: pip install 'thor-depot-clients[dask]'"
+    )

@@ -25,6 +25,8 @@ from support.fleet import (
     ordered,
     settings_of,
 )
+from support.pages import served
+from support.wire import Wire
 
 pytest.importorskip("dlt", reason="dlt is not installed")
 pytest.importorskip("duckdb", reason="DuckDB is not installed")
@@ -40,7 +42,7 @@ import depotclient.dlt
 from depotclient import NotFoundError, RetryPolicy
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.dlt import LOOK_BACK, PRIMARY_KEY, Rows, _after, _begin, session_reports
-from depotclient.partitions import MARGIN, Connector
+from depotclient.partitions import MARGIN, Connector, ReadSettings
 from depotclient.sandbox import DepotSandbox
 
 PATIENT = RetryPolicy(attempts=6, base_delay=0.02)
@@ -286,6 +288,20 @@ def test_the_span_is_exact(sandbox: DepotSandbox, pipeline: dlt.Pipeline, load: 
     starts = starts_of(sandbox)
     load([ONE], starts[5], starts[-5], window="day")
     assert ids(pipeline) == sandbox.session_ids(*ONE)[5:-5]
+
+
+def test_reports_without_a_start_are_loaded_and_move_no_state(pipeline: dlt.Pipeline) -> None:
+    items = [{"sessionId": number} for number in range(5)]
+
+    async def run() -> None:
+        async with Wire(default=served(items)) as wire:
+            settings = ReadSettings(token="t0k3n", base_url=wire.url)
+            resource = session_reports([ONE], BEGIN, END, settings=settings)
+            await asyncio.to_thread(pipeline.run, resource)
+
+    asyncio.run(run())
+    assert ids(pipeline) == [0, 1, 2, 3, 4]
+    assert states(pipeline) == {}
 
 
 # From run to run.

@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
+pytest.importorskip("pyarrow")
+
 import pyarrow as pa
 
 from depotclient.arrow import FLEET_REPORTS
