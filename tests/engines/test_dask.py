@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -234,13 +232,3 @@ def test_the_frame_declares_the_schema_of_a_fleet() -> None:
     assert list(frame.columns) == FLEET_REPORTS.names
     assert all(isinstance(kind, pd.ArrowDtype) for kind in frame.dtypes)
     assert [kind.pyarrow_dtype for kind in frame.dtypes] == FLEET_REPORTS.types
-
-
-def test_without_dask_the_extra_is_named() -> None:
-    code = "import sys; sys.modules['dask'] = None; import depotclient.dask"
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.stderr.splitlines()[-1] == (
-        "ImportError: depotclient.dask needs Dask: pip install 'thor-depot-clients[dask]'"
-    )

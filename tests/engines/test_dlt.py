@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import subprocess
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -610,17 +608,3 @@ def test_a_resource_says_what_it_is_before_any_run(offline: None) -> None:
     assert list(schema["columns"]) == FLEET_REPORTS.names
     keys = [name for name, column in schema["columns"].items() if column.get("primary_key")]
     assert keys == list(PRIMARY_KEY)
-
-
-def test_without_dlt_an_import_says_what_to_install() -> None:
-    code = "import sys; sys.modules['dlt'] = None; import depotclient.dlt"
-    child = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", code],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    wanted = "ImportError: depotclient.dlt needs dlt: pip install 'thor-depot-clients[dlt]'"
-    assert child.stderr.splitlines()[-1] == wanted

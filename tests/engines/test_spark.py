@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -461,16 +460,6 @@ def test_no_text_shows_a_secret(spark: SparkSession, capsys: pytest.CaptureFixtu
     assert SECRET not in "".join([*shown, capsys.readouterr().out])
     again: Any = sent(reader)
     assert again._scan.settings.token.reveal() == SECRET
-
-
-def test_without_pyspark_the_extra_is_named() -> None:
-    code = "import sys; sys.modules['pyspark'] = None; import depotclient.spark"
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.stderr.splitlines()[-1] == (
-        "ImportError: depotclient.spark needs pyspark: pip install 'thor-depot-clients[spark]'"
-    )
 
 
 # At the end, since it takes another Spark.
