@@ -20,7 +20,7 @@ from rich.table import Table
 from depotclient.cli_base import connected
 from depotclient.export import CONCURRENCY, ConnectorExport, Export, export_session_reports
 from depotclient.files import FORMATS
-from depotclient.text import TIME, connector_named, read_connectors, read_time
+from depotclient.text import TIME, connector_named, read_connectors, read_days, read_time
 from depotclient.windows import MARGIN, WINDOWS
 from evtransport.cli import (
     FAILED,
@@ -150,7 +150,7 @@ class Wanted:
                         to=to,
                         window=_one_of("--window", self.window, WINDOWS),
                         format=_one_of("--format", self.format, FORMATS),
-                        margin=_days(self.margin),
+                        margin=read_days("--margin", self.margin),
                         concurrency=self.concurrency,
                         verify=self.verify,
                         on_progress=shown.show,
@@ -179,13 +179,6 @@ def _one_of(option: str, typed: str, known: tuple[T, ...]) -> T:
         if name == typed:
             return name
     raise ValueError(f"{option} must be {' or '.join(map(str, known))}, not {typed!r}")
-
-
-def _days(number: float) -> timedelta:
-    try:
-        return timedelta(days=number)
-    except (ValueError, OverflowError):
-        raise ValueError(f"--margin must be a number of days, such as 1, not {number}") from None
 
 
 def summary_json(export: ConnectorExport) -> bytes:

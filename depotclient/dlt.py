@@ -25,7 +25,6 @@ except ImportError as error:
 
 from depotclient.arrow import FLEET_REPORTS, TIME
 from depotclient.partitions import (
-    MOST_MARGIN,
     Connector,
     Partition,
     ReadSettings,
@@ -34,6 +33,7 @@ from depotclient.partitions import (
     read_batches,
 )
 from depotclient.reports import is_before, require_aware
+from depotclient.windows import require_span
 
 __all__ = ["LOOK_BACK", "PRIMARY_KEY", "Rows", "session_reports"]
 
@@ -113,8 +113,7 @@ def session_reports(
         require_aware("to", to)
     if not is_before(from_, now):
         raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to load")
-    if not (isinstance(look_back, timedelta) and timedelta() <= look_back <= MOST_MARGIN):
-        raise ValueError(f"look_back must be from 0 to {MOST_MARGIN.days} days, not {look_back}")
+    require_span("look_back", look_back)
     if rows not in get_args(Rows):
         raise ValueError(f"rows must be one of {', '.join(get_args(Rows))}, not {rows!r}")
     planned = plan(connectors, from_, _until(to, now), window, whole=False)

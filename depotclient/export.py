@@ -19,7 +19,7 @@ import attrs
 from depotclient.client import DepotClient
 from depotclient.files import FORMATS, ConnectorFolder, Format, NewFile, WindowRecord, prepare
 from depotclient.reports import is_before, require_aware
-from depotclient.windows import MARGIN, Connector, Membership, Partition, Window, margin_of, plan
+from depotclient.windows import MARGIN, Connector, Membership, Partition, Window, plan, require_span
 from evtransport._version import __version__
 from evtransport.errors import ApiError, SchemaError
 from evtransport.retry import whole_number
@@ -143,7 +143,7 @@ async def export_session_reports(
         raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to export")
     if format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
-    margin_of(margin)
+    require_span("margin", margin)
     whole_number("concurrency", concurrency, least=1)
     if to is not None:
         require_aware("to", to)

@@ -14,14 +14,13 @@ from depotclient.client import DepotClient
 from depotclient.models import SessionReport
 from depotclient.windows import (
     MARGIN,
-    MOST_MARGIN,
     WINDOWS,
     Connector,
     Membership,
     Partition,
     Window,
-    margin_of,
     plan,
+    require_span,
 )
 from evtransport.auth import Secret
 from evtransport.errors import ApiError
@@ -31,7 +30,7 @@ from evtransport.retry import RetryPolicy, Timeout, whole_number
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MARGIN", "MOST_MARGIN", "WINDOWS", "Connector", "Membership", "Partition"]
+__all__ = ["MARGIN", "WINDOWS", "Connector", "Membership", "Partition"]
 __all__ += ["ReadSettings", "Window", "plan", "read_batches", "read_partition", "read_table"]
 
 
@@ -106,7 +105,7 @@ class ReadSettings:
         )
 
     def __attrs_post_init__(self) -> None:
-        margin_of(self.margin)
+        require_span("margin", self.margin)
         if self.limit is not None:
             whole_number("limit", self.limit, least=1, most=MAX_LIMIT)
         if not isinstance(self.verify, bool):
@@ -154,7 +153,7 @@ class ReadSettings:
 
 
 def _sealed(secret: str | Secret | None) -> Secret | None:
-    return Secret(secret) if isinstance(secret, str) else secret
+    return secret if secret is None or isinstance(secret, Secret) else Secret(secret)
 
 
 def _revealed(secret: Secret | None) -> str | None:

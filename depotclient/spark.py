@@ -30,7 +30,7 @@ from depotclient.partitions import (
     plan,
     read_batches,
 )
-from depotclient.text import connector_named, read_connectors, read_time
+from depotclient.text import connector_named, read_connectors, read_days, read_time
 from evtransport.retry import whole_number
 
 if TYPE_CHECKING:
@@ -271,7 +271,8 @@ def _checked(given: Mapping[str, str]) -> _Scan:
 
 
 def _settings(given: Mapping[str, str]) -> ReadSettings:
-    margin, verify, limit = _days(given, "margin"), _flag(given, "verify"), _count(given, "limit")
+    margin = read_days("margin", given["margin"]) if "margin" in given else MARGIN
+    verify, limit = _flag(given, "verify"), _count(given, "limit")
     account: dict[str, Any] = {
         name: given.get(camel_case(name).lower())
         for name in ("client_id", "client_secret", "region", "base_url", "token_url")
@@ -319,13 +320,3 @@ def _count(given: Mapping[str, str], name: str) -> int | None:
         return whole_number(name, int(text), least=1)
     except ValueError:
         raise ValueError(f"{name} must be a whole number of at least 1, not {text!r}") from None
-
-
-def _days(given: Mapping[str, str], name: str) -> timedelta:
-    text = given.get(name)
-    if text is None:
-        return MARGIN
-    try:
-        return timedelta(days=float(text))
-    except (ValueError, OverflowError):
-        raise ValueError(f"{name} must be a number of days, not {text!r}") from None

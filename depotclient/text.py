@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from depotclient.windows import Connector
 
-__all__ = ["TIME", "connector_named", "read_connectors", "read_time"]
+__all__ = ["TIME", "connector_named", "read_connectors", "read_days", "read_time"]
 
 TIME = (
     "ISO 8601, such as 2026-01-31T18:00:00+01:00 or ...Z; a plain date is its midnight,"
@@ -31,6 +31,18 @@ def read_time(name: str, text: str | None) -> datetime | None:
         raise ValueError(
             f"{name} must be a date or time in ISO 8601, such as 2026-01-31T18:00:00Z, not {text!r}"
         ) from None
+
+
+def read_days(name: str, number: str | float) -> timedelta:
+    """A time span that was given as a number of days.
+
+    Raises:
+        ValueError: It is no number, or one of more days than there are.
+    """
+    try:
+        return timedelta(days=float(number))
+    except (ValueError, OverflowError):
+        raise ValueError(f"{name} must be a number of days, such as 1, not {number}") from None
 
 
 def connector_named(text: str) -> Connector:

@@ -14,8 +14,8 @@ from depotclient.reports import SessionReports, connector_of, is_before, require
 if TYPE_CHECKING:
     from depotclient.client import DepotClient
 
-__all__ = ["MARGIN", "MOST_MARGIN", "WINDOWS", "Connector", "Membership", "Partition", "Window"]
-__all__ += ["margin_of", "plan"]
+__all__ = ["MARGIN", "WINDOWS", "Connector", "Membership", "Partition", "Window"]
+__all__ += ["plan", "require_span"]
 
 T = TypeVar("T")
 
@@ -31,18 +31,18 @@ MARGIN: Final = timedelta(days=1)
 """By how much more is asked for on both sides of a window: the longest that a session may last, and
 the latest that its report may come."""
 
-MOST_MARGIN: Final = timedelta(days=366)
+LONGEST: Final = timedelta(days=366)
+"""The longest margin that is taken, and the longest look back."""
 
 
-def margin_of(margin: timedelta) -> timedelta:
-    """Check a margin.
+def require_span(name: str, span: object) -> None:
+    """Check a margin, or what is like one.
 
     Raises:
         ValueError: It is no time span, negative, or longer than a year.
     """
-    if not (isinstance(margin, timedelta) and timedelta() <= margin <= MOST_MARGIN):
-        raise ValueError(f"margin must be from 0 to {MOST_MARGIN.days} days, not {margin}")
-    return margin
+    if not (isinstance(span, timedelta) and timedelta() <= span <= LONGEST):
+        raise ValueError(f"{name} must be from 0 to {LONGEST.days} days, not {span}")
 
 
 @attrs.frozen(order=True)

@@ -300,6 +300,7 @@ def test_settings_travel_and_stay_what_they_are(way: str, given: str) -> None:
     ("given", "message"),
     [
         ({"token": ""}, "token must not be empty"),
+        ({"token": 5}, "token must be a string, not int"),
         ({"token": SECRET, "client_id": "me"}, "give exactly one kind of credentials"),
         ({"client_secret": SECRET}, "client_id is missing"),
         ({"token": SECRET, "region": "us"}, "addresses of region 'us' are not published"),
