@@ -34,6 +34,11 @@ from depotclient.dask import read_session_reports
 from depotclient.partitions import ReadSettings
 from depotclient.sandbox import DepotSandbox
 
+pytestmark = pytest.mark.filterwarnings(
+    # Some versions say so where the cluster of another test is still there.
+    "ignore:Running on a single-machine scheduler:UserWarning"
+)
+
 PATIENT = RetryPolicy(attempts=6, base_delay=0.02)
 
 
