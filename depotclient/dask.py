@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,15 @@ import pandas as pd
 import pyarrow as pa
 
 from depotclient.arrow import FLEET_REPORTS
-from depotclient.partitions import Connector, Partition, ReadSettings, Window, plan, read_batches
+from depotclient.partitions import (
+    Connector,
+    Partition,
+    ReadSettings,
+    Window,
+    plan,
+    read_batches,
+    require_settings,
+)
 from evtransport.retry import whole_number
 
 if TYPE_CHECKING:
@@ -58,7 +66,7 @@ def read_session_reports(
     Returns:
         A frame with columns of `depotclient.arrow.FLEET_REPORTS`, of Arrow's types
         (`pandas.ArrowDtype`), and without known divisions. Each computation asks for everything
-        anew; `persist()` keeps it in the cluster.
+        anew, and one that sorts or shuffles asks twice; `persist()` keeps the frame in the cluster.
 
     Raises:
         ValueError: An argument is not usable. When it is computed: as `read_partition`.
@@ -70,6 +78,9 @@ def read_session_reports(
         raise ValueError("there are no connectors to read: name some, such as ('CP-001', 1)")
     if npartitions is not None:
         whole_number("npartitions", npartitions, least=1)
+    if not (semaphore is None or isinstance(semaphore, AbstractContextManager)):
+        kind = type(semaphore).__name__
+        raise ValueError(f"semaphore must be a distributed.Semaphore, not {kind}")
     names = tuple(FLEET_REPORTS.names if columns is None else columns)
     if isinstance(columns, str) or not names or not set(names) <= set(FLEET_REPORTS.names):
         known = ", ".join(FLEET_REPORTS.names)
@@ -78,7 +89,7 @@ def read_session_reports(
         _read,
         _groups(partitions, npartitions or len(partitions)),
         names=names,
-        settings=ReadSettings() if settings is None else settings,
+        settings=require_settings(settings),
         semaphore=semaphore,
         meta=_frame(_part(names).empty_table()),
         label="session-reports",

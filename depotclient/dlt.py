@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
@@ -26,13 +23,13 @@ except ImportError as error:
 from depotclient.arrow import FLEET_REPORTS, TIME
 from depotclient.partitions import (
     Connector,
-    Partition,
     ReadSettings,
     Window,
+    batches_of,
     plan,
-    read_batches,
+    require_settings,
 )
-from depotclient.reports import is_before, require_aware
+from depotclient.reports import in_utc, is_before, require_aware
 from depotclient.windows import require_span
 
 __all__ = ["LOOK_BACK", "PRIMARY_KEY", "Rows", "session_reports"]
@@ -116,13 +113,16 @@ def session_reports(
     require_span("look_back", look_back)
     if rows not in get_args(Rows):
         raise ValueError(f"rows must be one of {', '.join(get_args(Rows))}, not {rows!r}")
+    if not (isinstance(name, str) and name.strip()):
+        raise ValueError(f"name must be a string that is not empty, not {name!r}")
+    settings = require_settings(settings)
     planned = plan(connectors, from_, _until(to, now), window, whole=False)
     if not planned:
         raise ValueError("there are no connectors: give pairs, such as [('CP-001', 1)]")
     load = _Load(
         tuple(dict.fromkeys((it.charger_id, it.connector_id) for it in planned)),
-        from_.astimezone(UTC),
-        None if to is None else to.astimezone(UTC),
+        in_utc(from_),
+        None if to is None else in_utc(to),
         look_back,
         window,
         settings,
@@ -232,7 +232,7 @@ class _Load:
     to: datetime | None
     look_back: timedelta
     window: Window
-    settings: ReadSettings | None
+    settings: ReadSettings
     rows: Rows
 
     def items(self) -> Iterator[Any]:
@@ -251,7 +251,7 @@ class _Load:
             for ids, begin in due.items()
             for partition in plan([ids], begin, end, self.window, whole=False)
         ]
-        with closing(_read(partitions, self.settings)) as batches:
+        with closing(batches_of(partitions, self.settings)) as batches:
             for batch in batches:
                 _note(batch, newest)
                 yield batch.to_pylist() if self.rows == "objects" else batch.cast(_SCHEMA)
@@ -275,34 +275,3 @@ def _note(batch: pa.RecordBatch, newest: dict[tuple[str, str], datetime]) -> Non
     if latest is not None:
         ids = batch["charger_id"][0].as_py(), batch["connector_id"][0].as_py()
         newest[ids] = max(latest, newest.get(ids, latest))
-
-
-def _read(
-    partitions: Iterable[Partition], settings: ReadSettings | None
-) -> Generator[pa.RecordBatch, None, None]:
-    """The batches, also where a loop runs in this thread, as in a notebook."""
-    if threading.current_thread() is threading.main_thread() and not _has_loop():
-        return read_batches(partitions, settings)  # which Ctrl-C ends at once
-    return _read_in_thread(partitions, settings)
-
-
-def _has_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _read_in_thread(
-    partitions: Iterable[Partition], settings: ReadSettings | None
-) -> Generator[pa.RecordBatch, None, None]:
-    # Not by dlt's `parallelized`: it closes the generator in the caller's thread when something
-    # fails. The loop that runs there would not let ours close the client, and hide the failure.
-    with ThreadPoolExecutor(1, "session_reports") as thread:
-        batches = thread.submit(read_batches, partitions, settings).result()
-        try:
-            while (batch := thread.submit(next, batches, None).result()) is not None:
-                yield batch
-        finally:
-            thread.submit(batches.close).result()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import closing, suppress
 from datetime import timedelta
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from depotclient.client import DepotClient
 from depotclient.models import SessionReport
+from depotclient.reports import Page
 from depotclient.windows import (
     MARGIN,
     WINDOWS,
@@ -110,6 +113,10 @@ class ReadSettings:
             whole_number("limit", self.limit, least=1, most=MAX_LIMIT)
         if not isinstance(self.verify, bool):
             raise ValueError(f"verify must be True or False: {self.verify!r}")
+        if not isinstance(self.retry, RetryPolicy):
+            raise ValueError(f"retry must be a RetryPolicy: {self.retry!r}")
+        if not isinstance(self.timeout, Timeout):
+            raise ValueError(f"timeout must be a Timeout: {self.timeout!r}")
         if self._has_credentials:
             self.client()  # which checks them
         elif any(value is not None for value in (self.region, self.base_url, self.token_url)):
@@ -147,6 +154,12 @@ class ReadSettings:
         return attrs.asdict(self, recurse=False) | plain
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if state.keys() != attrs.fields_dict(type(self)).keys():
+            del state  # a traceback that shows locals must not show it
+            raise ValueError(
+                "these settings were pickled by another version of this library: workers need the"
+                " same one"
+            )
         sealed = {name: _sealed(state[name]) for name in ("token", "client_secret")}
         for name, value in (state | sealed).items():
             object.__setattr__(self, name, value)
@@ -161,7 +174,7 @@ def _revealed(secret: Secret | None) -> str | None:
 
 
 def read_partition(partition: Partition, settings: ReadSettings | None = None) -> pa.Table:
-    """Read one partition, in a loop and a session of its own (extra `arrow`).
+    """Read one partition, with a loop and a session of its own (extra `arrow`).
 
     It is synchronous, for the workers of an engine: any process or thread without a running loop.
 
@@ -203,7 +216,7 @@ def read_batches(
     way, and none while a batch is used.
 
     Args:
-        partitions: What to read.
+        partitions: What to read. One that lies in the future, margin included, is passed over.
         settings: None takes the worker's environment.
 
     Returns:
@@ -212,65 +225,160 @@ def read_batches(
     Raises:
         ApiError, ValueError, RuntimeError: As in `read_partition`.
     """
-    settings = ReadSettings() if settings is None else settings
-    _require_no_running_loop()
-    return _batches(tuple(partitions), settings, settings.client())
-
-
-def _require_no_running_loop() -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return
+        return batches_of(partitions, settings)
     raise RuntimeError(
         "partitions are read synchronously, which would stop the event loop that runs here:"
         " use asyncio.to_thread(read_partition, partition, settings), or DepotClient itself"
     )
 
 
-def _batches(
-    partitions: Sequence[Partition], settings: ReadSettings, owner: DepotClient
+def batches_of(
+    partitions: Iterable[Partition], settings: ReadSettings | None = None
 ) -> Generator[pa.RecordBatch, None, None]:
-    # By a factory the loop does not become the thread's own, which may belong to somebody else.
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+    """The same, whether an event loop runs here or not; one that does stands still meanwhile.
+
+    Raises:
+        ApiError, ValueError: As in `read_partition`.
+    """
+    settings = require_settings(settings)
+    return _taken(_Reading(tuple(partitions), settings, settings.client()))
+
+
+def require_settings(settings: ReadSettings | None) -> ReadSettings:
+    """What a caller gave; None is the environment.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if settings is None:
+        return ReadSettings()
+    if not isinstance(settings, ReadSettings):
+        # Its type alone: it may be a credential that was given in its place.
+        raise ValueError(f"settings must be ReadSettings, not {type(settings).__name__}")
+    return settings
+
+
+def _taken(reading: _Reading) -> Generator[pa.RecordBatch, None, None]:
+    """The batches of a reading that begins with the first of them."""
+    threading.Thread(target=reading.run, name="session-reports", daemon=True).start()
+    try:
+        while (batch := reading.next()) is not None:
+            yield batch
+    finally:
+        # It does not wait for the thread: whoever collects this may be in the midst of anything.
+        reading.stop()
+
+
+class _Reading:
+    """Partitions that a thread reads, whose event loop nobody else's can be in the way of.
+
+    The one who takes the batches may so be interrupted, do it in several threads, or leave off
+    where a loop of another runs, and what was forked off has nothing to clean up.
+    """
+
+    def __init__(
+        self, partitions: Sequence[Partition], settings: ReadSettings, owner: DepotClient
+    ) -> None:
+        self._partitions = partitions
+        self._settings = settings
+        self._owner = owner
+        self._asked = SimpleQueue[bool]()
+        self._given = SimpleQueue["pa.RecordBatch | BaseException | None"]()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._page: asyncio.Task[Any] | None = None
+
+    # For the one who takes.
+
+    def next(self) -> pa.RecordBatch | None:
+        """The next batch; None at the end, when all is closed."""
+        self._asked.put(True)
+        given = self._given.get()
+        try:
+            if isinstance(given, BaseException):
+                raise given
+            return given
+        finally:
+            del given  # which would hold the error that holds this frame
+
+    def stop(self) -> None:
+        """End the thread soon, also in the midst of a page."""
+        self._asked.put(False)
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it is over, and the loop closed
+                self._loop.call_soon_threadsafe(self._cancel)
+
+    # For the thread.
+
+    def run(self) -> None:
+        """Read until all is read, something fails, or nobody asks any more."""
+        outcome: BaseException | None = None
+        try:
+            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+                self._loop = runner.get_loop()
+                self._read(runner)
+        except BaseException as error:
+            outcome = error
+        self._given.put(outcome)
+        outcome = None  # which would hold this frame
+
+    def _read(self, runner: asyncio.Runner) -> None:
+        settings, owner = self._settings, self._owner
         depot = owner.with_options(retry=settings.retry, timeout=settings.timeout)
         try:
-            for partition in partitions:
-                batches = _walk(depot, partition, settings)
-                try:
-                    while (batch := runner.run(_next(batches))) is not None:
-                        yield batch
-                finally:
-                    runner.run(batches.aclose())
+            if not self._asked.get():
+                return
+            for partition in self._partitions:
+                with closing(self._batches(runner, depot, partition)) as batches:
+                    for batch in batches:
+                        self._given.put(batch)
+                        del batch  # which would be held while it is used
+                        if not self._asked.get():
+                            return
         finally:
             runner.run(owner.aclose())
 
+    def _batches(
+        self, runner: asyncio.Runner, depot: DepotClient, partition: Partition
+    ) -> Generator[pa.RecordBatch, None, None]:
+        from depotclient.arrow import belonging, named  # not above, since to plan takes no pyarrow
 
-async def _next(batches: AsyncGenerator[pa.RecordBatch, None]) -> pa.RecordBatch | None:
-    return await anext(batches, None)
-
-
-async def _walk(
-    depot: DepotClient, partition: Partition, settings: ReadSettings
-) -> AsyncGenerator[pa.RecordBatch, None]:
-    from depotclient.arrow import belonging, named  # not above, since to plan takes no pyarrow
-
-    membership = partition.membership()
-    reports = partition.reports(
-        depot,
-        depot.now(),
-        into=SessionReport,
-        margin=settings.margin,
-        verify=settings.verify,
-        limit=settings.limit,
-    )
-    try:
-        async with aclosing(reports.pages()) as pages:
-            async for page in pages:
+        settings, now = self._settings, depot.now()
+        if partition.begin - settings.margin >= now:
+            return  # all that there is to ask for lies in the future
+        membership = partition.membership()
+        reports = partition.reports(
+            depot,
+            now,
+            into=SessionReport,
+            margin=settings.margin,
+            verify=settings.verify,
+            limit=settings.limit,
+        )
+        pages = reports.pages()
+        try:
+            while (page := runner.run(self._next_page(pages))) is not None:
                 batch = belonging(page, membership)
-                del page  # which would be held while the batch is used and the next one waited for
+                del page  # which would be held while the next one is waited for
                 if batch.num_rows:
                     yield named(batch, partition)
-    except ApiError as error:
-        error.add_note(f"partition {partition.key}")
-        raise
+        except ApiError as error:
+            error.add_note(f"partition {partition.key}")
+            raise
+        finally:
+            runner.run(pages.aclose())
+
+    async def _next_page(
+        self, pages: AsyncGenerator[Page[SessionReport], None]
+    ) -> Page[SessionReport] | None:
+        self._page = asyncio.current_task()
+        try:
+            return await anext(pages, None)
+        finally:
+            self._page = None
+
+    def _cancel(self) -> None:
+        if self._page is not None:
+            self._page.cancel()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Generic, Self, TypeVar, overload
@@ -148,8 +150,9 @@ def connector_of(charger_id: object, connector_id: object) -> tuple[str, str]:
     Raises:
         ValueError: One of them is no usable id.
     """
-    if isinstance(connector_id, int) and not isinstance(connector_id, bool):
-        connector_id = str(int(connector_id))
+    if not isinstance(connector_id, str | bool):
+        with suppress(TypeError):  # an int of whatever kind, such as those of a table
+            connector_id = str(operator.index(connector_id))  # type: ignore[arg-type]
     return identifier("charger_id", charger_id), identifier("connector_id", connector_id)
 
 
@@ -172,6 +175,13 @@ def require_aware(name: str, value: object) -> None:
 def is_before(one: datetime, other: datetime) -> bool:
     """Whether a moment is before another; in one zone Python would compare what the clocks show."""
     return one.astimezone(UTC) < other.astimezone(UTC)
+
+
+def in_utc(at: datetime) -> datetime:
+    """The same moment as a datetime of Python's own: others, in UTC, are not always aware."""
+    at = at.astimezone(UTC)
+    whole = at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond
+    return datetime(*whole, tzinfo=UTC)
 
 
 def wire_time(at: datetime) -> str:

@@ -242,6 +242,7 @@ def _scan_of(options: Mapping[str, str]) -> _Scan:
         return _checked({name.lower(): text for name, text in options.items()})
     except ValueError as error:
         message = f"{error} (the options of {NAME} are {', '.join(OPTIONS)})"
+    del options  # a traceback that shows locals must not show them
     raise ValueError(message)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import attrs
 
-from depotclient.reports import SessionReports, connector_of, is_before, require_aware
+from depotclient.reports import SessionReports, connector_of, in_utc, is_before, require_aware
 
 if TYPE_CHECKING:
     from depotclient.client import DepotClient
@@ -69,7 +69,7 @@ class Partition:
 
         That of a window which is cut tells where, too.
         """
-        ids = (quote(part, safe="") for part in (self.charger_id, self.connector_id))
+        ids = (quote(str(part), safe="") for part in (self.charger_id, self.connector_id))
         is_cut = self.from_ is not None or self.to is not None
         part = [f"{self.begin.isoformat()}--{self.end.isoformat()}"] if is_cut else []
         return "/".join((*ids, self.window, *part))
@@ -222,7 +222,7 @@ def plan(
         if not MINYEAR < time.year < MAXYEAR:
             raise ValueError(f"{name}={time.isoformat()} leaves no room for a window around it")
     checked = dict.fromkeys(_pair(connector) for connector in connectors)
-    from_, to = from_.astimezone(UTC), to.astimezone(UTC)
+    from_, to = in_utc(from_), in_utc(to)
     windows = [_cut(name, from_, to, whole=whole) for name in _windows(from_, to, window)]
     return tuple(
         Partition(charger_id, connector_id, *part)

@@ -9,11 +9,11 @@ detailed cattrs converter name each bad field.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from threading import Lock
 from types import NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
@@ -119,8 +119,11 @@ def _from_epoch_millis(value: int, _: Any) -> datetime:
         raise ValueError("milliseconds since 1970 beyond the year 9999") from None
 
 
-class _Unfinished(msgspec.Struct):
-    """Stands for the wire form of a class while that is being made."""
+class _Unfinished(threading.local):
+    """The classes whose wire forms are being made, by each thread for itself."""
+
+    def __init__(self) -> None:
+        self.classes = set[type]()
 
 
 @attrs.frozen(eq=False)
@@ -156,7 +159,7 @@ class Structures:
         self._fields: dict[type, list[_Field]] = {}
         self._wires: dict[type, type[msgspec.Struct]] = {}
         self._builders: dict[type, _Builders] = {}
-        self._lock = Lock()
+        self._unfinished = _Unfinished()
         self._fast = _converter(
             Converter(detailed_validation=False),
             self._record_from_wire,
@@ -184,16 +187,14 @@ class Structures:
         Raises:
             ValueError: An annotation is none of these, or can't be resolved.
         """
-        with self._lock:  # since what is half made would pass for a class that holds itself
-            try:
-                decoder = msgspec.json.Decoder(self._wire_record(cls))
-            except (TypeError, NameError, SyntaxError) as error:
-                raise ValueError(f"{cls.__name__} can't be structured from JSON: {error}") from None
-            fast = self._fast.get_structure_hook(cls)
+        try:
+            decoder = msgspec.json.Decoder(self._wire_record(cls))
+        except (TypeError, NameError, SyntaxError) as error:
+            raise ValueError(f"{cls.__name__} can't be structured from JSON: {error}") from None
         return Structurer(
             cls,
             decoder,
-            fast,
+            self._fast.get_structure_hook(cls),
             lambda: self._detailed.get_structure_hook(cls),
             self._rename,
         )
@@ -222,15 +223,15 @@ class Structures:
 
     def _wire_record(self, cls: type[Any]) -> type[msgspec.Struct]:
         if cls not in self._wires:
-            self._wires[cls] = _Unfinished
+            if cls in self._unfinished.classes:
+                raise TypeError(f"{cls.__name__} holds itself")
+            self._unfinished.classes.add(cls)
             try:
                 fields = [self._wire_field(field) for field in self._fields_of(cls)]
-            except (TypeError, NameError, SyntaxError):
-                del self._wires[cls]
-                raise
+            finally:
+                self._unfinished.classes.remove(cls)
+            # Another thread may have made one as well; they are alike, and either will do.
             self._wires[cls] = msgspec.defstruct(cls.__name__, fields, kw_only=True, gc=False)
-        if self._wires[cls] is _Unfinished:
-            raise TypeError(f"{cls.__name__} holds itself")
         return self._wires[cls]
 
     def _wire_field(self, field: _Field) -> tuple[str, Any, Any]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
+import os
 import pickle
+import signal
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +44,7 @@ from depotclient.export import export_session_reports
 from depotclient.partitions import (
     Partition,
     ReadSettings,
+    batches_of,
     plan,
     read_batches,
     read_partition,
@@ -146,6 +151,86 @@ def test_partitions_may_be_read_in_many_threads_at_once(sandbox: DepotSandbox) -
     with ThreadPoolExecutor(8) as threads:
         tables = list(threads.map(lambda it: read_partition(it, settings), partitions))
     assert ordered(pa.concat_tables(tables)).equals(in_one_process(sandbox))
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "session-reports"]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_reading_that_is_left_ends_wherever_that_is_noticed(sandbox: DepotSandbox) -> None:
+    def left() -> Generator[pa.RecordBatch, None, None]:
+        batches = read_batches(plan(connectors_of(sandbox), BEGIN, END), settings_of(sandbox))
+        next(batches)
+        return batches
+
+    async def in_a_loop(batches: Generator[pa.RecordBatch, None, None]) -> None:
+        batches.close()
+
+    left().close()
+    asyncio.run(in_a_loop(left()))
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(left().close).result()
+    circle: list[Any] = [left()]
+    circle.append(circle)
+    del circle
+    gc.collect()
+    until(lambda: not threads())
+    until(lambda: sandbox.in_flight == 0)
+
+
+def test_a_batch_may_be_taken_where_a_loop_runs_by_now(sandbox: DepotSandbox) -> None:
+    batches = read_batches(plan(connectors_of(sandbox), BEGIN, END), settings_of(sandbox))
+
+    async def take() -> int:
+        return sum(batch.num_rows for batch in batches)
+
+    assert asyncio.run(take()) == 240
+
+
+def test_an_interrupt_ends_a_page_that_is_under_way(sandbox: DepotSandbox) -> None:
+    def interrupt() -> None:
+        until(lambda: sandbox.in_flight == 1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    sandbox.latency = 60.0
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        read_partition(JANUARY, ReadSettings(token=sandbox.token, base_url=sandbox.base_url))
+    until(lambda: sandbox.in_flight == 0)
+    until(lambda: not threads())
+
+
+def test_what_lies_in_the_future_is_not_asked_for(sandbox: DepotSandbox) -> None:
+    now = datetime.now(UTC)
+    later = plan([("CP-001", 1)], now + timedelta(days=2), now + timedelta(days=40), "day")
+    assert read_table(later, settings_of(sandbox)).num_rows == 0
+    assert sandbox.requests == []
+
+
+def test_times_of_other_makes_are_taken_for_what_they_are(sandbox: DepotSandbox) -> None:
+    class Odd(datetime):
+        """Loses its zone in additions, as some do with Python's own UTC."""
+
+        def __add__(self, other: Any) -> Odd:
+            return self.replace(tzinfo=None)
+
+        __sub__ = __add__  # type: ignore[assignment]
+
+    from_, to = Odd(2026, 1, 2, 5, tzinfo=UTC), Odd(2026, 1, 3, 7, tzinfo=UTC)
+    cut = plan([("CP-001", 1)], from_, to, whole=False)
+    starts: list[Any] = read_table(cut, settings_of(sandbox))["session_time_start"].to_pylist()
+    assert starts
+    assert all(
+        datetime(2026, 1, 2, 5, tzinfo=UTC) <= start < datetime(2026, 1, 3, 7, tzinfo=UTC)
+        for start in starts
+    )
 
 
 def test_limit_and_verify_are_those_of_the_settings(sandbox: DepotSandbox) -> None:
@@ -312,12 +397,29 @@ def test_settings_travel_and_stay_what_they_are(way: str, given: str) -> None:
         ({"margin": 1}, "margin must be from 0 to 366 days"),
         ({"limit": 2001}, "limit must be an int from 1 to 2000: 2001"),
         ({"verify": "yes", "token": SECRET}, "verify must be True or False: 'yes'"),
+        ({"retry": 5}, "retry must be a RetryPolicy: 5"),
+        ({"timeout": None}, "timeout must be a Timeout: None"),
     ],
 )
 def test_settings_that_are_not_usable_say_so_at_once(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as failed:
         ReadSettings(**given)
     assert SECRET not in all_that_shows(failed.value)
+
+
+def test_settings_of_another_version_are_refused_without_a_word_of_what_they_hold() -> None:
+    settings = ReadSettings(token=SECRET)
+    state = settings.__getstate__() | {"patience": 3}
+    with pytest.raises(ValueError, match="pickled by another version of this library") as failed:
+        settings.__setstate__(state)
+    del state
+    assert SECRET not in all_that_shows(failed.value)
+
+
+def test_a_message_about_wrong_settings_does_not_quote_them() -> None:
+    with pytest.raises(ValueError, match="settings must be ReadSettings, not str") as failed:
+        batches_of([JANUARY], SECRET)  # type: ignore[arg-type]
+    assert SECRET not in str(failed.value)
 
 
 def test_a_refused_account_shows_no_secret(sandbox: DepotSandbox) -> None:

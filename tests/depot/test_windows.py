@@ -103,6 +103,11 @@ def test_a_connector_id_may_be_a_number() -> None:
     assert plan([("A", 12)], BEGIN, END) == (Partition("A", "12", "2026-10"),)
 
 
+def test_a_connector_id_may_be_a_number_of_a_table() -> None:
+    numbers = pytest.importorskip("numpy").arange(3)
+    assert [it.connector_id for it in plan([("A", n) for n in numbers], BEGIN, END)] == list("012")
+
+
 def test_no_connectors_make_an_empty_plan() -> None:
     assert plan([], BEGIN, END) == ()
 

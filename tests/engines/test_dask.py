@@ -223,6 +223,8 @@ def test_no_text_of_a_frame_shows_a_credential() -> None:
         ({"npartitions": 0}, "npartitions must be an int of at least 1: 0"),
         ({"columns": ["vehicle"]}, "columns must be some of charger_id, .*, not \\['vehicle'\\]"),
         ({"columns": "vehicle_id"}, "columns must be some of .*, not 'vehicle_id'"),
+        ({"settings": 5}, "settings must be ReadSettings, not int"),
+        ({"semaphore": "depot"}, "semaphore must be a distributed.Semaphore, not str"),
         ({"columns": []}, "columns must be some of .*, not \\[\\]"),
     ],
 )

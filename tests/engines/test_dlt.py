@@ -586,6 +586,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a begin in the future": ({"from_": TOMORROW}, "is in the future: there is nothing to load"),
     "a span backwards": ({"from_": END, "to": BEGIN}, "from_=.* must be before to="),
     "a week": ({"window": "week"}, "window must be one of month, day, not 'week'"),
+    "no name": ({"name": ""}, "name must be a string that is not empty, not ''"),
+    "other settings": ({"settings": 5}, "settings must be ReadSettings, not int"),
     "a number": ({"look_back": 3}, "look_back must be from 0 to 366 days, not 3"),
     "less than nothing": ({"look_back": -DAY}, "look_back must be from 0 to 366 days, not -1 day"),
     "years": ({"look_back": 367 * DAY}, "look_back must be from 0 to 366 days, not 367 days"),

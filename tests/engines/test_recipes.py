@@ -93,19 +93,20 @@ def test_every_recipe_is_on_the_page() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-def test_a_nightly_run_of_airflow_exports_the_days_before(
+def test_a_nightly_run_of_airflow_copies_what_has_come(
     sandbox: DepotSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
     monkeypatch.setenv("AIRFLOW__CORE__UNIT_TEST_MODE", "true")
     pytest.importorskip("airflow.sdk", reason="Airflow is not installed")
-    dag = recipe("airflow_dag", tmp_path / "lake").dag_of_the_file
-    task = dag.get_task("export")
+    task = recipe("airflow_dag", tmp_path / "lake").dag_of_the_file.get_task("copy")
 
-    exported = ids_of(sandbox, 1, 2, 3)
     assert task.retries == 3
-    assert task.python_callable(data_interval_end=NIGHT) == sum(map(len, exported.values())) > 0
-    assert ids_in(tmp_path / "lake") == exported
+    assert task.python_callable(data_interval_end=NIGHT) == 120
+    assert sum(map(len, ids_in(tmp_path / "lake").values())) == 120
+    asked = len(sandbox.requests)
+    assert task.python_callable(data_interval_end=NIGHT) == 0
+    assert len(sandbox.requests) == asked
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -121,6 +122,10 @@ def test_a_partition_of_the_dagster_asset_is_a_day_of_all_connectors(
     expected = ids_of(sandbox, 2)
     assert expected["2026-01-02"]
     assert ids_in(tmp_path) == expected
+    keys = assets.session_reports.partitions_def.get_partition_keys(
+        current_time=datetime(2026, 1, 4, 0, 30, tzinfo=UTC)
+    )
+    assert keys == ["2026-01-01", "2026-01-02"]
     (event,) = run.get_asset_materialization_events()
     assert event.materialization.metadata["reports"].value == len(expected["2026-01-02"])
 

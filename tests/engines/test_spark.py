@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from support.fleet import BEGIN, END, REPORTS, connectors_of, fleet, in_one_process, ordered
+from support.shown import all_that_shows
 
 from depotclient.partitions import Connector, plan
 from depotclient.sandbox import DepotSandbox, RecordedRequest
@@ -409,7 +410,7 @@ def test_a_wrong_option_is_refused_with_what_would_be_right(
     with pytest.raises(ValueError, match=message) as caught:
         source(given).schema()
     assert f"(the options of depot_session_reports are {', '.join(OPTIONS)})" in str(caught.value)
-    assert SECRET not in str(caught.value)
+    assert SECRET not in all_that_shows(caught.value)
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
