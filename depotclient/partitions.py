@@ -263,10 +263,11 @@ def require_settings(settings: ReadSettings | None) -> ReadSettings:
 
 def _taken(reading: _Reading) -> Generator[pa.RecordBatch, None, None]:
     """The batches of a reading that begins with the first of them."""
-    threading.Thread(target=reading.run, name="session-reports", daemon=True).start()
+    reading.start()
     try:
         while (batch := reading.next()) is not None:
             yield batch
+            reading.go_on()
     finally:
         # It does not wait for the thread: whoever collects this may be in the midst of anything.
         reading.stop()
@@ -285,16 +286,20 @@ class _Reading:
         self._partitions = partitions
         self._settings = settings
         self._owner = owner
-        self._asked = SimpleQueue[bool]()
+        self._goes_on = SimpleQueue[bool]()
         self._given = SimpleQueue["pa.RecordBatch | BaseException | None"]()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: asyncio.AbstractEventLoop
         self._page: asyncio.Task[Any] | None = None
 
     # For the one who takes.
 
+    def start(self) -> None:
+        """Begin with the first batch."""
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self.run, name="session-reports", daemon=True).start()
+
     def next(self) -> pa.RecordBatch | None:
-        """The next batch; None at the end, when all is closed."""
-        self._asked.put(True)
+        """The batch that comes; None at the end, when all is closed."""
         given = self._given.get()
         try:
             if isinstance(given, BaseException):
@@ -303,21 +308,23 @@ class _Reading:
         finally:
             del given  # which would hold the error that holds this frame
 
+    def go_on(self) -> None:
+        """Begin with the one behind it."""
+        self._goes_on.put(True)
+
     def stop(self) -> None:
         """End the thread soon, also in the midst of a page."""
-        self._asked.put(False)
-        if self._loop is not None:
-            with suppress(RuntimeError):  # it is over, and the loop closed
-                self._loop.call_soon_threadsafe(self._cancel)
+        self._goes_on.put(False)
+        with suppress(RuntimeError):  # it is over, and the loop closed
+            self._loop.call_soon_threadsafe(self._cancel)
 
     # For the thread.
 
     def run(self) -> None:
-        """Read until all is read, something fails, or nobody asks any more."""
+        """Read until all is read, something fails, or nobody takes any more."""
         outcome: BaseException | None = None
         try:
-            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-                self._loop = runner.get_loop()
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 self._read(runner)
         except BaseException as error:
             outcome = error
@@ -328,14 +335,12 @@ class _Reading:
         settings, owner = self._settings, self._owner
         depot = owner.with_options(retry=settings.retry, timeout=settings.timeout)
         try:
-            if not self._asked.get():
-                return
             for partition in self._partitions:
                 with closing(self._batches(runner, depot, partition)) as batches:
                     for batch in batches:
                         self._given.put(batch)
                         del batch  # which would be held while it is used
-                        if not self._asked.get():
+                        if not self._goes_on.get():
                             return
         finally:
             runner.run(owner.aclose())
