@@ -26,7 +26,7 @@ def _share(text: str) -> float:
     return share
 
 
-def _rounds(text: str) -> int:
+def round_count(text: str) -> int:
     rounds = int(text)
     if rounds < 1:
         raise ValueError
@@ -47,7 +47,7 @@ def _picture(text: str) -> Path:
     return _new_file(text)
 
 
-def _marked_file(text: str) -> Path:
+def marked_file(text: str) -> Path:
     file = Path(text)
     try:
         tables.require_marks(file)
@@ -66,13 +66,13 @@ def parser() -> argparse.ArgumentParser:
     )
     option = found.add_argument
     option("--short", action="store_true", help="do less, for a first look or for CI")
-    option("--rounds", type=_rounds, help=f"by default {ROUNDS}, with --short {SHORT_ROUNDS}")
+    option("--rounds", type=round_count, help=f"by default {ROUNDS}, with --short {SHORT_ROUNDS}")
     option("--only", nargs="+", choices=GROUPS, default=GROUPS, metavar="W", help=" ".join(GROUPS))
     option("--json", type=_new_file, metavar="FILE", help="write every figure of every round")
     option("--plot", type=_picture, metavar="FILE", help="draw the medians, as PNG")
     option(
         "--write",
-        type=_marked_file,
+        type=marked_file,
         metavar="FILE.md",
         help=f"put the tables between {tables.BEGIN} and {tables.END}",
     )

@@ -28,7 +28,7 @@ class ChildFailed(Exception):
 
 
 @contextmanager
-def _started(
+def running_python(
     *arguments: str, errors: int | None = subprocess.PIPE
 ) -> Generator[subprocess.Popen[str]]:
     """A process of Python's, killed at the end of the block if it is still there.
@@ -60,7 +60,7 @@ def running_servers(sizes: Sizes) -> Generator[Servers]:
     """The servers, once all reports are written out."""
     told = json.dumps(attrs.asdict(sizes))
     # What they complain of is shown at once: a pipe that nobody reads would fill up.
-    with _started("-m", "benchmarks.servers", told, errors=None) as process:
+    with running_python("-m", "benchmarks.servers", told, errors=None) as process:
         line = process.stdout.readline() if process.stdout else ""
         if not line:
             raise ChildFailed("the servers have not started")
@@ -83,7 +83,7 @@ def measured(task: Task) -> Figures:
     name = f"{task.workload} {task.entry.name}"
     if task.entry.statement is not None:
         return _start_time(name, task.entry.statement)
-    with _started("-m", "benchmarks.child") as process:
+    with running_python("-m", "benchmarks.child") as process:
         figures: Figures = json.loads(_output_of(process, name, task.to_line() + "\n"))
     return figures
 
@@ -91,7 +91,7 @@ def measured(task: Task) -> Figures:
 def _start_time(name: str, statement: str) -> Figures:
     """How long a program takes, from its start to its end, that does nothing else."""
     started = time.perf_counter()
-    with _started("-c", statement) as process:
+    with running_python("-c", statement) as process:
         _output_of(process, name, "")
         seconds = time.perf_counter() - started
     return {"seconds": seconds}

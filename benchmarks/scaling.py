@@ -8,7 +8,6 @@ import json
 import math
 import os
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator
@@ -26,6 +25,8 @@ from distributed import Client, LocalCluster
 
 from benchmarks import tables
 from benchmarks.backfill import Cost, duration, history, pages_of
+from benchmarks.command import marked_file, round_count
+from benchmarks.conduct import running_python
 from benchmarks.servers import ids, rendered
 from depotclient.dask import read_session_reports
 from depotclient.partitions import MARGIN, ReadSettings, plan, read_table
@@ -82,14 +83,11 @@ async def serve() -> None:
 @contextmanager
 def server() -> Generator[Server]:
     """The server, while it runs."""
-    command = [sys.executable, __file__, "--serve"]
-    with subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    # What it complains of is shown at once: a pipe that nobody reads would fill up.
+    with running_python("-m", "benchmarks.scaling", "--serve", errors=None) as process:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the server has no pipes")
-        with process.stdin as stdin, process.stdout as stdout:
-            yield Server(stdin, stdout)
+        yield Server(process.stdin, process.stdout)
 
 
 def settings_of(server: Server) -> ReadSettings:
@@ -135,7 +133,7 @@ def measured(
         cpu.append(cpu_a_report(server, report_bytes))
         for workers in WORKERS if turn % 2 == 0 else reversed(WORKERS):
             with (
-                LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as it,
+                LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as it,
                 Client(it),
             ):
                 read(server, 0.0)  # imports
@@ -218,10 +216,10 @@ def backfill_table(cpu: float, report_bytes: int) -> Iterator[list[str]]:
 def main() -> None:
     """Measure, simulate, and print or write the tables."""
     parser = argparse.ArgumentParser(prog="python benchmarks/scaling.py", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"by default {ROUNDS}")
+    parser.add_argument("--rounds", type=round_count, default=ROUNDS, help=f"by default {ROUNDS}")
     parser.add_argument(
         "--write",
-        type=Path,
+        type=marked_file,
         metavar="FILE.md",
         help=f"put the tables between {tables.BEGIN} and {tables.END}",
     )
@@ -230,8 +228,6 @@ def main() -> None:
     if given.serve:
         asyncio.run(serve())
         return
-    if given.write is not None:
-        tables.require_marks(given.write)
     sizes = [len(report) for report in rendered(REPORTS_EACH)]
     with server() as running:
         report_bytes = sum(sizes) // len(sizes)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
-from urllib.parse import quote
 
 import attrs
 import pyarrow as pa
@@ -30,7 +29,7 @@ from depotclient.partitions import (
     require_settings,
 )
 from depotclient.reports import in_utc, is_before, require_aware
-from depotclient.windows import require_span
+from depotclient.windows import connector_key, require_span
 
 __all__ = ["LOOK_BACK", "PRIMARY_KEY", "Rows", "session_reports"]
 
@@ -240,7 +239,7 @@ class _Load:
         state: dict[str, dict[str, str]] = dlt.current.resource_state().setdefault("connectors", {})
         now = datetime.now(UTC)
         end = _until(self.to, now)
-        before = {ids: _Progress.of(state.get(_key(ids)), now) for ids in self.connectors}
+        before = {ids: _Progress.of(state.get(connector_key(*ids)), now) for ids in self.connectors}
         begins = {ids: _begin(before[ids], self.from_, self.look_back) for ids in self.connectors}
         # A span that ends where the state begins has nothing to read.
         due = {ids: begin for ids, begin in begins.items() if begin < end}
@@ -258,11 +257,7 @@ class _Load:
         for ids in due:
             after = _after(before[ids], self.from_, end, newest.get(ids))
             if after is not None:
-                state[_key(ids)] = after.stored()
-
-
-def _key(ids: tuple[str, str]) -> str:
-    return "/".join(quote(part, safe="") for part in ids)
+                state[connector_key(*ids)] = after.stored()
 
 
 def _no_rows(rows: Rows) -> object:

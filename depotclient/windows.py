@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from depotclient.client import DepotClient
 
 __all__ = ["MARGIN", "WINDOWS", "Connector", "Membership", "Partition", "Window"]
-__all__ += ["plan", "require_span"]
+__all__ += ["connector_key", "plan", "require_span"]
 
 T = TypeVar("T")
 
@@ -69,10 +69,9 @@ class Partition:
 
         That of a window which is cut tells where, too.
         """
-        ids = (quote(str(part), safe="") for part in (self.charger_id, self.connector_id))
         is_cut = self.from_ is not None or self.to is not None
         part = [f"{self.begin.isoformat()}--{self.end.isoformat()}"] if is_cut else []
-        return "/".join((*ids, self.window, *part))
+        return "/".join((connector_key(self.charger_id, self.connector_id), self.window, *part))
 
     @property
     def kind(self) -> Window:
@@ -185,6 +184,11 @@ class Membership:
         elif session_id in self.elsewhere:
             self.moved.append(session_id)
         return True
+
+
+def connector_key(charger_id: str, connector_id: str) -> str:
+    """A name of a connector that no other one has, such as `CP-001/1`."""
+    return "/".join(quote(str(part), safe="") for part in (charger_id, connector_id))
 
 
 def plan(

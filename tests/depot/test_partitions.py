@@ -9,7 +9,6 @@ import os
 import pickle
 import signal
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ import pytest
 from support.clients import client_of
 from support.pages import served
 from support.shown import all_that_shows
+from support.waiting import until
 from support.wire import Wire
 
 pytest.importorskip("pyarrow")
@@ -157,13 +157,6 @@ def threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "session-reports"]
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def test_a_reading_that_is_left_ends_wherever_that_is_noticed(sandbox: DepotSandbox) -> None:
     def left() -> Generator[pa.RecordBatch, None, None]:
         batches = read_batches(plan(connectors_of(sandbox), BEGIN, END), settings_of(sandbox))
@@ -181,8 +174,8 @@ def test_a_reading_that_is_left_ends_wherever_that_is_noticed(sandbox: DepotSand
     circle.append(circle)
     del circle
     gc.collect()
-    until(lambda: not threads())
-    until(lambda: sandbox.in_flight == 0)
+    until(lambda: not threads(), seconds=10)
+    until(lambda: sandbox.in_flight == 0, seconds=10)
 
 
 def test_a_batch_may_be_taken_where_a_loop_runs_by_now(sandbox: DepotSandbox) -> None:
@@ -196,15 +189,15 @@ def test_a_batch_may_be_taken_where_a_loop_runs_by_now(sandbox: DepotSandbox) ->
 
 def test_an_interrupt_ends_a_page_that_is_under_way(sandbox: DepotSandbox) -> None:
     def interrupt() -> None:
-        until(lambda: sandbox.in_flight == 1)
+        until(lambda: sandbox.in_flight == 1, seconds=10)
         os.kill(os.getpid(), signal.SIGINT)
 
     sandbox.latency = 60.0
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         read_partition(JANUARY, ReadSettings(token=sandbox.token, base_url=sandbox.base_url))
-    until(lambda: sandbox.in_flight == 0)
-    until(lambda: not threads())
+    until(lambda: sandbox.in_flight == 0, seconds=10)
+    until(lambda: not threads(), seconds=10)
 
 
 def test_what_lies_in_the_future_is_not_asked_for(sandbox: DepotSandbox) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +19,7 @@ from support.fleet import (
     ordered,
     settings_of,
 )
+from support.waiting import until
 
 pytest.importorskip("dask.dataframe", reason="Dask is not installed")
 pytest.importorskip("distributed", reason="Dask's distributed is not installed")
@@ -53,7 +53,8 @@ def client() -> Iterator[Client]:
         # A worker that is killed would leave half a file of what was measured of it.
         patch.delenv("COVERAGE_PROCESS_START", raising=False)
         with (
-            LocalCluster(n_workers=2, threads_per_worker=4, dashboard_address=None) as cluster,
+            # Any free port: of the default one, another cluster on this machine may be in the way.
+            LocalCluster(n_workers=2, threads_per_worker=4, dashboard_address=":0") as cluster,
             Client(cluster) as client,
         ):
             yield client
@@ -71,13 +72,6 @@ def table_of(frame: pd.DataFrame) -> pa.Table:
 
 def set_environment(variables: dict[str, str]) -> None:
     os.environ.update(variables)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_two_worker_processes_read_the_rows_that_one_process_reads(client: Client) -> None:
@@ -100,7 +94,7 @@ def test_the_rows_are_the_same_when_answers_fail_and_a_worker_is_killed(client: 
         )
         victim, *_ = client.run(os.getpid).values()
         future = client.compute(frame)
-        until(lambda: len(sandbox.requests) > 100)
+        until(lambda: len(sandbox.requests) > 100, seconds=60)
         os.kill(victim, signal.SIGKILL)
         killed_at = len(sandbox.requests)
         found = future.result(timeout=120)

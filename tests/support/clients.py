@@ -8,12 +8,16 @@ from depotclient import DepotClient
 from depotclient.sandbox import DepotSandbox
 
 
+def account_of(sandbox: DepotSandbox) -> dict[str, Any]:
+    """The sandbox's client credentials, and where it is."""
+    return {
+        "client_id": sandbox.client_id,
+        "client_secret": sandbox.client_secret,
+        "base_url": sandbox.base_url,
+        "token_url": sandbox.token_url,
+    }
+
+
 def client_of(sandbox: DepotSandbox, **options: Any) -> DepotClient:
     """A client with the sandbox's client credentials."""
-    return DepotClient(
-        client_id=sandbox.client_id,
-        client_secret=sandbox.client_secret,
-        base_url=sandbox.base_url,
-        token_url=sandbox.token_url,
-        **options,
-    )
+    return DepotClient(**account_of(sandbox), **options)

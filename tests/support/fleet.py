@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("pyarrow")
 
 import pyarrow as pa
+from support.clients import account_of
 
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.partitions import Connector, ReadSettings, plan, read_table
@@ -36,13 +37,7 @@ def connectors_of(sandbox: DepotSandbox) -> list[Connector]:
 
 def settings_of(sandbox: DepotSandbox, **options: Any) -> ReadSettings:
     """Settings with its client credentials."""
-    return ReadSettings(
-        client_id=sandbox.client_id,
-        client_secret=sandbox.client_secret,
-        base_url=sandbox.base_url,
-        token_url=sandbox.token_url,
-        **options,
-    )
+    return ReadSettings(**account_of(sandbox), **options)
 
 
 def in_one_process(sandbox: DepotSandbox) -> pa.Table:
