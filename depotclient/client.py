@@ -196,7 +196,9 @@ class DepotClient(ApiClient):
             limit: Reports a page, 1 to 2000 (the vendor documents a minimum of 10 and a maximum
                 of 2000). None lets the walk choose: it starts at 10 and doubles as long as pages
                 stay under about 8 MiB.
-            read_ahead: How many pages may be under way while one is consumed.
+            read_ahead: How many pages may be under way while one is consumed. Up to 1, each is
+                asked for when the one before has come. From 2 on several are under way at once,
+                until it shows that rows move; see `docs/promises.md` for what cursors are then.
             into: An attrs class with some of `SessionReport`'s fields; only those are parsed.
             resume: A cursor of an earlier walk of the same query, or its text. The window stays
                 as that walk pinned it.

@@ -191,11 +191,17 @@ def wire_time(at: datetime) -> str:
 
 @attrs.frozen(eq=False)
 class _Progress:
-    """The cursors of one page: before it, and after each of its reports that are delivered."""
+    """The cursors of one page: before it, and after each of its reports that are delivered.
+
+    Attributes:
+        before: The position before the page.
+        step: The page.
+        delivered: The ids that each cursor carries; None for all that came till then.
+    """
 
     before: Cursor
     step: Step[RawPage]
-    keeps_ids: bool
+    delivered: tuple[int, ...] | None
 
     def cursor(self, taken: int) -> Cursor:
         """The position when that many of the page's reports have been taken."""
@@ -203,14 +209,16 @@ class _Progress:
             return self.before
         page, fresh = self.step.page, self.step.fresh
         behind = len(page.ids) - 1 if taken == len(fresh) else fresh[taken - 1]
-        ids = tuple(page.ids[place] for place in fresh[:taken])
+        delivered = self.delivered
+        if delivered is None:
+            delivered = (*self.before.delivered, *(page.ids[place] for place in fresh[:taken]))
         return attrs.evolve(
             self.before,
             offset=self.step.offset_after(behind),
             limit=self.step.ask.limit,
             size=self.step.size,
             last=page.ids[behind],
-            delivered=self.before.delivered + ids if self.keeps_ids else self.before.delivered,
+            delivered=delivered,
         )
 
 
@@ -443,6 +451,7 @@ class _Run:
 
     def __init__(self, reports: SessionReports[T]) -> None:
         self.cursor = cursor = reports.first_cursor()
+        self._delivered_before = cursor.delivered
         self._keeps_ids = reports.verify
         self._pages = PageWalk(
             lambda ask: reports.fetch(ask, cursor.pinned["to"]),
@@ -453,6 +462,7 @@ class _Run:
             last=cursor.last,
             delivered=cursor.delivered,
             on_doubt=reports.doubt,
+            on_retreat=self._go_back,
         )
 
     async def advance(self) -> _Progress | None:
@@ -469,9 +479,19 @@ class _Run:
             raise error.with_traceback(None)  # noqa: B904
         if step is None:
             return None
-        progress = _Progress(self.cursor, step, self._keeps_ids)
+        keeps_ids = self._keeps_ids or step.again
+        progress = _Progress(self.cursor, step, None if keeps_ids else self._delivered_before)
         self.cursor = progress.cursor(len(step.fresh))
         return progress
+
+    def _go_back(self, offset: int, ids: tuple[int, ...]) -> None:
+        known = self.cursor.delivered
+        self.cursor = attrs.evolve(
+            self.cursor,
+            offset=offset,
+            last=None,
+            delivered=known if self._keeps_ids else known + ids,
+        )
 
     async def aclose(self) -> None:
         """Cancel and await what is under way."""

@@ -34,7 +34,7 @@ from evtransport.sandbox import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from aiohttp import web
 
@@ -270,6 +270,7 @@ class DepotSandbox(Sandbox):
         churn: What comes and goes between pages; by default nothing.
         cluster: So many sessions in a row begin in the same millisecond.
         token_lifetime: Seconds until an issued token is answered with 401.
+        clock: Monotonic seconds, by which that is told.
         token_faults: Faults of the token endpoint, consumed as `faults` is by the API.
         start: When the first session of each connector begins, aware; by default 2026-01-01 UTC,
             or earlier where so many sessions need more room.
@@ -303,6 +304,7 @@ class DepotSandbox(Sandbox):
     churn: Churn = Churn()
     _cluster: int = attrs.field(default=1, alias="cluster")
     token_lifetime: float = 3600.0
+    _clock: Callable[[], float] = attrs.field(default=time.monotonic, alias="clock")
     _token_faults: Iterable[Fault | None] = attrs.field(default=(), alias="token_faults")
     _start: datetime | None = attrs.field(default=None, alias="start")
     token: str = attrs.field(init=False, factory=secrets.token_urlsafe)
@@ -435,7 +437,7 @@ class DepotSandbox(Sandbox):
         grant = parse_qs(form.decode("utf-8", "replace")).get("grant_type")
         if not _same(request, f"Basic {pair}") or grant != ["client_credentials"]:
             raise _Refused(403, "Forbidden")
-        now = time.monotonic()
+        now = self._clock()
         self._expiry = {token: end for token, end in self._expiry.items() if end > now}
         token = secrets.token_urlsafe()
         self._expiry[token] = now + self.token_lifetime
@@ -449,7 +451,7 @@ class DepotSandbox(Sandbox):
         if request.method != "GET":
             raise _Refused(405, "session reports are asked for by GET")
         bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        fresh = self._expiry.get(bearer, 0.0) > time.monotonic()
+        fresh = self._expiry.get(bearer, 0.0) > self._clock()
         if not (fresh or _same(request, f"Bearer {self.token}")):
             raise _Refused(401, "Unauthorized")
 

@@ -114,7 +114,8 @@ class Partition:
             margin: By how much more is asked for on both sides.
             verify: Whether to walk until nothing new comes.
             limit: Reports a page.
-            read_ahead: How many pages may be under way while one is consumed.
+            read_ahead: How many pages may be under way while one is consumed; see
+                `DepotClient.session_reports`.
         """
         from_, to = self.query(now, margin)
         return depot.session_reports(

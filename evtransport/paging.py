@@ -4,6 +4,11 @@ The server orders the reports, counts pages from 1 and cuts them to a size that 
 mostly the `limit` it was asked for, but it may serve fewer (a maximum of its own) or more (a
 minimum). All that is relied on is that one `limit` always gets one page size. `Position` draws the
 conclusions, without I/O; `PageWalk` asks.
+
+Rows may come while they are read. That pushes others to later places, where a walk that reads one
+page after another meets them, some for the second time. Where several pages are under way at once,
+a page may be older than the one before it, and a row that was pushed from this to that is on
+neither. But then rows come twice soon after, and from that a walk knows where to read again.
 """
 
 from __future__ import annotations
@@ -92,7 +97,8 @@ class Position:
 
     def asks(self, count: int) -> tuple[Ask, ...]:
         """The next pages to ask for, up to `count`, as far as no answer decides on them."""
-        if self.size is None or self.adaptive or self.proven is not None:
+        trial = self.size is None or self.adaptive or self.proven is not None
+        if trial or self.partial is not None:
             count = min(1, count)
         return tuple(Ask(self.page + ahead, self.limit) for ahead in range(count))
 
@@ -180,32 +186,77 @@ class Step(Generic[P]):
         ask: What it was asked for with.
         size: The page size in force.
         fresh: The places on the page of the reports that have not been delivered before.
+        again: The walk has gone back: some reports behind the page have been delivered already.
     """
 
     page: P
     ask: Ask
     size: int
     fresh: tuple[int, ...]
+    again: bool
 
     def offset_after(self, place: int) -> int:
         """How many reports of the server's order lie behind when the one at `place` does."""
         return (self.ask.page - 1) * self.size + place + 1
 
 
+@attrs.frozen(eq=False)
+class _Served:
+    """A page as it is remembered.
+
+    Attributes:
+        offset: Where it begins, in the server's order.
+        added: The ids that were on no page before.
+        redo: Where to read again if rows turn out to have been pushed off its end; None where
+            none can have been missed before it.
+    """
+
+    offset: int
+    added: frozenset[int]
+    redo: int | None
+
+
 class _Memory:
-    """The ids of the latest pages of one pass, and how long nothing has been added to them."""
+    """The ids of the latest pages of one pass, and how long nothing has been added to them.
+
+    Args:
+        rows_may_move: A page that looks like the one before is no error.
+        pages: How many pages are kept at the least.
+    """
 
     STALE_PAGES = 3
 
-    def __init__(self, *, rows_may_move: bool) -> None:
+    def __init__(self, *, rows_may_move: bool, pages: int) -> None:
         self._rows_may_move = rows_may_move
-        self._added: deque[frozenset[int]] = deque()
+        self._pages = pages
+        self._served: deque[_Served] = deque()
         self._ids: set[int] = set()
         self._previous: tuple[Ask, frozenset[int]] | None = None
         self._stale = 0
 
     def __contains__(self, report_id: int) -> bool:
         return report_id in self._ids
+
+    def redo_of(self, ids: Iterable[int]) -> int | None:
+        """Where to read again if these reports have come once more; None where nowhere."""
+        known = self._ids.intersection(ids)
+        return min(
+            (
+                served.redo
+                for served in self._served
+                if served.redo is not None and not known.isdisjoint(served.added)
+            ),
+            default=None,
+        )
+
+    def since(self, offset: int) -> tuple[int, ...]:
+        """The ids that were first met there or later."""
+        return tuple(
+            report_id
+            for served in self._served
+            if served.offset >= offset
+            for report_id in served.added
+        )
 
     def refuse_repetition(self, ask: Ask, ids: Iterable[int], *, read_before: bool) -> None:
         """Check that the page is not the page before once more.
@@ -223,12 +274,16 @@ class _Memory:
                 " the server seems to ignore the page number"
             )
 
-    def add(self, ask: Ask, ids: Iterable[int], *, read_before: bool) -> None:
+    def add(
+        self, ask: Ask, ids: Iterable[int], *, offset: int, redo: int | None, read_before: bool
+    ) -> None:
         """Remember a page.
 
         Args:
             ask: What it was asked for with.
             ids: Its reports.
+            offset: Where it begins.
+            redo: Where to read again if rows turn out to have been pushed off its end.
             read_before: A part of it was expected to be old.
 
         Raises:
@@ -244,10 +299,10 @@ class _Memory:
                 f"{self._stale} pages in a row up to page {ask.page} (limit {ask.limit})"
                 " hold only reports of earlier pages"
             )
-        self._added.append(added)
+        self._served.append(_Served(offset, added, redo))
         self._ids |= added
-        while len(self._ids) > REMEMBERED_IDS and len(self._added) > 2:
-            self._ids -= self._added.popleft()
+        while len(self._ids) > REMEMBERED_IDS and len(self._served) > self._pages:
+            self._ids -= self._served.popleft().added
 
 
 @attrs.define(eq=False)
@@ -267,6 +322,19 @@ class _Pass:
     quiet: bool = True
 
 
+@attrs.frozen(eq=False)
+class _Request(Generic[P]):
+    """A page that is under way.
+
+    Attributes:
+        task: Fetches it.
+        settled: The last page that had come, with all before it, when this one was asked for.
+    """
+
+    task: asyncio.Task[P]
+    settled: int
+
+
 class PageWalk(Generic[P]):
     """Fetches pages in order, ahead of their use where that is wanted, until there are no more.
 
@@ -277,7 +345,10 @@ class PageWalk(Generic[P]):
         start: Where to begin.
         adaptive: The limit is the walk's to choose: it starts low, is doubled, and is halved
             when an answer is too large.
-        read_ahead: How many pages may be under way while one is consumed.
+        read_ahead: How many pages may be under way while one is consumed. Up to 1, each is asked
+            for when the one before it has come. Beyond, several are under way at once, until it
+            shows that rows move: then the walk goes back to where it can have missed one, and
+            reads one page after another from there.
         verify: Walk again from page 1 until a whole pass has brought nothing new. If rows have
             vanished meanwhile, which may have pulled others past the walk, more such passes have
             to confirm it, the more the more there were.
@@ -285,6 +356,8 @@ class PageWalk(Generic[P]):
         delivered: The ids of all that were, as far as they are known.
         on_doubt: Called before a page is asked for again because what came may have been meant for
             another request.
+        on_retreat: Called when the walk goes back, with how many reports lie behind it then, and
+            with the ids of those that it has delivered from further on.
     """
 
     def __init__(
@@ -298,18 +371,21 @@ class PageWalk(Generic[P]):
         last: int | None = None,
         delivered: Iterable[int] = (),
         on_doubt: Callable[[], None] = lambda: None,
+        on_retreat: Callable[[int, tuple[int, ...]], None] = lambda offset, ids: None,
     ) -> None:
         self._fetch = fetch
         self._on_doubt = on_doubt
+        self._on_retreat = on_retreat
         self._position = start
         self._adaptive = adaptive
         self._read_ahead = read_ahead
         self._verify = verify
         self._last = last
         self._delivered = set(delivered)
-        self._memory = _Memory(rows_may_move=verify)
+        self._memory = self._new_memory()
         self._doubted: Ask | None = None
-        self._tasks: dict[Ask, asyncio.Task[P]] = {}
+        self._read_to = 0
+        self._requests: dict[Ask, _Request[P]] = {}
         self._dropped: set[asyncio.Task[P]] = set()
         self._pass = _Pass(whole=start.offset == 0, expected=frozenset(self._delivered))
         self._passes = 0
@@ -334,9 +410,9 @@ class PageWalk(Generic[P]):
         while not self._over:
             try:
                 self._check_open()
-                page = await self._page()
+                answer = await self._answer()
                 self._check_open()
-                step = self._accept(page) if page is not None else None
+                step = self._accept(*answer) if answer is not None else None
             except BaseException:
                 await self._cancel()
                 raise
@@ -359,15 +435,23 @@ class PageWalk(Generic[P]):
         if self._closed:
             raise RuntimeError("the walk is closed")
 
-    async def _page(self) -> P | None:
-        """The page at the position; None when it was too large and the limit has been lowered."""
+    def _new_memory(self) -> _Memory:
+        return _Memory(rows_may_move=self._verify, pages=2 + self._read_ahead)
+
+    async def _answer(self) -> tuple[P, int] | None:
+        """The page at the position, and which pages had come when it was asked for.
+
+        None when it was too large and the limit has been lowered.
+        """
         try:
             if self._read_ahead == 0:
                 (ask,) = self._position.asks(1)
-                return await self._fetch(ask)
-            asks = self._position.asks(1 + self._read_ahead)
+                return await self._fetch(ask), ask.page - 1
+            # One ahead is asked for when this one has come, and so is never the older of the two.
+            asks = self._position.asks(1 + self._read_ahead if self._read_ahead > 1 else 1)
             self._keep(asks)
-            return await self._finished(asks[0])
+            settled = self._requests[asks[0]].settled
+            return await self._finished(asks[0]), settled
         except ResponseTooLarge as error:
             smaller = self._position.after_too_large() if self._adaptive else None
             if smaller is None:
@@ -378,49 +462,81 @@ class PageWalk(Generic[P]):
 
     async def _finished(self, ask: Ask) -> P:
         try:
-            return await self._tasks[ask]
+            return await self._requests[ask].task
         except asyncio.CancelledError:
             self._check_open()  # it was not this task that was cancelled
             raise
         finally:
-            self._tasks.pop(ask, None)
+            self._requests.pop(ask, None)
 
-    def _accept(self, page: P) -> Step[P] | None:
+    def _accept(self, page: P, settled: int) -> Step[P] | None:
         position = self._position
         count = len(page.ids)
+        early = settled < position.page - 1
+        # It looks like the end, but may have been that before rows of earlier pages were pushed
+        # here. Now that those have come it is asked for again.
+        rash = early and count < (position.size or 0) and position.partial is None
         if count == 0:
-            self._end_pass()
+            if not rash:
+                self._end_pass()
             return None
         following = position.after(count, page.length)
-        if not position.takes(count):
-            self._position = following
-            return None
+        rereads = position.offset < self._read_to
+        again = position.skip > 0 or rereads
         ask = Ask(position.page, position.limit)
-        again = position.skip > 0
-        self._memory.refuse_repetition(ask, page.ids, read_before=again)
-        # What was on a page when it was read before may be another answer's or have moved, so
-        # there the ids tell what is new, and not the count.
-        fresh = self._fresh(page.ids, 0 if position.returning else position.skip)
-        if not (fresh or again or self._verify) and self._doubted != ask:
+        redo = None if again or self._read_ahead <= 1 else self._memory.redo_of(page.ids)
+        if redo is None:
+            if not position.takes(count):
+                self._position = following
+                return None
+            self._memory.refuse_repetition(ask, page.ids, read_before=again)
+        if not (again or self._verify or self._doubted == ask or any(map(self._is_new, page.ids))):
             # Nothing new where something new was due: rows that moved can do that, but so can an
             # answer that belongs to another request.
             self._doubted = ask
             self._on_doubt()
             return None
-        self._memory.add(ask, page.ids, read_before=again)
+        if rash:
+            return None
+        if redo is not None:
+            self._go_back(redo)
+            return None
+        # What was on a page when it was read before may be another answer's or have moved, so
+        # there the ids tell what is new, and not the count.
+        fresh = self._fresh(page.ids, 0 if position.returning else position.skip)
+        size = position.size or count
+        self._memory.add(
+            ask,
+            page.ids,
+            offset=(ask.page - 1) * size,
+            redo=(settled + 1) * size if early else None,
+            read_before=again,
+        )
         self._position = following
-        return Step(page, ask, position.size or count, fresh)
+        return Step(page, ask, size, fresh, rereads)
+
+    def _go_back(self, offset: int) -> None:
+        """Read again from there, one page after another from now on."""
+        position = self._position
+        self._read_ahead = 1
+        self._read_to = position.offset
+        self._position = Position.at(offset, position.limit, position.size, adaptive=False)
+        # With the page before, the end of which may have been pushed to here.
+        self._on_retreat(offset, self._memory.since(offset - (position.size or 0)))
+
+    def _is_new(self, report_id: int) -> bool:
+        return report_id not in self._memory and report_id not in self._delivered
 
     def _fresh(self, ids: Sequence[int], skip: int) -> tuple[int, ...]:
         """The places of the reports that have not been delivered, which from now on they are."""
-        if skip and self._last in ids:
+        if self._last in ids:
             # Rows may have moved since; the report itself tells better than the count.
             skip = ids.index(self._last) + 1
         self._last = None
         found: dict[int, int] = {}
         for place in range(skip, len(ids)):
             report_id = ids[place]
-            if report_id not in self._memory and report_id not in self._delivered:
+            if self._is_new(report_id):
                 found.setdefault(report_id, place)
         if self._verify:
             self._delivered.update(found)
@@ -443,7 +559,8 @@ class PageWalk(Generic[P]):
         self._position = Position.at(
             0, self._position.limit, None, adaptive=self._position.adaptive
         )
-        self._memory = _Memory(rows_may_move=True)
+        self._memory = self._new_memory()
+        self._read_to = 0
         expected = ended.seen if ended.whole else self._delivered
         self._pass = _Pass(whole=True, expected=frozenset(expected))
 
@@ -460,13 +577,15 @@ class PageWalk(Generic[P]):
 
     def _keep(self, asks: tuple[Ask, ...]) -> None:
         """Have exactly these requests under way."""
-        for ask in self._tasks.keys() - set(asks):
-            task = self._tasks.pop(ask)
+        for ask in self._requests.keys() - set(asks):
+            task = self._requests.pop(ask).task
             task.cancel()
             self._dropped.add(task)
         for ask in asks:
-            if ask not in self._tasks:
-                self._tasks[ask] = asyncio.create_task(self._fetch(ask))
+            if ask not in self._requests:
+                waits = (a.page for a, one in self._requests.items() if not one.task.done())
+                settled = min((ask.page, *waits)) - 1
+                self._requests[ask] = _Request(asyncio.create_task(self._fetch(ask)), settled)
 
     async def _forget_dropped(self) -> None:
         """Await what was cancelled, so that no task outlives the walk and no error goes unread."""

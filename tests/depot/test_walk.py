@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 import pytest
+from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.clients import client_of
@@ -35,6 +36,7 @@ from depotclient import (
     Timeout,
 )
 from depotclient.sandbox import DepotSandbox, Fault, ReportShape
+from evtransport.sandbox import Answer
 
 SMALL = ReportShape.small()
 CHARGER, CONNECTOR = "CP-001", "1"
@@ -85,6 +87,93 @@ async def test_2000_reports_come_complete_in_order_and_once_each(
 
         assert found == sandbox.session_ids(CHARGER, CONNECTOR)
         assert any(request.fault for request in sandbox.requests) == faulty
+
+
+class OvertakingSandbox(DepotSandbox):
+    """Reads page 2 only after page 3; before it or page 4 is read, an early report comes."""
+
+    grows_at = "2"
+    fails_again_at = ""
+
+    @property
+    def asked(self) -> list[str]:
+        return [seen.query["page"] for seen in self.requests]
+
+    async def answer(self, request: web.BaseRequest, path: str) -> Answer:
+        number = request.query.get("page", "")
+        while (first := {"2": "3", "4": "2"}.get(number)) and first not in self.asked:
+            await asyncio.sleep(0.001)
+        asked = self.asked
+        if number == self.grows_at not in asked:
+            early = {"sessionId": 1, "sessionTimeStart": "2025-06-01T00:00:00.000Z"}
+            self.insert(CHARGER, CONNECTOR, json.dumps(early).encode())
+        if number == self.fails_again_at and asked.count(number) == 1:
+            return Answer.json({"message": "gone for a moment"}, 404)
+        return await super().answer(request, path)
+
+
+async def test_after_a_walk_has_gone_back_a_cursor_tells_what_was_delivered_from_further_on() -> (
+    None
+):
+    sandbox = OvertakingSandbox(sessions=40, shape=SMALL)
+    rows = sandbox.session_ids(CHARGER, CONNECTOR)
+    async with sandbox, client_of(sandbox) as depot:
+        reports = depot.session_reports(CHARGER, CONNECTOR, limit=10, read_ahead=2)
+        taken, cursors = [], []
+        async with reports.walk() as walk:
+            async for report in walk:
+                taken.append(report.session_id)
+                cursors.append(walk.cursor)
+
+        # Row 19 was pushed from page 2 onto page 3, which had been read.
+        assert taken == [*rows[:19], *rows[20:30], rows[19], *rows[30:]]
+        for cut in range(30, 41):
+            resume = Cursor.parse(str(cursors[cut - 1]))
+            rest = depot.session_reports(CHARGER, CONNECTOR, limit=10, resume=resume)
+            assert await ids_of(rest) == taken[cut:]
+        assert (len(cursors[29].delivered), cursors[30].delivered) == (20, ())
+
+
+@pytest.mark.parametrize("grows_at", ["2", "4"])
+async def test_the_cursor_before_each_page_that_follows_a_retreat_leads_to_exactly_the_rest(
+    grows_at: str,
+) -> None:
+    sandbox = OvertakingSandbox(sessions=40, shape=SMALL)
+    sandbox.grows_at = grows_at
+    rows = sandbox.session_ids(CHARGER, CONNECTOR)
+    taken: list[int] = []
+    async with sandbox, client_of(sandbox) as depot:
+        reports = depot.session_reports(CHARGER, CONNECTOR, limit=10, read_ahead=2)
+        async for page in reports.pages():
+            if len(taken) >= 29:
+                resume = page.cursor_before
+                rest = depot.session_reports(CHARGER, CONNECTOR, limit=10, resume=resume)
+                assert sorted([*taken, *await ids_of(rest)]) == rows
+            taken += page.ids
+
+        assert sandbox.asked.count("3") > 1
+    assert sorted(taken) == rows
+
+
+@pytest.mark.parametrize(
+    ("grows_at", "page", "had"), [("2", "3", 29), ("2", "4", 30), ("4", "4", 30)]
+)
+async def test_an_error_after_a_retreat_has_a_cursor_that_leads_to_exactly_the_rest(
+    grows_at: str, page: str, had: int
+) -> None:
+    sandbox = OvertakingSandbox(sessions=40, shape=SMALL)
+    sandbox.grows_at, sandbox.fails_again_at = grows_at, page
+    taken = []
+    async with sandbox, client_of(sandbox) as depot:
+        with pytest.raises(NotFoundError) as caught:
+            async for report in depot.session_reports(CHARGER, CONNECTOR, limit=10, read_ahead=2):
+                taken.append(report.session_id)
+        assert len(taken) == had
+        rest = depot.session_reports(CHARGER, CONNECTOR, limit=7, resume=caught.value.cursor)
+        taken += await ids_of(rest)
+
+    assert len(taken) == 40
+    assert set(taken) == set(sandbox.session_ids(CHARGER, CONNECTOR)) - {1}
 
 
 @pytest.mark.parametrize("seed", range(3))

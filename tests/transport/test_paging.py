@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import cycle
 
 import attrs
 import pytest
@@ -32,7 +35,11 @@ class FakePage:
 
 @attrs.define
 class FakeServer:
-    """Serves rows as numbered pages, with a minimum and a maximum page size of its own."""
+    """Serves rows as numbered pages, with a minimum and a maximum page size of its own.
+
+    Each request takes so many turns of the event loop until its page is read, and so many more
+    until it has come.
+    """
 
     rows: list[int]
     least: int = 1
@@ -40,8 +47,10 @@ class FakeServer:
     report_bytes: int = REPORT_BYTES
     largest_answer: int | None = None
     before_answer: Callable[[Ask], None] = lambda ask: None
+    turns: Callable[[], tuple[int, int]] = lambda: (1, 0)
     asks: list[Ask] = attrs.field(factory=list)
     in_flight: int = 0
+    peak_in_flight: int = 0
 
     def served(self, limit: int) -> int:
         return max(self.least, min(limit, self.most))
@@ -49,14 +58,19 @@ class FakeServer:
     async def fetch(self, ask: Ask) -> FakePage:
         self.asks.append(ask)
         self.in_flight += 1
+        self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         try:
-            await asyncio.sleep(0)
+            before, after = self.turns()
+            for _ in range(before):
+                await asyncio.sleep(0)
             self.before_answer(ask)
             size = self.served(ask.limit)
             ids = self.rows[(ask.page - 1) * size :][:size]
             length = len(ids) * self.report_bytes
             if self.largest_answer is not None and length > self.largest_answer:
                 raise ResponseTooLarge("too large")
+            for _ in range(after):
+                await asyncio.sleep(0)
             return FakePage(tuple(ids), length)
         finally:
             self.in_flight -= 1
@@ -195,6 +209,102 @@ def test_verify_misses_no_row_that_stays_while_others_are_deleted_and_inserted(
     stayed = {row for row in server.rows if row < 1000}
     assert len(found) == len(set(found))
     assert stayed <= set(found)
+
+
+@given(
+    count=st.integers(0, 120),
+    limit=st.none() | st.integers(2, 40),
+    inserts=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 119)), max_size=15),
+    turns=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=7),
+    read_ahead=st.integers(0, 5),
+)
+@example(count=33, limit=10, inserts=[(3, 0)], turns=[(0, 0), (9, 0), (0, 0)], read_ahead=2)
+def test_rows_that_come_cost_none_that_was_there_whichever_answer_overtakes_which(
+    count: int,
+    limit: int | None,
+    inserts: list[tuple[int, int]],
+    turns: list[tuple[int, int]],
+    read_ahead: int,
+) -> None:
+    server = FakeServer(list(range(count)), turns=partial(next, cycle(turns)))
+    inserted = iter(range(1000, 2000))
+    answers = itertools.count()
+
+    def insert(ask: Ask) -> None:
+        number = next(answers)
+        for when, place in inserts:
+            if when == number:
+                server.rows.insert(place % (len(server.rows) + 1), next(inserted))
+
+    server.before_answer = insert
+    walk = walk_over(server, limit=limit, read_ahead=read_ahead)
+
+    try:
+        found = asyncio.run(ids_of(walk))
+    except PaginationError:
+        event("so much came that it was an error")
+        return
+    assert len(found) == len(set(found))
+    assert set(range(count)) <= set(found)
+    served = min((server.served(ask.limit) for ask in server.asks), default=1)
+    assert len(server.asks) <= 2 * -(-len(server.rows) // served) + 16
+
+
+async def test_a_page_older_than_the_one_before_it_is_read_again_once_rows_come_twice() -> None:
+    server = FakeServer(list(range(60)))
+    first_answer = {page: asyncio.Event() for page in range(1, 10)}
+
+    async def fetch(ask: Ask) -> FakePage:
+        # Page 2 is read when page 3 has been and a row has come before both.
+        if ask.page == 2 and not first_answer[2].is_set():
+            await first_answer[3].wait()
+            server.rows.insert(0, 1000)
+        if ask.page == 4:
+            await first_answer[2].wait()
+        page = await server.fetch(ask)
+        first_answer[ask.page].set()
+        return page
+
+    retreats: list[tuple[int, list[int]]] = []
+    walk = PageWalk(
+        fetch,
+        Position.at(0, 10, None, adaptive=False),
+        adaptive=False,
+        read_ahead=2,
+        verify=False,
+        on_retreat=lambda offset, ids: retreats.append((offset, sorted(ids))),
+    )
+
+    found = await ids_of(walk)
+
+    # Row 19 stood at the end of page 2 and was pushed onto page 3 after that had been read.
+    assert found == [*range(19), *range(20, 30), 19, *range(30, 60)]
+    assert retreats == [(20, [*range(10, 19), *range(20, 30)])]
+    assert [ask.page for ask in server.asks[-6:]] == [3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize(("count", "twice"), [(55, 6), (60, 7)])
+async def test_an_end_that_was_asked_for_too_early_to_be_sure_is_asked_for_again(
+    count: int, twice: int
+) -> None:
+    server = FakeServer(list(range(count)))
+
+    found = await ids_of(walk_over(server, limit=10, read_ahead=5))
+
+    assert found == server.rows
+    pages = [ask.page for ask in server.asks]
+    assert [page for page in range(1, 8) if pages.count(page) > 1] == [twice]
+
+
+@pytest.mark.parametrize(("read_ahead", "peak"), [(0, 1), (1, 1), (2, 3), (5, 6)])
+async def test_several_pages_are_under_way_at_once_from_two_ahead_on(
+    read_ahead: int, peak: int
+) -> None:
+    server = FakeServer(list(range(200)), turns=lambda: (5, 0))
+
+    assert await ids_of(walk_over(server, limit=10, read_ahead=read_ahead)) == server.rows
+
+    assert server.peak_in_flight == peak
 
 
 def test_the_adaptive_limit_doubles_at_pages_that_are_aligned_with_what_was_read() -> None:
@@ -364,6 +474,18 @@ def test_a_resumed_walk_goes_on_behind_the_last_report_where_rows_have_moved() -
     )
 
     assert found == list(range(15, 40))
+
+
+@pytest.mark.parametrize("offset", [15, 20])
+def test_a_resumed_walk_does_not_double_what_reports_that_have_come_since_pushed_on(
+    offset: int,
+) -> None:
+    server = FakeServer([1000, 1001, *range(40)])
+    start = Position.at(offset, 10, 10, adaptive=False)
+
+    found = asyncio.run(ids_of(walk_over(server, limit=10, start=start, last=offset - 1)))
+
+    assert found == list(range(offset, 40))
 
 
 def test_the_memory_for_ids_is_bounded() -> None:
