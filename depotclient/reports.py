@@ -209,9 +209,11 @@ class _Progress:
             return self.before
         page, fresh = self.step.page, self.step.fresh
         behind = len(page.ids) - 1 if taken == len(fresh) else fresh[taken - 1]
-        delivered = self.delivered
-        if delivered is None:
-            delivered = (*self.before.delivered, *(page.ids[place] for place in fresh[:taken]))
+        if self.delivered is None:
+            ids = tuple(page.ids[place] for place in fresh[:taken])
+            delivered = self.before.delivered + ids
+        else:
+            delivered = self.delivered + self._known_after(behind)
         return attrs.evolve(
             self.before,
             offset=self.step.offset_after(behind),
@@ -220,6 +222,14 @@ class _Progress:
             last=page.ids[behind],
             delivered=delivered,
         )
+
+    def _known_after(self, place: int) -> tuple[int, ...]:
+        """The ids of reports further on that were pushed there and had been delivered before."""
+        ids, fresh = self.step.page.ids, self.step.fresh
+        if len(fresh) == len(ids):
+            return ()
+        due = set(fresh)
+        return tuple(ids[later] for later in range(place + 1, len(ids)) if later not in due)
 
 
 class _LazyReports(Sequence[T]):
@@ -479,7 +489,7 @@ class _Run:
             raise error.with_traceback(None)  # noqa: B904
         if step is None:
             return None
-        keeps_ids = self._keeps_ids or step.again
+        keeps_ids = self._keeps_ids or step.rereads
         progress = _Progress(self.cursor, step, None if keeps_ids else self._delivered_before)
         self.cursor = progress.cursor(len(step.fresh))
         return progress

@@ -186,14 +186,14 @@ class Step(Generic[P]):
         ask: What it was asked for with.
         size: The page size in force.
         fresh: The places on the page of the reports that have not been delivered before.
-        again: The walk has gone back: some reports behind the page have been delivered already.
+        rereads: The walk has gone back, and some reports further on have been delivered already.
     """
 
     page: P
     ask: Ask
     size: int
     fresh: tuple[int, ...]
-    again: bool
+    rereads: bool
 
     def offset_after(self, place: int) -> int:
         """How many reports of the server's order lie behind when the one at `place` does."""
@@ -205,13 +205,13 @@ class _Served:
     """A page as it is remembered.
 
     Attributes:
-        offset: Where it begins, in the server's order.
+        end: How many reports of the server's order lie behind with it.
         added: The ids that were on no page before.
-        redo: Where to read again if rows turn out to have been pushed off its end; None where
-            none can have been missed before it.
+        redo: Where to read again if its reports come once more: a page before it may have been
+            read after it, when one that was due here had been pushed on. None where none was.
     """
 
-    offset: int
+    end: int
     added: frozenset[int]
     redo: int | None
 
@@ -240,6 +240,8 @@ class _Memory:
     def redo_of(self, ids: Iterable[int]) -> int | None:
         """Where to read again if these reports have come once more; None where nowhere."""
         known = self._ids.intersection(ids)
+        if not known:
+            return None
         return min(
             (
                 served.redo
@@ -250,11 +252,11 @@ class _Memory:
         )
 
     def since(self, offset: int) -> tuple[int, ...]:
-        """The ids that were first met there or later."""
+        """The ids that were first met on pages that reach beyond there."""
         return tuple(
             report_id
             for served in self._served
-            if served.offset >= offset
+            if served.end > offset
             for report_id in served.added
         )
 
@@ -275,15 +277,15 @@ class _Memory:
             )
 
     def add(
-        self, ask: Ask, ids: Iterable[int], *, offset: int, redo: int | None, read_before: bool
+        self, ask: Ask, ids: Iterable[int], *, end: int, redo: int | None, read_before: bool
     ) -> None:
         """Remember a page.
 
         Args:
             ask: What it was asked for with.
             ids: Its reports.
-            offset: Where it begins.
-            redo: Where to read again if rows turn out to have been pushed off its end.
+            end: How many reports of the server's order lie behind with it.
+            redo: Where to read again if its reports come once more.
             read_before: A part of it was expected to be old.
 
         Raises:
@@ -299,7 +301,7 @@ class _Memory:
                 f"{self._stale} pages in a row up to page {ask.page} (limit {ask.limit})"
                 " hold only reports of earlier pages"
             )
-        self._served.append(_Served(offset, added, redo))
+        self._served.append(_Served(end, added, redo))
         self._ids |= added
         while len(self._ids) > REMEMBERED_IDS and len(self._served) > self._pages:
             self._ids -= self._served.popleft().added
@@ -322,13 +324,14 @@ class _Pass:
     quiet: bool = True
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class _Request(Generic[P]):
     """A page that is under way.
 
     Attributes:
         task: Fetches it.
-        settled: The last page that had come, with all before it, when this one was asked for.
+        settled: The last page that had come, with all before it, when this one was asked for, and
+            has not been asked for again since.
     """
 
     task: asyncio.Task[P]
@@ -346,9 +349,9 @@ class PageWalk(Generic[P]):
         adaptive: The limit is the walk's to choose: it starts low, is doubled, and is halved
             when an answer is too large.
         read_ahead: How many pages may be under way while one is consumed. Up to 1, each is asked
-            for when the one before it has come. Beyond, several are under way at once, until it
-            shows that rows move: then the walk goes back to where it can have missed one, and
-            reads one page after another from there.
+            for when the one before it has come. Beyond, several are under way at once, until
+            reports that come twice show that one can have been missed: then the walk goes back
+            to where, and reads one page after another from there.
         verify: Walk again from page 1 until a whole pass has brought nothing new. If rows have
             vanished meanwhile, which may have pulled others past the walk, more such passes have
             to confirm it, the more the more there were.
@@ -384,7 +387,7 @@ class PageWalk(Generic[P]):
         self._delivered = set(delivered)
         self._memory = self._new_memory()
         self._doubted: Ask | None = None
-        self._read_to = 0
+        self._turned_at = 0
         self._requests: dict[Ask, _Request[P]] = {}
         self._dropped: set[asyncio.Task[P]] = set()
         self._pass = _Pass(whole=start.offset == 0, expected=frozenset(self._delivered))
@@ -435,6 +438,11 @@ class PageWalk(Generic[P]):
         if self._closed:
             raise RuntimeError("the walk is closed")
 
+    @property
+    def _at_once(self) -> int:
+        # One ahead is asked for when this one has come, and so is never the older of the two.
+        return 1 + self._read_ahead if self._read_ahead > 1 else 1
+
     def _new_memory(self) -> _Memory:
         return _Memory(rows_may_move=self._verify, pages=2 + self._read_ahead)
 
@@ -447,8 +455,7 @@ class PageWalk(Generic[P]):
             if self._read_ahead == 0:
                 (ask,) = self._position.asks(1)
                 return await self._fetch(ask), ask.page - 1
-            # One ahead is asked for when this one has come, and so is never the older of the two.
-            asks = self._position.asks(1 + self._read_ahead if self._read_ahead > 1 else 1)
+            asks = self._position.asks(self._at_once)
             self._keep(asks)
             settled = self._requests[asks[0]].settled
             return await self._finished(asks[0]), settled
@@ -481,16 +488,18 @@ class PageWalk(Generic[P]):
                 self._end_pass()
             return None
         following = position.after(count, page.length)
-        rereads = position.offset < self._read_to
+        rereads = position.offset < self._turned_at
         again = position.skip > 0 or rereads
         ask = Ask(position.page, position.limit)
-        redo = None if again or self._read_ahead <= 1 else self._memory.redo_of(page.ids)
+        ahead = page.ids[position.skip :]
+        redo = self._memory.redo_of(ahead) if self._at_once > 1 else None
         if redo is None:
             if not position.takes(count):
                 self._position = following
                 return None
             self._memory.refuse_repetition(ask, page.ids, read_before=again)
-        if not (again or self._verify or self._doubted == ask or any(map(self._is_new, page.ids))):
+        suspects = not (again or self._verify or self._doubted == ask)
+        if suspects and all(report_id in self._memory for report_id in page.ids):
             # Nothing new where something new was due: rows that moved can do that, but so can an
             # answer that belongs to another request.
             self._doubted = ask
@@ -508,7 +517,7 @@ class PageWalk(Generic[P]):
         self._memory.add(
             ask,
             page.ids,
-            offset=(ask.page - 1) * size,
+            end=(ask.page - 1) * size + count,
             redo=(settled + 1) * size if early else None,
             read_before=again,
         )
@@ -519,24 +528,22 @@ class PageWalk(Generic[P]):
         """Read again from there, one page after another from now on."""
         position = self._position
         self._read_ahead = 1
-        self._read_to = position.offset
+        self._turned_at = position.offset
         self._position = Position.at(offset, position.limit, position.size, adaptive=False)
         # With the page before, the end of which may have been pushed to here.
         self._on_retreat(offset, self._memory.since(offset - (position.size or 0)))
-
-    def _is_new(self, report_id: int) -> bool:
-        return report_id not in self._memory and report_id not in self._delivered
 
     def _fresh(self, ids: Sequence[int], skip: int) -> tuple[int, ...]:
         """The places of the reports that have not been delivered, which from now on they are."""
         if self._last in ids:
             # Rows may have moved since; the report itself tells better than the count.
             skip = ids.index(self._last) + 1
-        self._last = None
+        if skip < len(ids):
+            self._last = None
         found: dict[int, int] = {}
         for place in range(skip, len(ids)):
             report_id = ids[place]
-            if self._is_new(report_id):
+            if report_id not in self._memory and report_id not in self._delivered:
                 found.setdefault(report_id, place)
         if self._verify:
             self._delivered.update(found)
@@ -560,7 +567,7 @@ class PageWalk(Generic[P]):
             0, self._position.limit, None, adaptive=self._position.adaptive
         )
         self._memory = self._new_memory()
-        self._read_to = 0
+        self._turned_at = 0
         expected = ended.seen if ended.whole else self._delivered
         self._pass = _Pass(whole=True, expected=frozenset(expected))
 
@@ -583,8 +590,12 @@ class PageWalk(Generic[P]):
             self._dropped.add(task)
         for ask in asks:
             if ask not in self._requests:
-                waits = (a.page for a, one in self._requests.items() if not one.task.done())
-                settled = min((ask.page, *waits)) - 1
+                settled = ask.page - 1
+                for other, request in self._requests.items():
+                    if other.page > ask.page:
+                        request.settled = min(request.settled, ask.page - 1)
+                    elif not request.task.done():
+                        settled = min(settled, other.page - 1)
                 self._requests[ask] = _Request(asyncio.create_task(self._fetch(ask)), settled)
 
     async def _forget_dropped(self) -> None:

@@ -176,6 +176,20 @@ async def test_an_error_after_a_retreat_has_a_cursor_that_leads_to_exactly_the_r
     assert set(taken) == set(sandbox.session_ids(CHARGER, CONNECTOR)) - {1}
 
 
+async def test_a_cursor_counts_what_was_pushed_behind_a_report_as_delivered() -> None:
+    async with (
+        Wire(
+            answer(page(0, 1, 2)), answer(page(10, 2, 3)), answer(page(10, 2, 3)), answer(page())
+        ) as wire,
+        client_to(wire) as depot,
+    ):
+        async with depot.session_reports("A", 1, limit=3, read_ahead=0).walk() as walk:
+            taken = [(await anext(walk)).session_id for _ in range(4)]
+        rest = depot.session_reports("A", 1, limit=3, resume=walk.cursor)
+
+        assert [*taken, *await ids_of(rest)] == [0, 1, 2, 10, 3]
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("max_limit", [2000, 20])
 @pytest.mark.parametrize("read_ahead", [0, 3])

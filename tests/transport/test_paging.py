@@ -218,6 +218,7 @@ def test_verify_misses_no_row_that_stays_while_others_are_deleted_and_inserted(
     turns=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=7),
     read_ahead=st.integers(0, 5),
 )
+@example(count=39, limit=10, inserts=[(4, 35), (5, 35)], turns=[(1, 0)], read_ahead=2)
 @example(count=33, limit=10, inserts=[(3, 0)], turns=[(0, 0), (9, 0), (0, 0)], read_ahead=2)
 def test_rows_that_come_cost_none_that_was_there_whichever_answer_overtakes_which(
     count: int,
@@ -283,9 +284,9 @@ async def test_a_page_older_than_the_one_before_it_is_read_again_once_rows_come_
     assert [ask.page for ask in server.asks[-6:]] == [3, 4, 5, 6, 7, 8]
 
 
-@pytest.mark.parametrize(("count", "twice"), [(55, 6), (60, 7)])
+@pytest.mark.parametrize(("count", "twice"), [(55, [6]), (60, [7])])
 async def test_an_end_that_was_asked_for_too_early_to_be_sure_is_asked_for_again(
-    count: int, twice: int
+    count: int, twice: list[int]
 ) -> None:
     server = FakeServer(list(range(count)))
 
@@ -293,7 +294,73 @@ async def test_an_end_that_was_asked_for_too_early_to_be_sure_is_asked_for_again
 
     assert found == server.rows
     pages = [ask.page for ask in server.asks]
-    assert [page for page in range(1, 8) if pages.count(page) > 1] == [twice]
+    assert [page for page in range(1, 8) if pages.count(page) > 1] == twice
+
+
+async def test_an_empty_page_that_was_read_before_the_last_one_became_full_is_no_end() -> None:
+    server = FakeServer(list(range(39)))
+
+    def insert(ask: Ask) -> None:
+        # The second time page 4 has become full, and the empty page behind it is out of date.
+        if ask.page == 5 or [seen.page for seen in server.asks].count(4) == 2:
+            server.rows.insert(35, 1000 + len(server.asks))
+
+    server.before_answer = insert
+
+    found = await ids_of(walk_over(server, limit=10, read_ahead=2))
+
+    assert set(range(39)) <= set(found)
+    assert len(found) == len(set(found))
+
+
+async def test_rows_that_come_twice_in_the_middle_of_a_page_are_noticed() -> None:
+    # Page 2 is read after page 3 and a row that comes; then page 4 is too large, so that the walk
+    # goes on with a smaller limit, in the middle of a page.
+    server = FakeServer(list(range(150)), most=15)
+    first_answer = {page: asyncio.Event() for page in range(1, 6)}
+
+    async def fetch(ask: Ask) -> FakePage:
+        if ask.limit < 16:
+            return await server.fetch(ask)
+        if ask.page == 2:
+            await first_answer[3].wait()
+            server.rows.insert(0, 1000)
+        if ask.page == 4:
+            await first_answer[2].wait()
+            raise ResponseTooLarge("too large")
+        page = await server.fetch(ask)
+        first_answer[ask.page].set()
+        return page
+
+    walk = PageWalk(
+        fetch,
+        Position.at(0, 16, None, adaptive=True),
+        adaptive=True,
+        read_ahead=2,
+        verify=False,
+    )
+
+    found = await ids_of(walk)
+
+    assert sorted(found) == list(range(150))
+
+
+@pytest.mark.parametrize("place", [0, 45, 75])
+async def test_rows_that_come_while_the_page_size_grows_cost_none(place: int) -> None:
+    server = FakeServer(list(range(200)))
+
+    def grow(ask: Ask) -> None:
+        if ask.page == 6:
+            server.least = 15
+        if [seen.page for seen in server.asks].count(5) == 2 and len(server.rows) == 200:
+            server.rows.insert(place, 1000)
+
+    server.before_answer = grow
+
+    found = await ids_of(walk_over(server, limit=10, read_ahead=4))
+
+    assert set(range(200)) <= set(found)
+    assert len(found) == len(set(found))
 
 
 @pytest.mark.parametrize(("read_ahead", "peak"), [(0, 1), (1, 1), (2, 3), (5, 6)])
@@ -476,12 +543,13 @@ def test_a_resumed_walk_goes_on_behind_the_last_report_where_rows_have_moved() -
     assert found == list(range(15, 40))
 
 
+@pytest.mark.parametrize("size", [None, 10])
 @pytest.mark.parametrize("offset", [15, 20])
 def test_a_resumed_walk_does_not_double_what_reports_that_have_come_since_pushed_on(
-    offset: int,
+    offset: int, size: int | None
 ) -> None:
     server = FakeServer([1000, 1001, *range(40)])
-    start = Position.at(offset, 10, 10, adaptive=False)
+    start = Position.at(offset, 10, size, adaptive=False)
 
     found = asyncio.run(ids_of(walk_over(server, limit=10, start=start, last=offset - 1)))
 
