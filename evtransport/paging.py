@@ -207,8 +207,9 @@ class _Served:
     Attributes:
         end: How many reports of the server's order lie behind with it.
         added: The ids that were on no page before.
-        redo: Where to read again if its reports come once more: a page before it may have been
-            read after it, when one that was due here had been pushed on. None where none was.
+        redo: Where to read again if its reports come once more, since rows were pushed on then: a
+            page before it, which was read later, may have lost one to it too late to show here.
+            None where all pages before it had come first.
     """
 
     end: int
