@@ -338,6 +338,13 @@ class _Request(Generic[P]):
     task: asyncio.Task[P]
     settled: int
 
+    def come(self) -> P | None:
+        """The page, if it has come."""
+        task = self.task
+        if not task.done() or task.cancelled() or task.exception() is not None:
+            return None
+        return task.result()
+
 
 class PageWalk(Generic[P]):
     """Fetches pages in order, ahead of their use where that is wanted, until there are no more.
@@ -481,9 +488,7 @@ class PageWalk(Generic[P]):
         position = self._position
         count = len(page.ids)
         early = settled < position.page - 1
-        # It looks like the end, but may have been that before rows of earlier pages were pushed
-        # here. Now that those have come it is asked for again.
-        rash = early and count < (position.size or 0) and position.partial is None
+        rash = early and self._looks_like_the_end(count)
         if count == 0:
             if not rash:
                 self._end_pass()
@@ -506,7 +511,7 @@ class PageWalk(Generic[P]):
             self._doubted = ask
             self._on_doubt()
             return None
-        if rash:
+        if rash:  # now that the pages before it have come, it is asked for again
             return None
         if redo is not None:
             self._go_back(redo)
@@ -524,6 +529,14 @@ class PageWalk(Generic[P]):
         )
         self._position = following
         return Step(page, ask, size, fresh, rereads)
+
+    def _looks_like_the_end(self, count: int) -> bool:
+        """Whether so few reports on a page may mean the end.
+
+        Of a page that was asked for before those before it had come, they may not: rows of these
+        can have been pushed there since.
+        """
+        return count < (self._position.size or 0) and self._position.partial is None
 
     def _go_back(self, offset: int) -> None:
         """Read again from there, one page after another from now on."""
@@ -584,20 +597,33 @@ class PageWalk(Generic[P]):
         return not vanished or rows * (vanished / rows) ** (self._quiet_passes + 1) < MISSED
 
     def _keep(self, asks: tuple[Ask, ...]) -> None:
-        """Have exactly these requests under way."""
+        """Have these requests under way, in their order, as far as the end does not show."""
         for ask in self._requests.keys() - set(asks):
             task = self._requests.pop(ask).task
             task.cancel()
             self._dropped.add(task)
+        settled = asks[0].page - 1 if asks else 0
         for ask in asks:
-            if ask not in self._requests:
-                settled = ask.page - 1
-                for other, request in self._requests.items():
-                    if other.page > ask.page:
-                        request.settled = min(request.settled, ask.page - 1)
-                    elif not request.task.done():
-                        settled = min(settled, other.page - 1)
-                self._requests[ask] = _Request(asyncio.create_task(self._fetch(ask)), settled)
+            request = self._requests.get(ask)
+            if request is None:
+                self._ask_for(ask, settled)
+                continue
+            page = request.come()
+            if page is None:
+                continue
+            if self._looks_like_the_end(len(page.ids)):
+                early = request.settled < settled == ask.page - 1
+                if early and not any(report_id in self._memory for report_id in page.ids):
+                    self._ask_for(ask, settled)  # while the pages before it are consumed
+                break
+            if settled == ask.page - 1:
+                settled = ask.page
+
+    def _ask_for(self, ask: Ask, settled: int) -> None:
+        for other, request in self._requests.items():
+            if other.page > ask.page:
+                request.settled = min(request.settled, ask.page - 1)
+        self._requests[ask] = _Request(asyncio.create_task(self._fetch(ask)), settled)
 
     async def _forget_dropped(self) -> None:
         """Await what was cancelled, so that no task outlives the walk and no error goes unread."""
