@@ -82,7 +82,7 @@ class Sizes:
 FULL = Sizes()
 SHORT = Sizes(
     reports=300,
-    far=600,
+    far=1200,
     connectors=16,
     calls=2000,
     fewest_calls=500,
