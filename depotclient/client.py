@@ -198,7 +198,8 @@ class DepotClient(ApiClient):
                 stay under about 8 MiB.
             read_ahead: How many pages may be under way while one is consumed. Up to 1, each is
                 asked for when the one before has come. From 2 on several are under way at once,
-                until it shows that rows move; see `docs/promises.md` for what cursors are then.
+                until reports that come twice show that one may have been missed: then the walk
+                goes back for it. `docs/promises.md` says what a cursor is worth before that.
             into: An attrs class with some of `SessionReport`'s fields; only those are parsed.
             resume: A cursor of an earlier walk of the same query, or its text. The window stays
                 as that walk pinned it.

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
+from support.clients import account_of
 from support.fleet import BEGIN, END, REPORTS, connectors_of, fleet, in_one_process, ordered
 from support.shown import all_that_shows
 
+from depotclient.models import camel_case
 from depotclient.partitions import Connector, plan
 from depotclient.sandbox import DepotSandbox, RecordedRequest
 
@@ -118,12 +120,7 @@ def whole(sandbox: DepotSandbox) -> dict[str, str]:
 
 
 def account(sandbox: DepotSandbox) -> dict[str, str]:
-    return {
-        "clientId": sandbox.client_id,
-        "clientSecret": sandbox.client_secret,
-        "baseUrl": sandbox.base_url,
-        "tokenUrl": sandbox.token_url,
-    }
+    return {camel_case(name): value for name, value in account_of(sandbox).items()}
 
 
 def source(options: dict[str, str]) -> SessionReportsDataSource:

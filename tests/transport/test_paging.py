@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from itertools import chain, cycle, repeat
+from typing import Any
 
 import attrs
 import pytest
@@ -84,15 +85,18 @@ def walk_over(
     verify: bool = False,
     start: Position | None = None,
     last: int | None = None,
+    fetch: Callable[[Ask], Coroutine[Any, Any, FakePage]] | None = None,
+    **callbacks: Any,
 ) -> PageWalk[FakePage]:
     adaptive = limit is None
     return PageWalk(
-        server.fetch,
+        fetch or server.fetch,
         start or Position.at(0, limit or FIRST_LIMIT, None, adaptive=adaptive),
         adaptive=adaptive,
         read_ahead=read_ahead,
         verify=verify,
         last=last,
+        **callbacks,
     )
 
 
@@ -267,12 +271,11 @@ async def test_a_page_older_than_the_one_before_it_is_read_again_once_rows_come_
         return page
 
     retreats: list[tuple[int, list[int]]] = []
-    walk = PageWalk(
-        fetch,
-        Position.at(0, 10, None, adaptive=False),
-        adaptive=False,
+    walk = walk_over(
+        server,
+        limit=10,
         read_ahead=2,
-        verify=False,
+        fetch=fetch,
         on_retreat=lambda offset, ids: retreats.append((offset, sorted(ids))),
     )
 
@@ -335,15 +338,9 @@ async def test_rows_that_come_twice_in_the_middle_of_a_page_are_noticed() -> Non
         first_answer[ask.page].set()
         return page
 
-    walk = PageWalk(
-        fetch,
-        Position.at(0, 16, None, adaptive=True),
-        adaptive=True,
-        read_ahead=2,
-        verify=False,
-    )
+    start = Position.at(0, 16, None, adaptive=True)
 
-    found = await ids_of(walk)
+    found = await ids_of(walk_over(server, start=start, read_ahead=2, fetch=fetch))
 
     assert sorted(found) == list(range(150))
 
@@ -481,12 +478,11 @@ def test_another_requests_answer_in_the_place_of_a_page_costs_no_report(
         return strays.pop(ask, None) or await server.fetch(ask)
 
     async def main() -> list[int]:
-        walk = PageWalk(
-            fetch,
-            Position.at(0, 10, None, adaptive=False),
-            adaptive=False,
+        walk = walk_over(
+            server,
+            limit=10,
             read_ahead=read_ahead,
-            verify=False,
+            fetch=fetch,
             on_doubt=lambda: doubts.append(place),
         )
         return await ids_of(walk)
