@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -12,7 +13,7 @@ from pathlib import Path
 from benchmarks import tables
 from benchmarks.conduct import ChildFailed, run
 from benchmarks.gauges import CLEAR_REFS
-from benchmarks.targets import misses, outcomes, summary
+from benchmarks.targets import misses, outcomes, short_of, summary
 from benchmarks.workloads import FULL, GROUPS, SHORT, WORKLOADS
 
 ROUNDS, SHORT_ROUNDS = 5, 3
@@ -20,17 +21,28 @@ MET, MISSED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 
 def _share(text: str) -> float:
-    share = float(text)
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
     if not 0 < share <= 1:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"must be more than 0 and at most 1: {text}")
     return share
 
 
+def _count(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}: {text}")
+    return int(text)
+
+
 def round_count(text: str) -> int:
-    rounds = int(text)
-    if rounds < 1:
-        raise ValueError
-    return rounds
+    """How many rounds somebody asks for."""
+    return _count(text, 1)
+
+
+def _times(text: str) -> int:
+    return _count(text, 0)
 
 
 def _new_file(text: str) -> Path:
@@ -83,6 +95,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="SHARE",
         help="be content with this share of each target, such as 0.8",
     )
+    option(
+        "--again",
+        type=_times,
+        default=0,
+        metavar="TIMES",
+        help="measure what falls short again, up to so many times; all rounds count",
+    )
     return found
 
 
@@ -102,6 +121,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             SHORT if options.short else FULL,
             options.rounds or (SHORT_ROUNDS if options.short else ROUNDS),
             _progress,
+            again=options.again,
+            doubt=lambda results: {
+                outcome.target.workload
+                for outcome in short_of(outcomes(results.medians()), options.least)
+            },
         )
     except ChildFailed as error:
         _progress(str(error))

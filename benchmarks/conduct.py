@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -105,10 +105,29 @@ def rotations(entries: Sequence[Entry], rounds: int) -> Iterator[tuple[int, Entr
             yield number + 1, entry
 
 
+Doubt = Callable[[Results], Collection[str]]
+"""The workloads, by key, of which more rounds are wanted."""
+
+
 def run(
-    workloads: Iterable[Workload], sizes: Sizes, rounds: int, progress: Callable[[str], None]
+    workloads: Sequence[Workload],
+    sizes: Sizes,
+    rounds: int,
+    progress: Callable[[str], None],
+    *,
+    again: int = 0,
+    doubt: Doubt = lambda _: (),
 ) -> Results:
     """Measure all of these.
+
+    Args:
+        workloads: What is measured, and by whom.
+        sizes: How much there is to do.
+        rounds: Of each workload that does not say otherwise.
+        progress: Told of each measurement.
+        again: How often what is in doubt gets as many rounds more. All rounds count: a bad minute
+            of the machine is outvoted then, and a good one does not stand alone.
+        doubt: Asked each time that all is measured.
 
     Raises:
         ChildFailed: One contestant, or the server, could not do its work.
@@ -117,21 +136,33 @@ def run(
     progress(f"writing out {sizes.distinct:,} reports")
     with running_servers(sizes) as servers:
         for workload in workloads:
-            count = workload.rounds(rounds)
-            _warm(workload, sizes, servers)
-            for number, entry in rotations(workload.entries, count):
-                figures = measured(Task(workload.key, entry, sizes, servers))
-                results.rounds[workload.key, entry.name].append(figures)
-                gauge = workload.gauges[0]
-                progress(
-                    f"{workload.key}, round {number} of {count}: {entry.name}: "
-                    f"{gauge.text(figures[gauge.key])}"
-                )
+            _measure(workload, rounds, results, servers, progress)
+        for _ in range(again):
+            doubted = doubt(results)
+            for workload in workloads:
+                if workload.key in doubted:
+                    progress(f"{workload.key}, again")
+                    _measure(workload, rounds, results, servers, progress)
     return results
 
 
-def _warm(workload: Workload, sizes: Sizes, servers: Servers) -> None:
-    """Have what is only imported compiled, and in the system's cache."""
+def _measure(
+    workload: Workload,
+    rounds: int,
+    results: Results,
+    servers: Servers,
+    progress: Callable[[str], None],
+) -> None:
+    """Add the rounds of one workload to the results."""
+    count = workload.rounds(rounds)
     for entry in workload.entries:
-        if entry.statement is not None:
-            measured(Task(workload.key, entry, sizes, servers))
+        if entry.statement is not None:  # have it compiled, and in the system's cache
+            measured(Task(workload.key, entry, results.sizes, servers))
+    for number, entry in rotations(workload.entries, count):
+        figures = measured(Task(workload.key, entry, results.sizes, servers))
+        results.rounds[workload.key, entry.name].append(figures)
+        gauge = workload.gauges[0]
+        progress(
+            f"{workload.key}, round {number} of {count}: {entry.name}: "
+            f"{gauge.text(figures[gauge.key])}"
+        )

@@ -201,14 +201,18 @@ def outcomes(medians: Medians) -> list[Outcome]:
     ]
 
 
+def short_of(found: Sequence[Outcome], share: float) -> list[Outcome]:
+    """Those that have not even reached this share of their target."""
+    return [outcome for outcome in found if not outcome.target.is_met(outcome.figure, share)]
+
+
 def misses(found: Sequence[Outcome], share: float) -> list[str]:
-    """A line for each figure that falls short of this share of its target."""
+    """A line for each of those."""
     return [
         f"missed: {outcome.target.workload} {outcome.target.name}: "
         f"{outcome.target.text(outcome.figure)}, which should be {outcome.target.bound_text}"
         + ("" if share == 1 else f", or {share:.0%} of that")
-        for outcome in found
-        if not outcome.target.is_met(outcome.figure, share)
+        for outcome in short_of(found, share)
     ]
 
 
@@ -218,5 +222,5 @@ def summary(found: Sequence[Outcome], share: float) -> str:
     line = f"{met} of {len(found)} targets met"
     if share == 1:
         return line
-    nearly = sum(outcome.target.is_met(outcome.figure, share) for outcome in found)
+    nearly = len(found) - len(short_of(found, share))
     return f"{line}, {nearly} to {share:.0%} at least"

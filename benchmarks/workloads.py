@@ -84,7 +84,7 @@ SHORT = Sizes(
     reports=300,
     far=1200,
     connectors=16,
-    calls=2000,
+    calls=4000,
     fewest_calls=500,
     decoding=0.2,
     exported=2000,
@@ -298,7 +298,7 @@ WORKLOADS = (
         base=None,
         most_rounds=1,
         note=f"{EXPORT[1]} connectors, a file for each of them and each month, with the defaults "
-        "of `export_session_reports()`; one round. The speed is that of all answers, which overlap "
+        "of `export_session_reports()`. The speed is that of all answers, which overlap "
         "by the margins around each month.",
     ),
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.clients import client_of
 
+from benchmarks import conduct
 from benchmarks.backfill import Cost, duration, history, pages_of
 from benchmarks.conduct import rotations
 from benchmarks.contestants.register import PLACES, contestant_named
@@ -19,6 +21,7 @@ from benchmarks.workloads import (
     EXPORT,
     EXPORT_SPAN,
     FULL,
+    SECONDS,
     SHORT,
     WALK,
     WORKLOADS,
@@ -82,6 +85,49 @@ def test_a_miss_is_told_with_what_was_asked() -> None:
     assert misses(found, 0.8) == []
     assert summary(found, 1.0) == "1 of 2 targets met"
     assert summary(found, 0.8) == "1 of 2 targets met, 2 to 80% at least"
+
+
+def timed(key: str) -> Workload:
+    """A workload of one entry."""
+    return Workload(key=key, title=key, entries=(Entry("ours"),), gauges=(SECONDS,))
+
+
+def told_to_nobody(_: str) -> None:
+    """Progress that is not looked at."""
+
+
+def test_what_falls_short_is_measured_again_and_all_rounds_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = iter([1.0, 1.0, 3.0, 3.0, 3.0, 3.0, 3.0])
+    slow, steady = timed("W1"), timed("W2")
+    told: list[str] = []
+    monkeypatch.setattr(conduct, "running_servers", lambda _: nullcontext())
+    monkeypatch.setattr(
+        conduct,
+        "measured",
+        lambda task: {"seconds": next(seconds) if task.workload == "W1" else 5.0},
+    )
+    results = conduct.run(
+        [slow, steady],
+        SHORT,
+        2,
+        told.append,
+        again=3,
+        doubt=lambda results: {"W1"} if results.medians()["W1", "ours", "seconds"] < 3 else set(),
+    )
+    assert [each["seconds"] for each in results.rounds["W1", "ours"]] == [1, 1, 3, 3, 3, 3]
+    assert len(results.rounds["W2", "ours"]) == 2
+    assert told.count("W1, again") == 2
+
+
+def test_what_never_gets_good_is_measured_so_many_times_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(conduct, "running_servers", lambda _: nullcontext())
+    monkeypatch.setattr(conduct, "measured", lambda _: {"seconds": 1.0})
+    results = conduct.run([timed("W1")], SHORT, 2, told_to_nobody, again=3, doubt=lambda _: {"W1"})
+    assert len(results.rounds["W1", "ours"]) == 8
 
 
 def test_tables_replace_only_what_stands_between_the_marks(tmp_path: Path) -> None:
