@@ -26,6 +26,7 @@ from yarl import URL
 
 from evtransport._version import __version__
 from evtransport.auth import Auth, Secret, mask
+from evtransport.deadlines import Deadlines
 from evtransport.errors import (
     ApiError,
     ConnectionFailed,
@@ -235,47 +236,6 @@ class _OneRequest:
             raise
 
 
-class _Deadlines:
-    """Ends the calls of a transport that run out of time, by one timer for all of them.
-
-    They all have the same time, so the call that began first is due first, and nobody else needs a
-    timer until it has ended. A timer for each call is 3 % of the instructions of a small one.
-
-    Args:
-        total: Seconds that each call has.
-    """
-
-    def __init__(self, total: float) -> None:
-        self._total = total
-        self._due: dict[asyncio.Timeout, float] = {}  # in the order in which they began
-        self._timer: asyncio.TimerHandle | None = None
-
-    def begin(self, scope: asyncio.Timeout) -> float:
-        """Watch over a call; the time of the running loop at which its scope is ended."""
-        loop = asyncio.get_running_loop()
-        due = self._due[scope] = loop.time() + self._total
-        if self._timer is None:
-            self._timer = loop.call_at(due, self._expire, loop)
-        return due
-
-    def end(self, scope: asyncio.Timeout) -> None:
-        """Watch no more over a call, which has come to its end by itself or was ended."""
-        self._due.pop(scope, None)
-        if not self._due and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        now = loop.time()
-        for scope, due in tuple(self._due.items()):
-            if due > now:
-                self._timer = loop.call_at(due, self._expire, loop)
-                return
-            del self._due[scope]
-            scope.reschedule(now)
-
-
 @attrs.define(eq=False)
 class _Call:
     """What one call of `Transport.send` has come to so far.
@@ -324,7 +284,7 @@ class Transport:
     _holder: _SessionHolder = attrs.field(init=False, repr=False)
     _address: str = attrs.field(init=False, repr=False)
     _client_timeout: aiohttp.ClientTimeout = attrs.field(init=False, repr=False)
-    _deadlines: _Deadlines = attrs.field(init=False, repr=False)
+    _deadlines: Deadlines = attrs.field(init=False, repr=False)
     _owns_session: bool = attrs.field(default=True, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -340,7 +300,7 @@ class Transport:
             raise ValueError(f"limiter must be an async context manager: {self.limiter!r}")
         self._holder = _SessionHolder(self.session)
         self._address = str(self.base_url)
-        self._deadlines = _Deadlines(self.timeout.total)
+        self._deadlines = Deadlines(self.timeout.total)
         self._client_timeout = aiohttp.ClientTimeout(
             # `total` is the whole call's business, and `connect` would count the wait for a free
             # connection of the pool against the server.
