@@ -21,6 +21,7 @@ from evtransport.errors import (
     ServerError,
     StatusError,
 )
+from evtransport.retry import is_retriable
 
 __all__ = ["ErrorNames", "Request", "Response", "decipher", "parse_base_url", "path_segment"]
 
@@ -110,11 +111,13 @@ class Request(Generic[T]):
         segments: The path below the base URL, each segment percent-encoded already.
         decode: Makes the result from the body; raises `DecodeError` or `SchemaError`.
         query: Names and values, not encoded yet.
+        is_retriable: Returns True for failures after which the request is sent again.
     """
 
     segments: tuple[str, ...]
     decode: Callable[[bytes], T]
     query: tuple[tuple[str, str], ...] = ()
+    is_retriable: Callable[[Exception], bool] = is_retriable
 
     def url(self, base: str) -> URL:
         """The whole address below a base URL, encoded once and for all."""

@@ -10,9 +10,10 @@ import attrs
 
 from evtransport.errors import ApiError, ConnectionFailed, DecodeError, StatusError
 
-__all__ = ["RetryPolicy", "RetryQuota", "RetrySchedule", "Timeout", "is_retriable"]
+__all__ = ["RetryPolicy", "RetryQuota", "RetrySchedule", "Timeout", "asks_to_wait", "is_retriable"]
 
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+_WAIT_STATUSES = frozenset({408, 429})
 
 
 def whole_number(name: str, value: object, *, least: int, most: float = math.inf) -> int:
@@ -120,6 +121,13 @@ def is_retriable(error: Exception) -> bool:
     return isinstance(error, (ConnectionFailed, DecodeError))
 
 
+def asks_to_wait(error: Exception) -> bool:
+    """Return True if a server refuses the request now, whatever it asks for."""
+    if not (isinstance(error, StatusError) and is_retriable(error)):
+        return False
+    return error.status in _WAIT_STATUSES or error.retry_after is not None
+
+
 @attrs.define(eq=False)
 class RetrySchedule:
     """One call's decisions on whether to try again, in the form of a stamina backoff hook.
@@ -129,18 +137,20 @@ class RetrySchedule:
         quota: The client's shared allowance.
         time_left: Seconds until the call's deadline, asked for at each decision.
         uniform: Draws a float between its two arguments.
+        is_retriable: Returns True for failures after which the request is sent again.
     """
 
     policy: RetryPolicy
     quota: RetryQuota
     time_left: Callable[[], float]
     uniform: Callable[[float, float], float]
+    is_retriable: Callable[[Exception], bool] = is_retriable
     retries: int = 0
     paid: int = 0
 
     def __call__(self, error: Exception) -> bool | float:
         """Seconds to wait before the next attempt, or False to let the error out."""
-        if not isinstance(error, ApiError) or not is_retriable(error):
+        if not isinstance(error, ApiError) or not self.is_retriable(error):
             return False
         if error.attempts >= self.policy.attempts:
             return False

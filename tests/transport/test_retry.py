@@ -31,7 +31,7 @@ from evtransport import (
     Timeout,
     TransportError,
 )
-from evtransport.retry import RetrySchedule, is_retriable, whole_number
+from evtransport.retry import RetrySchedule, asks_to_wait, is_retriable, whole_number
 
 
 def longest(low: float, high: float) -> float:
@@ -187,6 +187,33 @@ def test_only_what_may_pass_is_worth_another_attempt(error: Exception, worth_it:
     assert (decide(error) is not False) is worth_it
     assert decide.retries == int(worth_it)
     assert notes(error) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "waits"),
+    [
+        (StatusError("no", status=408), True),
+        (RateLimitedError("no", status=429), True),
+        (ServerError("no", status=503, retry_after=1), True),
+        (ServerError("no", status=503), False),
+        (StatusError("no", status=413, retry_after=1), False),
+        (ConnectionFailed("no"), False),
+        (ValueError("no"), False),
+    ],
+    ids=repr,
+)
+def test_a_server_asks_to_wait_by_its_status_or_by_retry_after(
+    error: Exception, waits: bool
+) -> None:
+    assert asks_to_wait(error) is waits
+
+
+def test_a_request_may_say_which_failures_are_worth_another_attempt() -> None:
+    decide = schedule()
+    decide.is_retriable = asks_to_wait
+
+    assert decide(ServerError("no", status=503)) is False
+    assert decide(RateLimitedError("no", status=429, retry_after=7)) == 7
 
 
 def test_the_last_attempt_is_the_last() -> None:
