@@ -12,7 +12,8 @@ from depotclient.models import (
     OcppStatus,
     SessionReport,
 )
-from depotclient.reports import Page, SessionReports, Walk
+from depotclient.pages import Page
+from depotclient.reports import SessionReports, Walk
 from evtransport import (
     ApiError,
     AuthError,

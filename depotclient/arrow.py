@@ -22,7 +22,8 @@ except ImportError as error:
     ) from error
 
 from depotclient.models import SessionReport, camel_case
-from depotclient.reports import Page, SessionReports
+from depotclient.pages import Page
+from depotclient.reports import SessionReports
 from depotclient.windows import Membership, Partition
 from evtransport.errors import ApiError, SchemaError
 
@@ -153,10 +154,11 @@ def batch_of(page: Page[Any], schema: pa.Schema) -> pa.RecordBatch:
         SchemaError: One of them is not as documented. Its cursor stands before the page, since
             nothing of it has been given.
     """
-    try:
-        return _read(page.raw_views, schema)
-    except (pa.ArrowInvalid, _NotSoPlain):
-        pass
+    if None not in page.ids:  # Arrow accepts a report without an id.
+        try:
+            return _read(page.raw_views, schema)
+        except (pa.ArrowInvalid, _NotSoPlain):
+            pass
     try:
         return _from_objects(page, schema)
     except ApiError as error:
@@ -175,7 +177,9 @@ def belonging(page: Page[Any], membership: Membership) -> pa.RecordBatch:
     starts = batch["session_time_start"].cast(pa.int64()).to_pylist()
     taken = [
         membership.takes(session_id, _moment(start))
-        for session_id, start in zip(page.ids, starts, strict=True)
+        for session_id, start in zip(
+            cast("list[int]", batch["session_id"].to_pylist()), starts, strict=True
+        )
     ]
     return batch if all(taken) else batch.filter(pa.array(taken))
 
@@ -290,7 +294,8 @@ def _from_objects(page: Page[Any], schema: pa.Schema) -> pa.RecordBatch:
         for report, path in zip(page.reports, page.paths, strict=True):
             batches.append(_row_of(report, path, schema))
     except SchemaError as error:
-        error.add_note(f"session {page.ids[len(batches)]}")
+        if (session_id := page.ids[len(batches)]) is not None:
+            error.add_note(f"session {session_id}")
         raise
     (batch,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
     return batch

@@ -9,13 +9,13 @@ from typing import Final, TypeVar, overload
 import attrs
 from yarl import URL
 
-from depotclient.models import SessionReport
-from depotclient.reports import Query, SessionReports, structurer_of
+from depotclient.models import SessionReport, structurer_of
+from depotclient.query import Query
+from depotclient.reports import LIMITS, SessionReports
 from evtransport.auth import Auth, BearerToken, ClientCredentials, Secret
 from evtransport.client import ApiClient, from_environment
-from evtransport.cursor import Cursor
 from evtransport.http import parse_base_url
-from evtransport.paging import MAX_LIMIT
+from evtransport.paging.cursor import Cursor
 from evtransport.retry import RetryPolicy, Timeout, whole_number
 from evtransport.transport import MAX_RESPONSE_BYTES, ClientSession, Limiter, Transport
 
@@ -184,39 +184,48 @@ class DepotClient(ApiClient):
     ) -> SessionReports[T]:
         """The session reports of one connector (Depot: Session Reports API). Nothing is asked yet.
 
-        Which of a session's times the window tests, whether its ends are inclusive, and how the
-        reports are ordered, the vendor does not tell.
+        The vendor doesn't document which of a session's times the window tests, whether its ends
+        are inclusive, and how the reports are ordered.
 
         Args:
             charger_id: The charger.
             connector_id: The connector; an int is sent as its digits.
             from_: Begin of the window, aware. None leaves it to the server.
-            to: End of the window, aware. None means the start of each walk, so that sessions
-                that are added meanwhile don't shift the pages.
-            limit: Reports a page, 1 to 2000 (the vendor documents a minimum of 10 and a maximum
-                of 2000). None lets the walk choose: it starts at 10 and doubles as long as pages
-                stay under about 8 MiB.
-            read_ahead: How many pages may be under way while one is consumed. Up to 1, each is
-                asked for when the one before has come. From 2 on several are under way at once,
-                until reports that come twice show that one may have been missed: then the walk
-                goes back for it. `docs/promises.md` says what a cursor is worth before that.
+            to: End of the window, aware. None means the start of each walk, so that later
+                sessions don't shift the pages.
+            limit: Largest page, 1 to 2000 reports (the vendor documents a minimum of 10 and a
+                maximum of 2000). The walk asks for limits from half of it up, so that pages
+                overlap. None lets the walk choose: it starts at 10 and grows while pages stay under
+                8 MiB.
+            read_ahead: Requests in flight while a page is consumed. 0 requests a page when the last
+                one is consumed. With 2 or more, several requests are in flight at once.
             into: An attrs class with some of `SessionReport`'s fields; only those are parsed.
             resume: A cursor of an earlier walk of the same query, or its text. The window stays
                 as that walk pinned it.
-            verify: Walk the window again until a whole pass has brought nothing new, so that
-                rows that move while they are read are not missed. Costs at least twice the
-                requests, and an id in memory and cursor for every report.
+            verify: Walk the window again until a whole pass brings nothing new. This finds reports
+                that were added before the walk's place or changed places. On a server that does not
+                serve the limits that it is asked for, it finds reports that were skipped because
+                others were deleted. It takes at least twice the requests, and keeps a key of every
+                report in memory and in the cursor.
 
         Raises:
-            ValueError: An argument is not usable, or the cursor belongs to another query.
+            ValueError: An argument is invalid, or the cursor belongs to another query, or to a walk
+                without `verify`.
         """
         now = self.now
         query = Query.checked(charger_id, connector_id, from_, to, now())
         if limit is not None:
-            whole_number("limit", limit, least=1, most=MAX_LIMIT)
+            whole_number("limit", limit, least=1, most=LIMITS.most)
         whole_number("read_ahead", read_ahead, least=0)
         if not isinstance(verify, bool):
             raise ValueError(f"verify must be True or False: {verify!r}")
+        cursor = resume if resume is None or isinstance(resume, Cursor) else Cursor.parse(resume)
+        if cursor is not None:
+            query.check_cursor(cursor)
+            if verify and cursor.offset and not cursor.delivered:
+                raise ValueError(
+                    "a walk with verify=True can only be resumed from a cursor of such a walk"
+                )
         return SessionReports(
             transport=self._transport,
             structure=structurer_of(into),
@@ -225,7 +234,7 @@ class DepotClient(ApiClient):
             limit=limit,
             read_ahead=read_ahead,
             verify=verify,
-            resume=_cursor_of(query, resume),
+            resume=cursor,
         )
 
 
@@ -255,19 +264,3 @@ def _address(name: str, given: str | URL | None, region: str, published: str | N
             f" give {name}"
         )
     return parse_base_url(name, address)
-
-
-def _cursor_of(query: Query, resume: Cursor | str | None) -> Cursor | None:
-    if resume is None:
-        return None
-    cursor = resume if isinstance(resume, Cursor) else Cursor.parse(resume)
-    asked = query.identity()
-    if cursor.query != asked or "to" not in cursor.pinned:
-        names = sorted(cursor.query.keys() | asked.keys())
-        differences = ", ".join(
-            f"{name} {cursor.query.get(name)!r} instead of {asked.get(name)!r}"
-            for name in names
-            if cursor.query.get(name) != asked.get(name)
-        )
-        raise ValueError(f"the cursor belongs to another query: {differences or 'no window'}")
-    return cursor

@@ -28,7 +28,7 @@ from depotclient.partitions import (
     plan,
     require_settings,
 )
-from depotclient.reports import in_utc, is_before, require_aware
+from depotclient.query import in_utc, is_before, require_aware
 from depotclient.windows import connector_key, require_span
 
 __all__ = ["LOOK_BACK", "PRIMARY_KEY", "Rows", "session_reports"]

@@ -18,7 +18,7 @@ import attrs
 
 from depotclient.client import DepotClient
 from depotclient.files import FORMATS, ConnectorFolder, Format, NewFile, WindowRecord, prepare
-from depotclient.reports import is_before, require_aware
+from depotclient.query import is_before, require_aware
 from depotclient.windows import MARGIN, Connector, Membership, Partition, Window, plan, require_span
 from evtransport._version import __version__
 from evtransport.errors import ApiError, SchemaError

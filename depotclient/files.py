@@ -14,7 +14,8 @@ from urllib.parse import quote
 import attrs
 import msgspec
 
-from depotclient.reports import Page, wire_time
+from depotclient.pages import Page
+from depotclient.query import wire_time
 from depotclient.windows import WINDOWS, Membership, Partition
 
 __all__ = ["FORMATS", "ConnectorFolder", "Format", "NewFile", "WindowRecord", "prepare"]

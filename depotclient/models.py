@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import TypeVar
 
 import attrs
 
-from evtransport.structure import Structures
+from evtransport.structure import Structurer, Structures
 
 __all__ = [
     "BatteryAlignmentResults",
@@ -27,6 +28,8 @@ __all__ = [
     "OcppStatus",
     "SessionReport",
 ]
+
+T = TypeVar("T")
 
 
 @attrs.define
@@ -159,3 +162,22 @@ def camel_case(name: str) -> str:
 
 
 STRUCTURES = Structures(rename=camel_case)
+
+
+def structurer_of(into: type[T]) -> Structurer[T]:
+    """Return a function that decodes JSON bytes into one class.
+
+    Raises:
+        ValueError: It is no attrs class, or has a field that no session report has.
+    """
+    cls: type = into
+    if not (isinstance(cls, type) and attrs.has(cls)):
+        raise ValueError(f"into must be an attrs class: {into!r}")
+    known = attrs.fields_dict(SessionReport)
+    unknown = [field.name for field in attrs.fields(cls) if field.init and field.name not in known]
+    if unknown:
+        raise ValueError(
+            f"into={into.__name__} has fields that no session report has: {', '.join(unknown)};"
+            f" there are {', '.join(known)}"
+        )
+    return STRUCTURES.of(into)

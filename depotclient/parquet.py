@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from depotclient.arrow import SESSION_REPORTS, belonging, session_reports_from
 from depotclient.models import SessionReport
-from depotclient.reports import Page
+from depotclient.pages import Page
 from depotclient.windows import Membership
 
 __all__ = ["Rows", "read_record", "read_session"]

@@ -14,7 +14,8 @@ import attrs
 
 from depotclient.client import DepotClient
 from depotclient.models import SessionReport
-from depotclient.reports import Page
+from depotclient.pages import Page
+from depotclient.reports import LIMITS
 from depotclient.windows import (
     MARGIN,
     WINDOWS,
@@ -27,7 +28,6 @@ from depotclient.windows import (
 )
 from evtransport.auth import Secret
 from evtransport.errors import ApiError
-from evtransport.paging import MAX_LIMIT
 from evtransport.retry import RetryPolicy, Timeout, whole_number
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class ReadSettings:
     def __attrs_post_init__(self) -> None:
         require_span("margin", self.margin)
         if self.limit is not None:
-            whole_number("limit", self.limit, least=1, most=MAX_LIMIT)
+            whole_number("limit", self.limit, least=1, most=LIMITS.most)
         if not isinstance(self.verify, bool):
             raise ValueError(f"verify must be True or False: {self.verify!r}")
         if not isinstance(self.retry, RetryPolicy):

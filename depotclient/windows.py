@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import attrs
 
-from depotclient.reports import SessionReports, connector_of, in_utc, is_before, require_aware
+from depotclient.query import connector_of, in_utc, is_before, require_aware
+from depotclient.reports import SessionReports
 
 if TYPE_CHECKING:
     from depotclient.client import DepotClient

@@ -2,7 +2,6 @@
 
 from evtransport._version import __version__
 from evtransport.auth import ApiKey, BearerToken, ClientCredentials, Secret
-from evtransport.cursor import Cursor
 from evtransport.errors import (
     ApiError,
     AuthError,
@@ -21,6 +20,7 @@ from evtransport.errors import (
     StatusError,
     TransportError,
 )
+from evtransport.paging.cursor import Cursor
 from evtransport.retry import RetryPolicy, RetryQuota, Timeout
 from evtransport.structure import JsonValue
 from evtransport.transport import Limiter, Transport

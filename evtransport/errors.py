@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evtransport.cursor import Cursor
+    from evtransport.paging.cursor import Cursor
 
 __all__ = [
     "ApiError",

@@ -41,7 +41,6 @@ from evtransport.retry import (
     RetryQuota,
     RetrySchedule,
     Timeout,
-    is_retriable,
     whole_number,
 )
 
@@ -55,6 +54,7 @@ __all__ = [
     "UNCHANGED",
     "ClientSession",
     "Limiter",
+    "Pauses",
     "Transport",
     "Unchanged",
     "pause",
@@ -67,6 +67,9 @@ MAX_RESPONSE_BYTES: Final = 32 * 2**20
 SPARE_BYTES: Final = 16 * 1024
 
 LARGE_BYTES: Final = 2**20
+
+WORK_SECONDS: Final = 0.001
+"""Longest work without a pause, in seconds."""
 
 USER_AGENT: Final = f"thor-depot-clients/{__version__}"
 
@@ -118,11 +121,11 @@ class _QuietConnector(aiohttp.TCPConnector):
     def __init__(self) -> None:
         super().__init__()
         self._used: WeakSet[ResponseHandler] = WeakSet()
-        self._distrusted: WeakSet[ResponseHandler] | None = None  # there is hardly ever one
+        self._retired: WeakSet[ResponseHandler] | None = None  # rarely needed
 
-    def distrust(self) -> None:
+    def retire_connections(self) -> None:
         """Reuse no connection that has been used so far."""
-        self._distrusted, self._used = (self._distrusted or WeakSet()) | self._used, WeakSet()
+        self._retired, self._used = (self._retired or WeakSet()) | self._used, WeakSet()
 
     async def connect(
         self,
@@ -142,7 +145,7 @@ class _QuietConnector(aiohttp.TCPConnector):
     def _is_in_step(self, protocol: ResponseHandler) -> bool:
         if protocol.should_close:
             return False
-        return self._distrusted is None or protocol not in self._distrusted
+        return self._retired is None or protocol not in self._retired
 
 
 class _SessionHolder:
@@ -192,10 +195,10 @@ class _SessionHolder:
                 " make one client for each loop"
             )
 
-    def distrust(self) -> None:
-        """Reuse no connection made so far; those of a borrowed session are its owner's."""
+    def retire_connections(self) -> None:
+        """Reuse no connection made so far, unless the session is borrowed."""
         if self._connector is not None:
-            self._connector.distrust()
+            self._connector.retire_connections()
 
     async def aclose(self) -> None:
         """Close the session if it was made here; further calls do nothing.
@@ -327,9 +330,9 @@ class Transport:
         other._owns_session = False
         return other
 
-    def distrust(self) -> None:
-        """Take new connections from now on, since an answer may have come over the wrong one."""
-        self._holder.distrust()
+    def retire_connections(self) -> None:
+        """Use new connections from now on: a response may belong to another request."""
+        self._holder.retire_connections()
 
     async def aclose(self) -> None:
         """Close the session if this transport made it; further calls do nothing."""
@@ -354,7 +357,7 @@ class Transport:
                 try:
                     result = await self._attempt(request, call)
                 except ApiError as error:
-                    if not is_retriable(error):
+                    if not request.is_retriable(error):
                         raise
                     failures = [error]
                 else:
@@ -387,6 +390,7 @@ class Transport:
             quota=self._quota,
             time_left=lambda: call.due - asyncio.get_running_loop().time(),
             uniform=self.uniform,
+            is_retriable=request.is_retriable,
         )
 
         async def attempt() -> T:
@@ -420,7 +424,7 @@ class Transport:
             error.attempts = call.attempts
             error.reword(partial(self._clean, call))
             if isinstance(error, MisdirectedResponse):
-                self.distrust()
+                self.retire_connections()
             raise
 
     def _clean(self, call: _Call, text: str) -> str:
@@ -562,6 +566,19 @@ async def pause() -> None:
         await turn
     finally:
         timer.cancel()
+
+
+class Pauses:
+    """Lets the event loop run other tasks after each millisecond of work."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    async def pause_if_due(self) -> None:
+        """Pause if the last pause was some time ago."""
+        if time.perf_counter() - self._last > WORK_SECONDS:
+            await pause()
+            self._last = time.perf_counter()
 
 
 def _end(turn: asyncio.Future[None]) -> None:

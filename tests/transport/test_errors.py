@@ -82,7 +82,7 @@ def example(kind: type[ApiError]) -> ApiError:
     else:
         error = kind("no")
     error.attempts = 3
-    error.cursor = Cursor(query={"chargerId": "c"}, limit=10, delivered=(1, 2))
+    error.cursor = Cursor(query={"chargerId": "c"}, limit=10, recent=(1, 2))
     error.add_note("asked for with limit=10")
     return error
 

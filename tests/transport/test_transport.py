@@ -319,20 +319,20 @@ async def test_an_answer_that_came_unasked_is_not_given_to_the_next_call(closing
         assert wire.connections == 2
 
 
-async def test_connections_that_are_distrusted_are_not_used_again(closing: Closing) -> None:
+async def test_retired_connections_are_not_used_again(closing: Closing) -> None:
     async with Wire(HELLO, HELLO, HELLO, HELLO) as wire:
         transport = closing(transport_to(wire))
-        transport.distrust()
+        transport.retire_connections()
         for connections in (1, 1):
             await transport.send(REQUEST)
             assert wire.connections == connections
-        transport.distrust()
+        transport.retire_connections()
         for connections in (2, 2):
             await transport.send(REQUEST)
             assert wire.connections == connections
 
 
-async def test_connections_are_distrusted_when_one_has_brought_another_requests_answer(
+async def test_connections_are_retired_when_one_has_brought_another_requests_answer(
     closing: Closing,
 ) -> None:
     def misdirected(body: bytes) -> str:
@@ -350,7 +350,7 @@ async def test_the_connections_of_a_borrowed_session_are_its_owners(closing: Clo
     async with Wire(HELLO, HELLO) as wire, aiohttp.ClientSession() as session:
         transport = closing(transport_to(wire, session=session))
         await transport.send(REQUEST)
-        transport.distrust()
+        transport.retire_connections()
         await transport.send(REQUEST)
         assert wire.connections == 1
 

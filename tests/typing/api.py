@@ -256,7 +256,7 @@ async def walk(client: DepotClient, summaries: SessionReports[Summary]) -> None:
             assert_type(walk.cursor, Cursor)
             cursor = Cursor.parse(text)
             assert_type(cursor, Cursor)
-            assert_type(cursor.delivered, tuple[int, ...])
+            assert_type(cursor.offset, int)
             client.session_reports("xyz", 1, resume=cursor)
     try:
         async for _ in summaries:

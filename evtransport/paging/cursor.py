@@ -1,0 +1,135 @@
+"""The position of a walk, as a value that can be saved as text and resumed from."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+
+import attrs
+import msgspec
+
+__all__ = ["RECENT_KEYS", "Cursor", "DeliveredKeys"]
+
+RECENT_KEYS = 100
+"""Keys of the rows delivered last that a cursor carries."""
+
+_VERSION = "evc2."
+_OLD_VERSION = "evc1."
+_MAX_NUMBER = 10**15
+_KEY_BYTES = 8
+_CHECKSUM_BYTES = 4
+
+
+class DeliveredKeys:
+    """Keys of all rows that a walk has delivered, up to a cursor.
+
+    The cursors of one walk share one log, and each sees the part that was there when it was made.
+    """
+
+    __slots__ = ("_count", "_log")
+
+    def __init__(self, log: bytearray | None = None, count: int = 0) -> None:
+        self._log = bytearray() if log is None else log
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[int]:
+        return (key for (key,) in struct.iter_unpack(">Q", bytes(self)))
+
+    def __bytes__(self) -> bytes:
+        return bytes(memoryview(self._log)[: self._count * _KEY_BYTES])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DeliveredKeys) and bytes(self) == bytes(other)
+
+    def first(self, count: int) -> DeliveredKeys:
+        """Return the first `count` keys."""
+        return DeliveredKeys(self._log, count)
+
+    def plus(self, keys: Iterable[int]) -> DeliveredKeys:
+        """Return these keys and more of them."""
+        is_newest = len(self._log) == self._count * _KEY_BYTES
+        log = self._log if is_newest else bytearray(bytes(self))
+        for key in keys:
+            log += key.to_bytes(_KEY_BYTES)
+        return DeliveredKeys(log, len(log) // _KEY_BYTES)
+
+
+@attrs.frozen(kw_only=True)
+class Cursor:
+    """The position after one report, exact to the item.
+
+    `str(cursor)` is the text to save and `Cursor.parse(text)` reads it back. The text is opaque and
+    holds no credentials. It has at most 2,000 characters for a query of usual length; with `verify`
+    11 more for each report delivered.
+
+    Attributes:
+        query: The query of the walk. A cursor is refused for any other query.
+        pinned: Parameters that the walk added to the query at its start (the end of the window).
+        offset: Estimated number of rows up to here, in the server's order.
+        limit: Largest limit that the walk asked for last.
+        max_limit: Largest limit that the server serves or accepts; None if not known.
+        overlap: The server serves the limits that it is asked for.
+        recent: Keys of the rows delivered last, oldest first, at most 100.
+        delivered: Keys of all rows delivered, if the walk verifies.
+    """
+
+    query: dict[str, str] = attrs.field(hash=False)
+    pinned: dict[str, str] = attrs.field(factory=dict, hash=False)
+    offset: int = 0
+    limit: int
+    max_limit: int | None = None
+    overlap: bool = True
+    recent: tuple[int, ...] = attrs.field(default=(), repr=False)
+    delivered: DeliveredKeys = attrs.field(factory=DeliveredKeys, repr=False, hash=False)
+
+    def __attrs_post_init__(self) -> None:
+        sizes = (self.limit, 1 if self.max_limit is None else self.max_limit)
+        if not 0 <= self.offset <= _MAX_NUMBER or not all(1 <= n <= _MAX_NUMBER for n in sizes):
+            raise ValueError(f"impossible position: {self!r}")
+
+    def __str__(self) -> str:
+        fields = attrs.asdict(self, recurse=False) | {"delivered": bytes(self.delivered)}
+        data = msgspec.msgpack.encode(fields)
+        checksum = zlib.crc32(data).to_bytes(_CHECKSUM_BYTES)
+        return _VERSION + base64.urlsafe_b64encode(checksum + data).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Read a cursor from its text.
+
+        Args:
+            text: The result of `str(cursor)`.
+
+        Raises:
+            ValueError: The text is no cursor, was cut or changed, or has an older format.
+        """
+        if not isinstance(text, str) or not text.startswith((_VERSION, _OLD_VERSION)):
+            raise ValueError(f"not a cursor of this library (one begins with {_VERSION!r})")
+        if text.startswith(_OLD_VERSION):
+            raise ValueError(
+                "the cursor has an older format that can't be resumed: walk the window again"
+                " without resume="
+            )
+        try:
+            return _decoded(text.removeprefix(_VERSION))
+        except (ValueError, RecursionError):
+            pass
+        raise ValueError("the cursor is garbled; it must be the whole text of str(cursor)")
+
+
+def _decoded(text: str) -> Cursor:
+    data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    checksum, content = data[:_CHECKSUM_BYTES], data[_CHECKSUM_BYTES:]
+    if zlib.crc32(content).to_bytes(_CHECKSUM_BYTES) != checksum:
+        raise ValueError("wrong checksum")
+    return msgspec.msgpack.decode(content, type=Cursor, dec_hook=_delivered)
+
+
+def _delivered(_: type, log: bytes) -> DeliveredKeys:
+    """Return the keys of a cursor's text."""
+    return DeliveredKeys(bytearray(log), len(log) // _KEY_BYTES)
