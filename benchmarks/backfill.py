@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import math
 import random
@@ -11,7 +10,9 @@ from functools import cache
 
 import attrs
 
-from evtransport.paging import Ask, PageWalk, Position
+from depotclient.reports import LIMITS
+from evtransport.paging.cursor import Cursor
+from evtransport.paging.paginator import Dropped, End, Outcome, Paginator
 
 
 @attrs.frozen
@@ -30,29 +31,29 @@ class Cost:
 
 
 @attrs.frozen
-class _Fetched:
-    ids: tuple[int, ...]
+class _Page:
+    keys: range
     length: int
 
 
 @cache
 def pages_of(reports: int, report_bytes: int) -> tuple[int, ...]:
-    """How many reports each answer has, in a walk over so many with its own choice of limits."""
+    """Return how many reports each answer has in a walk that chooses its limit."""
     served: list[int] = []
-
-    async def fetch(ask: Ask) -> _Fetched:
-        ids = tuple(range((ask.page - 1) * ask.limit, min(reports, ask.page * ask.limit)))
-        served.append(len(ids))
-        return _Fetched(ids, len(ids) * report_bytes)
-
-    async def walk() -> None:
-        position = Position.at(0, Position().limit, None, adaptive=True)
-        pages = PageWalk(fetch, position, adaptive=True, read_ahead=0, verify=False)
-        while await pages.next_step() is not None:
-            pass
-        await pages.aclose()
-
-    asyncio.run(walk())
+    paginator = Paginator(
+        Cursor(query={}, limit=LIMITS.first),
+        limit=None,
+        limits=LIMITS,
+        read_ahead=0,
+        verify=False,
+    )
+    outcome: Outcome = Dropped()
+    while not isinstance(outcome, End):
+        (request,) = paginator.next_requests()
+        start = (request.page - 1) * request.limit
+        keys = range(reports)[start : start + request.limit]
+        served.append(len(keys))
+        outcome = paginator.receive(request, _Page(keys, len(keys) * report_bytes))
     return tuple(served)
 
 

@@ -38,20 +38,17 @@ async def count_requests(task: Task) -> Figures:
     """W3: how many requests more a walk takes that has to find its limit; nothing is timed."""
     requests, access = _Requests(), task.servers.depot
     async with DepotClient(token=access.credential, base_url=access.base_url) as client:
-        limit = await _last_limit(client.session_reports(*WALK))
+        limit = await _largest_limit(client.session_reports(*WALK))
         adaptive = requests.taken()
-        await _last_limit(client.session_reports(*WALK, limit=limit))
+        await _largest_limit(client.session_reports(*WALK, limit=limit))
         fixed = requests.taken()
     return {"adaptive": adaptive, "fixed": fixed, "limit": limit, "extra": adaptive - fixed}
 
 
-async def _last_limit(reports: SessionReports[SessionReport]) -> int:
-    """Walk to the end; the limit of the last page."""
-    limit = 0
+async def _largest_limit(reports: SessionReports[SessionReport]) -> int:
+    """Walk to the end. Return the largest limit."""
     async with aclosing(reports.pages()) as pages:
-        async for page in pages:
-            limit = page.limit
-    return limit
+        return max([page.limit async for page in pages])
 
 
 class _Requests(logging.Handler):

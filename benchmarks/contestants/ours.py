@@ -13,7 +13,8 @@ import msgspec
 from benchmarks.contestants.interface import Call, Contestant, Depot, Thor, by_workers, one_by_one
 from benchmarks.protocol import Access
 from depotclient import DepotClient, SessionReport
-from depotclient.reports import SessionReports, structurer_of
+from depotclient.models import structurer_of
+from depotclient.reports import SessionReports
 from thorclient import ApiError, ThorClient
 
 

@@ -13,11 +13,13 @@ import attrs
 
 from benchmarks.contestants.interface import Contestant
 from benchmarks.workloads import DECODED, WALK
-from depotclient.models import SessionReport
+from depotclient.models import SessionReport, structurer_of
 from depotclient.parquet import Rows
 from depotclient.partitions import Membership
-from depotclient.reports import Query, SessionReports, structurer_of
+from depotclient.query import Query
+from depotclient.reports import SessionReports
 from evtransport.http import Request
+from evtransport.paging.cursor import Cursor
 from evtransport.transport import Transport
 
 T = TypeVar("T")
@@ -35,6 +37,9 @@ class _Answers:
     async def send(self, request: Request[T]) -> T:
         return request.decode(next(self.pages, NO_MORE))
 
+    def retire_connections(self) -> None:
+        """Do nothing: there are no connections."""
+
 
 class OursParquet(Contestant):
     """A walk over the pages, and the rows of an export; only that these reach the disk is left out.
@@ -47,16 +52,19 @@ class OursParquet(Contestant):
         asyncio.run(self._write(pages, file))
 
     async def _write(self, pages: Sequence[bytes], file: Path) -> None:
-        now = datetime.now(UTC)
+        now, query = datetime.now(UTC), Query(*WALK, None, None)
         reports = SessionReports(
             transport=cast(Transport, _Answers(iter(pages))),
             structure=structurer_of(SessionReport),
             now=lambda: now,
-            query=Query(*WALK, None, None),
+            query=query,
             limit=DECODED,
             read_ahead=0,
             verify=False,
-            resume=None,
+            # The pages that are given do not overlap.
+            resume=Cursor(
+                query=query.identity(), pinned={"to": "now"}, limit=DECODED, overlap=False
+            ),
         )
         membership = Membership(FIRST, LAST)
         rows = await asyncio.to_thread(Rows, file)

@@ -160,7 +160,8 @@ def test_a_time_without_an_offset_is_utc(text: str, time: datetime) -> None:
         ("--from", "2026-01-02", "--to", "2026-01-02"),
         ("--limit", "0"),
         ("--limit", "many"),
-        ("--resume", "evc1.garbled"),
+        ("--resume", "evc2.garbled"),
+        ("--resume", "evc1.older"),
         ("--resume", str(Cursor(query={"chargerId": "other"}, limit=10))),
         ("--colour",),
         ("--token", "t"),
@@ -195,11 +196,11 @@ def test_an_unknown_charger_is_one_line_on_stderr() -> None:
 def test_a_walk_that_breaks_off_can_be_continued(
     open_depot: OpenDepot, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    depot = open_depot(faults=[None, None, Fault.status(400)])
+    depot = open_depot(faults=[None, None, Fault.status(404)])
     assert run("reports", "CP-1", "1", "--limit", "10") == 1
     first = capsysbinary.readouterr()
     error, way_on = first.err.decode().splitlines()
-    assert error.startswith("error: the server answered 400")
+    assert error.startswith("error: the server answered 404")
     words, cursor = way_on.rsplit(" ", 1)
     assert words == "continue with: --resume"
     assert run("reports", "CP-1", "1", "--limit", "10", "--resume", cursor) == 0
@@ -220,7 +221,10 @@ def test_a_table_shows_what_came_before_a_report_that_cannot_be_read(
     assert [row.split()[0] for row in rows] == [str(first["sessionId"])]
     error, way_on = capsys.readouterr().err.splitlines()
     assert error == "error: $.items[1].vehicleId: expected str, got int"
-    assert Cursor.parse(way_on.removeprefix("continue with: --resume ")).last == first["sessionId"]
+    words, cursor = way_on.rsplit(" ", 1)
+    assert words == "continue with: --resume"
+    status, out, _ = completed("reports", "CP-1", "1", "--resume", cursor)
+    assert (status, lines_of(out)) == (0, depot.reports("CP-1", 1)[1:])
 
 
 def test_retries_are_silent(

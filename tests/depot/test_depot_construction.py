@@ -220,8 +220,8 @@ CURSOR = Cursor(
     query={"chargerId": "xyz", "connectorId": "1"},
     pinned={"to": "2022-08-03T00:00:00.000Z"},
     limit=10,
-    size=10,
     offset=25,
+    recent=(1, 2, 3),
 )
 
 

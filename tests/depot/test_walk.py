@@ -12,11 +12,11 @@ from typing import Any
 
 import attrs
 import pytest
-from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.clients import client_of
-from support.wire import Wire, answer, stall
+from support.pages import query_of, served
+from support.wire import Received, Script, Wire, answer, hang_up, reset, stall
 
 from depotclient import (
     ApiError,
@@ -36,7 +36,6 @@ from depotclient import (
     Timeout,
 )
 from depotclient.sandbox import DepotSandbox, Fault, ReportShape
-from evtransport.sandbox import Answer
 
 SMALL = ReportShape.small()
 CHARGER, CONNECTOR = "CP-001", "1"
@@ -67,6 +66,11 @@ async def ids_of(reports: SessionReports[SessionReport]) -> list[int]:
     return [report.session_id async for report in reports]
 
 
+def pages_asked(wire: Wire) -> list[tuple[str, str]]:
+    """Return `page` and `limit` of each request."""
+    return [(query["page"], query["limit"]) for query in map(query_of, wire.received)]
+
+
 @pytest.mark.parametrize("faulty", [False, True])
 @pytest.mark.parametrize("max_limit", [2000, 20])
 @pytest.mark.parametrize("limit", [None, 50])
@@ -89,102 +93,36 @@ async def test_2000_reports_come_complete_in_order_and_once_each(
         assert any(request.fault for request in sandbox.requests) == faulty
 
 
-class OvertakingSandbox(DepotSandbox):
-    """Reads page 2 only after page 3; before it or page 4 is read, an early report comes."""
-
-    grows_at = "2"
-    fails_again_at = ""
-
-    @property
-    def asked(self) -> list[str]:
-        return [seen.query["page"] for seen in self.requests]
-
-    async def answer(self, request: web.BaseRequest, path: str) -> Answer:
-        number = request.query.get("page", "")
-        while (first := {"2": "3", "4": "2"}.get(number)) and first not in self.asked:
-            await asyncio.sleep(0.001)
-        asked = self.asked
-        if number == self.grows_at not in asked:
-            early = {"sessionId": 1, "sessionTimeStart": "2025-06-01T00:00:00.000Z"}
-            self.insert(CHARGER, CONNECTOR, json.dumps(early).encode())
-        if number == self.fails_again_at and asked.count(number) == 1:
-            return Answer.json({"message": "gone for a moment"}, 404)
-        return await super().answer(request, path)
-
-
-async def test_after_a_walk_has_gone_back_a_cursor_tells_what_was_delivered_from_further_on() -> (
-    None
-):
-    sandbox = OvertakingSandbox(sessions=40, shape=SMALL)
-    rows = sandbox.session_ids(CHARGER, CONNECTOR)
-    async with sandbox, client_of(sandbox) as depot:
-        reports = depot.session_reports(CHARGER, CONNECTOR, limit=10, read_ahead=2)
-        taken, cursors = [], []
-        async with reports.walk() as walk:
-            async for report in walk:
-                taken.append(report.session_id)
-                cursors.append(walk.cursor)
-
-        # Row 19 was pushed from page 2 onto page 3, which had been read.
-        assert taken == [*rows[:19], *rows[20:30], rows[19], *rows[30:]]
-        for cut in range(30, 41):
-            resume = Cursor.parse(str(cursors[cut - 1]))
-            rest = depot.session_reports(CHARGER, CONNECTOR, limit=10, resume=resume)
-            assert await ids_of(rest) == taken[cut:]
-        assert (len(cursors[29].delivered), cursors[30].delivered) == (20, ())
-
-
-@pytest.mark.parametrize("grows_at", ["2", "4"])
-async def test_the_cursor_before_each_page_that_follows_a_retreat_leads_to_exactly_the_rest(
-    grows_at: str,
-) -> None:
-    sandbox = OvertakingSandbox(sessions=40, shape=SMALL)
-    sandbox.grows_at = grows_at
-    rows = sandbox.session_ids(CHARGER, CONNECTOR)
+async def test_the_cursor_before_and_after_each_page_leads_to_exactly_the_rest() -> None:
     taken: list[int] = []
-    async with sandbox, client_of(sandbox) as depot:
+    async with DepotSandbox(sessions=60, shape=SMALL) as sandbox, client_of(sandbox) as depot:
+        rows = sandbox.session_ids(CHARGER, CONNECTOR)
+
+        async def rest(cursor: Cursor) -> list[int]:
+            resume = Cursor.parse(str(cursor))
+            return await ids_of(depot.session_reports(CHARGER, CONNECTOR, limit=10, resume=resume))
+
         reports = depot.session_reports(CHARGER, CONNECTOR, limit=10, read_ahead=2)
         async for page in reports.pages():
-            if len(taken) >= 29:
-                resume = page.cursor_before
-                rest = depot.session_reports(CHARGER, CONNECTOR, limit=10, resume=resume)
-                assert sorted([*taken, *await ids_of(rest)]) == rows
-            taken += page.ids
+            assert [*taken, *await rest(page.cursor_before)] == rows
+            taken += [report.session_id for report in page.reports]
+            if taken == rows[:18]:
+                # It pushes later rows onto pages that are in flight.
+                early = {"sessionId": 1, "sessionTimeStart": "2025-06-01T00:00:00.000Z"}
+                sandbox.insert(CHARGER, CONNECTOR, json.dumps(early).encode())
+            assert [*taken, *await rest(page.cursor)] == rows
 
-        assert sandbox.asked.count("3") > 1
-    assert sorted(taken) == rows
-
-
-@pytest.mark.parametrize(
-    ("grows_at", "page", "had"), [("2", "3", 29), ("2", "4", 30), ("4", "4", 30)]
-)
-async def test_an_error_after_a_retreat_has_a_cursor_that_leads_to_exactly_the_rest(
-    grows_at: str, page: str, had: int
-) -> None:
-    sandbox = OvertakingSandbox(sessions=40, shape=SMALL)
-    sandbox.grows_at, sandbox.fails_again_at = grows_at, page
-    taken = []
-    async with sandbox, client_of(sandbox) as depot:
-        with pytest.raises(NotFoundError) as caught:
-            async for report in depot.session_reports(CHARGER, CONNECTOR, limit=10, read_ahead=2):
-                taken.append(report.session_id)
-        assert len(taken) == had
-        rest = depot.session_reports(CHARGER, CONNECTOR, limit=7, resume=caught.value.cursor)
-        taken += await ids_of(rest)
-
-    assert len(taken) == 40
-    assert set(taken) == set(sandbox.session_ids(CHARGER, CONNECTOR)) - {1}
+        assert len(sandbox.session_ids(CHARGER, CONNECTOR)) == 61
+    assert taken == rows
 
 
 async def test_a_cursor_counts_what_was_pushed_behind_a_report_as_delivered() -> None:
-    async with (
-        Wire(
-            answer(page(0, 1, 2)), answer(page(10, 2, 3)), answer(page(10, 2, 3)), answer(page())
-        ) as wire,
-        client_to(wire) as depot,
-    ):
+    rows = [{"sessionId": n} for n in (0, 1, 2, 3)]
+    async with Wire(default=served(rows)) as wire, client_to(wire) as depot:
         async with depot.session_reports("A", 1, limit=3, read_ahead=0).walk() as walk:
-            taken = [(await anext(walk)).session_id for _ in range(4)]
+            taken = [(await anext(walk)).session_id for _ in range(3)]
+            rows.insert(2, {"sessionId": 10})
+            taken.append((await anext(walk)).session_id)
         rest = depot.session_reports("A", 1, limit=3, resume=walk.cursor)
 
         assert [*taken, *await ids_of(rest)] == [0, 1, 2, 10, 3]
@@ -362,16 +300,22 @@ async def test_pages_hold_their_reports_unstructured_until_they_are_taken(
 ) -> None:
     numbers, ids = [], []
     raw_reports: list[bytes] = []
+    paths: list[str] = []
+    pages = (range(20), range(1, 19), range(2, 18), range(3, 17), range(4, 11))
     async for one in depot.session_reports(CHARGER, CONNECTOR, limit=20).pages():
         numbers.append((one.number, one.limit, len(one.reports)))
         raw_reports += one.raw_reports
+        paths += one.paths
+        assert one.ids == tuple(report.session_id for report in one.reports)
         ids += [report.session_id for report in one.reports]
         assert json.loads(one.raw)["ChargerID"] == CHARGER
         assert one.reports[-1] == one.reports[len(one.reports) - 1]
         assert one.reports[:2] == [one.reports[0], one.reports[1]]
         assert "structured when taken" in repr(one)
 
-    assert numbers == [(1, 20, 20), (2, 20, 20), (3, 20, 20), (4, 20, 15)]
+    # Each page but the first begins with rows of the page before, which are cut out.
+    assert numbers == [(1, 20, 20), (2, 19, 18), (3, 18, 16), (4, 17, 14), (5, 16, 7)]
+    assert paths == [f"$.items[{row}]" for page in pages for row in page]
     assert raw_reports == sandbox.reports(CHARGER, CONNECTOR)
     assert ids == sandbox.session_ids(CHARGER, CONNECTOR)
 
@@ -411,13 +355,24 @@ class Header:
     session_time_start: datetime | None = None
 
 
-async def test_another_pages_answer_is_noticed_and_the_page_asked_for_on_a_new_connection() -> None:
-    scripts = [page(*range(10)), page(*range(10, 20)), page(1, 2, 3), page(*range(20, 25)), page()]
-    async with Wire(*map(answer, scripts)) as wire, client_to(wire) as depot:
-        assert await ids_of(depot.session_reports("A", "1", limit=10, read_ahead=0)) == list(
-            range(25)
-        )
-        assert wire.connections == 2
+async def test_a_page_without_a_known_row_is_dropped_and_the_next_connection_is_new() -> None:
+    serve, swapped = served([{"sessionId": n} for n in range(25)]), answer(page(101, 102, 103))
+    connections = []
+
+    async def play(
+        request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        connections.append(wire.connections)
+        script = swapped if len(connections) == 2 else serve
+        await script(request, reader, writer)
+
+    async with Wire(default=play) as wire, client_to(wire) as depot:
+        found = await ids_of(depot.session_reports("A", "1", limit=10, read_ahead=0))
+
+        assert found == list(range(25))
+        # Known rows are looked for on page 1, and page 2 is refetched after that.
+        assert pages_asked(wire)[:4] == [("1", "10"), ("2", "9"), ("1", "10"), ("2", "9")]
+        assert connections[:3] == [1, 1, 2]
 
 
 async def test_into_parses_only_the_fields_of_its_class() -> None:
@@ -458,19 +413,22 @@ async def test_a_report_of_another_shape_is_an_error_at_its_place_with_the_curso
         )
         assert error.cursor is not None
         assert error.cursor.offset == 3
-        assert error.cursor.last == 2
+        assert error.cursor.recent == first.cursor.recent[:3]
 
 
 async def test_the_cursor_of_a_bad_first_report_of_a_page_stands_behind_the_page_before() -> None:
-    bad = b'{"items": [{"sessionId": 3, "vehicleId": 3}]}'
-    async with Wire(answer(page(1, 2)), answer(bad)) as wire, client_to(wire) as depot:
+    rows: list[dict[str, object]] = [{"sessionId": 1}, {"sessionId": 2}]
+    rows.append({"sessionId": 3, "vehicleId": 3})
+    async with Wire(default=served(rows)) as wire, client_to(wire) as depot:
         async with depot.session_reports("A", 1, limit=2, read_ahead=0).walk() as walk:
             assert [(await anext(walk)).session_id for _ in range(2)] == [1, 2]
+            behind_page_1 = walk.cursor
             with pytest.raises(SchemaError, match="vehicleId: expected str, got int") as caught:
                 await anext(walk)
 
         assert caught.value.cursor == walk.cursor
-    assert (walk.cursor.offset, walk.cursor.last) == (2, 2)
+    assert (walk.cursor.offset, len(walk.cursor.recent)) == (2, 2)
+    assert walk.cursor.recent == behind_page_1.recent
 
 
 @pytest.mark.parametrize("raised", [StopAsyncIteration, KeyError, ZeroDivisionError, TypeError])
@@ -631,16 +589,18 @@ async def test_the_cursor_after_the_last_report_resumes_to_nothing(
 
 
 async def test_a_walk_can_be_iterated_on_after_an_error() -> None:
+    faults = [None, Fault.status(500)]
     async with (
-        DepotSandbox(sessions=40, shape=SMALL, faults=[None, Fault.status(500)]) as sandbox,
+        DepotSandbox(sessions=40, shape=SMALL, faults=faults) as sandbox,
         client_of(sandbox, retry=RetryPolicy(attempts=1)) as depot,
     ):
         reports = depot.session_reports(CHARGER, CONNECTOR, limit=10, read_ahead=0)
         found = []
         async with reports.walk() as walk:
-            with pytest.raises(ServerError):
+            with pytest.raises(ServerError) as caught:
                 async for report in walk:
                     found.append(report.session_id)
+            assert (len(found), walk.cursor) == (10, caught.value.cursor)
             async for report in walk:
                 found.append(report.session_id)
 
@@ -746,3 +706,248 @@ async def test_a_server_that_goes_away_in_the_middle_leaves_a_cursor_to_go_on_fr
         found += await ids_of(reports)
 
     assert found == sandbox.session_ids(CHARGER, CONNECTOR)
+
+
+@attrs.define
+class Start:
+    session_id: int
+    session_time_start: str | None = None
+
+
+OFFLINE = [
+    {"sessionId": -1, "sessionTimeStart": f"2026-01-0{day}T08:00:00.000Z"} for day in (1, 2, 3)
+]
+"""Sessions of a charger that was offline: all have the id -1."""
+
+
+@pytest.mark.parametrize("read_ahead", [0, 3])
+@pytest.mark.parametrize("limit", [None, 2, 10])
+async def test_two_sessions_with_one_id_and_different_starts_on_one_page_are_both_delivered(
+    limit: int | None, read_ahead: int
+) -> None:
+    async with Wire(default=served(OFFLINE[:2])) as wire, client_to(wire) as depot:
+        reports = depot.session_reports("A", 1, limit=limit, read_ahead=read_ahead)
+        (first,) = [page async for page in reports.pages()]
+
+    assert first.ids == (-1, -1)
+    assert [r.session_time_start for r in first.reports] == [
+        datetime(2026, 1, day, 8, tzinfo=UTC) for day in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize("verify", [False, True])
+@pytest.mark.parametrize("read_ahead", [0, 3])
+@pytest.mark.parametrize("limit", [1, 10])
+async def test_sessions_with_one_id_and_different_starts_on_several_pages_are_all_delivered(
+    limit: int, read_ahead: int, verify: bool
+) -> None:
+    rows: list[dict[str, object]] = [{"sessionId": n} for n in range(33)]
+    for place, session in zip((4, 5, 27), OFFLINE, strict=True):
+        rows.insert(place, session)
+    expected = [(row["sessionId"], row.get("sessionTimeStart")) for row in rows]
+    async with Wire(default=served(rows)) as wire, client_to(wire) as depot:
+        reports = depot.session_reports(
+            "A", 1, limit=limit, read_ahead=read_ahead, verify=verify, into=Start
+        )
+        taken, cursors = [], []
+        async with reports.walk() as walk:
+            async for report in walk:
+                taken.append((report.session_id, report.session_time_start))
+                cursors.append(str(walk.cursor))
+        assert taken == expected
+        for cut in (5, 6, 28):
+            resumed = depot.session_reports(
+                "A", 1, limit=limit, verify=verify, resume=cursors[cut - 1], into=Start
+            )
+            rest = [(r.session_id, r.session_time_start) async for r in resumed]
+            assert rest == expected[cut:]
+
+
+@pytest.mark.parametrize("limit", [None, 1, 2, 10])
+async def test_reports_with_one_id_and_without_start_are_told_apart_by_their_bytes(
+    limit: int | None,
+) -> None:
+    offline: dict[str, object] = {"sessionId": -1, "vehicleId": "v"}
+    rows: list[dict[str, object]] = [
+        {"sessionId": 1},
+        offline,
+        offline,
+        {"sessionId": -1, "vehicleId": "w"},
+    ]
+    async with Wire(default=served(rows)) as wire, client_to(wire) as depot:
+        reports = depot.session_reports("A", 1, limit=limit)
+        found = [(report.session_id, report.vehicle_id) async for report in reports]
+
+    assert found == [(1, None), (-1, "v"), (-1, "w")]
+
+
+BAD_IDS: dict[str, dict[str, object]] = {
+    "a string": {"sessionId": "x"},
+    "digits in a string": {"sessionId": "4"},
+    "null": {"sessionId": None},
+    "a fraction": {"sessionId": 4.5},
+    "true": {"sessionId": True},
+    "missing": {},
+}
+
+
+@pytest.mark.parametrize("bad", BAD_IDS.values(), ids=BAD_IDS.keys())
+@pytest.mark.parametrize("read_ahead", [0, 2])
+@pytest.mark.parametrize(("limit", "before"), [(None, 3), (10, 3), (10, 13), (2, 5), (1, 3)])
+async def test_a_bad_id_is_an_error_after_the_good_reports_before_it(
+    limit: int | None, before: int, read_ahead: int, bad: dict[str, object]
+) -> None:
+    rows: list[dict[str, object]] = [{"sessionId": n} for n in range(before + 5)]
+    rows[before] = bad
+    async with Wire(default=served(rows)) as wire, client_to(wire) as depot:
+        reports = depot.session_reports("A", 1, limit=limit, read_ahead=read_ahead)
+        found = []
+        async with reports.walk() as walk:
+            with pytest.raises(SchemaError, match=r"\$\.items\[\d\]\.sessionId: ") as caught:
+                async for report in walk:
+                    found.append(report.session_id)
+            assert walk.cursor == caught.value.cursor
+        assert found == list(range(before))
+        assert caught.value.cursor is not None
+        assert caught.value.cursor.offset == before
+
+        resumed = depot.session_reports("A", 1, limit=limit, resume=str(caught.value.cursor))
+        with pytest.raises(SchemaError) as again:
+            await resumed.collect(max_items=1)
+        assert again.value.cursor is not None
+        assert again.value.cursor.recent == caught.value.cursor.recent
+
+        rows[before] = {"sessionId": before}  # The server has mended it.
+        assert await ids_of(resumed) == list(range(before, before + 5))
+
+
+@pytest.mark.parametrize("bad", BAD_IDS.values(), ids=BAD_IDS.keys())
+async def test_a_page_raises_the_error_of_a_bad_id_when_that_report_is_taken(
+    bad: dict[str, object],
+) -> None:
+    rows: list[dict[str, object]] = [{"sessionId": n} for n in range(5)]
+    rows[3] = bad
+    async with Wire(default=served(rows)) as wire, client_to(wire) as depot:
+        reports = depot.session_reports("A", 1, limit=10)
+        (first,) = [page async for page in reports.pages()]
+        assert first.ids == (0, 1, 2, None, 4)
+        assert [first.reports[place].session_id for place in (0, 1, 2, 4)] == [0, 1, 2, 4]
+        with pytest.raises(SchemaError, match=r"\$\.items\[3\]\.sessionId: ") as caught:
+            first.reports[3]
+        with pytest.raises(SchemaError):
+            first.reports[2:]
+
+        rows[3] = {"sessionId": 3}  # The server has mended it.
+        rest = depot.session_reports("A", 1, limit=10, resume=caught.value.cursor)
+        assert await ids_of(rest) == [3, 4]
+
+
+REFUSALS = {
+    **{str(status): answer(status=status) for status in (400, 413, 422, 500, 502, 503, 504)},
+    "a closed connection": hang_up(),
+    "a reset connection": reset(),
+}
+
+
+def refusing(rows: list[dict[str, object]], most: int, refusal: Script) -> Script:
+    """Serve pages of these rows, and refuse larger limits than `most`."""
+    serve = served(rows)
+
+    async def play(
+        request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        script = serve if int(query_of(request)["limit"]) <= most else refusal
+        await script(request, reader, writer)
+
+    return play
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())
+@pytest.mark.parametrize("read_ahead", [0, 3])
+async def test_a_server_that_refuses_large_limits_is_walked_without_an_error(
+    refusal: Script, read_ahead: int
+) -> None:
+    rows: list[dict[str, object]] = [{"sessionId": n} for n in range(300)]
+    async with Wire(default=refusing(rows, 20, refusal)) as wire, client_to(wire) as depot:
+        reports = depot.session_reports("A", 1, read_ahead=read_ahead)
+        found, cursors = [], []
+        async with reports.walk() as walk:
+            async for report in walk:
+                found.append(report.session_id)
+                cursors.append(str(walk.cursor))
+        limits = [int(limit) for _, limit in pages_asked(wire)]
+        assert found == list(range(300))
+        assert sum(limit > 20 for limit in limits) <= 4
+        assert max(limits[-10:]) <= 20
+
+        for cut in (1, 10, 55, 300):
+            resumed = depot.session_reports("A", 1, read_ahead=read_ahead, resume=cursors[cut - 1])
+            assert await ids_of(resumed) == list(range(cut, 300))
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())
+async def test_a_server_that_begins_to_refuse_large_limits_is_walked_on_from_a_cursor(
+    refusal: Script,
+) -> None:
+    rows: list[dict[str, object]] = [{"sessionId": n} for n in range(300)]
+    async with Wire(default=served(rows)) as wire, client_to(wire) as depot:
+        async with depot.session_reports("A", 1, read_ahead=0).walk() as walk:
+            found = [(await anext(walk)).session_id for _ in range(10)]
+            cursor = walk.cursor
+    async with Wire(default=refusing(rows, 20, refusal)) as wire, client_to(wire) as depot:
+        found += await ids_of(depot.session_reports("A", 1, resume=cursor))
+
+    assert found == list(range(300))
+
+
+@pytest.mark.parametrize(
+    ("limit", "read_ahead", "asked"),
+    [
+        (20, 0, [("1", "20")]),
+        (20, 1, [("1", "20")]),
+        (20, 2, [("1", "20"), ("2", "19")]),
+        (20, 3, [("1", "20"), ("2", "19"), ("3", "18")]),
+        (None, 3, [("1", "10")]),
+    ],
+)
+async def test_pages_are_prefetched_together_with_page_1_if_the_limit_is_told(
+    limit: int | None, read_ahead: int, asked: list[tuple[str, str]]
+) -> None:
+    async with Wire(default=stall()) as wire, client_to(wire) as depot:
+        reports = depot.session_reports("A", 1, limit=limit, read_ahead=read_ahead)
+        async with reports.walk() as walk:
+            waiting = asyncio.ensure_future(anext(walk))
+            async with asyncio.timeout(5):
+                while len(wire.received) < len(asked):
+                    await asyncio.sleep(0.001)
+            await asyncio.sleep(0.05)  # A further request arrives within this time.
+            waiting.cancel()
+            await asyncio.wait([waiting])
+
+        assert sorted(pages_asked(wire)) == asked
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_repeated"),
+    [
+        (Fault.status(408), True),
+        (Fault.status(429), True),
+        (Fault.status(429, retry_after=1), True),
+        (Fault.status(503, retry_after=1), True),
+        (Fault.status(503), False),
+        (Fault.status(413), False),
+    ],
+)
+async def test_a_larger_limit_is_tried_again_only_if_the_server_asks_to_wait(
+    fault: Fault, is_repeated: bool
+) -> None:
+    async with (
+        DepotSandbox(sessions=60, shape=SMALL, faults=[None, fault]) as sandbox,
+        client_of(sandbox) as depot,
+    ):
+        found = await ids_of(depot.session_reports(CHARGER, CONNECTOR))
+
+        assert found == sandbox.session_ids(CHARGER, CONNECTOR)
+        limits = [int(request.query["limit"]) for request in sandbox.requests]
+        assert limits[:2] == [10, 80]
+        assert (limits[2] == 80) == is_repeated

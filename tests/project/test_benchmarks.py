@@ -204,9 +204,11 @@ def workload_of(key: str) -> Workload:
 
 def test_the_pages_of_a_simulated_window_are_those_of_the_walk() -> None:
     assert pages_of(0, 1000) == (0,)
-    assert pages_of(10, 1000) == (10, 0)
-    # A page of fewer than its doubled limit is read again with the limit before.
-    assert pages_of(100, 1000) == (10, 10, 20, 40, 20, 20, 0)
+    # A full page is followed by one with a larger limit, which holds its rows again.
+    assert pages_of(10, 1000) == (10, 10, 0)
+    assert pages_of(100, 1000) == (10, 80, 100, 0)
+    # Pages of 8 MiB overlap by a row or more.
+    assert pages_of(100, 208_000) == (10, 40, 39, 24, 0)
     assert max(pages_of(1000, 208_000)) == 40
 
 

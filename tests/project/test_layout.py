@@ -19,6 +19,8 @@ CLIENTS = ("thorclient", "depotclient")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 MAY_IMPORT_AIOHTTP = {"evtransport/transport.py"} | {f"{name}/sandbox.py" for name in PACKAGES}
+PAGING = "evtransport/paging/"
+MAY_IMPORT_ASYNCIO_IN_PAGING = {"evtransport/paging/driver.py"}
 MAY_IMPORT_THE_CLI = re.compile(r"\w+/(cli(_\w+)?|__main__)\.py")
 
 BOTH = {
@@ -83,6 +85,15 @@ def test_a_module_imports_only_what_its_place_allows(path: Path) -> None:
     assert "aiohttp" not in imported or place(path) in MAY_IMPORT_AIOHTTP
     if not MAY_IMPORT_THE_CLI.fullmatch(place(path)):
         assert not imported & {"typer", "rich", "click"}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if place(path).startswith(PAGING)], ids=place
+)
+def test_paging_does_no_io_and_only_its_driver_runs_tasks(path: Path) -> None:
+    imported = top_level_imports(path)
+    assert not imported & {"aiohttp", "depotclient", "thorclient"}
+    assert "asyncio" not in imported or place(path) in MAY_IMPORT_ASYNCIO_IN_PAGING
 
 
 @pytest.mark.parametrize("path", MODULES, ids=place)

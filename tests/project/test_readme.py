@@ -45,6 +45,7 @@ _BLOCK = re.compile(r"<!-- examples/(\w+)\.py -->\n```python\n(.*?)\n```\n", re.
 _REGION = re.compile(r"^# region README\n(.*?)\n# endregion$", re.DOTALL | re.MULTILINE)
 
 CHARGER = ("CP-001", "1")
+SMALL = ReportShape.small()
 
 
 # The text.
@@ -134,11 +135,14 @@ def clean_environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def depot(
-    *faults: Fault | None, sessions: int = 60, latency: float = 0.0
+    *faults: Fault | None,
+    sessions: int = 60,
+    latency: float = 0.0,
+    shape: ReportShape | None = SMALL,
 ) -> Iterator[DepotSandbox]:
-    """A Depot sandbox of small reports, in a thread of its own."""
+    """A Depot sandbox in a thread of its own, with small reports unless `shape` is given."""
     served = DepotSandbox(
-        shape=ReportShape.small(),
+        shape=shape,
         start=datetime(2026, 1, 1, tzinfo=UTC),
         faults=faults,
         sessions=sessions,
@@ -256,7 +260,7 @@ def test_logging_keys_writes_json(thor_sandbox: ThorSandbox) -> None:
         ((Fault.status(403),), r"check the credentials: .*403.*\n0 sessions\n"),
         (
             (None, Fault.status(429, retry_after=300)),
-            r"wait 300 s, then resume='evc1\.[\w-]+'\n10 sessions\n",
+            r"wait 300 s, then resume='evc2\.[\w-]+'\n10 sessions\n",
         ),
         ((Fault.status(503, retry_after=0),) * 3, r"try later \(3 requests were sent\).*\n0 s.*\n"),
         (
@@ -392,7 +396,7 @@ def ids_in(target: Path) -> list[int]:
 
 def test_the_job_goes_on_after_an_error_and_loses_nothing(tmp_path: Path) -> None:
     target = tmp_path / "reports.ndjson"
-    with depot(None, None, Fault.status(400)) as sandbox:
+    with depot(None, None, Fault.status(404), sessions=150) as sandbox:
         broken = run("etl_resume.py", *CHARGER, str(target), environment=sandbox.environment)
         assert broken.returncode != 0
         assert not target.exists()
@@ -409,7 +413,8 @@ def test_the_job_goes_on_after_an_error_and_loses_nothing(tmp_path: Path) -> Non
 def test_the_job_can_be_killed_again_and_again(tmp_path: Path) -> None:
     target = tmp_path / "reports.ndjson"
     kills = 0
-    with depot(sessions=150, latency=0.1) as sandbox:
+    # Pages of 8 MiB hold 40 of these reports.
+    with depot(sessions=150, latency=0.1, shape=None) as sandbox:
         environment = {**os.environ, **sandbox.environment}
         while not target.exists():
             seen = len(sandbox.requests)

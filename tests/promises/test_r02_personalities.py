@@ -146,10 +146,17 @@ def personalities(seed: int, sessions: int, *, verify: bool = False) -> Iterator
 
 
 def with_deletes(seed: int, sessions: int) -> Iterator[Personality]:
-    """Endless personalities of which rows vanish while they are walked, and nothing else."""
+    """Yield personalities that serve the limits they are asked for while rows come and go."""
+    draw = random.Random(seed)
     for number in count(seed * 1_000_000):
         yield Personality(
-            seed=number, sessions=sessions, limit=20, read_ahead=0, churn=Churn(deletes=0.5)
+            seed=number,
+            sessions=sessions,
+            order=draw.choice(("ascending", "descending")),
+            limit=draw.choice((None, 10, 20, 64)),
+            read_ahead=draw.choice((0, 1, 4)),
+            overtaking=draw.random() < 0.5,
+            churn=Churn(deletes=0.5, late_inserts=draw.choice((0.0, 0.3))),
         )
 
 
@@ -227,18 +234,20 @@ async def measure(contestant: Contestant, *, full: bool) -> Figures:
         await walked(contestant, personality, plain)
     for personality in islice(personalities(2, sessions // 2, verify=True), 80):
         await walked(contestant, personality, verified)
-    for personality in islice(with_deletes(3, sessions), 10):
+    for personality in islice(with_deletes(3, sessions), 30):
         await walked(contestant, personality, shrinking)
-        await walked(contestant, attrs.evolve(personality, verify=True), verified)
+        # A window that rows are added to for ever never settles.
+        shrinks = attrs.evolve(personality, verify=True, churn=Churn(deletes=0.5))
+        await walked(contestant, shrinks, verified)
     return {
         "personalities": plain.walks + verified.walks,
         "reports walked": plain.reports + verified.reports,
         "lost": plain.lost,
         "lost under verify": verified.lost,
         "doubled": plain.doubled + verified.doubled + shrinking.doubled,
-        "typed errors": plain.typed + verified.typed,
-        "errors without need": plain.needless + verified.needless,
-        "errors of another type": plain.untyped + verified.untyped,
+        "typed errors": plain.typed + verified.typed + shrinking.typed,
+        "errors without need": plain.needless + verified.needless + shrinking.needless,
+        "errors of another type": plain.untyped + verified.untyped + shrinking.untyped,
         "requests over the bound": plain.beyond,
         "lost by a plain walk under deletes": shrinking.lost,
     }
@@ -253,6 +262,7 @@ async def test_a_walk_is_complete_or_says_why_not_whatever_the_server_is_like(
     assert (measured["lost"], measured["lost under verify"], measured["doubled"]) == (0, 0, 0)
     assert (measured["errors without need"], measured["errors of another type"]) == (0, 0)
     assert measured["requests over the bound"] == 0
+    assert measured["lost by a plain walk under deletes"] == 0
 
 
 async def test_verify_loses_nothing_that_stays_even_where_deletes_never_cease() -> None:

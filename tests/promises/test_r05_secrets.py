@@ -53,7 +53,7 @@ from yarl import URL
 import depotclient.cli
 import thorclient.cli
 from depotclient import ApiError, Cursor, DepotClient, NotFoundError
-from depotclient.reports import RawPage
+from depotclient.pages import FetchedPage
 from evtransport.auth import ApiKey, BearerToken, ClientCredentials
 from thorclient import RetryPolicy, Secret, ThorClient
 
@@ -91,7 +91,7 @@ def hits(told: str) -> set[str]:
 OPAQUE = (
     *(type, ModuleType, FunctionType, MethodType, CodeType, enum.Enum),
     *(asyncio.AbstractEventLoop, asyncio.Future, logging.Logger),
-    RawPage,  # what a walk hands out holds what the server has sent
+    FetchedPage,  # what a walk hands out holds what the server has sent
 )
 
 

@@ -188,9 +188,12 @@ async def test_no_cancellation_takes_a_connection_from_a_narrow_pool() -> None:
         reports = depot.session_reports("CP-001", "1", limit=10, read_ahead=3)
 
         async def pages() -> None:
+            found: list[int] = []
             async with contextlib.aclosing(reports.pages()) as walk:
                 async for page in walk:
-                    assert len(page.reports) == 10
+                    found += [report.session_id for report in page.reports]
+                    assert found == list(range(1, len(found) + 1))
+            assert len(found) == 30
 
         async def many() -> None:
             ids = [f"TB-{n}" for n in range(20)]

@@ -37,6 +37,11 @@ class WalkMachine(RuleBasedStateMachine):
     """One window of one connector, read by one job that is interrupted and goes on."""
 
     verify = False
+    limits = st.none() | st.integers(1, 15)
+    served = st.integers(1, 20)
+    """Largest limit that the server serves."""
+    rows_move = False
+    """Rows come late, and go."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,14 +59,10 @@ class WalkMachine(RuleBasedStateMachine):
         while True:
             yield self.faults.popleft() if self.faults else None
 
-    @initialize(
-        count=st.integers(0, 45),
-        limit=st.none() | st.integers(1, 15),
-        served=st.integers(1, 20),
-        read_ahead=st.integers(0, 3),
-    )
-    def begin(self, count: int, limit: int | None, served: int, read_ahead: int) -> None:
-        self.limit, self.read_ahead = limit, read_ahead
+    @initialize(count=st.integers(0, 45), read_ahead=st.integers(0, 4), data=st.data())
+    def begin(self, count: int, read_ahead: int, data: st.DataObject) -> None:
+        served = data.draw(self.served, "served")
+        self.limit, self.read_ahead = data.draw(self.limits, "limit"), read_ahead
 
         async def start() -> None:
             chargers = {CHARGER: [CONNECTOR]}
@@ -124,12 +125,12 @@ class WalkMachine(RuleBasedStateMachine):
         self.last += timedelta(minutes=1)
         self._insert(self.last)
 
-    @precondition(lambda self: self.verify)
+    @precondition(lambda self: self.rows_move)
     @rule(share=st.floats(0, 1))
     def late_insert(self, share: float) -> None:
         self._insert(BEGIN + share * (self.last - BEGIN))
 
-    @precondition(lambda self: self.verify and self.sandbox.session_ids(CHARGER, CONNECTOR))
+    @precondition(lambda self: self.rows_move and self.sandbox.session_ids(CHARGER, CONNECTOR))
     @rule(share=st.floats(0, 0.999))
     def delete(self, share: float) -> None:
         ids = self.sandbox.session_ids(CHARGER, CONNECTOR)
@@ -152,7 +153,7 @@ class WalkMachine(RuleBasedStateMachine):
         try:
             self.runner.run(self._take(count))
         except PaginationError:
-            assert self.verify, "the rows have not moved"
+            assert self.rows_move, "the rows have not moved"
         except ApiError as error:
             stands = error.cursor == self._open().cursor
             assert stands
@@ -183,7 +184,7 @@ class WalkMachine(RuleBasedStateMachine):
     def each_report_comes_once(self) -> None:
         assert len(set(self.delivered)) == len(self.delivered)
         assert set(self.delivered) <= self.ever
-        if not self.verify:
+        if not self.rows_move:
             assert self.delivered == sorted(self.delivered)
 
     @precondition(lambda self: self.over)
@@ -238,12 +239,21 @@ class WalkMachine(RuleBasedStateMachine):
 
 
 class VerifyingWalkMachine(WalkMachine):
-    """The same with `verify=True`, where rows may also come late and go."""
+    """The same with `verify=True`, where rows also come late, and go."""
 
     verify = True
+    rows_move = True
 
 
-@pytest.mark.parametrize("machine", [WalkMachine, VerifyingWalkMachine])
+class OverlappingWalkMachine(WalkMachine):
+    """A plain walk where rows also come late, and go. The server serves the limits asked for."""
+
+    limits = st.none() | st.integers(10, 25)
+    served = st.just(2000)
+    rows_move = True
+
+
+@pytest.mark.parametrize("machine", [WalkMachine, OverlappingWalkMachine, VerifyingWalkMachine])
 def test_what_was_delivered_and_what_remains_make_the_truth(
     machine: type[WalkMachine], full: bool
 ) -> None:
