@@ -9,13 +9,17 @@ from datetime import UTC, datetime
 import attrs
 import msgspec
 
-from evtransport.errors import MisdirectedResponse
+from evtransport.errors import MisdirectedResponse, SchemaError
 from evtransport.http import identifier
 from evtransport.paging.cursor import Cursor
 from evtransport.paging.sizes import PageRequest
 from evtransport.structure import decode
 
 __all__ = ["Query", "connector_of", "in_utc", "is_before", "require_aware", "wire_time"]
+
+
+MAX_REPORTS = 100_000
+"""Reports on one page; the vendor documents at most 2,000. More would block the event loop."""
 
 
 class _Envelope(msgspec.Struct):
@@ -108,7 +112,7 @@ class Query:
 
         Raises:
             DecodeError: The answer is not JSON in UTF-8.
-            SchemaError: It has no list of reports.
+            SchemaError: It has no list of reports, or more than 100,000.
             MisdirectedResponse: It answers a query for another connector.
         """
         envelope = decode(body, _ENVELOPE_DECODER)
@@ -120,6 +124,8 @@ class Query:
                 raise MisdirectedResponse(
                     f"the answer is another query's: asked for {name} {asked!r}, got {echoed!r}"
                 )
+        if (count := len(envelope.items)) > MAX_REPORTS:
+            raise SchemaError((f"$.items: {count:,} reports, at most {MAX_REPORTS:,} are read",))
         return body, envelope.items
 
 

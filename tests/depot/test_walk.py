@@ -951,3 +951,16 @@ async def test_a_larger_limit_is_tried_again_only_if_the_server_asks_to_wait(
         limits = [int(request.query["limit"]) for request in sandbox.requests]
         assert limits[:2] == [10, 80]
         assert (limits[2] == 80) == is_repeated
+
+
+async def test_a_page_of_more_than_100000_reports_is_an_error() -> None:
+    for count in (100_000, 100_001):
+        rows = {"items": [{"sessionId": 1}] * count, "ChargerID": "A", "ConnectorID": "1"}
+        body = json.dumps(rows).encode()
+        async with Wire(default=answer(body)) as wire, client_to(wire) as depot:
+            async with depot.session_reports("A", "1").walk() as walk:
+                if count == 100_000:
+                    assert (await anext(walk)).session_id == 1
+                    continue
+                with pytest.raises(SchemaError, match=r"100,001 reports, at most 100,000 are read"):
+                    await anext(walk)
