@@ -11,7 +11,7 @@ __all__ = ["session_id_of", "session_key"]
 
 # In the vendor's example the id comes first, so the rest need not be skipped to find it.
 _ID = re.compile(rb'\{\s*"sessionId"\s*:\s*(0|-?[1-9]\d{0,17})\s*[,}]')
-_START = re.compile(rb'"sessionTimeStart"\s*:\s*"([^"\\]*)"')
+_START = re.compile(rb'"sessionTimeStart"\s*:\s*"([^"\\]+)"')
 _START_NAME = b'"sessionTimeStart"'
 
 

@@ -132,4 +132,6 @@ def _decoded(text: str) -> Cursor:
 
 def _delivered(_: type, log: bytes) -> DeliveredKeys:
     """Return the keys of a cursor's text."""
+    if not isinstance(log, bytes):
+        raise ValueError("keys are bytes")
     return DeliveredKeys(bytearray(log), len(log) // _KEY_BYTES)

@@ -52,6 +52,7 @@ class PageDriver(Generic[P]):
                 requests = self.paginator.next_requests()
                 self._keep(requests)
                 await self._await_cancelled()
+                self._check_open()
                 await asyncio.wait([self._in_flight[requests[0]]])
                 self._check_open()
                 if (found := self._receive(requests[0])) is not None:

@@ -311,10 +311,9 @@ class Paginator:
 
     @property
     def _may_be_clamped(self) -> bool:
-        """Page 1 is short, so a page behind it shows the largest page that the server serves."""
+        """The page taken last is short, perhaps since the server serves no larger one."""
         place, sizes = self._place, self._sizes
-        is_page_1 = place.request is not None and place.request.page == 1
-        return sizes.overlap and is_page_1 and place.short and place.rows >= sizes.limits.least
+        return sizes.overlap and place.short and place.rows >= sizes.limits.least
 
     def _take(self, request: PageRequest, page: PageContent) -> NewRows | Dropped:
         """Take a page that joins or is exact (invariants 1 to 3)."""
@@ -384,8 +383,8 @@ class Paginator:
         self._place, self._cursor = Place(0), attrs.evolve(self._cursor, offset=0)
         if not self._known.complete:
             raise PaginationError(
-                "none of the reports delivered last is on the server any more: the walk, if it goes"
-                " on, begins again at page 1 and may deliver earlier reports again"
+                "none of the reports delivered last was found where the walk stood: the walk, if it"
+                " goes on, begins again at page 1 and may deliver earlier reports again"
             )
 
     def _check_idle(self, rows: int) -> None:

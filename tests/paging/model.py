@@ -55,6 +55,7 @@ class Sizes:
         error: How it refuses them.
         only: It refuses all limits that are no multiple of this with status 400.
         outages: How probable it is that it answers with status 503, whatever the limit.
+        keeps_offset: A page begins where one of the limit asked for begins.
     """
 
     least: int = 1
@@ -63,6 +64,7 @@ class Sizes:
     error: Callable[[], ApiError] = lambda: StatusError("bad gateway", status=502)
     only: int = 1
     outages: float = 0.0
+    keeps_offset: bool = False
 
     def of(self, limit: int) -> int:
         """Return the page size for a limit.
@@ -112,7 +114,8 @@ class Server:
         if self.draw.random() < self.sizes.outages:
             raise StatusError("unavailable", status=503)
         size = self.sizes.of(limit)
-        keys = self.rows[(page - 1) * size :][:size]
+        first = (page - 1) * (limit if self.sizes.keeps_offset else size)
+        keys = self.rows[first:][:size]
         return Page(tuple(keys), len(keys) * self.row_bytes)
 
     def move(self, kind: str) -> None:
@@ -405,6 +408,11 @@ def any_sizes(draw: random.Random) -> Sizes:
     return Sizes(least=least, most=max(least, most))
 
 
+def fewer_rows(draw: random.Random) -> Sizes:
+    """Draw a server that leaves out the last rows of large pages."""
+    return Sizes(most=draw.choice((10, 12, 15, 20)), keeps_offset=True)
+
+
 def fixed_size(draw: random.Random) -> Sizes:
     """Draw a server that serves one size, whatever the limit."""
     size = draw.choice((1, 5, 10, 20))
@@ -498,6 +506,7 @@ NOT_PROMISED = {
     "reordered rows": Group(moves=("reorder",)),
     "one size, deletes": Group(moves=DELETES, sizes=fixed_size),
     "odd limits refused, deletes": Group(moves=DELETES, sizes=round_limits, limits=(20, 40)),
+    "rows left out": Group(sizes=fewer_rows),
     "small limits, deletes": Group(moves=DELETES, limits=(1, 2, 4, 7)),
     "large reports, deletes": Group(moves=DELETES, limits=CHOSEN, row_bytes=(5000, 20_000)),
     "answers of other requests": Group(moves=BOTH, strays=0.1, errors=(PaginationError,)),

@@ -148,7 +148,8 @@ def test_a_text_of_an_unknown_version_is_refused(text: str) -> None:
         {"query": None},
         {"recent": ["a"]},
         {"recent": 5},
-        {"delivered": 5},
+        {"delivered": 10**15},
+        {"delivered": "keys"},
     ],
     ids=str,
 )

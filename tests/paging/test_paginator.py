@@ -400,7 +400,7 @@ def test_a_walk_whose_recent_rows_are_all_gone_begins_again_after_an_error() -> 
     found = walked(walk, serving(rows))
 
     assert [type(error) for error in found.errors] == [PaginationError]
-    assert "none of the reports delivered last is on the server" in str(found.errors[0])
+    assert "none of the reports delivered last was found" in str(found.errors[0])
     assert found.rows == rows
 
 
