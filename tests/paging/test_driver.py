@@ -216,20 +216,3 @@ async def test_errors_keep_no_frames_of_the_page() -> None:
 
     names = {frame.name for frame in raised.traceback}
     assert "fetch" not in names
-
-
-async def test_a_driver_closed_while_cancelled_requests_are_awaited_says_so() -> None:
-    server = Server()
-    async with server.driver(read_ahead=2) as driver:
-        await driver.next_page()
-        server.is_manual = True
-        waiting = asyncio.create_task(driver.next_page())
-        await turns()
-        closing = asyncio.create_task(driver.aclose())
-        await turns()
-        for future in list(server.pending.values()):
-            future.cancel()
-        await closing
-
-        with pytest.raises(RuntimeError, match="the walk is closed"):
-            await waiting
