@@ -319,7 +319,7 @@ class Paginator:
         """Take a page that joins or is exact (invariants 1 to 3)."""
         keys, before = page.keys, self.cursor
         rows = self._known.take(keys)
-        holds_last = before.recent[-1:] == () or before.recent[-1] in keys
+        holds_last = not before.recent or before.recent[-1] in keys
         follows = self._place.extends and not rows.known
         apart = 0 if holds_last or follows else self._place.apart + len(rows.new)
         # After so many other rows, the last recent one has moved or left the server.

@@ -125,12 +125,17 @@ class PageSizes:
 
     @property
     def safe(self) -> int:
-        """Largest limit that is no trial."""
-        return min(self.limit, max(self.floor, self.trusted))
+        """Largest limit to ask for now without a trial."""
+        return min(self.limit, self._needs_no_trial)
+
+    @property
+    def _needs_no_trial(self) -> int:
+        """Largest limit of a request that is no trial."""
+        return max(self.floor, self.trusted)
 
     def request(self, page: int, limit: int, *, exact: bool = False) -> PageRequest:
         """Return the request for a page."""
-        return PageRequest(page, limit, exact, trial=limit > max(self.floor, self.trusted))
+        return PageRequest(page, limit, exact, trial=limit > self._needs_no_trial)
 
     def holding(self, offset: int, limit: int) -> PageRequest:
         """Return the page that holds the row before `offset`."""

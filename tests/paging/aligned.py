@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evtransport.errors import ApiError
-from evtransport.paging.cursor import RECENT_KEYS, Cursor
+from evtransport.paging.cursor import Cursor
 from evtransport.paging.known import KnownRows
 from evtransport.paging.paginator import Dropped, End, NewRows, Outcome, PageContent
 from evtransport.paging.sizes import PageRequest
@@ -36,7 +36,6 @@ class AlignedPages:
             return Dropped()
         outcome = NewRows(before, before, request, page.keys, rows, appends=True)
         self.cursor = outcome.cursor(len(rows.new))
-        assert len(self.cursor.recent) <= RECENT_KEYS
         return outcome
 
     def refused(self, request: PageRequest, error: ApiError) -> Dropped:

@@ -474,7 +474,7 @@ def test_verify_finds_a_row_that_deletes_hid_in_two_passes() -> None:
     assert found.passes == 4
 
 
-def test_a_pass_that_ends_behind_a_full_page_takes_another_one_to_prove_it() -> None:
+def test_verify_takes_two_passes_over_rows_at_rest_even_if_pages_end_full() -> None:
     assert walked(paginator(1, verify=True), serving(range(3))).passes == 2
     assert walked(paginator(20, verify=True), serving(range(20))).passes == 2
 

@@ -91,7 +91,7 @@ def hits(told: str) -> set[str]:
 OPAQUE = (
     *(type, ModuleType, FunctionType, MethodType, CodeType, enum.Enum),
     *(asyncio.AbstractEventLoop, asyncio.Future, logging.Logger),
-    FetchedPage,  # what a walk hands out holds what the server has sent
+    FetchedPage,  # It holds the answer, in which a server may repeat a secret.
 )
 
 
