@@ -146,6 +146,8 @@ class Place:
         request: Request of that page, None if there is none.
         rows: Number of rows on it.
         repeats: Pages in a row that ended here too.
+        is_checked: The page was read again after a page that seemed not to be exact, and it ended
+            here again.
         extends: The page held a recent row of the cursor, or followed such a page.
         apart: Rows delivered since a page held the last recent row of the cursor.
     """
@@ -154,6 +156,7 @@ class Place:
     request: PageRequest | None = None
     rows: int = 0
     repeats: int = 0
+    is_checked: bool = False
     extends: bool = True
     apart: int = 0
 
@@ -306,8 +309,11 @@ class Paginator:
         place = self._place
         if not request.exact or request.page == 1:
             return request.exact
-        # More rows than before: the page size may have grown, unless the place was read again.
-        return not self._may_be_clamped and (rows <= place.rows or place.repeats > 0)
+        # With more rows than before, the page size may have grown. Behind a short page, it may have
+        # shrunk, and the rows may have been delivered and forgotten.
+        may_have_shrunk = place.short and self._sizes.overlap and not self._known.complete
+        is_likely = rows <= place.rows and not may_have_shrunk
+        return not self._may_be_clamped and (is_likely or place.is_checked)
 
     @property
     def _may_be_clamped(self) -> bool:
@@ -346,13 +352,14 @@ class Paginator:
         place, count, offset = self._place, len(page.keys), request.offset_behind(len(page.keys))
         sizes = self._sizes.after_page(request.limit, count, page.length)
         # A page that is read again after a failure ends where it ended before.
-        stays = offset == place.offset and not rows.advances and place.request is not None
-        repeats = place.repeats + 1 if stays else 0
+        stays = offset == place.offset and not rows.advances
+        repeats = place.repeats + 1 if stays and place.request else 0
         follows_short = request.exact and place.short and not rows.known
         if follows_short or repeats == MAX_REPEATS:
             # The server serves other sizes than those that it is asked for.
             sizes = sizes.fixed()
-        self._place = Place(offset, request, count, repeats % MAX_REPEATS)
+        is_checked = stays and place.is_checked
+        self._place = Place(offset, request, count, repeats % MAX_REPEATS, is_checked)
         self._sizes, self._search = sizes, None
 
     def _drop(self, request: PageRequest, page: PageContent) -> Dropped:
@@ -360,9 +367,10 @@ class Paginator:
         rows, sizes = len(page.keys), self._sizes
         if request.exact:
             self._sizes = sizes.clamped(self._place.rows) if self._may_be_clamped else sizes
-            self._place = attrs.evolve(self._place, request=None)
+            self._place = attrs.evolve(self._place, request=None, is_checked=True)
         elif rows > request.limit and sizes.overlap:
             self._sizes, self._search = sizes.fixed(), None
+            self._place = attrs.evolve(self._place, request=None)
         elif request.trial and rows < request.limit and not sizes.overlap:
             self._sizes = sizes.reduced(request, sizes.safe)
         elif self._search:

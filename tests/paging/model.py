@@ -31,6 +31,8 @@ ROW_BYTES = 1000
 MAX_REQUESTS = 3000
 """A walk that makes more requests does not end."""
 
+MAX_KEY = 2**64
+
 INSERTS = ("insert at the front", "insert", "scatter", "append")
 DELETES = ("delete", "delete at the front")
 BOTH = (*INSERTS, *DELETES, "swap at the front")
@@ -56,6 +58,7 @@ class Sizes:
         only: It refuses all limits that are no multiple of this with status 400.
         outages: How probable it is that it answers with status 503, whatever the limit.
         keeps_offset: A page begins where one of the limit asked for begins.
+        hides: Rows whose key is a multiple of this number are counted, but are on no page.
     """
 
     least: int = 1
@@ -65,6 +68,7 @@ class Sizes:
     only: int = 1
     outages: float = 0.0
     keeps_offset: bool = False
+    hides: int = MAX_KEY
 
     def of(self, limit: int) -> int:
         """Return the page size for a limit.
@@ -115,7 +119,7 @@ class Server:
             raise StatusError("unavailable", status=503)
         size = self.sizes.of(limit)
         first = (page - 1) * (limit if self.sizes.keeps_offset else size)
-        keys = self.rows[first:][:size]
+        keys = [key for key in self.rows[first:][:size] if (key + 1) % self.sizes.hides]
         return Page(tuple(keys), len(keys) * self.row_bytes)
 
     def move(self, kind: str) -> None:
@@ -214,7 +218,9 @@ class Walked:
     @property
     def lost(self) -> int:
         """Rows that were there all the time and were not delivered."""
-        return len(self.server.staying.difference(self.delivered)) if self.ended else 0
+        hides = self.server.sizes.hides
+        due = {key for key in self.server.staying if (key + 1) % hides}
+        return len(due.difference(self.delivered)) if self.ended else 0
 
     @property
     def doubled(self) -> int:
@@ -413,6 +419,12 @@ def fewer_rows(draw: random.Random) -> Sizes:
     return Sizes(most=draw.choice((10, 12, 15, 20)), keeps_offset=True)
 
 
+def hidden_rows(draw: random.Random) -> Sizes:
+    """Draw a server that leaves rows out of pages after it has counted them."""
+    size = draw.choice((None, None, 10, 20))
+    return Sizes(least=size or 1, most=size or 2000, hides=draw.choice((2, 3, 5, 10)))
+
+
 def fixed_size(draw: random.Random) -> Sizes:
     """Draw a server that serves one size, whatever the limit."""
     size = draw.choice((1, 5, 10, 20))
@@ -468,6 +480,10 @@ PROMISED = {
     "any sizes": Group(sizes=any_sizes, limits=ANY_LIMIT),
     "any sizes, inserts": Group(moves=INSERTS, sizes=any_sizes, limits=ANY_LIMIT),
     "one size, inserts": Group(moves=INSERTS, sizes=fixed_size, limits=ANY_LIMIT),
+    # An empty page ends the walk, so no page is hidden as a whole.
+    "hidden rows, inserts": Group(
+        moves=INSERTS, sizes=hidden_rows, limits=(None, None, 10, 16, 20, 25, 40, 100)
+    ),
     "sizes change, inserts": Group(moves=(*INSERTS, SIZES_CHANGE), later_sizes=any_sizes),
     "limits refused, inserts": Group(moves=INSERTS, sizes=refused_limits, limits=CHOSEN),
     "limits above 20 refused": Group(moves=BOTH, sizes=refused_above_20, limits=CHOSEN),
@@ -507,6 +523,7 @@ NOT_PROMISED = {
     "one size, deletes": Group(moves=DELETES, sizes=fixed_size),
     "odd limits refused, deletes": Group(moves=DELETES, sizes=round_limits, limits=(20, 40)),
     "rows left out": Group(sizes=fewer_rows),
+    "hidden rows, deletes": Group(moves=DELETES, sizes=hidden_rows, limits=(20, 40, 100)),
     "small limits, deletes": Group(moves=DELETES, limits=(1, 2, 4, 7)),
     "large reports, deletes": Group(moves=DELETES, limits=CHOSEN, row_bytes=(5000, 20_000)),
     "answers of other requests": Group(moves=BOTH, strays=0.1, errors=(PaginationError,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -243,6 +244,46 @@ def test_a_server_of_one_size_is_walked_completely() -> None:
     assert found.rows == list(rows)
     assert found.sizes[:6] == ["1@40", "2@40", "2@11", "1@40", "2@40", "3@40"]
     assert len(found.sizes) == 21
+
+
+@pytest.mark.parametrize("size", [None, 10, 20])
+@pytest.mark.parametrize("limit", [None, 10, 20, 40])
+def test_a_server_whose_pages_have_gaps_is_walked_completely(
+    limit: int | None, size: int | None
+) -> None:
+    draw = random.Random(0)
+    rows = [None if draw.random() < 0.2 else number for number in range(200)]
+
+    def serve(request: PageRequest) -> Sequence[int]:
+        count = size or request.limit
+        return [row for row in rows[(request.page - 1) * count :][:count] if row is not None]
+
+    assert walked(paginator(limit), serve).rows == [row for row in rows if row is not None]
+
+
+def test_no_row_is_lost_where_the_page_size_grows_while_the_place_is_searched() -> None:
+    # All sizes are odd at the offset of 10, so page 2 must be exact once no size overlaps.
+    walk = paginator(10)
+    found = [receive(walk, keys) for keys in (range(10), range(50, 59), range(10))]
+    assert found[1] == Dropped(retire_connections=True)
+
+    rest = walked(walk, lambda request: range(60)[(request.page - 1) * 12 :][:12])
+
+    assert rest.rows == list(range(10, 60))
+
+
+def test_no_row_comes_twice_where_the_page_size_shrinks_after_a_resume() -> None:
+    rows = list(range(198))
+    cursor = Cursor(query={}, limit=10, offset=195, recent=tuple(range(95, 195)))
+    most = [10]
+
+    def shrink(found: Walked) -> None:
+        if found.rows:
+            most[0] = 3
+
+    found = walked(paginator(10, cursor=cursor), lambda r: serving(rows, most=most[0])(r), shrink)
+
+    assert found.rows == rows[195:]
 
 
 def test_a_larger_limit_that_a_server_of_one_size_ignores_is_not_tried_for_ever() -> None:
