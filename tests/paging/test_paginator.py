@@ -261,6 +261,30 @@ def test_a_server_whose_pages_have_gaps_is_walked_completely(
     assert walked(paginator(limit), serve).rows == [row for row in rows if row is not None]
 
 
+def test_limits_are_no_longer_varied_after_three_pages_in_a_row_end_at_the_same_row() -> None:
+    walk = paginator(20)
+    receive(walk, range(20))
+
+    # An answer to 2@19 must begin with row 19. This server serves page 2 of 20 rows.
+    sizes = [walk.next_requests()[0]]
+    while walk.cursor.overlap:
+        receive(walk, range(20, 39) if sizes[-1].page == 2 else range(20))
+        sizes.append(walk.next_requests()[0])
+
+    assert [f"{r.page}@{r.limit}" for r in sizes] == [*["2@19", "1@20"] * 3, "2@20"]
+    assert sizes[-1].exact
+
+
+def test_a_server_counts_as_one_of_fixed_sizes_after_a_short_page_with_rows_behind_it() -> None:
+    walk = paginator(20)
+    serve = serving(range(50), most=3)
+
+    receive(walk, serve(walk.next_requests()[0]))
+    assert walk.cursor.overlap
+    receive(walk, serve(walk.next_requests()[0]))
+    assert not walk.cursor.overlap
+
+
 def test_no_row_is_lost_where_the_page_size_grows_while_the_place_is_searched() -> None:
     # All sizes are odd at the offset of 10, so page 2 must be exact once no size overlaps.
     walk = paginator(10)
@@ -531,6 +555,17 @@ def test_verify_resumed_in_the_middle_walks_the_whole_window_again() -> None:
     resumed = paginator(20, verify=True, cursor=cursor)
 
     assert sorted(walked(resumed, serving(rows)).rows) == [*range(38, 50), 1000]
+
+
+def test_verify_resumed_at_the_end_walks_the_whole_window_again() -> None:
+    rows = list(range(50))
+    walk = paginator(20, verify=True)
+    while walk.cursor.offset < 50:
+        receive(walk, serving(rows)(walk.next_requests()[0]))
+    cursor = Cursor.parse(str(walk.cursor))
+    rows.insert(0, 1000)
+
+    assert walked(paginator(20, verify=True, cursor=cursor), serving(rows)).rows == [1000]
 
 
 @pytest.mark.parametrize(
