@@ -150,6 +150,8 @@ def save_figure(figure: Figure, path: Path) -> None:
     try:
         part.write_bytes(picture)
         part.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         part.unlink(missing_ok=True)
 

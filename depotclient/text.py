@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -58,18 +59,24 @@ def connector_named(text: str) -> Connector:
 
 
 def read_connectors(path: Path) -> list[Connector]:
-    """The connectors of a file of lines CHARGER,CONNECTOR.
+    """Return the connectors of a file of lines CHARGER,CONNECTOR.
+
+    Blank lines, lines that begin with `#` and headers are left out. A header names the columns, as
+    in `charger_id,connector_id` or `ChargerID,ConnectorID`. Quote an id that begins with `#`.
 
     Raises:
         ValueError: A line is something else, or the file is no text in UTF-8.
-        OSError: It can't be read.
+        OSError: The file can't be read.
     """
     found: list[Connector] = []
     with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = csv.reader(file)
+        # A comment becomes a blank line, so that the later lines keep their numbers.
+        lines = csv.reader("" if line.lstrip().startswith("#") else line for line in file)
         try:
             for fields in lines:
                 found += _connectors_of([field.strip() for field in fields])
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is no text in UTF-8: {error}") from None
         except (csv.Error, ValueError) as error:
             raise ValueError(f"{path}, line {lines.line_num}: {error}") from None
     return found
@@ -77,9 +84,25 @@ def read_connectors(path: Path) -> list[Connector]:
 
 def _connectors_of(fields: list[str]) -> list[Connector]:
     match fields:
-        case [] | [""] | ["charger_id", "connector_id"]:
+        case [] | [""]:
             return []
         case [charger, connector] if charger and connector:
-            return [(charger, connector)]
+            return [] if _is_header(charger, connector) else [(charger, connector)]
         case _:
             raise ValueError(f"a line is CHARGER,CONNECTOR, not {','.join(fields)!r}")
+
+
+_CHARGER_COLUMN = re.compile("charge(r|box|point)(id)?")
+_CONNECTOR_COLUMN = re.compile("connector(id)?")
+
+
+def _is_header(charger: str, connector: str) -> bool:
+    """Return whether these are names of columns, in any spelling.
+
+    Raises:
+        ValueError: They are in the wrong order.
+    """
+    first, second = (re.sub(r"[\W_]", "", name).lower() for name in (charger, connector))
+    if _CONNECTOR_COLUMN.fullmatch(first) and _CHARGER_COLUMN.fullmatch(second):
+        raise ValueError(f"the columns must be CHARGER,CONNECTOR, not {charger},{connector}")
+    return bool(_CHARGER_COLUMN.fullmatch(first) and _CONNECTOR_COLUMN.fullmatch(second))
