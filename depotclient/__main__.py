@@ -10,9 +10,12 @@ def main() -> None:
         raise SystemExit(
             "depotclient needs the cli extra: pip install 'thor-depot-clients[cli]'"
         ) from None
-    from depotclient.cli import app
-
-    app(prog_name="depotclient")
+    try:
+        from depotclient.cli import app
+        from evtransport import cli
+    except KeyboardInterrupt:  # Ctrl-C while this loads
+        raise SystemExit(130) from None
+    cli.main(app, "depotclient")
 
 
 if __name__ == "__main__":

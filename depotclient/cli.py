@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -27,10 +26,10 @@ from evtransport.cli import (
     command_line,
     complain,
     metering,
+    output_console,
     plain_table,
     run,
     serve,
-    terminal,
     wants_json,
     write_json,
 )
@@ -157,7 +156,7 @@ async def _print_json(found: SessionReports[ReportHead], meter: Meter) -> None:
 
 
 async def _print_table(found: SessionReports[ReportHead], meter: Meter) -> None:
-    console = terminal(sys.stdout)
+    console = output_console()
     count = size = 0
     async with aclosing(found.pages()) as pages:
         async for page in pages:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +20,7 @@ from depotclient.cli_base import connected
 from depotclient.export import CONCURRENCY, ConnectorExport, Export, export_session_reports
 from depotclient.files import FORMATS
 from depotclient.text import TIME, connector_named, read_connectors, read_days, read_time
-from depotclient.windows import MARGIN, WINDOWS
+from depotclient.windows import MARGIN, WINDOWS, Connector
 from evtransport.cli import (
     FAILED,
     JsonOption,
@@ -30,19 +29,25 @@ from evtransport.cli import (
     clean,
     complain,
     explain,
-    live_console,
+    live_display,
+    output_console,
     plain_table,
+    reporting,
     run,
-    terminal,
     wants_json,
     write_json,
 )
+from evtransport.errors import ApiError, ResponseTooLarge, SchemaError, StatusError
+from evtransport.retry import is_retriable
 
 __all__ = ["export"]
 
 T = TypeVar("T")
 
 MEGABYTE = 1e6
+
+SHOWN = 5
+"""How many connectors a line names."""
 
 
 def export(
@@ -52,7 +57,7 @@ def export(
     connectors: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="CHARGER/CONNECTOR...",
+            metavar="CHARGER/CONNECTOR",
             help="What to export, such as CP-001/1; the last slash is the one that counts.",
         ),
     ] = None,
@@ -66,7 +71,9 @@ def export(
     listed: Annotated[
         Path | None,
         typer.Option(
-            "--connectors", metavar="FILE", help="More connectors: lines of CHARGER,CONNECTOR."
+            "--connectors",
+            metavar="FILE",
+            help="More connectors: lines of CHARGER,CONNECTOR; - reads standard input.",
         ),
     ] = None,
     window: Annotated[
@@ -100,22 +107,32 @@ def export(
     Files are named charger_id=.../connector_id=.../month=.../reports.parquet, and one that is there
     is whole. Those of windows that were over when they were read are not read again.
     """
+    # Before the event loop starts, so that a signal ends the wait for a file such as a pipe.
+    with reporting():
+        named = [connector_named(text) for text in connectors or ()]
+        named += [] if listed is None else _listed(listed)
     wanted = Wanted(
-        folder, tuple(connectors or ()), from_, to, listed, window, format_, margin, concurrency,
-        verify,
+        folder, tuple(named), from_, to, window, format_, margin, concurrency, verify
     )  # fmt: skip
     run(wanted.export(as_json=wants_json(json), sandbox=sandbox))
 
 
+def _listed(file: Path) -> list[Connector]:
+    path = Path("/dev/stdin") if file == Path("-") else file
+    connectors = read_connectors(path)
+    if not connectors:
+        raise ValueError(f"{path} names no connector: its lines must be CHARGER,CONNECTOR")
+    return connectors
+
+
 @attrs.frozen
 class Wanted:
-    """The `export` command with its arguments as they were typed."""
+    """The `export` command with its arguments, most of them as they were typed."""
 
     folder: Path
-    connectors: tuple[str, ...]
+    connectors: tuple[Connector, ...]
     from_: str
     to: str | None
-    listed: Path | None
     window: str
     format: str
     margin: float
@@ -133,11 +150,8 @@ class Wanted:
         if from_ is None:
             raise ValueError("--from is missing: the time at which to begin, such as 2026-01-01")
         to = read_time("--to", self.to)
-        connectors = [connector_named(text) for text in self.connectors]
-        if self.listed is not None:
-            connectors += await asyncio.to_thread(read_connectors, self.listed)
         async with connected(sandbox) as asked:
-            connectors = connectors or list(asked.sandbox_connectors)
+            connectors = self.connectors or asked.sandbox_connectors
             if not connectors:
                 raise ValueError("name what to export, such as CP-001/1, or give --connectors FILE")
             try:
@@ -155,23 +169,44 @@ class Wanted:
                         verify=self.verify,
                         on_progress=shown.show,
                     )
-            except ImportError as error:  # which says what to install
-                complain(f"error: {error}")
-                return FAILED
             except asyncio.CancelledError:
                 complain(f"what is in {self.folder} is whole; the same command again goes on")
                 raise
-        if as_json:
-            write_json(*map(summary_json, export.connectors))
-        else:
-            terminal(sys.stdout).print(summary_table(export))
-        for it in export.connectors:
-            if it.error is not None:
-                complain(f"error: {_name(it)}: {explain(it.error)}")
-        if export.failed:
-            complain(f"{len(export.failed)} of {len(export.connectors)} connectors not complete")
-            complain("the same command again reads what is missing, and only that")
+        try:
+            if as_json:
+                write_json(*map(summary_json, export.connectors))
+            else:
+                output_console().print(summary_table(export))
+        finally:  # also where the output can't be written
+            for it in export.connectors:
+                if it.error is not None:
+                    complain(f"error: {_name(it)}: {explain(it.error)}")
+            for line in way_on(export):
+                complain(line)
         return FAILED if export.failed else 0
+
+
+def way_on(export: Export) -> Iterator[str]:
+    """Yield lines on what is missing and whether the same command can read it."""
+    failed = export.failed
+    if not failed:
+        return
+    yield f"{len(failed)} of {len(export.connectors)} connectors not complete"
+    lasting = [_name(it) for it in failed if _lasts(it.error)]
+    if lasting:
+        more = f" and {len(lasting) - SHOWN} more" if len(lasting) > SHOWN else ""
+        names = f"{', '.join(lasting[:SHOWN])}{more}"
+        yield f"the same command fails again for {names}: remove the cause of the error first"
+    if len(lasting) < len(failed):
+        others = " for the others" if lasting else ""
+        yield f"the same command again reads what is missing{others}, and only that"
+
+
+def _lasts(error: ApiError | OSError | None) -> bool:
+    """Return whether the same command fails again until somebody corrects something."""
+    if isinstance(error, StatusError):
+        return not is_retriable(error)
+    return isinstance(error, SchemaError | ResponseTooLarge | FileExistsError)
 
 
 def _one_of(option: str, typed: str, known: tuple[T, ...]) -> T:
@@ -182,8 +217,8 @@ def _one_of(option: str, typed: str, known: tuple[T, ...]) -> T:
 
 
 def summary_json(export: ConnectorExport) -> bytes:
-    """What a connector has come to, as one JSON object."""
-    error = None if export.error is None else explain(export.error)
+    """Return the result of one connector as a JSON object."""
+    error = None if export.error is None else clean(explain(export.error))
     return msgspec.json.encode({**attrs.asdict(export, recurse=False), "error": error})
 
 
@@ -243,18 +278,9 @@ def so_far(export: ConnectorExport, seconds: float, unit: str) -> str:
 @contextmanager
 def bars(unit: str) -> Generator[Bars]:
     """Show bars on stderr until the block ends, where stderr is a terminal."""
-    console = live_console()
-    if console is None:
-        yield Bars(unit)
-        return
-    display = Progress(
+    with live_display(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.fields[so_far]}", markup=False),
-        console=console,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
-    with display:
+    ) as display:
         yield Bars(unit, display)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +13,7 @@ from depotclient.cli_base import Connected, connected
 from depotclient.models import STRUCTURES, SessionReport
 from depotclient.text import TIME, connector_named, read_time
 from depotclient.windows import Connector
-from evtransport.cli import FAILED, SandboxOption, clean, complain, run
+from evtransport.cli import SandboxOption, clean, reporting, result_of
 from evtransport.errors import ApiError
 
 __all__ = ["plot"]
@@ -27,7 +26,7 @@ def plot(
     connector: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CHARGER/CONNECTOR]", help="Whose session, such as CP-001/1.", show_default=""
+            metavar="CHARGER/CONNECTOR", help="Whose session, such as CP-001/1.", show_default=False
         ),
     ] = None,
     session: Annotated[
@@ -51,39 +50,31 @@ def plot(
 
     It comes from the API, from an exported file (--file) or from a sandbox.
     """
-    run(Wanted(picture, connector, session, from_, to, file).draw(sandbox=sandbox))
+    wanted = Wanted(connector, session, from_, to)
+    # Files and pictures are no work for the event loop: a signal ends them at once.
+    with reporting():
+        _require(picture)  # before a walk that may take long
+        report = wanted.from_file(file) if file else result_of(wanted.from_api(sandbox))
+        _draw(report, picture)
+        print(clean(f"session {report.session_id}: {picture}"))
 
 
 @attrs.frozen
 class Wanted:
-    """The `plot` command with its arguments as they were typed."""
+    """A session that the `plot` command draws, named as it was typed."""
 
-    picture: Path
     connector: str | None
     session: int | None
     from_: str | None
     to: str | None
-    file: Path | None
 
-    async def draw(self, *, sandbox: bool) -> int:
-        """Find the session and draw it.
+    async def from_api(self, sandbox: bool) -> SessionReport:
+        """Return the session from the API.
 
         Raises:
             ValueError: An argument is not usable, or there is no such session.
-            OSError: The file can't be read, or the picture not be written.
             ApiError: The walk failed.
         """
-        try:
-            await asyncio.to_thread(_require, self.picture)  # before a walk that may take long
-            report = await (self._from_file(self.file) if self.file else self._from_api(sandbox))
-        except ImportError as error:  # which says what to install
-            complain(f"error: {error}")
-            return FAILED
-        await asyncio.to_thread(_draw, report, self.picture)
-        print(clean(f"session {report.session_id}: {self.picture}"))
-        return 0
-
-    async def _from_api(self, sandbox: bool) -> SessionReport:
         from_, to = read_time("--from", self.from_), read_time("--to", self.to)
         async with connected(sandbox) as it:
             charger, connector = self._whose(it)
@@ -112,10 +103,17 @@ class Wanted:
             return it.sandbox_connectors[0]
         raise ValueError("name a connector, such as CP-001/1, or give --file")
 
-    async def _from_file(self, file: Path) -> SessionReport:
+    def from_file(self, file: Path) -> SessionReport:
+        """Return the session of an exported file.
+
+        Raises:
+            ValueError: An argument is not usable, or there is no such session.
+            ImportError: The file is Parquet, and pyarrow is not installed.
+            OSError: The file can't be read.
+        """
         if self.connector or self.from_ or self.to:
             raise ValueError("--file goes without a connector and without --from and --to")
-        report, ids = await asyncio.to_thread(_find, file, self.session)
+        report, ids = _find(file, self.session)
         if report is None:
             raise self._missing(ids, f"in {file}")
         return report

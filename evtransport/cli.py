@@ -9,21 +9,23 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Coroutine, Generator, Mapping
-from contextlib import contextmanager, suppress
-from typing import Annotated, NoReturn, Protocol, TextIO
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Final, NoReturn, Protocol, TextIO, TypeAlias, TypeVar
 
 import attrs
 import msgspec
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 from stamina.instrumentation import set_on_retry_hooks
 
 from evtransport.errors import ApiError
+from evtransport.streams import abandon_output, open_streams
 
 __all__ = [
     "BROKEN_PIPE",
@@ -39,10 +41,14 @@ __all__ = [
     "command_line",
     "complain",
     "explain",
-    "live_console",
+    "live_display",
+    "main",
     "metering",
     "outcome",
+    "output_console",
     "plain_table",
+    "reporting",
+    "result_of",
     "run",
     "serve",
     "terminal",
@@ -50,10 +56,21 @@ __all__ = [
     "write_json",
 ]
 
+T = TypeVar("T")
+
 FAILED = 1
 WRONG_USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + 13  # SIGPIPE, by number since not every platform has the name
+
+_SIGNALS: Final = signal.Signals.__members__  # Windows lacks some
+ENDING: Final = tuple(
+    _SIGNALS[name] for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if name in _SIGNALS
+)
+"""Signals that end a process."""
+
+SUSPENDING: Final = tuple(_SIGNALS[name] for name in ("SIGTSTP",) if name in _SIGNALS)
+"""Signals that stop a process until it is continued: Ctrl-Z."""
 
 JsonOption = Annotated[
     bool,
@@ -67,6 +84,12 @@ PortOption = Annotated[
     typer.Option(min=0, max=65535, metavar="N", help="The port to listen at; 0 takes a free one."),
 ]
 
+STATUSES: Final = (
+    "Exit status: 0 done; 1 the server, the network or a file failed; 2 wrong arguments or"
+    " settings; 128 and the signal's number where a signal ended it (130 Ctrl-C, 143 SIGTERM); 141"
+    " the reader of the output has gone. Messages and progress go to stderr."
+)
+
 _CHARACTER = re.compile(r"[^ -~]")
 
 
@@ -74,6 +97,7 @@ def command_line(summary: str) -> typer.Typer:
     """A command line without commands yet, described by one paragraph."""
     return typer.Typer(
         help=summary,
+        epilog=STATUSES,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,  # boxes would keep a docstring's line ends, and escape nothing
@@ -83,39 +107,82 @@ def command_line(summary: str) -> typer.Typer:
     )
 
 
+def main(app: typer.Typer, name: str) -> None:
+    """Run a command line as the whole of this process.
+
+    Raises:
+        SystemExit: Always, with the exit status.
+    """
+    open_streams()
+    with reporting():
+        app(prog_name=name)
+
+
 def run(command: Coroutine[object, object, int]) -> NoReturn:
-    """Run a command to its end, whichever it comes to.
+    """Run a command to its end.
 
     Args:
         command: Results in the exit status.
 
     Raises:
-        SystemExit: Always, with the status; what went wrong stands on stderr then.
+        SystemExit: Always, with the exit status.
+    """
+    with reporting():
+        status = result_of(command)
+    raise SystemExit(status)
+
+
+def result_of(command: Coroutine[object, object, T]) -> T:
+    """Run a command to its end and return its result.
+
+    The first signal that ends a process cancels the command, so that it cleans up; a second one
+    does not wait for that.
+
+    Raises:
+        KeyboardInterrupt: A signal has ended the command.
     """
     # By default each retry is logged: by logging to stderr, or by structlog, where it happens to
     # be installed, to stdout in the midst of the JSON.
     set_on_retry_hooks(())
+    received: list[int] = []
     try:
-        status = asyncio.run(command)
-        sys.stdout.flush()
-    except (KeyboardInterrupt, BrokenPipeError) as stop:
-        _abandon_output()
-        status = _report(stop)
-    except (ApiError, ValueError, OSError) as error:
-        status = _report(error)
-    raise SystemExit(status)
+        result = asyncio.run(_cancelled_by_signals(command, received))
+    except (asyncio.CancelledError, OSError):  # an OSError: the terminal has gone
+        if received:
+            _break_off(received[0], None)
+        raise
+    # Ctrl-C is the regular end of a sandbox.
+    if received and received[0] != signal.SIGINT:
+        _break_off(received[0], None)
+    return result
 
 
-def _report(error: BaseException) -> int:
-    status, lines = outcome(error)
-    for line in lines:
-        complain(line)
-    return status
+@contextmanager
+def reporting() -> Generator[None]:
+    """Report a failure of the block on stderr and end the process with its status.
+
+    Signals that end a process break the block off.
+
+    Raises:
+        SystemExit: The block failed. `STATUSES` lists the statuses.
+    """
+    try:
+        with _signals_to(_break_off):
+            yield
+            sys.stdout.flush()
+    except (KeyboardInterrupt, ApiError, ValueError, OSError, ImportError) as error:
+        _settle_output(error)
+        status, lines = outcome(error)
+        for line in lines:
+            complain(line)
+        raise SystemExit(status) from None
 
 
 def outcome(error: BaseException) -> tuple[int, tuple[str, ...]]:
     """The exit status that an error comes to, and the lines that tell of it."""
     match error:
+        case KeyboardInterrupt(args=(signal.Signals() as number,)) if number != signal.SIGINT:
+            return 128 + number, (f"ended by {number.name}",)
         case KeyboardInterrupt():
             return INTERRUPTED, ("interrupted",)
         case BrokenPipeError():
@@ -129,13 +196,54 @@ def outcome(error: BaseException) -> tuple[int, tuple[str, ...]]:
             return FAILED, (f"error: {explain(error)}",)
 
 
-def _abandon_output() -> None:
-    """Let the interpreter's last flush go nowhere, instead of waiting or complaining."""
-    with suppress(io.UnsupportedOperation):
-        stdout = sys.stdout.fileno()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stdout)
-        os.close(nowhere)
+def _settle_output(error: BaseException) -> None:
+    """Write out what standard output holds, or discard it where that can't be done."""
+    if isinstance(error, KeyboardInterrupt | BrokenPipeError):  # a flush may wait for the reader
+        abandon_output()
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        abandon_output()
+
+
+SignalHandler: TypeAlias = Callable[[int, FrameType | None], None] | signal.Handlers
+
+
+@contextmanager
+def _signals_to(handler: SignalHandler, numbers: Sequence[int] = ENDING) -> Generator[None]:
+    """Have a handler take signals, except those that are ignored.
+
+    A shell ignores Ctrl-C for its background jobs, `nohup` ignores SIGHUP.
+    """
+    before = {number: signal.getsignal(number) for number in numbers}
+    heeded = {number: old for number, old in before.items() if old not in {None, signal.SIG_IGN}}
+    for number in heeded:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, old in heeded.items():
+            signal.signal(number, old)
+
+
+def _break_off(number: int, _: FrameType | None) -> None:
+    raise KeyboardInterrupt(signal.Signals(number))
+
+
+async def _cancelled_by_signals(command: Coroutine[object, object, T], received: list[int]) -> T:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def cancel(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if task is None or len(received) > 1:
+            _break_off(number, frame)
+        else:
+            task.cancel()
+            loop.call_soon_threadsafe(lambda: None)  # wakes the loop up
+
+    with _signals_to(cancel):
+        return await command
 
 
 def explain(error: BaseException) -> str:
@@ -179,7 +287,8 @@ def write_json(*texts: bytes) -> None:
     that could steer it go as the escapes that JSON has for them.
     """
     on_terminal = sys.stdout.isatty()
-    with _interruptible():
+    # A cancelled task would go on waiting for a reader that takes nothing.
+    with _signals_to(_break_off):
         for text in texts:
             line = msgspec.json.format(text, indent=-1)
             _write_whole((_escaped(line) if on_terminal else line) + b"\n")
@@ -204,28 +313,21 @@ def _escaped(json: bytes) -> bytes:
     return _CHARACTER.sub(escape, json.decode()).encode()
 
 
-@contextmanager
-def _interruptible() -> Generator[None]:
-    """Have Ctrl-C break off a write to a reader that takes nothing.
-
-    asyncio's own handler only cancels the task, which waits in that very write.
-    """
-    handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler):  # ignored, as in the background of a script
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
 def terminal(stream: TextIO) -> Console:
     """A console that takes all text literally, and never fails for want of a character."""
-    if isinstance(stream, io.TextIOWrapper):
+    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
         stream.reconfigure(errors="replace")
     return Console(file=stream, markup=False, emoji=False, highlight=False)
+
+
+def output_console() -> Console:
+    """Return a console for tables on stdout, at least 80 columns wide.
+
+    A narrower terminal wraps the lines. A narrower table would lose text.
+    """
+    console = terminal(sys.stdout)
+    console.width = max(console.width, 80)
+    return console
 
 
 def plain_table(*, header: bool = True, gap: int = 2) -> Table:
@@ -269,31 +371,36 @@ class Meter:
             self._display.start()
 
 
-def live_console() -> Console | None:
-    """Where progress is shown: stderr, if that is a terminal."""
+@contextmanager
+def live_display(*columns: ProgressColumn) -> Generator[Progress | None]:
+    """Show progress on stderr until the block ends; None where stderr is no terminal."""
     console = terminal(sys.stderr)
     # Asked of the stream itself: environment variables can talk rich into taking a pipe for one.
-    return console if sys.stderr.isatty() and console.is_interactive else None
+    if not (sys.stderr.isatty() and console.is_interactive):
+        yield None
+        return
+    display = Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    )
+    with display, _signals_to(_suspend, SUSPENDING):
+        yield display
+
+
+def _suspend(number: int, _: FrameType | None) -> None:
+    """Stop the process as Ctrl-Z does, with a visible cursor for the shell."""
+    os.write(sys.stderr.fileno(), b"\x1b[?25h")
+    with _signals_to(signal.SIG_DFL, SUSPENDING):
+        signal.raise_signal(number)
+    os.write(sys.stderr.fileno(), b"\x1b[?25l")
 
 
 @contextmanager
 def metering(text: str) -> Generator[Meter]:
     """Show a `Meter` on stderr until the block ends, where stderr is a terminal."""
-    console = live_console()
-    if console is None:
-        yield Meter()
-        return
-    display = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
-    display.add_task(clean(text), total=None)
-    with display:
+    spinner, description = SpinnerColumn("line"), TextColumn("{task.description}", markup=False)
+    with live_display(spinner, description, TimeElapsedColumn()) as display:
+        if display is not None:
+            display.add_task(clean(text), total=None)
         yield Meter(display)
 
 

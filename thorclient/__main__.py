@@ -10,9 +10,12 @@ def main() -> None:
         raise SystemExit(
             "thorclient needs the cli extra: pip install 'thor-depot-clients[cli]'"
         ) from None
-    from thorclient.cli import app
-
-    app(prog_name="thorclient")
+    try:
+        from evtransport import cli
+        from thorclient.cli import app
+    except KeyboardInterrupt:  # Ctrl-C while this loads
+        raise SystemExit(130) from None
+    cli.main(app, "thorclient")
 
 
 if __name__ == "__main__":

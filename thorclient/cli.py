@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Annotated
@@ -25,10 +24,10 @@ from evtransport.cli import (
     complain,
     explain,
     metering,
+    output_console,
     plain_table,
     run,
     serve,
-    terminal,
     wants_json,
     write_json,
 )
@@ -100,7 +99,7 @@ async def _analytics(ids: Sequence[str], *, as_json: bool, sandbox: bool) -> int
     finally:  # what has arrived is shown, however this ends
         if found:
             in_order = {name: found[name] for name in ids if name in found}
-            terminal(sys.stdout).print(analytics_table(in_order))
+            output_console().print(analytics_table(in_order))
     return FAILED if failures else 0
 
 
@@ -176,7 +175,7 @@ async def _chargebox(chargebox_id: str, *, as_json: bool, sandbox: bool) -> int:
     if as_json:
         write_json(chargebox_json(box))
     else:
-        terminal(sys.stdout).print(chargebox_view(box))
+        output_console().print(chargebox_view(box))
     return 0
 
 

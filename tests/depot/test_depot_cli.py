@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from rich.console import Console
 from stamina.instrumentation import set_on_retry_hooks
-from support.commands import Command, Servers, Terminal, read_terminal
+from support.commands import Command, Servers, Terminal, in_shell, read_terminal
 
 from depotclient import Cursor
 from depotclient.cli import ReportHead, app, report_table
@@ -328,6 +328,50 @@ def test_a_real_terminal_gets_table_and_progress(depot: DepotSandbox) -> None:
     assert all(str(session_id) in shown for session_id in depot.session_ids("CP-1", 1))
     assert "0 reports" in shown
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l"), "the cursor is shown again"
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "message"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "ended by SIGTERM"),
+        (signal.SIGHUP, 129, "ended by SIGHUP"),
+        (signal.SIGQUIT, 131, "ended by SIGQUIT"),
+    ],
+)
+def test_a_signal_leaves_the_terminal_with_a_visible_cursor(
+    open_depot: OpenDepot, number: int, status: int, message: str
+) -> None:
+    open_depot(latency=60)
+    ended, shown = read_terminal(
+        "depotclient",
+        ("reports", "CP-1", "1"),
+        os.environ | {"TERM": "xterm", "COLUMNS": "80"},
+        ("0 reports", number),
+    )
+    assert ended == status
+    assert shown.endswith(f"{message}\r\n")
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l"), "the cursor is shown again"
+    assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "out", "err"),
+    [
+        ("--help >/dev/full", 1, "", "error: standard output can't be written: No space"),
+        ("reports CP-1 1 >&-", 1, "", "error: standard output is closed: use >/dev/null to"),
+        ("reports CP-1 2>&-", 2, "", ""),
+        ("reports CP-9 1 2>/dev/full", 1, "", ""),
+    ],
+)
+def test_a_stream_that_cannot_be_written_ends_in_words_and_a_status(
+    depot: DepotSandbox, line: str, status: int, out: str, err: str
+) -> None:
+    ended, *shown = in_shell("depotclient", line)
+    assert ended == status
+    for text, expected in zip(shown, (out, err), strict=True):
+        assert text.startswith(expected)
+        assert text.count("\n") == bool(expected)
 
 
 def test_the_sandbox_tells_how_to_reach_it_and_ends_with_ctrl_c(

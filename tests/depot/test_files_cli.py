@@ -15,14 +15,27 @@ from typing import Any
 import msgspec
 import pytest
 from stamina.instrumentation import set_on_retry_hooks
-from support.commands import Command, Servers, Terminal, read_terminal
+from support.commands import Command, Servers, Terminal, in_shell, read_terminal
 
 from depotclient.cli import app
-from depotclient.cli_export import so_far, summary_json
+from depotclient.cli_export import so_far, summary_json, way_on
 from depotclient.cli_plot import read_session_line
-from depotclient.export import ConnectorExport
+from depotclient.export import ConnectorExport, Export
 from depotclient.sandbox import DepotSandbox, ReportShape
 from depotclient.text import read_connectors
+from evtransport import (
+    ApiError,
+    AuthError,
+    ConnectionFailed,
+    DeadlineExceeded,
+    DecodeError,
+    NotFoundError,
+    RateLimitedError,
+    RedirectError,
+    ResponseTooLarge,
+    SchemaError,
+    ServerError,
+)
 
 parquet = pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("matplotlib")
@@ -69,6 +82,26 @@ def ids_in(folder: Path) -> list[int]:
 
 
 # Export.
+
+
+@pytest.mark.parametrize(
+    ("streams", "status", "lines", "messages"),
+    [
+        ("2>&-", 1, 2, 0),
+        (">&-", 1, 0, 4),  # three on the connector that fails, one on the output
+        (">/dev/full", 1, 0, 4),
+    ],
+)
+def test_what_can_not_be_shown_is_exported_all_the_same(
+    depot: DepotSandbox, lake: Path, streams: str, status: int, lines: int, messages: int
+) -> None:
+    line = f"export {lake} CP-1/1 CP-9/1 {' '.join(JANUARY)} {streams}"
+    ended, out, err = in_shell("depotclient", line)
+    assert ended == status
+    assert (len(out.splitlines()), len(err.splitlines())) == (lines, messages)
+    assert err.startswith("error: CP-9/1: the server answered 404") is bool(messages)
+    assert "Traceback" not in err
+    assert ids_in(lake) == depot.session_ids("CP-1", "1")
 
 
 def test_a_pipe_gets_one_json_object_for_each_connector(depot: DepotSandbox, lake: Path) -> None:
@@ -122,20 +155,71 @@ def test_a_sandbox_is_exported_whole_where_no_connector_is_named(lake: Path) -> 
     assert len(list(lake.rglob("reports.ndjson"))) == 3
 
 
-def test_connectors_come_from_a_file_too(depot: DepotSandbox, lake: Path, tmp_path: Path) -> None:
-    listed = tmp_path / "connectors.csv"
-    listed.write_text("CP-1,2\n\n")
-    status, out, _ = completed(
-        "export", str(lake), "CP-1/1", "--connectors", str(listed), *JANUARY, "--json"
-    )
-    assert status == 0
+def test_connectors_come_from_standard_input_too(depot: DepotSandbox, lake: Path) -> None:
+    line = f"export {lake} CP-1/1 --connectors - {' '.join(JANUARY)} --json"
+    status, out, err = in_shell("depotclient", line, "ChargerID,ConnectorID\n\nCP-1,2\n")
+    assert (status, err) == (0, "")
     assert [msgspec.json.decode(line)["connector_id"] for line in out.splitlines()] == ["1", "2"]
+    status, out, err = in_shell("depotclient", f"{line.replace('CP-1/1', '')} <&-")
+    assert (status, out) == (2, "")
+    assert err.startswith("error: /dev/stdin names no connector")
 
 
-def test_a_file_of_connectors_may_quote_its_ids(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"CP,1", 2\nCP/3,4\n',
+        '\ufeffcharger_id,connector_id\n"CP,1",2\nCP/3,4',
+        '\ufeffChargerID,ConnectorID\r\n"CP,1",2\r\n\r\nCP/3,4\r\n',
+        '# depot north\n\n  # and\nCharge Point, Connector-Id\n"CP,1",2\n#CP-9,1\nCP/3,4\n',
+        'chargeboxId,CONNECTOR\n"CP,1",2\ncharger,connector\nCP/3,4\n',
+    ],
+)
+def test_a_file_of_connectors_may_have_what_tables_have(tmp_path: Path, text: str) -> None:
     file = tmp_path / "connectors.csv"
-    file.write_text('\ufeffcharger_id,connector_id\n"CP,1", 2\nCP/3,4\n', encoding="utf-8")
+    file.write_bytes(text.encode())
     assert read_connectors(file) == [("CP,1", "2"), ("CP/3", "4")]
+
+
+@pytest.mark.parametrize(
+    "connector",
+    [
+        ("#1", "2"),
+        ("charger_1", "connector_1"),
+        ("charger", "1"),
+        ("CP-1", "connector"),
+        ("🚌", "ß"),
+    ],
+)
+def test_an_id_that_resembles_a_comment_or_a_header_is_an_id(
+    tmp_path: Path, connector: tuple[str, str]
+) -> None:
+    file = tmp_path / "connectors.csv"
+    file.write_bytes('"{}","{}"\n'.format(*connector).encode())
+    assert read_connectors(file) == [connector]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"# none\n", r"connectors\.csv names no connector: its lines must be CHARGER,CONNECTOR"),
+        (b"connector,charger\n1,CP-1\n", r"csv, line 1: the columns must be CHARGER,CONNECTOR"),
+        (b"#\nCP-1;1\n", r"csv, line 2: a line is CHARGER,CONNECTOR, not 'CP-1;1'"),
+        ("CP-1,1\n".encode("utf-16"), r"csv is no text in UTF-8: 'utf-8' codec can't decode"),
+        (None, r"No such file or directory: '.*csv'"),
+    ],
+)
+def test_a_file_that_names_no_connectors_is_explained_before_anything_is_asked(
+    tmp_path: Path, data: bytes | None, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "connectors.csv"
+    if data is not None:
+        file.write_bytes(data)
+    status = run("export", str(tmp_path / "lake"), "--connectors", str(file), *SINCE, "--sandbox")
+    assert status == (1 if data is None else 2)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert re.search(message, line)
 
 
 @pytest.mark.parametrize("line", ["CP-1", "CP-1,", "CP-1,1,2"])
@@ -191,8 +275,52 @@ def test_a_connector_that_fails_shows_in_status_summary_and_on_stderr(
     assert captured.err.splitlines() == [
         f"error: CP-9/1: {bad['error']}",
         "1 of 2 connectors not complete",
-        "the same command again reads what is missing, and only that",
+        "the same command fails again for CP-9/1: remove the cause of the error first",
     ]
+
+
+AGAIN = "the same command again reads what is missing, and only that"
+FIRST = "remove the cause of the error first"
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (NotFoundError("", status=404), FIRST),
+        (AuthError("", status=403), FIRST),
+        (RedirectError("", status=302), FIRST),
+        (SchemaError(("",)), FIRST),
+        (ResponseTooLarge(), FIRST),
+        (FileExistsError(), FIRST),
+        (RateLimitedError("", status=429), AGAIN),
+        (ServerError("", status=503), AGAIN),
+        (ConnectionFailed(), AGAIN),
+        (DeadlineExceeded(), AGAIN),
+        (DecodeError(), AGAIN),
+        (OSError(28, "No space left on device"), AGAIN),
+    ],
+)
+def test_the_same_command_is_advised_only_where_it_may_succeed(
+    error: ApiError | OSError, advice: str
+) -> None:
+    failed = ConnectorExport("CP-1", "1", 1, missing=1, error=error)
+    done = ConnectorExport("CP-2", "1", 1, written=1)
+    first, second = way_on(Export((failed, done)))
+    assert first == "1 of 2 connectors not complete"
+    assert second.endswith(advice)
+    assert list(way_on(Export((done,)))) == []
+
+
+def test_of_many_connectors_that_fail_again_a_few_are_named() -> None:
+    unknown = [
+        ConnectorExport(f"CP-{n}", "1", 1, missing=1, error=NotFoundError("", status=404))
+        for n in range(7)
+    ]
+    later = ConnectorExport("CP-8", "1", 1, missing=1, error=ConnectionFailed())
+    _, lasting, passing = way_on(Export((*unknown, later)))
+    names = "CP-0/1, CP-1/1, CP-2/1, CP-3/1, CP-4/1 and 2 more"
+    assert lasting == f"the same command fails again for {names}: {FIRST}"
+    assert passing == "the same command again reads what is missing for the others, and only that"
 
 
 def test_a_folder_that_is_a_file_is_named(
@@ -241,6 +369,11 @@ def test_the_summary_tells_the_reason_of_a_failure() -> None:
     assert error == "[Errno 13] Permission denied: '/x'"
 
 
+def test_the_summary_of_a_folder_whose_name_is_not_text_is_json() -> None:
+    export = ConnectorExport("CP-1", "1", 1, error=FileExistsError("lake-\udcff is in the way"))
+    assert msgspec.json.decode(summary_json(export))["error"] == "lake-\\udcff is in the way"
+
+
 # Plot.
 
 PNG, SVG = b"\x89PNG\r\n\x1a\n", b"<?xml"
@@ -287,6 +420,7 @@ def test_a_sandbox_has_a_session_to_show(tmp_path: Path) -> None:
     [
         (("a.pdf", "CP-1/1"), "the picture's file must end in .png or .svg, not 'a.pdf'"),
         (("none/a.png", "CP-1/1"), "there is no folder"),
+        (("/proc/a.png", "CP-1/1"), "No such file or directory: '/proc/a.png'"),
         (("a.png",), "name a connector, such as CP-001/1, or give --file"),
         (("a.png", "CP-1"), "a connector is named as CHARGER/CONNECTOR"),
         (("a.png", "CP-1/1", "--session", "7"), "there is no session 7 of CP-1/1 (12 others, "),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from collections.abc import Generator, Mapping, Sequence
@@ -86,18 +87,40 @@ class Servers:
         return sandbox
 
 
-def read_terminal(name: str, argv: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
-    """What a command prints to a terminal of 80 columns, on stdout and stderr together."""
+def in_shell(name: str, line: str, text: str = "") -> tuple[int, str, str]:
+    """Return status, stdout and stderr of a command whose arguments and redirections `sh` reads."""
+    done = subprocess.run(  # noqa: S602
+        f"exec {shlex.quote(sys.executable)} -m {name} {line}",
+        shell=True,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def read_terminal(
+    name: str,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    interrupt: tuple[str, int] | None = None,
+) -> tuple[int, str]:
+    """Return the status of a command and its output on a terminal of 80 columns.
+
+    Args:
+        name: The package.
+        argv: The arguments.
+        env: The environment.
+        interrupt: A text and a signal that the command gets when it has printed the text.
+    """
     master, slave = pty.openpty()
     process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", name, *argv],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env=env,
+        [sys.executable, "-m", name, *argv], stdin=slave, stdout=slave, stderr=slave, env=env
     )
     os.close(slave)
-    parts = []
+    shown = b""
     while True:
         try:
             part = os.read(master, 65536)
@@ -105,6 +128,9 @@ def read_terminal(name: str, argv: Sequence[str], env: Mapping[str, str]) -> tup
             break
         if not part:
             break
-        parts.append(part)
+        shown += part
+        if interrupt is not None and interrupt[0].encode() in shown:
+            process.send_signal(interrupt[1])
+            interrupt = None
     os.close(master)
-    return process.wait(60), b"".join(parts).decode()
+    return process.wait(60), shown.decode()

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from rich.console import Console, RenderableType
 from stamina.instrumentation import set_on_retry_hooks
-from support.commands import Command, Servers, Terminal
+from support.commands import Command, Servers, Terminal, in_shell
 
 from thorclient import (
     Analytics,
@@ -93,6 +93,14 @@ def test_the_embedded_sandbox_needs_no_account(capsysbinary: pytest.CaptureFixtu
     captured = capsysbinary.readouterr()
     assert comparable(msgspec.json.decode(captured.out)) == answer(ThorSandbox(), "TB-0001")
     assert captured.err == b""
+
+
+def test_an_output_that_is_closed_is_named(thor: ThorSandbox) -> None:
+    assert in_shell("thorclient", "analytics TB-0001 >&-") == (
+        1,
+        "",
+        "error: standard output is closed: use >/dev/null to discard the output\n",
+    )
 
 
 def test_an_id_that_is_given_twice_is_asked_for_once(thor: ThorSandbox) -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,9 +22,12 @@ from evtransport.cli import (
     command_line,
     complain,
     explain,
+    main,
     metering,
     outcome,
+    output_console,
     plain_table,
+    reporting,
     run,
     serve,
     terminal,
@@ -135,12 +138,24 @@ def test_an_error_without_words_is_told_by_its_name() -> None:
     assert explain(OSError()) == "OSError"
 
 
-def test_ctrl_c_ends_with_one_line_after_the_clean_up(capsys: pytest.CaptureFixture[str]) -> None:
+SIGNALS = [
+    (signal.SIGINT, 130, "interrupted\n"),
+    (signal.SIGTERM, 143, "ended by SIGTERM\n"),
+    (signal.SIGHUP, 129, "ended by SIGHUP\n"),
+    (signal.SIGQUIT, 131, "ended by SIGQUIT\n"),
+]
+
+
+@pytest.mark.parametrize(("number", "status", "message"), SIGNALS)
+def test_a_signal_ends_with_one_line_after_the_clean_up(
+    number: int, status: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     cleaned: list[str] = []
+    before = signal.getsignal(number)
 
     async def command() -> int:
         try:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
             await asyncio.Event().wait()
         finally:
             cleaned.append("up")
@@ -148,8 +163,156 @@ def test_ctrl_c_ends_with_one_line_after_the_clean_up(capsys: pytest.CaptureFixt
 
     with pytest.raises(SystemExit) as stopped:
         run(command())
-    assert (stopped.value.code, cleaned) == (130, ["up"])
-    assert capsys.readouterr().err == "interrupted\n"
+    assert (stopped.value.code, cleaned) == (status, ["up"])
+    assert capsys.readouterr().err == message
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_signal_does_not_wait_for_the_clean_up(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def command() -> int:
+        signal.raise_signal(signal.SIGINT)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            raise AssertionError("still cleaning up")
+
+    with pytest.raises(SystemExit) as stopped:
+        run(command())
+    assert stopped.value.code == 143
+    assert capsys.readouterr().err == "ended by SIGTERM\n"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_ctrl_c_may_be_the_regular_end_of_a_command(number: int, status: int) -> None:
+    async def command() -> int:
+        signal.raise_signal(number)
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return 0
+
+    with pytest.raises(SystemExit) as stopped:
+        run(command())
+    assert stopped.value.code == status
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGHUP, 129), (None, 1)])
+def test_a_terminal_that_has_gone_does_not_hide_the_signal(number: int | None, status: int) -> None:
+    async def command() -> int:
+        if number is not None:
+            signal.raise_signal(number)
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(SystemExit) as stopped:
+        run(command())
+    assert stopped.value.code == status
+
+
+def test_a_command_that_is_cancelled_without_a_signal_stays_cancelled() -> None:
+    async def command() -> int:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        run(command())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_is_ignored_stays_ignored(number: int) -> None:
+    async def command() -> int:
+        signal.raise_signal(number)
+        return 0
+
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            run(command())
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+    assert stopped.value.code == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (ImportError("pip install it"), 1, "error: pip install it\n"),
+        (ValueError("no"), 2, "error: no\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_failures_outside_the_event_loop_are_reported_alike(
+    error: BaseException, status: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped, reporting():
+        raise error
+    assert stopped.value.code == status
+    assert capsys.readouterr().err == message
+
+
+def test_a_signal_breaks_off_what_waits_outside_the_event_loop(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stopped, reporting():
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("still waiting")
+    assert stopped.value.code == 143
+    assert capsys.readouterr().err == "ended by SIGTERM\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [(None, 1, "No space left on device\n"), (ValueError("no"), 2, "error: no\n")],
+)
+def test_output_that_a_full_disk_refuses_fails_the_command_and_no_flush_fails_later(
+    error: Exception | None,
+    status: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def command() -> int:
+        print("text")
+        if error is not None:
+            raise error
+        return 0
+
+    with stdout_to(os.open("/dev/full", os.O_WRONLY), monkeypatch):
+        with pytest.raises(SystemExit) as stopped:
+            run(command())
+        sys.stdout.flush()
+    assert stopped.value.code == status
+    assert capsys.readouterr().err.endswith(message)
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "out", "err"),
+    [(["-h"], 0, "Usage: prog", ""), (["--colour"], 2, "", "No such option")],
+)
+def test_help_goes_to_stdout_and_wrong_usage_to_stderr(
+    argv: list[str],
+    status: int,
+    out: str,
+    err: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    monkeypatch.setattr(sys, "argv", ["prog", *argv])
+    app = command_line("What it is for.")
+    for name in ("one", "two"):
+        app.command(name)(lambda: None)
+    with pytest.raises(SystemExit) as stopped:
+        main(app, "prog")
+    shown = capfd.readouterr()
+    assert stopped.value.code == status
+    for text, expected in ((shown.out, out), (shown.err, err)):
+        assert expected in text
+        assert bool(text) is bool(expected)
+    if status == 0:
+        assert "130 Ctrl-C" in shown.out
 
 
 def test_retries_are_not_logged_among_the_output() -> None:
@@ -218,18 +381,6 @@ def test_ctrl_c_breaks_off_a_write_to_a_reader_that_takes_nothing(
     assert capsys.readouterr().err == "interrupted\n"
 
 
-def test_an_interrupt_that_is_ignored_stays_ignored(
-    capsysbinary: pytest.CaptureFixture[bytes],
-) -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        write_json(b"{}")
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert capsysbinary.readouterr().out == b"{}\n"
-
-
 def test_json_goes_out_byte_for_byte_one_text_a_line(
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
@@ -294,6 +445,27 @@ def test_a_character_that_the_terminal_lacks_is_no_failure() -> None:
     assert screen.text == "zo?\n"
 
 
+def test_escapes_of_what_the_terminal_lacks_are_kept() -> None:
+    screen = Terminal("ascii")
+    screen.reconfigure(errors="backslashreplace")
+    terminal(screen).print(cell("zoë"))
+    assert screen.text == "zo\\xeb\n"
+
+
+@pytest.mark.parametrize(("columns", "width"), [("1", 80), ("80", 80), ("120", 120)])
+def test_a_table_keeps_its_text_on_a_narrow_terminal(
+    columns: str, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", screen := Terminal())
+    monkeypatch.setenv("COLUMNS", columns)
+    table = plain_table(header=False)
+    table.add_row(cell("CP-1/1"), cell("complete"))
+    console = output_console()
+    console.print(table)
+    assert screen.text == "CP-1/1  complete\n"
+    assert console.width == width
+
+
 def test_no_progress_is_shown_where_stderr_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -329,6 +501,30 @@ def test_progress_gives_way_to_what_is_printed_and_is_gone_at_the_end(
     assert show_cursor in before
     assert "10 [reports]\\x1b[2J" in after
     assert after.endswith(erase_line)
+
+
+def test_the_cursor_is_visible_while_ctrl_z_stops_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[object] = []
+
+    class Screen(Terminal):
+        def fileno(self) -> int:
+            return 2
+
+    def stop(number: int) -> None:
+        events.append((number, signal.getsignal(number)))
+
+    monkeypatch.setattr(sys, "stderr", Screen())
+    monkeypatch.setattr(os, "write", lambda _, data: events.append(data))
+    monkeypatch.setattr(signal, "raise_signal", stop)
+    with metering("0 reports"):
+        suspend = signal.getsignal(signal.SIGTSTP)
+        assert callable(suspend)
+        suspend(signal.SIGTSTP, None)
+        assert signal.getsignal(signal.SIGTSTP) is suspend
+    assert events == [b"\x1b[?25h", (signal.SIGTSTP, signal.SIG_DFL), b"\x1b[?25l"]
+    assert signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
 
 
 class Server:
