@@ -365,10 +365,8 @@ class Meter:
             yield
             return
         self._display.stop()
-        try:
-            yield
-        finally:
-            self._display.start()
+        yield  # after an error the line stays away, since it would overwrite what was printed
+        self._display.start()
 
 
 @contextmanager

@@ -503,6 +503,17 @@ def test_progress_gives_way_to_what_is_printed_and_is_gone_at_the_end(
     assert after.endswith(erase_line)
 
 
+def test_progress_overwrites_no_output_that_a_reader_broke_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    with pytest.raises(BrokenPipeError), metering("0 reports") as meter:
+        with meter.paused():
+            screen.write("half a line")
+            raise BrokenPipeError
+    assert screen.text.endswith("half a line")
+
+
 def test_the_cursor_is_visible_while_ctrl_z_stops_the_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
