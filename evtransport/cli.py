@@ -9,6 +9,7 @@ import re
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -167,7 +168,7 @@ def reporting() -> Generator[None]:
         SystemExit: The block failed. `STATUSES` lists the statuses.
     """
     try:
-        with _signals_to(_break_off):
+        with _signals_to(_break_off, _heard_here(ENDING)):
             yield
             sys.stdout.flush()
     except (KeyboardInterrupt, ApiError, ValueError, OSError, ImportError) as error:
@@ -210,11 +211,19 @@ def _settle_output(error: BaseException) -> None:
 SignalHandler: TypeAlias = Callable[[int, FrameType | None], None] | signal.Handlers
 
 
+def _heard_here(numbers: Sequence[int]) -> Sequence[int]:
+    """Return the signals in the main thread and none in others, which get no signals."""
+    return numbers if threading.current_thread() is threading.main_thread() else ()
+
+
 @contextmanager
 def _signals_to(handler: SignalHandler, numbers: Sequence[int] = ENDING) -> Generator[None]:
     """Have a handler take signals, except those that are ignored.
 
     A shell ignores Ctrl-C for its background jobs, `nohup` ignores SIGHUP.
+
+    Raises:
+        ValueError: This is not the main thread.
     """
     before = {number: signal.getsignal(number) for number in numbers}
     heeded = {number: old for number, old in before.items() if old not in {None, signal.SIG_IGN}}
@@ -242,7 +251,7 @@ async def _cancelled_by_signals(command: Coroutine[object, object, T], received:
             task.cancel()
             loop.call_soon_threadsafe(lambda: None)  # wakes the loop up
 
-    with _signals_to(cancel):
+    with _signals_to(cancel, _heard_here(ENDING)):
         return await command
 
 
@@ -285,6 +294,9 @@ def write_json(*texts: bytes) -> None:
 
     They go out byte for byte but for the white space between tokens; to a terminal, characters
     that could steer it go as the escapes that JSON has for them.
+
+    Raises:
+        ValueError: This is not the main thread: no signal can end the wait for a reader.
     """
     on_terminal = sys.stdout.isatty()
     # A cancelled task would go on waiting for a reader that takes nothing.
@@ -380,7 +392,7 @@ def live_display(*columns: ProgressColumn) -> Generator[Progress | None]:
     display = Progress(
         *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
     )
-    with display, _signals_to(_suspend, SUSPENDING):
+    with display, _signals_to(_suspend, _heard_here(SUSPENDING)):
         yield display
 
 

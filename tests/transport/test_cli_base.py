@@ -7,7 +7,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -79,11 +80,11 @@ def test_a_command_line_explains_itself(
     assert not (argv and stopped.value.code)  # without arguments it depends on typer's version
 
 
-def status_of(outcome_of: BaseException | int) -> int:
+def status_of(outcome_of: BaseException | int | Coroutine[object, object, int]) -> int:
     async def command() -> int:
-        if isinstance(outcome_of, int):
-            return outcome_of
-        raise outcome_of
+        if isinstance(outcome_of, BaseException):
+            raise outcome_of
+        return outcome_of if isinstance(outcome_of, int) else await outcome_of
 
     with pytest.raises(SystemExit) as stopped:
         run(command())
@@ -501,6 +502,19 @@ def test_progress_gives_way_to_what_is_printed_and_is_gone_at_the_end(
     assert show_cursor in before
     assert "10 [reports]\\x1b[2J" in after
     assert after.endswith(erase_line)
+
+
+def test_a_command_may_run_in_a_thread_which_leaves_signals_as_they_are() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    handlers: list[object] = []
+
+    async def command() -> int:
+        handlers.append(signal.getsignal(signal.SIGINT))
+        return 3
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(status_of, command()).result() == 3
+    assert handlers == [before]
 
 
 def test_progress_overwrites_no_output_that_a_reader_broke_off(
