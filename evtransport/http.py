@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -24,6 +26,7 @@ from evtransport.errors import (
 from evtransport.retry import is_retriable
 
 __all__ = ["ErrorNames", "Request", "Response", "decipher", "parse_base_url", "path_segment"]
+__all__ += ["declared_length", "is_loopback", "parse_retry_after", "says_invalid_token"]
 
 T = TypeVar("T")
 
@@ -37,9 +40,21 @@ NAMED_BODY_BYTES = 4 * 1024
 """Documented error names are looked for in bodies up to this size; longer ones say more."""
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
+LONGEST_WAIT = 86_400.0
+"""Seconds; a server that asks for a longer wait is taken to ask for this one."""
+
+KEPT_HEADERS = ("retry-after", "date", "location", "www-authenticate")
+"""The headers of an error that are read here."""
+
+# yarl reads a port with int(), which takes digits of any script, signs and underscores.
+_PORT = re.compile(r"(:[0-9]*)?(?=[/?#]|\Z)")
+_AUTHORITY = re.compile(r"[^/?#]*//(?:[^/?#]*@)?(?:\[[^]/?#]*\]|[^:/?#]*)")
+_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]+")  # by RFC 3986
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+_LENGTH = re.compile(r"[0-9]+")
+# The elements of a list, of which a date may be one: a comma after the name of a day ends none.
+_ELEMENT = re.compile(r"(?:\s*(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,)?[^,]+", re.IGNORECASE)
 
 
 def path_segment(name: str, value: object) -> str:
@@ -87,20 +102,48 @@ def parse_base_url(name: str, value: str | URL) -> URL:
     Raises:
         ValueError: It is anything else, or carries a user, a password, a query or a fragment.
     """
-    try:
-        url = URL(value)
-    except (TypeError, ValueError):
-        url = URL()
-    odd = CONTROL.search(str(value)) or (url.host and re.search(r"\s", url.host))
-    if url.scheme not in {"http", "https"} or not url.host or odd:
+    url = http_url(value)
+    if url is None:
         raise ValueError(f"{name} must be an absolute https URL, such as https://host/path")
     if url.raw_user is not None or url.raw_password is not None:
         raise ValueError(f"{name} must not hold a user or password")
     if url.query_string or url.fragment:
         raise ValueError(f"{name} must end after its path, without query or fragment")
-    if url.scheme == "http" and not _LOOPBACK.fullmatch(url.host):
+    if url.scheme == "http" and not is_loopback(url):
         raise ValueError(f"{name} must be https, since credentials are sent to it: {url}")
     return url
+
+
+def http_url(value: str | URL) -> URL | None:
+    """Return an absolute http or https URL; None if the text is none, or its host can't exist."""
+    text = str(value)
+    try:
+        url = URL(value)
+    except (TypeError, ValueError):
+        return None
+    authority = _AUTHORITY.match(text)
+    if authority is None or not _PORT.match(text, authority.end()) or CONTROL.search(text):
+        return None
+    # The ASCII form of the host is the one that is looked up.
+    host = url.raw_host or ""
+    if not authority[0].isascii() and "xn--" not in host:
+        return None  # it only looks like this host, by digits or letters of another script
+    known = url.scheme in {"http", "https"}
+    return url if known and (_NAME.fullmatch(host) or _ip_address(host)) else None
+
+
+def is_loopback(url: URL) -> bool:
+    """Return True if the host is this machine, by name or by address."""
+    host = url.raw_host or ""
+    address = _ip_address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
 
 
 @attrs.frozen
@@ -169,6 +212,18 @@ def decipher(
     """
     if response.status == 200:
         return response.body
+    raise failure_of(response, names, now=now, subject=subject, clean=clean)
+
+
+def failure_of(
+    response: Response,
+    names: ErrorNames,
+    *,
+    now: float,
+    subject: str,
+    clean: Callable[[str], str] = str,
+) -> StatusError:
+    """Return the error that an answer stands for, whatever its status; arguments as above."""
     name = _documented_name(response.body, names)
     stated, message = _stated_error(response.body, clean)
     kind = names[name] if name else _class_of(response.status)
@@ -180,8 +235,8 @@ def decipher(
     if response.status == 204:
         parts.append("a 200 with a JSON body was due")
     if issubclass(kind, RedirectError):
-        parts.append(f"a redirect to {_origin(response.headers.get('location'))}, not followed")
-    raise kind(
+        parts.append(f"a redirect to {_origin(response.headers.get('location', ''))}, not followed")
+    return kind(
         ": ".join(parts),
         status=response.status,
         code=code,
@@ -190,19 +245,41 @@ def decipher(
     )
 
 
+def says_invalid_token(response: Response) -> bool:
+    """Return True if a refusal names the token as its cause (RFC 6750), wherever it does so."""
+    stated = response.headers.get("www-authenticate", "")
+    return "invalid_token" in stated or (
+        len(response.body) <= NAMED_BODY_BYTES and b"invalid_token" in response.body
+    )
+
+
+def declared_length(content_length: str) -> int:
+    """Return the bytes that a `Content-Length` announces, 0 where it can't be read."""
+    digits = content_length.strip()
+    if not _LENGTH.fullmatch(digits):
+        return 0
+    return int(digits) if len(digits) < 19 else sys.maxsize
+
+
 def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """Seconds to wait by the `Retry-After` header (RFC 9110, seconds or a date), None without one.
 
-    A date is held against the answer's own `Date`, so that a client whose clock is wrong still
+    Of several values that a proxy has joined, the longest wait counts; one of more than a day is a
+    day. A date is held against the answer's own `Date`, so that a client whose clock is wrong still
     waits as long as the server meant.
     """
-    value = headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(value):
-        return float(value)
-    until, sent = _timestamp(value), _timestamp(headers.get("date", ""))
-    if until is None:
-        return None
-    return max(0.0, until - (now if sent is None else sent))
+    sent = _timestamp(headers.get("date", ""))
+    since = now if sent is None else sent
+    elements = _ELEMENT.findall(headers.get("retry-after", ""))
+    waits = [wait for text in elements if (wait := _wait(text.strip(), since)) is not None]
+    return min(max(waits), LONGEST_WAIT) if waits else None
+
+
+def _wait(text: str, since: float) -> float | None:
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    until = _timestamp(text)
+    return None if until is None else max(0.0, until - since)
 
 
 def _timestamp(http_date: str) -> float | None:
@@ -210,7 +287,7 @@ def _timestamp(http_date: str) -> float | None:
         date = parsedate_to_datetime(http_date)
         # RFC 9110 dates are in GMT, also those whose old forms don't say so.
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # the parser raises whatever its code meets in a server's text
         return None
 
 
@@ -257,13 +334,12 @@ def one_line(text: str) -> str:
     return line if len(line) <= 200 else f"{line[:200]}..."
 
 
-def _origin(location: str | None) -> str:
-    """Where a redirect points, without the path and query that may carry anything."""
+def _origin(location: str) -> str:
+    """Return where a redirect points, without the path and query that may carry anything."""
     try:
-        url = URL(location or "")
-    except ValueError:
-        return "an address that can't be read"
-    if url.absolute:
+        url = URL(location)
         scheme = f"{url.scheme}:" if url.scheme else ""
-        return f"{scheme}//{url.host_port_subcomponent}"
-    return "the same host"
+        origin = f"{scheme}//{url.host_port_subcomponent}" if url.absolute else "the same host"
+    except Exception:  # yarl reads a part when it is asked for, and raises what its code meets
+        origin = "an address that can't be read"
+    return origin

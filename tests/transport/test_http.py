@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from urllib.parse import parse_qsl, unquote
 
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.odd import odd_values
 from yarl import URL
 
 from evtransport.errors import (
@@ -28,10 +30,12 @@ from evtransport.http import (
     Request,
     Response,
     decipher,
+    declared_length,
     identifier,
     parse_base_url,
     parse_retry_after,
     path_segment,
+    says_invalid_token,
 )
 
 BASE = URL("https://api.example/v1")
@@ -131,6 +135,12 @@ def test_dots_alone_are_an_id_where_no_path_swallows_them() -> None:
         ("http://[::1]:8080", "http://[::1]:8080"),
         ("https://api.example/a b", "https://api.example/a%20b"),
         ("https://api.example/?", "https://api.example"),
+        ("https://api.example.", "https://api.example."),
+        ("https://api_1.example-2.com:/", "https://api_1.example-2.com"),
+        ("https://b\u00fccher.example", "https://xn--bcher-kva.example"),
+        ("https://192.0.2.1", "https://192.0.2.1"),
+        ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+        (f"https://{'a' * 63}.example", f"https://{'a' * 63}.example"),
     ],
 )
 @pytest.mark.parametrize("kind", [str, URL])
@@ -156,6 +166,27 @@ def test_requests_go_below_the_base_url(given: str, stands_for: str, kind: type[
         (None, "absolute https URL"),
         (5, "absolute https URL"),
         (b"https://api.example", "absolute https URL"),
+        ("https://h%00.com", "absolute https URL"),
+        ("https://h%2f.com", "absolute https URL"),
+        ("https://api..example", "absolute https URL"),
+        ("https://api.example;x", "absolute https URL"),
+        ("https://*", "absolute https URL"),
+        (f"https://{'a' * 64}.example", "absolute https URL"),
+        (f"https://{'a.' * 127}example", "absolute https URL"),
+        ("http://127.\u0660.\u0660.\u0661", "must be https"),
+        ("http://127.0.0.\u0967", "must be https"),
+        ("http://\uff11\uff12\uff17.0.0.1", "absolute https URL"),
+        ("http://127\u30020\u30020\u30021", "absolute https URL"),
+        ("http://l\u24deca\u2113host", "absolute https URL"),
+        ("https://\u24d4xample.com", "absolute https URL"),
+        ("https://api.example:\u0664\u0664\u0663", "absolute https URL"),
+        ("https://api.example:\uff14\uff14\uff13/v1", "absolute https URL"),
+        ("https://api.example:+443", "absolute https URL"),
+        ("https://api.example:4_43", "absolute https URL"),
+        ("https://[::1]:\u0661", "absolute https URL"),
+        ("http://127.0.0.256", "must be https"),
+        ("http://127.1", "must be https"),
+        ("http://[::2]", "must be https"),
         ("https://me:s3cr3t@api.example", "must not hold a user or password"),
         ("https://s3cr3t@api.example", "must not hold a user or password"),
         ("https://:s3cr3t@api.example", "must not hold a user or password"),
@@ -243,6 +274,9 @@ def test_a_204_says_what_was_due_instead() -> None:
 @pytest.mark.parametrize(
     ("location", "shown"),
     [
+        ("//:443/login", "an address that can't be read"),
+        ("x://:0", "an address that can't be read"),
+        ("//evil.example", "//evil.example"),
         ("https://evil.example:8443/steal?key=s3cr3t", "https://evil.example:8443"),
         ("https://me:s3cr3t@evil.example/", "https://evil.example"),
         ("/elsewhere?key=s3cr3t", "the same host"),
@@ -398,19 +432,30 @@ def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("17", 17.0),
         (" 17 ", 17.0),
         ("1.5", 1.5),
-        ("120000000", 120_000_000.0),
-        ("9" * 400, float("inf")),
+        ("86399", 86_399.0),
+        ("86401", 86_400.0),
+        ("9" * 400, 86_400.0),
+        ("2814, 2", 2_814.0),
+        ("2,2814", 2_814.0),
+        ("5, soon, , 7", 7.0),
+        ("soon, 5", 5.0),
+        ("-5, 6", 6.0),
+        ("2, " + "9" * 400, 86_400.0),
+        ("\u0661\u0662", None),
         ("Wed, 21 Oct 2015 07:28:10 GMT", 10.0),
         ("Wednesday, 21-Oct-15 07:28:10 GMT", 10.0),
         ("Wed, 21 Oct 2015 08:28:10 +0100", 10.0),
         ("Wed, 21 Oct 2015 07:27:00 GMT", 0.0),
+        ("Wed, 21 Oct 2099 07:27:00 GMT", 86_400.0),
+        ("Wed, 21 Oct 2015 07:28:10 GMT, 5", 10.0),
+        ("15, Wed, 21 Oct 2015 07:28:10 GMT", 15.0),
+        ("Wed, 21 Oct 2015 07:28:10 GMT, Wed, 21 Oct 2015 07:28:20 GMT", 20.0),
         ("", None),
         ("-5", None),
         ("soon", None),
         ("1e3", None),
         ("inf", None),
         ("nan", None),
-        ("5, 6", None),
         ("Wed, 32 Oct 2015 07:28:00 GMT", None),
         ("Wed, 21 Oct 99999 07:28:00 GMT", None),
     ],
@@ -451,10 +496,66 @@ def test_a_date_header_that_is_none_leaves_the_clients_clock() -> None:
 
 
 @given(st.text() | st.text("0123456789 :,+-.GMTWedOctJan"), st.text(max_size=20))
-def test_a_garbled_retry_after_is_never_more_than_no_wait(value: str, date: str) -> None:
+def test_a_garbled_retry_after_asks_for_a_day_at_most(value: str, date: str) -> None:
     seconds = parse_retry_after({"retry-after": value, "date": date}, now=NOW)
 
-    assert seconds is None or seconds >= 0
+    assert seconds is None or 0 <= seconds <= 86_400
+
+
+# Headers of any content.
+
+
+READ: dict[str, Callable[[str], object]] = {
+    "location": lambda odd: failure(302, location=odd),
+    "retry-after": lambda odd: failure(429, retry_after=odd),
+    "date": lambda odd: failure(429, retry_after="Wed, 21 Oct 2015 07:28:00 GMT", date=odd),
+    "www-authenticate": lambda odd: says_invalid_token(
+        Response(403, {"www-authenticate": odd}, b"")
+    ),
+    "content-length": declared_length,
+}
+
+
+@pytest.mark.parametrize("header", READ)
+def test_no_value_of_a_header_keeps_an_answer_from_being_read(header: str) -> None:
+    for odd in odd_values(10_000):
+        try:
+            READ[header](odd)
+        except Exception as error:
+            pytest.fail(f"{header}: {odd!r}: {error!r}")
+
+
+@pytest.mark.parametrize(
+    ("header", "length"),
+    [
+        ("0", 0),
+        (" 17 ", 17),
+        ("9" * 5_000, sys.maxsize),
+        ("", 0),
+        ("-1", 0),
+        ("1_000", 0),
+        ("\u0661\u0662", 0),
+    ],
+    ids=lambda value: ascii(value)[:20],
+)
+def test_a_length_that_is_no_number_announces_nothing(header: str, length: int) -> None:
+    assert declared_length(header) == length
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "named"),
+    [
+        ({"www-authenticate": 'Bearer realm="x", error="invalid_token"'}, b"", True),
+        ({}, b'{"error": "invalid_token"}', True),
+        ({}, b"", False),
+        ({"www-authenticate": "Bearer"}, b'{"message": "Forbidden"}', False),
+        ({}, b" " * 5_000 + b"invalid_token", False),
+    ],
+)
+def test_a_refusal_names_the_token_in_its_header_or_a_short_body(
+    headers: dict[str, str], body: bytes, named: bool
+) -> None:
+    assert says_invalid_token(Response(403, headers, body)) is named
 
 
 def test_the_error_carries_the_wait_that_the_server_asked_for() -> None:
