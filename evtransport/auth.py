@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import copy
+import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NoReturn, Protocol
 from urllib.parse import quote, quote_plus
 
@@ -15,16 +17,27 @@ import attrs
 import msgspec
 from yarl import URL
 
-from evtransport.errors import ApiError, AuthError, SchemaError, StatusError
-from evtransport.http import CONTROL, ErrorNames, Response, decipher, identifier
-from evtransport.structure import decode
+from evtransport.errors import ApiError, AuthError, ResponseError, SchemaError, StatusError
+from evtransport.http import (
+    CONTROL,
+    ErrorNames,
+    Response,
+    decipher,
+    failure_of,
+    identifier,
+    says_invalid_token,
+)
+from evtransport.structure import JsonValue, decode
 
 __all__ = ["ApiKey", "Auth", "BearerToken", "ClientCredentials", "Secret", "mask"]
 
 MASK = "**********"
 
-_PERCENT = re.compile("%[0-9A-F]{2}")
-_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+LONGEST_SECRET = 16 * 1024
+"""Characters of a credential at most: servers refuse longer headers, and masking takes its time."""
+
+_ENCODINGS: tuple[Callable[[str], str], ...] = (partial(quote, safe=""), quote, quote_plus)
+_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 
 OAUTH_ERRORS: ErrorNames = {
     "access_denied": AuthError,
@@ -38,19 +51,33 @@ OAUTH_ERRORS: ErrorNames = {
 EXPIRY_SKEW = 60.0
 """Seconds before its end at which a token is renewed; of a short-lived one, half its life."""
 
+FORBIDDEN_PAUSE = 60.0
+"""Seconds between two token requests because of 403s, and from which age on a token may be dead."""
+
+_SUBJECT = "the token URL"
+_LIFE = re.compile(r'"?\s*(-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?)\s*"?')
+
 
 class Secret:
     """A string that shows itself to nobody who does not ask for it by `reveal()`."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("_spellings", "_value")
 
     def __init__(self, value: str) -> None:
+        self._spellings: tuple[bytes, ...] = ()
         # Of a string of another class, such as an enum's member, the text and not its name.
         self._value = str.__str__(value) if isinstance(value, str) else value
 
     def reveal(self) -> str:
         """The string itself."""
         return self._value
+
+    @property
+    def spellings(self) -> tuple[bytes, ...]:
+        """The string in all spellings that are usual, which are made once."""
+        if not self._spellings:
+            self._spellings = _spellings(self._value)
+        return self._spellings
 
     def __repr__(self) -> str:
         return f"Secret({MASK!r})"
@@ -80,6 +107,8 @@ def problem_of(secret: Secret) -> str | None:
         return f"must be a string, not {type(secret.reveal()).__name__}"
     if not secret.reveal().strip():
         return "must not be empty"
+    if len(secret.reveal()) > LONGEST_SECRET:
+        return f"must have at most {LONGEST_SECRET:,} characters"
     if CONTROL.search(secret.reveal()):
         return "must not hold control characters; a line end at its end is one too"
     if not secret.reveal().isascii():
@@ -104,23 +133,35 @@ def mask(data: bytes, secrets: tuple[Secret, ...]) -> bytes:
     """
     for secret in secrets:
         if len(secret.reveal()) > 3:
-            for spelling in _spellings(secret.reveal()):
-                data = data.replace(spelling.encode(), MASK.encode())
+            for spelling in secret.spellings:
+                data = data.replace(spelling, MASK.encode())
     return data
 
 
-def _spellings(plain: str) -> Iterator[str]:
-    """Plain, as JSON, percent-encoded and as HTML; `mask` looks for each in turn, which is fast."""
+def _spellings(plain: str) -> tuple[bytes, ...]:
+    """Plain, as JSON, percent-encoded and as HTML; each is looked for in turn, which is fast."""
     escaped = msgspec.json.encode(plain).decode()[1:-1]
-    for text in dict.fromkeys((plain, escaped)):
-        yield text
-        yield text.replace("/", r"\/")
-    for digits in ("02x", "02X"):
-        yield "".join(rf"\u00{ord(character):{digits}}" for character in plain)
-    for quoted in (quote(plain, safe=""), quote(plain), quote_plus(plain)):
-        yield quoted
-        yield _PERCENT.sub(lambda found: found[0].lower(), quoted)
-    yield plain.translate(_HTML)
+    codes = plain.encode().hex("-")
+    texts = [
+        *(form for text in (plain, escaped) for form in (text, text.replace("/", r"\/"))),
+        *(rf"\u00{form}".replace("-", r"\u00") for form in (codes, codes.upper())),
+        *(_spelled(plain, spell) for encode in _ENCODINGS for spell in (encode, _lower(encode))),
+        _spelled(plain, lambda character: _HTML.get(character, character)),
+    ]
+    return tuple(text.encode() for text in dict.fromkeys(texts))
+
+
+def _spelled(plain: str, spell: Callable[[str], str]) -> str:
+    # A token of a server may have 16,384 characters, and few different ones.
+    return plain.translate({ord(character): spell(character) for character in set(plain)})
+
+
+def _lower(encode: Callable[[str], str]) -> Callable[[str], str]:
+    def spell(character: str) -> str:
+        encoded = encode(character)
+        return encoded if encoded == character else encoded.lower()
+
+    return spell
 
 
 Post = Callable[[URL, Secret, bytes], Awaitable[Response]]
@@ -148,6 +189,10 @@ class Auth(Protocol):
         """Take note that the API refused this value with 401; True when another may be had."""
         ...
 
+    async def forbidden(self, header: Secret, response: Response, post: Post) -> bool:
+        """Return True if a request that got this 403 is worth sending again, by another value."""
+        ...
+
 
 @attrs.frozen
 class _Fixed:
@@ -160,6 +205,9 @@ class _Fixed:
         return (self.secret,)
 
     def refused(self, header: Secret) -> bool:
+        return False
+
+    async def forbidden(self, header: Secret, response: Response, post: Post) -> bool:
         return False
 
 
@@ -193,32 +241,80 @@ class BearerToken(_Fixed):
 
 class _TokenAnswer(msgspec.Struct):
     access_token: str
-    expires_in: float | None = None
+    expires_in: msgspec.Raw = msgspec.Raw()
+
+
+class _Refusal(msgspec.Struct):
+    error: str | dict[str, JsonValue]
+
+
+_TOKEN_DECODER = msgspec.json.Decoder(_TokenAnswer)
+_REFUSAL_DECODER = msgspec.json.Decoder(_Refusal)
 
 
 @attrs.frozen(eq=False)
 class _Token:
-    """A token as it stands in the header, and the monotonic time at which to renew it."""
+    """A token as it stands in the header, and monotonic times.
+
+    Attributes:
+        header: The value behind its scheme.
+        value: The token itself.
+        asked_at: When it was requested.
+        renew_at: When to renew it.
+    """
 
     header: Secret
     value: Secret
+    asked_at: float
     renew_at: float
 
 
-def _token_from(body: bytes, asked_at: float) -> _Token:
-    answer = decode(body, _TOKEN_DECODER)
-    value = Secret(answer.access_token)
-    if problem := problem_of(value):
-        raise SchemaError((f"$.access_token: {problem}",))
-    life = max(0.0, answer.expires_in) if answer.expires_in is not None else float("inf")
+def _token_from(response: Response, asked_at: float) -> _Token:
+    """Return the token of an answer.
+
+    Raises:
+        StatusError: The answer is an error, whatever its status.
+        ResponseError: The answer has no token that a header can hold.
+    """
+    body = decipher(response, OAUTH_ERRORS, now=time.time(), subject=_SUBJECT)
+    try:
+        answer = decode(body, _TOKEN_DECODER)
+        if len(answer.access_token) <= LONGEST_SECRET:
+            value = Secret(answer.access_token)
+            if problem := problem_of(value):
+                raise SchemaError((f"$.access_token: {problem}",))
+            return _token(value, _life(answer.expires_in), asked_at)
+        failure: ApiError = AuthError(
+            f"{_SUBJECT} answered 200: the token has more than {LONGEST_SECRET:,} characters",
+            status=200,
+        )
+    except ResponseError as error:
+        failure = error
+    if _states_an_error(body):
+        failure = failure_of(response, OAUTH_ERRORS, now=time.time(), subject=_SUBJECT)
+    raise failure
+
+
+def _states_an_error(body: bytes) -> bool:
+    try:
+        return bool(decode(body, _REFUSAL_DECODER).error)
+    except ResponseError:
+        return False
+
+
+def _life(expires_in: msgspec.Raw) -> float:
+    """Return how many seconds a token lives, infinity where the answer does not say it readably."""
+    number = _LIFE.fullmatch(bytes(expires_in).decode())
+    return max(0.0, float(number[1])) if number else math.inf
+
+
+def _token(value: Secret, life: float, asked_at: float) -> _Token:
     return _Token(
         header=Secret(f"Bearer {value.reveal()}"),
         value=value,
+        asked_at=asked_at,
         renew_at=asked_at + life - min(EXPIRY_SKEW, life / 2),
     )
-
-
-_TOKEN_DECODER = msgspec.json.Decoder(_TokenAnswer)
 
 
 @attrs.define(eq=False)
@@ -243,6 +339,7 @@ class ClientCredentials:
     _basic: Secret = attrs.field(init=False)
     _outcome: _Token | ApiError | None = attrs.field(default=None, init=False, repr=False)
     _requests_ended: int = attrs.field(default=0, init=False, repr=False)
+    _forbidden_at: float = attrs.field(default=-math.inf, init=False, repr=False)
     _lock: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False, repr=False)
 
     header_name = "Authorization"
@@ -279,6 +376,35 @@ class ClientCredentials:
             self._outcome = None
         return True
 
+    async def forbidden(self, header: Secret, response: Response, post: Post) -> bool:
+        """Renew the token if this 403 may mean that it is dead.
+
+        A token may die early: a computer slept, or a key was rotated. So one that is older than a
+        minute is renewed, and a younger one if the answer calls it invalid. Most 403s mean what
+        they say, so they cause at most one token request a minute, however that ends, and the
+        present token is kept until there is another one.
+
+        Raises:
+            ApiError: The token request failed.
+        """
+        async with self._lock:
+            token = self._outcome
+            if not isinstance(token, _Token) or token.header != header:
+                return True  # another call has replaced it
+            now = self.clock()
+            old = now - token.asked_at >= FORBIDDEN_PAUSE
+            if not (old or says_invalid_token(response)):
+                return False
+            if now - self._forbidden_at < FORBIDDEN_PAUSE:
+                return False
+            self._forbidden_at = now
+            outcome = await self._request(post)
+            if isinstance(outcome, ApiError):
+                raise outcome
+            self._outcome = outcome
+            self._requests_ended += 1
+            return True
+
     async def _renew(self, post: Post) -> _Token:
         ended_before = self._requests_ended
         async with self._lock:
@@ -300,8 +426,7 @@ class ClientCredentials:
         asked_at = self.clock()
         try:
             response = await post(self.token_url, self._basic, b"grant_type=client_credentials")
-            body = decipher(response, OAUTH_ERRORS, now=time.time(), subject="the token URL")
-            return _token_from(body, asked_at)
+            return _token_from(response, asked_at)
         except ApiError as error:
             if isinstance(error, StatusError):
                 error.body = b""  # of all bodies, this one may hold a token

@@ -9,6 +9,7 @@ import pickle
 import time
 import traceback
 from collections.abc import Callable
+from urllib.parse import quote
 
 import attrs
 import msgspec
@@ -181,6 +182,7 @@ BAD_SECRETS = {
     "DEL": (f"{SECRET}\x7f", "must not hold control characters"),
     "umlaut": (f"{SECRET}\u00fc", "must be ASCII"),
     "surrogate": (f"{SECRET}\ud800", "must be ASCII"),
+    "longer than any header": (SECRET * 2_000, "must have at most 16,384 characters"),
     "bytes": (SECRET.encode(), "must be a string, not bytes"),
     "number": (5, "must be a string, not int"),
     "nothing": (None, "must be a string, not NoneType"),
@@ -242,6 +244,23 @@ def test_a_secret_too_short_to_be_one_is_not_masked_out_of_every_word() -> None:
     assert mask(b"message abc abcd", (Secret("e"), Secret("abc"))) == b"message abc abcd"
 
 
+@pytest.mark.parametrize("secret", ["a" * 16_384, "/%&<\"'\\+ ~" * 1_638, "ab/+%=" * 2_730])
+def test_masking_the_longest_secret_costs_little_and_its_spellings_are_made_once(
+    secret: str,
+) -> None:
+    longest = Secret(secret)
+    body = (b"x" * 1_000 + secret.encode() + quote(secret, safe="").encode().lower()) * 2
+
+    begin = time.perf_counter()
+    for _ in range(20):
+        masked = mask(body, (longest, Secret("other")))
+    seconds = time.perf_counter() - begin
+
+    assert masked == (b"x" * 1_000 + b"**********" * 2) * 2
+    assert longest.spellings is longest.spellings
+    assert seconds < 1
+
+
 # Fixed credentials.
 
 
@@ -251,6 +270,7 @@ async def test_an_api_key_is_its_own_header() -> None:
     assert (auth.header_name, await header_of(auth, server)) == ("X-Api-Key", SECRET)
     assert auth.secrets == (Secret(SECRET),)
     assert not auth.refused(Secret(SECRET))
+    assert not await auth.forbidden(Secret(SECRET), INVALID_TOKEN, server)
     assert server.requests == 0
 
 
@@ -263,6 +283,7 @@ async def test_a_given_token_is_sent_as_a_bearer_and_can_not_be_renewed() -> Non
     )
     assert auth.secrets == (Secret(SECRET),)
     assert not auth.refused(Secret(f"Bearer {SECRET}"))
+    assert not await auth.forbidden(Secret(f"Bearer {SECRET}"), INVALID_TOKEN, server)
     assert server.requests == 0
 
 
@@ -315,10 +336,20 @@ async def test_a_thousand_first_calls_at_once_make_one_token_request(
 
 @pytest.mark.parametrize(
     ("expires_in", "renewed_after"),
-    [(3600, 3540.0), (120, 60.0), (100, 50.0), (5, 2.5), (0.5, 0.25)],
+    [
+        (3600, 3540.0),
+        (120, 60.0),
+        (100, 50.0),
+        (5, 2.5),
+        (0.5, 0.25),
+        ("3600", 3540.0),
+        ("3599.5", 3539.5),
+        (" 100 ", 50.0),
+        ("1e2", 50.0),
+    ],
 )
 async def test_a_token_is_renewed_a_minute_before_its_end_or_at_half_its_life(
-    credentials: ClientCredentials, clock: Clock, expires_in: float, renewed_after: float
+    credentials: ClientCredentials, clock: Clock, expires_in: object, renewed_after: float
 ) -> None:
     server = TokenServer(token("t0k3n-1", expires_in=expires_in), token("t0k3n-2"))
     await credentials.header(server)
@@ -345,9 +376,9 @@ async def test_a_tokens_life_counts_from_when_it_was_asked_for(
     assert await header_of(credentials, server) == "Bearer t0k3n-2"
 
 
-@pytest.mark.parametrize("expires_in", [0, -1, -1e300])
+@pytest.mark.parametrize("expires_in", [0, -1, -1e300, "0", "-1"])
 async def test_a_token_that_is_dead_on_arrival_serves_those_who_asked_for_it(
-    credentials: ClientCredentials, expires_in: float
+    credentials: ClientCredentials, expires_in: object
 ) -> None:
     server = TokenServer(token("t0k3n-1", expires_in=expires_in), token("t0k3n-2"))
 
@@ -358,12 +389,29 @@ async def test_a_token_that_is_dead_on_arrival_serves_those_who_asked_for_it(
     assert await header_of(credentials, server) == "Bearer t0k3n-2"
 
 
-@pytest.mark.parametrize(
-    "body", [b'{"access_token": "t0k3n-1"}', b'{"access_token": "t0k3n-1", "expires_in": null}']
+UNREADABLE_LIVES = (
+    *("null", "true", "{}", "[3600]", '""', '"soon"', '"PT1H"', '"1 h"', '"1_000"', '"inf"'),
+    *(
+        '"NaN"',
+        '"0x10"',
+        '"\u0663\u0666"',
+        '"\\u0033600"',
+        "1e999",
+        "9" * 5_000,
+        '"' + "9" * 400 + '"',
+    ),
 )
-async def test_a_token_without_a_stated_life_is_kept_until_it_is_refused(
-    credentials: ClientCredentials, clock: Clock, body: bytes
+
+
+@pytest.mark.parametrize(
+    "life",
+    ["", *(f', "expires_in": {text}' for text in UNREADABLE_LIVES)],
+    ids=lambda text: ascii(text)[:32],
+)
+async def test_a_token_without_a_readable_life_is_kept_until_it_is_refused(
+    credentials: ClientCredentials, clock: Clock, life: str
 ) -> None:
+    body = f'{{"access_token": "t0k3n-1"{life}}}'.encode()
     server = TokenServer(Response(200, {}, body), token("t0k3n-2"))
     header = await credentials.header(server)
 
@@ -523,6 +571,122 @@ async def test_a_token_that_is_refused_before_those_in_line_see_it_is_fetched_an
     assert server.requests == 2
 
 
+# A token that the API answers with 403.
+
+FORBIDDEN = Response(403, {}, b'{"message": "Forbidden"}')
+INVALID_TOKEN = Response(403, {"www-authenticate": 'Bearer error="invalid_token"'}, b"")
+
+
+@pytest.mark.parametrize(
+    ("age", "answer", "renewed"),
+    [
+        (59.0, FORBIDDEN, False),
+        (60.0, FORBIDDEN, True),
+        (3000.0, FORBIDDEN, True),
+        (0.0, INVALID_TOKEN, True),
+        (0.0, Response(403, {}, b'{"error": "invalid_token"}'), True),
+    ],
+)
+async def test_a_403_renews_a_token_that_may_be_dead(
+    credentials: ClientCredentials, clock: Clock, age: float, answer: Response, renewed: bool
+) -> None:
+    server = TokenServer(token("t0k3n-1"), token("t0k3n-2"))
+    old = await credentials.header(server)
+    clock.now += age
+
+    assert await credentials.forbidden(old, answer, server) is renewed
+    assert await header_of(credentials, server) == (
+        "Bearer t0k3n-2" if renewed else "Bearer t0k3n-1"
+    )
+    assert server.requests == 1 + renewed
+
+
+async def test_403s_that_mean_it_cause_one_token_request_a_minute(
+    credentials: ClientCredentials, clock: Clock
+) -> None:
+    server = TokenServer(*(token(f"t0k3n-{number}") for number in range(1_000)))
+    await credentials.header(server)
+
+    for _ in range(3_600):
+        clock.now += 1
+        header = await credentials.header(server)
+        for answer in (FORBIDDEN, INVALID_TOKEN):
+            await credentials.forbidden(header, answer, server)
+
+    # The API refuses each token at once, so none lives until its regular renewal.
+    assert server.requests == 1 + 60
+
+
+async def test_a_crowd_of_403s_makes_one_renewal_that_all_of_them_use(
+    credentials: ClientCredentials, clock: Clock
+) -> None:
+    server = TokenServer(token("t0k3n-1"), token("t0k3n-2"))
+    old = await credentials.header(server)
+    clock.now += 600
+
+    worth = await asyncio.gather(
+        *(credentials.forbidden(old, FORBIDDEN, server) for _ in range(50))
+    )
+
+    assert worth == [True] * 50
+    assert await header_of(credentials, server) == "Bearer t0k3n-2"
+    assert server.requests == 2
+
+
+async def test_a_403_after_the_token_was_forgotten_leaves_one_to_be_had(
+    credentials: ClientCredentials,
+) -> None:
+    server = TokenServer(token("t0k3n-1"))
+    old = await credentials.header(server)
+    credentials.refused(old)
+
+    assert await credentials.forbidden(old, FORBIDDEN, server)
+    assert server.requests == 1
+
+
+@pytest.mark.parametrize("failure", [ConnectionFailed("no"), Response(401, {}, b""), "cancelled"])
+async def test_a_renewal_after_a_403_that_fails_keeps_the_token_and_is_not_repeated_soon(
+    credentials: ClientCredentials, clock: Clock, failure: Response | Exception | str
+) -> None:
+    server = TokenServer(token("t0k3n-1"), token("lost") if isinstance(failure, str) else failure)
+    old = await credentials.header(server)
+    clock.now += 600
+    if failure == "cancelled":
+        server.gate.clear()
+        call = asyncio.create_task(credentials.forbidden(old, FORBIDDEN, server))
+        await settle()
+        waiting = asyncio.create_task(credentials.forbidden(old, FORBIDDEN, server))
+        await settle()
+        call.cancel()
+        assert await waiting is False
+    else:
+        with pytest.raises(ApiError):
+            await credentials.forbidden(old, FORBIDDEN, server)
+
+    clock.now += 59
+    assert not await credentials.forbidden(old, FORBIDDEN, server)
+    assert await credentials.header(server) == old
+    assert server.requests == 2
+
+
+async def test_a_renewal_after_a_403_serves_those_who_wait_for_a_regular_one(
+    credentials: ClientCredentials, clock: Clock
+) -> None:
+    server = TokenServer(token("t0k3n-1", expires_in=700), token("t0k3n-2"))
+    old = await credentials.header(server)
+    clock.now += 640
+    server.gate.clear()
+    forbidden = asyncio.create_task(credentials.forbidden(old, FORBIDDEN, server))
+    await settle()
+    regular = asyncio.create_task(header_of(credentials, server))
+    await settle()
+    server.gate.set()
+
+    assert await forbidden
+    assert await regular == "Bearer t0k3n-2"
+    assert server.requests == 2
+
+
 # Bad answers.
 
 
@@ -546,6 +710,28 @@ async def test_a_token_that_is_refused_before_those_in_line_see_it_is_fetched_an
             StatusError,
             "the token URL answered 400",
         ),
+        (
+            Response(200, {}, b'{"error": "invalid_client", "error_description": "rotated"}'),
+            AuthError,
+            "the token URL answered 200: invalid_client: rotated",
+        ),
+        (
+            Response(200, {}, b'{"access_token": null, "error": "invalid_grant"}'),
+            AuthError,
+            "the token URL answered 200: invalid_grant",
+        ),
+        (
+            Response(200, {}, b'{"error": {"code": "access_denied"}}'),
+            AuthError,
+            "the token URL answered 200: access_denied",
+        ),
+        (
+            Response(200, {}, b'{"error": "temporarily_unavailable"}'),
+            StatusError,
+            "the token URL answered 200: temporarily_unavailable",
+        ),
+        (Response(200, {}, b'{"error": ""}'), SchemaError, "missing required field access_token"),
+        (Response(200, {}, b'{"error": null}'), SchemaError, "missing required field access_token"),
         (Response(429, {"retry-after": "9"}, b""), RateLimitedError, "answered 429"),
         (Response(500, {}, b"oh"), ServerError, "the token URL answered 500"),
         (
@@ -566,7 +752,11 @@ async def test_a_token_that_is_refused_before_those_in_line_see_it_is_fetched_an
         (token(""), SchemaError, "$.access_token: must not be empty"),
         (token("t0k3n-1\n"), SchemaError, "$.access_token: must not hold control characters"),
         (token("t0k3n-1\u00e9"), SchemaError, "$.access_token: must be ASCII"),
-        (token(expires_in="3600"), SchemaError, "$.expires_in: expected float | null, got str"),
+        (
+            token("t0k3n-1" * 2_400),
+            AuthError,
+            "the token URL answered 200: the token has more than 16,384 characters",
+        ),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
@@ -597,6 +787,16 @@ def library_traceback(error: BaseException) -> list[str]:
     """What a traceback that shows locals shows, this file's own frames apart."""
     shown = traceback.TracebackException.from_exception(error, capture_locals=True)
     return [str(f.locals) for f in shown.stack if f.filename != __file__]
+
+
+async def test_a_token_of_the_greatest_length_is_taken(credentials: ClientCredentials) -> None:
+    assert len(await header_of(credentials, TokenServer(token("t" * 16_384)))) == 16_391
+
+
+async def test_a_token_beside_an_error_is_taken(
+    credentials: ClientCredentials,
+) -> None:
+    assert await header_of(credentials, TokenServer(token(error="none"))) == "Bearer t0k3n-1"
 
 
 async def test_a_refusal_keeps_the_answers_code_and_wait_but_not_its_body(
