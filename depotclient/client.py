@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final, TypeVar, overload
+from typing import Final, Literal, TypeVar, overload
 
 import attrs
 from yarl import URL
@@ -16,6 +16,7 @@ from evtransport.auth import Auth, BearerToken, ClientCredentials, Secret
 from evtransport.client import ApiClient, from_environment
 from evtransport.http import parse_base_url
 from evtransport.paging.cursor import Cursor
+from evtransport.proxies import proxy_option, reveal_proxy, seal_proxy
 from evtransport.retry import RetryPolicy, Timeout, whole_number
 from evtransport.transport import MAX_RESPONSE_BYTES, ClientSession, Limiter, Transport
 
@@ -60,6 +61,9 @@ class DepotClient(ApiClient):
         token_url: Likewise, of the token endpoint.
         session: A `ClientSession` of yours, which is never closed here; its own middlewares are
             not run for these requests. None makes one on first use.
+        proxy: None takes the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`), or what a
+            session of yours has; False takes none; the URL of a proxy takes that one, whatever the
+            session has. `~/.netrc` is never read.
         retry: How often and how patiently failed requests are repeated.
         timeout: How long a call may take; in a walk, each page is one call.
         limiter: Anything that can be `async with`, entered around each request for reports.
@@ -82,6 +86,7 @@ class DepotClient(ApiClient):
         base_url: str | URL | None = None,
         token_url: str | URL | None = None,
         session: ClientSession | None = None,
+        proxy: str | Literal[False] | None = None,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - immutable
         timeout: Timeout = Timeout(),  # noqa: B008
         limiter: Limiter | None = None,
@@ -89,7 +94,8 @@ class DepotClient(ApiClient):
     ) -> None:
         sealed_token = None if token is None else Secret(token)
         sealed_secret = None if client_secret is None else Secret(client_secret)
-        del token, client_secret  # a traceback that shows locals must not show them
+        sealed_proxy = seal_proxy(proxy)
+        del token, client_secret, proxy  # a traceback that shows locals must not show them
         known = REGIONS.get(region) if isinstance(region, str) else None
         if token_url is not None:
             token_url = parse_base_url("token_url", token_url)
@@ -104,6 +110,7 @@ class DepotClient(ApiClient):
                 ),
             ),
             session=session,
+            proxy=proxy_option(sealed_proxy),
             retry=retry,
             timeout=timeout,
             limiter=limiter,
@@ -112,7 +119,12 @@ class DepotClient(ApiClient):
         self.now: Callable[[], datetime] = _utc_now
 
     @classmethod
-    def from_env(cls, *, session: ClientSession | None = None) -> DepotClient:
+    def from_env(
+        cls,
+        *,
+        session: ClientSession | None = None,
+        proxy: str | Literal[False] | None = None,
+    ) -> DepotClient:
         """A client by the environment.
 
         `DEPOT_TOKEN`, or `DEPOT_CLIENT_ID` and `DEPOT_CLIENT_SECRET`; and where they are set,
@@ -120,10 +132,13 @@ class DepotClient(ApiClient):
 
         Args:
             session: A `ClientSession` of yours; the other options are had by `with_options`.
+            proxy: As in the constructor.
 
         Raises:
             ValueError: No credentials or both kinds are set, or a variable is not usable.
         """
+        sealed_proxy = seal_proxy(proxy)
+        del proxy  # a traceback that shows locals must not show it
         if not any(
             map(from_environment, ("DEPOT_TOKEN", "DEPOT_CLIENT_ID", "DEPOT_CLIENT_SECRET"))
         ):
@@ -138,6 +153,7 @@ class DepotClient(ApiClient):
             base_url=from_environment("DEPOT_BASE_URL"),
             token_url=from_environment("DEPOT_TOKEN_URL"),
             session=session,
+            proxy=reveal_proxy(sealed_proxy),
         )
 
     @overload

@@ -35,7 +35,17 @@ from evtransport.errors import (
     ResponseTooLarge,
     StatusError,
 )
-from evtransport.http import ERROR_BODY_BYTES, ErrorNames, Request, Response, decipher, one_line
+from evtransport.http import (
+    ERROR_BODY_BYTES,
+    KEPT_HEADERS,
+    ErrorNames,
+    Request,
+    Response,
+    decipher,
+    declared_length,
+    one_line,
+)
+from evtransport.proxies import Proxy, ProxyOption, environment_proxy
 from evtransport.retry import (
     RetryPolicy,
     RetryQuota,
@@ -75,6 +85,8 @@ USER_AGENT: Final = f"thor-depot-clients/{__version__}"
 
 _HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "application/json"}
 _FORM_HEADERS: Final = {"Content-Type": "application/x-www-form-urlencoded"}
+
+_NO_HEADER: Final = Secret("")
 
 _logger = logging.getLogger("evtransport")
 
@@ -149,15 +161,28 @@ class _QuietConnector(aiohttp.TCPConnector):
 
 
 class _SessionHolder:
-    """The one `ClientSession` of a client and of all that `with_options` made from it."""
+    """The one `ClientSession` of a client and of all that `with_options` made from it.
 
-    def __init__(self, borrowed: ClientSession | None) -> None:
+    Args:
+        borrowed: The caller's session, if there is one.
+        proxy: None leaves it to the environment, or to a borrowed session.
+        base_url: Address of most requests.
+    """
+
+    def __init__(self, borrowed: ClientSession | None, proxy: ProxyOption, base_url: URL) -> None:
         if not isinstance(borrowed, ClientSession | None):
             raise ValueError("session must be an aiohttp.ClientSession")
-        if borrowed is not None and borrowed.auth is not None:
-            raise ValueError("session must not have auth= of its own: it would meet the client's")
+        if borrowed is not None:
+            _check_borrowed(borrowed)
         self._session = borrowed
         self._borrowed = borrowed is not None
+        # Those of the environment are looked up once for each address.
+        self._proxies: dict[tuple[str, str, int], Proxy | None] = {}
+        self._proxy = proxy
+        # aiohttp adds what ~/.netrc says of a host, and fails where that meets a header of ours.
+        self.reads_netrc = borrowed is not None and borrowed.trust_env
+        if proxy is None and not self._borrowed:
+            self._environment_proxy(base_url)
         self._connector: _QuietConnector | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         # What a session of ours sends by itself.
@@ -173,7 +198,7 @@ class _SessionHolder:
                 by another event loop.
         """
         if self.closed:
-            raise RuntimeError("the client is closed")
+            raise RuntimeError("the client was closed")
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._belong_to(loop)
@@ -185,6 +210,36 @@ class _SessionHolder:
         if self._session.closed:
             raise RuntimeError("the ClientSession that was given as session= is closed")
         return self._session
+
+    @property
+    def is_closed(self) -> bool:
+        """The client or the borrowed session is closed."""
+        return self.closed or (self._session is not None and self._session.closed)
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The secrets of the proxies in use."""
+        proxies = (self._proxy, *self._proxies.values())
+        return tuple(secret for proxy in proxies if proxy for secret in proxy.secrets)
+
+    def changes(self, url: URL, name: str, secret: Secret) -> _Changes:
+        """Return how a request differs from the one that the session makes."""
+        credential = (name, secret) if self.reads_netrc else None
+        if self._proxy is not None:
+            return _Changes(credential, self._proxy)
+        if self._borrowed and not self.reads_netrc:
+            return _Changes()
+        named = self._environment_proxy(url)
+        if named is None:
+            return _Changes(credential)
+        proxy: ProxyOption = named if named.may_carry(url) else False
+        return _Changes(credential, proxy, replaces=named.url if self._borrowed else None)
+
+    def _environment_proxy(self, url: URL) -> Proxy | None:
+        place = (url.scheme, url.raw_host or "", url.port or 0)
+        if place not in self._proxies:
+            self._proxies[place] = environment_proxy(url)
+        return self._proxies[place]
 
     def _belong_to(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is None:
@@ -215,16 +270,58 @@ class _SessionHolder:
             await self._session.close()
 
 
+def _check_borrowed(session: ClientSession) -> None:
+    if session.auth is not None:
+        raise ValueError("session must not have auth= of its own: it would meet the client's")
+    if session.trust_env and "Authorization" in session.headers:
+        raise ValueError(
+            "session must not have trust_env=True beside an Authorization header of its own:"
+            " aiohttp refuses it as soon as ~/.netrc has credentials too"
+        )
+
+
+@attrs.frozen
+class _Changes:
+    """Changes of a request that aiohttp has made from the session and the arguments.
+
+    Attributes:
+        credential: Header that takes the place of any `Authorization`; None changes none.
+        proxy: Proxy to use, or False for none; None changes nothing.
+        replaces: The one proxy that is replaced; None for any.
+    """
+
+    credential: tuple[str, Secret] | None = None
+    proxy: ProxyOption = None
+    replaces: URL | None = None
+
+    def apply(self, request: aiohttp.ClientRequest) -> None:
+        """Change a request."""
+        if self.credential is not None:
+            name, secret = self.credential
+            request.headers.popall("Authorization", None)
+            request.headers[name] = secret.reveal()
+        if self.proxy is None or self.replaces not in {None, request.proxy}:
+            return
+        if self.proxy is False:
+            request.update_proxy(None, None, None)
+        elif request.is_ssl():
+            request.update_proxy(self.proxy.url, None, self.proxy.headers)
+        else:
+            request.update_proxy(self.proxy.url, None, None)
+            request.headers.update(self.proxy.headers)
+
+
 class _OneRequest:
-    """A middleware that puts one request on the wire and refuses a second.
+    """A middleware that changes one request, puts it on the wire and refuses a second.
 
     aiohttp repeats an idempotent request by itself when the connection drops before the head of
     the answer. That would double every attempt, so its second try gets the first one's error.
     """
 
-    __slots__ = ("_error",)
+    __slots__ = ("_changes", "_error")
 
-    def __init__(self) -> None:
+    def __init__(self, changes: _Changes) -> None:
+        self._changes = changes
         self._error: aiohttp.ClientError | None = None
 
     async def __call__(
@@ -232,6 +329,7 @@ class _OneRequest:
     ) -> aiohttp.ClientResponse:
         if self._error is not None:
             raise self._error
+        self._changes.apply(request)
         try:
             return await handler(request)
         except aiohttp.ClientError as error:
@@ -247,12 +345,14 @@ class _Call:
         due: When it must have ended, by the clock of its event loop.
         attempts: Requests on the wire.
         renewed: A 401 has been answered with a new token.
-        sent: The credentials that went out, a value each of the header.
+        header: The value of the header that went out last; empty before.
+        sent: The credentials that went out, without their scheme.
     """
 
     due: float
     attempts: int = 0
     renewed: bool = False
+    header: Secret = _NO_HEADER
     sent: tuple[Secret, ...] = ()
 
 
@@ -265,6 +365,7 @@ class Transport:
         auth: The credentials.
         names: The error names that the vendor documents.
         session: Borrowed and never closed; None makes one on first use.
+        proxy: As `proxy_option` returns it.
         retry: How often and how patiently to try again.
         timeout: How long a call may take.
         limiter: Entered around every request.
@@ -277,6 +378,7 @@ class Transport:
     auth: Auth
     names: ErrorNames = attrs.field(factory=dict[str, type[StatusError]])
     session: ClientSession | None = attrs.field(default=None, repr=False)
+    proxy: ProxyOption = attrs.field(default=None, repr=False)
     retry: RetryPolicy = attrs.field(factory=RetryPolicy)
     timeout: Timeout = attrs.field(factory=Timeout)
     limiter: Limiter | None = None
@@ -301,7 +403,7 @@ class Transport:
         enters = hasattr(self.limiter, "__aenter__") and hasattr(self.limiter, "__aexit__")
         if self.limiter is not None and not enters:
             raise ValueError(f"limiter must be an async context manager: {self.limiter!r}")
-        self._holder = _SessionHolder(self.session)
+        self._holder = _SessionHolder(self.session, self.proxy, self.base_url)
         self._address = str(self.base_url)
         self._deadlines = Deadlines(self.timeout.total)
         self._client_timeout = aiohttp.ClientTimeout(
@@ -349,6 +451,8 @@ class Transport:
             ApiError: The one error that the call came to, with `attempts` filled in.
             RuntimeError: The client is closed or belongs to another event loop.
         """
+        if self._holder.closed:
+            raise RuntimeError("the client is closed")
         self._holder.session()
         scope = asyncio.timeout(None)
         call = _Call(due=self._deadlines.begin(scope))
@@ -412,7 +516,7 @@ class Transport:
         exchange = self._exchange if limiter is None else partial(self._limited_exchange, limiter)
         try:
             response = await exchange(request, call)
-            if response.status == 401 and self._may_renew(call):
+            if await self._may_renew(response, call):
                 call.renewed = True
                 response = await exchange(request, call)
             clean = partial(self._clean, call)
@@ -428,24 +532,29 @@ class Transport:
             raise
 
     def _clean(self, call: _Call, text: str) -> str:
-        """A server's text without the secrets of a call."""
+        """Return a server's text without the secrets of a call."""
         return mask(text.encode(errors="replace"), self._secrets(*call.sent)).decode()
 
     def _secrets(self, *sent: Secret) -> tuple[Secret, ...]:
-        """All that must not show: the credentials, and these values of the header.
+        """Return all that must not show: the credentials, and those that were sent.
 
         A token that was sent may have been replaced or forgotten since.
         """
-        bare = (Secret(value.reveal().removeprefix("Bearer ")) for value in sent)
-        return (*self.auth.secrets, *sent, *bare)
+        # Of equal ones the first is kept: its spellings are known after the first error.
+        return tuple(dict.fromkeys((*self.auth.secrets, *sent, *self._holder.secrets)))
 
-    def _may_renew(self, call: _Call) -> bool:
-        """Whether a 401 is answered with a new token: once a call, and as one of its attempts.
+    async def _may_renew(self, response: Response, call: _Call) -> bool:
+        """Return True if a refusal is answered with a new token.
 
-        A policy of one attempt forbids retries, not this: a token dies whenever it likes.
+        That happens once a call, and counts as one of its attempts. A policy of one attempt
+        forbids retries, not this: a token may die at any time.
         """
-        another = self.auth.refused(call.sent[-1])
-        return another and not call.renewed and call.attempts < max(2, self.retry.attempts)
+        may_send = not call.renewed and call.attempts < max(2, self.retry.attempts)
+        if response.status == 401:
+            return self.auth.refused(call.header) and may_send
+        if response.status == 403 and may_send:
+            return await self.auth.forbidden(call.header, response, self._post)
+        return False
 
     async def _limited_exchange(
         self, limiter: Limiter, request: Request[T], call: _Call
@@ -456,7 +565,9 @@ class Transport:
     async def _exchange(self, request: Request[T], call: _Call) -> Response:
         call.attempts += 1
         header = await self.auth.header(self._post)
-        call.sent += (header,)
+        if header != call.header:
+            call.header = header
+            call.sent += (_without_scheme(header),)
         url = request.url(self._address)
         credential = (self.auth.header_name, header)
         return await self._answer("GET", url, credential, None, call.attempts)
@@ -474,6 +585,7 @@ class Transport:
     ) -> Response:
         """One request on the wire and its answer, or the one error of ours that it came to."""
         started = time.perf_counter()
+        cancels = _cancels()
         response = None
         failure: ApiError = ResponseTooLarge(
             f"the answer is larger than max_response_bytes={self.max_response_bytes}"
@@ -481,8 +593,12 @@ class Transport:
         try:
             response = await self._read(method, url, credential, form)
         except (aiohttp.ClientError, OSError) as error:
-            reason = mask(_reason(error), self._secrets(credential[1]))
+            reason = mask(_reason(error), self._secrets(_without_scheme(credential[1])))
             failure = ConnectionFailed(one_line(reason.decode()))
+        except asyncio.CancelledError as error:
+            # A session that is closed cancels those who wait for a connection.
+            if _cancels() != cancels or not self._holder.is_closed:
+                raise error.with_traceback(None)  # noqa: B904
         except BaseException as error:
             # Not aiohttp's own: a hook of the session's, say. The frames below hold the headers.
             raise error.with_traceback(None)  # noqa: B904
@@ -510,18 +626,18 @@ class Transport:
             headers={
                 **self._holder.headers,
                 **(_FORM_HEADERS if form is not None else {}),
-                name: secret.reveal(),
+                **({} if self._holder.reads_netrc else {name: secret.reveal()}),
             },
             allow_redirects=False,
             auto_decompress=True,
             raise_for_status=False,
-            middlewares=(_OneRequest(),),
+            middlewares=(_OneRequest(self._holder.changes(url, name, secret)),),
             timeout=self._client_timeout,
         ) as answer:
             healthy = answer.status == 200
             # Of an error more than is kept is read, so that no secret is cut in two unseen.
             most = self.max_response_bytes if healthy else ERROR_BODY_BYTES + SPARE_BYTES
-            if healthy and (answer.content_length or 0) > most:
+            if healthy and declared_length(answer.headers.get("Content-Length", "")) > most:
                 answer.close()
                 return None
             # Joined at the end: a buffer that grows is copied again and again, at four times the
@@ -544,11 +660,12 @@ class Transport:
             body = b"".join(chunks)
             if healthy:
                 return Response(200, {}, body)
-            secrets = self._secrets(secret)
+            secrets = self._secrets(_without_scheme(secret))
             kept = {
-                name: mask(value.encode(errors="replace"), secrets).decode()
-                for name, value in ((n.lower(), v) for n, v in answer.headers.items())
-                if name in {"retry-after", "date", "location"}
+                # A header that was sent twice is a list.
+                name: mask(", ".join(values).encode(errors="replace"), secrets).decode()
+                for name in KEPT_HEADERS
+                if (values := answer.headers.getall(name, ()))
             }
             return Response(answer.status, kept, mask(body, secrets)[:ERROR_BODY_BYTES])
 
@@ -603,6 +720,16 @@ def _log(method: str, url: URL, response: Response | None, attempt: int, elapsed
             "elapsed": elapsed,
         },
     )
+
+
+def _without_scheme(header: Secret) -> Secret:
+    return Secret(header.reveal().removeprefix("Bearer "))
+
+
+def _cancels() -> int:
+    """Return how often somebody has asked to cancel this task."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 def _reason(error: Exception) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,14 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", forbidden)
     monkeypatch.setattr(aiohttp.ClientSession, "__init__", forbidden)
+
+
+@pytest.fixture(autouse=True)
+def no_proxies_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test goes through a proxy that it has not asked for."""
+    for name in tuple(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)

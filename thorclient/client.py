@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from typing import Final
+from typing import Final, Literal
 
 from yarl import URL
 
@@ -13,6 +13,7 @@ from evtransport.auth import ApiKey, Secret
 from evtransport.client import ApiClient, from_environment
 from evtransport.errors import ApiError
 from evtransport.http import Request, parse_base_url, path_segment
+from evtransport.proxies import proxy_option, reveal_proxy, seal_proxy
 from evtransport.retry import RetryPolicy, Timeout, whole_number
 from evtransport.transport import MAX_RESPONSE_BYTES, ClientSession, Limiter, Transport
 from thorclient.errors import ERROR_NAMES
@@ -31,6 +32,9 @@ class ThorClient(ApiClient):
         base_url: https, or plain http to a loopback host.
         session: A `ClientSession` of yours, which is never closed here; its own middlewares are
             not run for these requests. None makes one on first use.
+        proxy: None takes the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`), or what a
+            session of yours has; False takes none; the URL of a proxy takes that one, whatever the
+            session has. `~/.netrc` is never read.
         retry: How often and how patiently failed requests are repeated.
         timeout: How long a call may take.
         limiter: Anything that can be `async with`, entered around each request.
@@ -46,18 +50,20 @@ class ThorClient(ApiClient):
         api_key: str,
         base_url: str | URL = BASE_URL,
         session: ClientSession | None = None,
+        proxy: str | Literal[False] | None = None,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - immutable
         timeout: Timeout = Timeout(),  # noqa: B008
         limiter: Limiter | None = None,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
-        secret = Secret(api_key)
-        del api_key  # a traceback that shows locals must not show it
+        secret, sealed_proxy = Secret(api_key), seal_proxy(proxy)
+        del api_key, proxy  # a traceback that shows locals must not show them
         self._transport = Transport(
             base_url=parse_base_url("base_url", base_url),
             auth=ApiKey(secret),
             names=ERROR_NAMES,
             session=session,
+            proxy=proxy_option(sealed_proxy),
             retry=retry,
             timeout=timeout,
             limiter=limiter,
@@ -65,21 +71,30 @@ class ThorClient(ApiClient):
         )
 
     @classmethod
-    def from_env(cls, *, session: ClientSession | None = None) -> ThorClient:
+    def from_env(
+        cls,
+        *,
+        session: ClientSession | None = None,
+        proxy: str | Literal[False] | None = None,
+    ) -> ThorClient:
         """A client by the environment: `THOR_API_KEY`, and `THOR_BASE_URL` where it is set.
 
         Args:
             session: A `ClientSession` of yours; the other options are had by `with_options`.
+            proxy: As in the constructor.
 
         Raises:
             ValueError: `THOR_API_KEY` is not set, or one of the two is not usable.
         """
+        sealed_proxy = seal_proxy(proxy)
+        del proxy  # a traceback that shows locals must not show it
         if from_environment("THOR_API_KEY") is None:
             raise ValueError("THOR_API_KEY is not set; it must hold the integration's API key")
         return cls(  # read once more, since a local would show in a traceback
             api_key=from_environment("THOR_API_KEY") or "",
             base_url=from_environment("THOR_BASE_URL") or BASE_URL,
             session=session,
+            proxy=reveal_proxy(sealed_proxy),
         )
 
     async def get_analytics(self, chargebox_id: str) -> Analytics:

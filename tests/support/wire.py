@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Self
@@ -84,9 +85,17 @@ class Wire:
     """Plays one script for each request, in order; `async with` checks that all were played.
 
     A request that finds neither a script nor a default has its connection closed.
+
+    Args:
+        scripts: What is played first.
+        default: What is played afterwards.
+        tls: Speak https with this.
     """
 
-    def __init__(self, *scripts: Script, default: Script | None = None) -> None:
+    def __init__(
+        self, *scripts: Script, default: Script | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._tls = tls
         self._scripts = list(scripts)
         self._default = default
         self._connections: set[asyncio.Task[None]] = set()
@@ -98,7 +107,7 @@ class Wire:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
 
     def then(self, scripts: Iterable[Script]) -> None:
         self._scripts.extend(scripts)
@@ -126,7 +135,9 @@ class Wire:
         return play
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", self._port, ssl=self._tls
+        )
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def _stop_listening(self) -> None:

@@ -7,9 +7,11 @@ import gzip
 import logging
 import pickle
 import random
+import re
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -18,6 +20,7 @@ import msgspec
 import pytest
 import stamina
 from aiolimiter import AsyncLimiter
+from support.odd import odd_values
 from support.shown import all_that_shows
 from support.wire import Received, Script, Wire, answer, hang_up, raw, reset, stall
 from yarl import URL
@@ -45,6 +48,7 @@ from evtransport import (
     Timeout,
     Transport,
 )
+from evtransport.auth import Auth
 from evtransport.client import ApiClient
 from evtransport.http import Request
 from evtransport.structure import decode
@@ -583,6 +587,51 @@ async def test_the_renewal_takes_an_attempt_of_a_call_that_has_retried_before(
             await transport.send(REQUEST)
 
 
+@pytest.mark.parametrize("attempts", [1, 3])
+async def test_a_token_that_a_403_calls_invalid_is_renewed_once(
+    closing: Closing, attempts: int
+) -> None:
+    invalid = answer(status=403, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    async with (
+        Wire(invalid, HELLO, invalid, answer(status=403)) as wire,
+        Wire(token("old"), token("new")) as tokens,
+    ):
+        transport = closing(
+            with_client_credentials(wire, tokens, retry=RetryPolicy(attempts=attempts))
+        )
+        assert await transport.send(REQUEST) == "world"
+        for _ in range(2):  # within a minute of the renewal, and of a young token
+            with pytest.raises(AuthError):
+                await transport.send(REQUEST)
+
+    used = [received.headers["Authorization"] for received in wire.received]
+    assert used == ["Bearer old", "Bearer new", "Bearer new", "Bearer new"]
+
+
+@pytest.mark.parametrize("statuses", [(401, 403), (403, 401), (403, 403)])
+async def test_a_call_gets_one_new_token_at_most_whatever_refuses_the_first(
+    closing: Closing, statuses: tuple[int, int]
+) -> None:
+    refusals = [answer(b'{"error": "invalid_token"}', status=status) for status in statuses]
+    async with Wire(*refusals) as wire, Wire(token("old"), token("new")) as tokens:
+        with pytest.raises(AuthError) as caught:
+            await closing(with_client_credentials(wire, tokens)).send(REQUEST)
+
+    assert caught.value.status == statuses[1]
+
+
+async def test_a_403_after_a_failed_renewal_is_the_calls_error(closing: Closing) -> None:
+    invalid = answer(b'{"error": "invalid_token"}', status=403)
+    async with (
+        Wire(invalid, invalid) as wire,
+        Wire(token("old"), answer(status=503)) as tokens,
+    ):
+        with pytest.raises(AuthError, match="the server answered 403") as caught:
+            await closing(with_client_credentials(wire, tokens)).send(REQUEST)
+
+    assert caught.value.attempts == 2
+
+
 async def test_a_token_of_the_callers_own_is_not_renewed(closing: Closing) -> None:
     async with Wire(answer(status=401)) as wire:
         with pytest.raises(AuthError):
@@ -700,6 +749,56 @@ async def test_a_borrowed_session_with_credentials_of_its_own_is_refused() -> No
         await session.close()
 
 
+async def test_a_borrowed_session_that_netrc_makes_fail_is_refused() -> None:
+    headers = {"authorization": "Bearer mine"}
+    async with Wire() as wire, aiohttp.ClientSession(headers=headers, trust_env=True) as session:
+        with pytest.raises(ValueError, match="trust_env=True beside an Authorization header"):
+            transport_to(wire, session=session)
+
+
+@pytest.fixture
+def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials in ~/.netrc for all hosts."""
+    file = tmp_path / "netrc"
+    file.write_text("machine 127.0.0.1 login me password n3trc\ndefault login me password n3trc\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(file))
+
+
+@pytest.mark.usefixtures("netrc")
+@pytest.mark.parametrize("trust_env", [False, True])
+@pytest.mark.parametrize(
+    ("auth", "sent"),
+    [
+        (ApiKey(Secret(SECRET)), {"X-Api-Key": SECRET}),
+        (BearerToken(Secret(SECRET)), {"Authorization": f"Bearer {SECRET}"}),
+    ],
+    ids=["key", "token"],
+)
+async def test_no_credential_of_netrc_leaves_with_a_request(
+    auth: Auth, sent: dict[str, str], trust_env: bool
+) -> None:
+    async with Wire(HELLO) as wire, aiohttp.ClientSession(trust_env=trust_env) as session:
+        assert await transport_to(wire, auth=auth, session=session).send(REQUEST) == "world"
+
+    headers = wire.received[0].headers
+    assert {n: v for n, v in headers.items() if n in {"X-Api-Key", "Authorization"}} == sent
+
+
+@pytest.mark.usefixtures("netrc")
+async def test_no_credential_of_netrc_leaves_with_a_token_request() -> None:
+    async with (
+        Wire(HELLO) as wire,
+        Wire(token()) as tokens,
+        aiohttp.ClientSession(trust_env=True) as session,
+    ):
+        transport = with_client_credentials(wire, tokens, session=session)
+        assert await transport.send(REQUEST) == "world"
+
+    assert tokens.received[0].headers["Authorization"] == "Basic Y2xpZW50OnMzY3IzdA=="
+    assert wire.received[0].headers["Authorization"] == "Bearer t0k3n"
+
+
 async def test_a_closed_borrowed_session_is_named_as_the_cause() -> None:
     async with Wire() as wire:
         session = aiohttp.ClientSession()
@@ -802,15 +901,76 @@ async def test_an_error_of_the_sessions_own_hooks_comes_out_without_the_credenti
     assert SECRET not in everything_shown_by(caught.value)
 
 
-async def test_a_client_that_is_closed_during_a_call_says_so_and_does_not_retry() -> None:
-    async with Wire(stall()) as wire:
+async def test_all_calls_say_that_the_client_was_closed_during_them_and_do_not_retry() -> None:
+    async with Wire(default=stall()) as wire:
         transport = transport_to(wire)
-        call = asyncio.create_task(transport.send(REQUEST))
-        while not wire.received:
+        calls = [asyncio.create_task(transport.send(REQUEST)) for _ in range(150)]
+        while len(wire.received) < 100:  # the others wait for a connection
             await asyncio.sleep(0)
         await transport.aclose()
-        with pytest.raises(RuntimeError, match="the client is closed"):
-            await call
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert {repr(error) for error in ended} == {"RuntimeError('the client was closed')"}
+    assert all(error.__context__ is None for error in ended if isinstance(error, RuntimeError))
+
+
+async def test_a_task_group_learns_that_its_client_was_closed() -> None:
+    async with Wire(default=stall()) as wire:
+        transport = transport_to(wire)
+        with pytest.raises(ExceptionGroup) as caught:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(101):
+                    group.create_task(transport.send(REQUEST))
+                while len(wire.received) < 100:
+                    await asyncio.sleep(0)
+                await transport.aclose()
+
+    assert caught.group_contains(RuntimeError, match="the client was closed")
+
+
+async def test_calls_that_wait_for_the_token_say_that_the_client_was_closed() -> None:
+    async with Wire() as wire, Wire(stall()) as tokens:
+        transport = with_client_credentials(wire, tokens)
+        calls = [asyncio.create_task(transport.send(REQUEST)) for _ in range(20)]
+        while not tokens.received:
+            await asyncio.sleep(0)
+        await transport.aclose()
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert {repr(error) for error in ended} == {"RuntimeError('the client was closed')"}
+
+
+async def test_calls_say_that_a_borrowed_session_was_closed_during_them() -> None:
+    async with Wire(default=stall()) as wire:
+        session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1))
+        transport = transport_to(wire, session=session, retry=RetryPolicy(attempts=1))
+        calls = [asyncio.create_task(transport.send(REQUEST)) for _ in range(5)]
+        while not wire.received:
+            await asyncio.sleep(0)
+        await session.close()
+        ended = await asyncio.gather(*calls[1:], return_exceptions=True)
+        calls[0].cancel()  # it reads on, which is the session's matter
+        await asyncio.gather(calls[0], return_exceptions=True)
+
+    assert {type(error) for error in ended} == {RuntimeError}
+    assert all("given as session= is closed" in str(error) for error in ended)
+
+
+@pytest.mark.parametrize("closes_too", [False, True])
+async def test_a_call_that_is_cancelled_ends_in_its_cancellation(closes_too: bool) -> None:
+    async with Wire(default=stall()) as wire:
+        transport = transport_to(wire)
+        calls = [asyncio.create_task(transport.send(REQUEST)) for _ in range(150)]
+        while len(wire.received) < 100:
+            await asyncio.sleep(0)
+        for call in calls:
+            call.cancel()
+        if closes_too:
+            await transport.aclose()
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        await transport.aclose()
+
+    assert {type(error) for error in ended} == {asyncio.CancelledError}
 
 
 async def test_a_token_in_an_answer_of_another_status_does_not_get_into_the_error(
@@ -821,6 +981,38 @@ async def test_a_token_in_an_answer_of_another_status_does_not_get_into_the_erro
             await closing(with_client_credentials(wire, tokens)).send(REQUEST)
 
     assert "fr3sh" not in everything_shown_by(caught.value)
+
+
+async def test_a_wait_that_two_headers_ask_for_is_the_longer_one(closing: Closing) -> None:
+    twice = raw(
+        b"HTTP/1.1 429 X\r\nContent-Length: 0\r\nRetry-After: 2814\r\nRetry-After: 2\r\n\r\n"
+    )
+    async with Wire(twice) as wire:
+        with pytest.raises(RateLimitedError) as caught:
+            await closing(transport_to(wire)).send(REQUEST)
+
+    assert caught.value.retry_after == 2_814
+
+
+ODD_HEADERS = (
+    *("Location", "Retry-After", "Date", "WWW-Authenticate", "Content-Length", "Content-Type"),
+    *("Content-Encoding", "Transfer-Encoding", "Connection", "Set-Cookie", "Link"),
+)
+
+
+@pytest.mark.parametrize("status", [200, 302, 403, 429])
+async def test_no_value_of_any_header_ends_a_call_in_an_undocumented_error(
+    closing: Closing, status: int
+) -> None:
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with Wire() as wire, aiohttp.ClientSession(connector=connector) as session:
+        transport = closing(transport_to(wire, session=session, retry=RetryPolicy(attempts=1)))
+        for name, value in zip(ODD_HEADERS * 15, odd_values(165, seed=status), strict=True):
+            sent = re.sub("[\x00\r\n]", "", value).encode("utf-8", "surrogatepass")
+            head = f"HTTP/1.1 {status} X\r\nContent-Length: 18\r\n{name}: ".encode()
+            wire.then([raw(head + sent + b'\r\n\r\n{"hello": "world"}', close=True)])
+            with suppress(ApiError):
+                assert await transport.send(REQUEST) == "world"
 
 
 async def test_rate_limiting_tells_how_long_to_wait(closing: Closing) -> None:

@@ -1,0 +1,136 @@
+"""A forward proxy on loopback, for plain http and for tunnels, that logs the heads it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import ssl
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from yarl import URL
+
+CERTIFICATE = str(Path(__file__).parent / "localhost.pem")
+"""Certificate and key of localhost and 127.0.0.1; its own authority, and for tests alone."""
+
+REFUSAL = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+
+
+def server_tls() -> ssl.SSLContext:
+    """Return what a server on localhost needs."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(CERTIFICATE)
+    return context
+
+
+def client_tls() -> ssl.SSLContext:
+    """Return what a client of that server needs."""
+    return ssl.create_default_context(cafile=CERTIFICATE)
+
+
+class LoopbackProxy:
+    """A proxy that relays to wherever it is asked to.
+
+    Args:
+        refuses: Answer everything with 407.
+    """
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self._refuses = refuses
+        self._connections: set[asyncio.Task[None]] = set()
+        self.heads: list[str] = []
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    @property
+    def first_lines(self) -> list[str]:
+        """The first line of each request."""
+        return [head.partition("\r\n")[0] for head in self.heads]
+
+    @property
+    def authorizations(self) -> list[str]:
+        """All credentials in the heads."""
+        return re.findall(r"(?i)^[^:]*authorization: (.*)\r$", "".join(self.heads), re.MULTILINE)
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1")
+        self._port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+        connection.add_done_callback(lambda _: writer.close())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                self.heads.append(head)
+                if self._refuses:
+                    writer.write(REFUSAL)
+                elif head.startswith("CONNECT "):
+                    await _tunnel(head.split(" ")[1], reader, writer)
+                    return
+                else:
+                    await _relay(head, reader, writer)
+
+
+async def _tunnel(target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    host, _, port = target.rpartition(":")
+    from_server, to_server = await asyncio.open_connection(host, int(port))
+    writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    try:
+        await asyncio.gather(_copy(reader, to_server), _copy(from_server, writer))
+    finally:
+        to_server.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+
+async def _relay(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on one request in absolute form and its answer, both with a length."""
+    method, target, version = head.partition("\r\n")[0].split(" ")
+    url = URL(target, encoded=True)
+    from_server, to_server = await asyncio.open_connection(url.host, url.port)
+    try:
+        lines = [line for line in head.split("\r\n")[1:] if not line.lower().startswith("proxy-")]
+        to_server.write("\r\n".join([f"{method} {url.raw_path_qs} {version}", *lines]).encode())
+        to_server.write(await reader.readexactly(_length(head)))
+        answer = await from_server.readuntil(b"\r\n\r\n")
+        body = await from_server.readexactly(_length(answer.decode("latin-1")))
+        writer.write(answer + body)
+        await writer.drain()
+    finally:
+        to_server.close()
+
+
+def _length(head: str) -> int:
+    found = re.search(r"(?i)\r\ncontent-length: *([0-9]+)", head)
+    return int(found[1]) if found else 0
