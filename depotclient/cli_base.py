@@ -41,6 +41,7 @@ async def connected(sandbox: bool) -> AsyncGenerator[Connected]:
             client_secret=server.client_secret,
             base_url=server.base_url,
             token_url=server.token_url,
+            proxy=False,
         ) as client,
     ):
         known = ((charger, name) for charger, names in server.chargers.items() for name in names)

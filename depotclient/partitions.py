@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from contextlib import closing, suppress
 from datetime import timedelta
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
@@ -28,6 +28,7 @@ from depotclient.windows import (
 )
 from evtransport.auth import Secret
 from evtransport.errors import ApiError
+from evtransport.proxies import SealedProxy, proxy_option, reveal_proxy, seal_proxy
 from evtransport.retry import RetryPolicy, Timeout, whole_number
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class ReadSettings:
         region: As in `DepotClient`, with credentials only.
         base_url: Likewise.
         token_url: Likewise.
+        proxy: As in `DepotClient`, also without credentials. None takes the proxies that the
+            environment of each worker has.
         margin: By how much more is read on both sides of a window, so that no session is missed
             whichever of its times the server tests: at least as long as a session may last.
         verify: Walk each window until a whole pass brings nothing new.
@@ -70,6 +73,7 @@ class ReadSettings:
     region: str | None
     base_url: str | None
     token_url: str | None
+    proxy: SealedProxy
     margin: timedelta
     verify: bool
     limit: int | None
@@ -85,6 +89,7 @@ class ReadSettings:
         region: str | None = None,
         base_url: str | None = None,
         token_url: str | None = None,
+        proxy: str | Secret | Literal[False] | None = None,
         margin: timedelta = MARGIN,
         verify: bool = False,
         limit: int | None = None,
@@ -92,7 +97,8 @@ class ReadSettings:
         timeout: Timeout = Timeout(),  # noqa: B008
     ) -> None:
         sealed_token, sealed_secret = _sealed(token), _sealed(client_secret)
-        del token, client_secret  # a traceback that shows locals must not show them
+        sealed_proxy = seal_proxy(proxy)
+        del token, client_secret, proxy  # a traceback that shows locals must not show them
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - made by attrs
             sealed_token,
             client_id,
@@ -100,6 +106,7 @@ class ReadSettings:
             region,
             base_url,
             token_url,
+            sealed_proxy,
             margin,
             verify,
             limit,
@@ -117,6 +124,7 @@ class ReadSettings:
             raise ValueError(f"retry must be a RetryPolicy: {self.retry!r}")
         if not isinstance(self.timeout, Timeout):
             raise ValueError(f"timeout must be a Timeout: {self.timeout!r}")
+        proxy_option(self.proxy)  # which checks it
         if self._has_credentials:
             self.client()  # which checks them
         elif any(value is not None for value in (self.region, self.base_url, self.token_url)):
@@ -137,7 +145,7 @@ class ReadSettings:
             ValueError: No credentials are given, and the environment has none or not usable ones.
         """
         if not self._has_credentials:
-            return DepotClient.from_env()
+            return DepotClient.from_env(proxy=reveal_proxy(self.proxy))
         return DepotClient(
             token=_revealed(self.token),
             client_id=self.client_id,
@@ -145,13 +153,14 @@ class ReadSettings:
             region=self.region or "eu",
             base_url=self.base_url,
             token_url=self.token_url,
+            proxy=reveal_proxy(self.proxy),
         )
 
     def __getstate__(self) -> dict[str, Any]:
         # A Secret refuses to be pickled by itself; to send it to the workers is what this is for.
         secrets = {"token": self.token, "client_secret": self.client_secret}
         plain = {name: _revealed(secret) for name, secret in secrets.items()}
-        return attrs.asdict(self, recurse=False) | plain
+        return attrs.asdict(self, recurse=False) | plain | {"proxy": reveal_proxy(self.proxy)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if state.keys() != attrs.fields_dict(type(self)).keys():
@@ -161,7 +170,7 @@ class ReadSettings:
                 " same one"
             )
         sealed = {name: _sealed(state[name]) for name in ("token", "client_secret")}
-        for name, value in (state | sealed).items():
+        for name, value in (state | sealed | {"proxy": seal_proxy(state["proxy"])}).items():
             object.__setattr__(self, name, value)
 
 

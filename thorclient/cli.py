@@ -87,7 +87,7 @@ async def _client(sandbox: bool) -> AsyncGenerator[ThorClient]:
 
     async with (
         ThorSandbox() as server,
-        ThorClient(api_key=server.api_key, base_url=server.base_url) as client,
+        ThorClient(api_key=server.api_key, base_url=server.base_url, proxy=False) as client,
     ):
         yield client
 

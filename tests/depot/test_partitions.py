@@ -19,6 +19,7 @@ import attrs
 import pytest
 from support.clients import client_of
 from support.pages import served
+from support.proxy import LoopbackProxy
 from support.shown import all_that_shows
 from support.waiting import until
 from support.wire import Wire
@@ -50,7 +51,8 @@ from depotclient.partitions import (
     read_partition,
     read_table,
 )
-from depotclient.sandbox import DepotSandbox, Fault
+from depotclient.sandbox import DepotSandbox, Fault, running_in_thread
+from evtransport.proxies import reveal_proxy
 
 SECRET = "s3cr3t-enough-to-be-found"
 JANUARY = Partition("CP-001", "1", "2026-01")
@@ -358,7 +360,9 @@ GIVEN: dict[str, dict[str, Any]] = {
         "verify": True,
         "retry": RetryPolicy(attempts=9),
         "timeout": Timeout(total=5),
+        "proxy": False,
     },
+    "a proxy with a password": {"proxy": f"http://me:{SECRET}@proxy:3128"},
 }
 
 
@@ -372,6 +376,7 @@ def test_settings_travel_and_stay_what_they_are(way: str, given: str) -> None:
     assert SECRET not in repr(other) + str(other)
     secrets = {secret.reveal() for secret in (other.token, other.client_secret) if secret}
     assert secrets == ({SECRET} & set(GIVEN[given].values()))
+    assert reveal_proxy(other.proxy) == GIVEN[given].get("proxy")
 
 
 @pytest.mark.parametrize(
@@ -392,6 +397,8 @@ def test_settings_travel_and_stay_what_they_are(way: str, given: str) -> None:
         ({"verify": "yes", "token": SECRET}, "verify must be True or False: 'yes'"),
         ({"retry": 5}, "retry must be a RetryPolicy: 5"),
         ({"timeout": None}, "timeout must be a Timeout: None"),
+        ({"proxy": f"socks5://{SECRET}@proxy"}, "proxy must be the URL of an http or https proxy"),
+        ({"proxy": f"http://{SECRET}@", "token": SECRET}, "proxy must be the URL of an http"),
     ],
 )
 def test_settings_that_are_not_usable_say_so_at_once(given: dict[str, Any], message: str) -> None:
@@ -438,6 +445,24 @@ async def test_an_export_reads_the_windows_by_the_same_queries(
     for month in plan([("CP-001", 1)], BEGIN, END):
         await asyncio.to_thread(read_partition, month, settings_of(sandbox))
     assert queries(0)[: len(queries(count))] == queries(count)
+
+
+@pytest.mark.parametrize("by_environment", [False, True])
+def test_a_partition_is_read_through_a_proxy(
+    sandbox: DepotSandbox, monkeypatch: pytest.MonkeyPatch, by_environment: bool
+) -> None:
+    with running_in_thread(LoopbackProxy()) as proxy:  # type: ignore[type-var]
+        if by_environment:
+            for name, value in sandbox.environment.items():
+                monkeypatch.setenv(name, value)
+            monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        settings = ReadSettings() if by_environment else settings_of(sandbox, proxy=proxy.url)
+        assert read_partition(JANUARY, settings).num_rows == 60
+
+        through_it = len(proxy.heads)
+        assert through_it == len(sandbox.requests) + 1  # and the request for the token
+        read_partition(JANUARY, settings_of(sandbox, proxy=False))
+        assert len(proxy.heads) == through_it
 
 
 def test_reading_needs_no_client_of_the_caller() -> None:
