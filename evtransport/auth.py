@@ -381,8 +381,8 @@ class ClientCredentials:
 
         A token may die early: a computer slept, or a key was rotated. So one that is older than a
         minute is renewed, and a younger one if the answer calls it invalid. Most 403s mean what
-        they say, so they cause at most one token request a minute, however that ends, and the
-        present token is kept until there is another one.
+        they say, so they cause at most one token request a minute. It counts however it ends, also
+        by a cancellation. The present token is kept until there is another one.
 
         Raises:
             ApiError: The token request failed.

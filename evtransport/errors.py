@@ -79,7 +79,7 @@ class StatusError(ApiError):
         status: The HTTP status.
         code: The name that the vendor's body gives the error, where one was found.
         body: The first 64 KiB of the answer's body, credentials masked.
-        retry_after: Seconds that the server asked to wait, where it did.
+        retry_after: Seconds that the server asked to wait, at most a day; None if it did not.
     """
 
     def __init__(

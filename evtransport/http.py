@@ -264,7 +264,7 @@ def declared_length(content_length: str) -> int:
 def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """Seconds to wait by the `Retry-After` header (RFC 9110, seconds or a date), None without one.
 
-    Of several values that a proxy has joined, the longest wait counts; one of more than a day is a
+    A proxy may join several values: the longest wait counts. A wait of more than a day counts as a
     day. A date is held against the answer's own `Date`, so that a client whose clock is wrong still
     waits as long as the server meant.
     """

@@ -314,7 +314,7 @@ class _Changes:
 class _OneRequest:
     """A middleware that changes one request, puts it on the wire and refuses a second.
 
-    aiohttp repeats an idempotent request by itself when the connection drops before the head of
+    aiohttp repeats an idempotent request when the connection drops before the head of
     the answer. That would double every attempt, so its second try gets the first one's error.
     """
 
@@ -516,7 +516,7 @@ class Transport:
         exchange = self._exchange if limiter is None else partial(self._limited_exchange, limiter)
         try:
             response = await exchange(request, call)
-            if await self._may_renew(response, call):
+            if response.status in {401, 403} and await self._may_renew(response, call):
                 call.renewed = True
                 response = await exchange(request, call)
             clean = partial(self._clean, call)
@@ -540,7 +540,7 @@ class Transport:
 
         A token that was sent may have been replaced or forgotten since.
         """
-        # Of equal ones the first is kept: its spellings are known after the first error.
+        # The first of equal secrets is kept, whose spellings are known after the first error.
         return tuple(dict.fromkeys((*self.auth.secrets, *sent, *self._holder.secrets)))
 
     async def _may_renew(self, response: Response, call: _Call) -> bool:
@@ -552,9 +552,7 @@ class Transport:
         may_send = not call.renewed and call.attempts < max(2, self.retry.attempts)
         if response.status == 401:
             return self.auth.refused(call.header) and may_send
-        if response.status == 403 and may_send:
-            return await self.auth.forbidden(call.header, response, self._post)
-        return False
+        return may_send and await self.auth.forbidden(call.header, response, self._post)
 
     async def _limited_exchange(
         self, limiter: Limiter, request: Request[T], call: _Call
@@ -635,7 +633,7 @@ class Transport:
             timeout=self._client_timeout,
         ) as answer:
             healthy = answer.status == 200
-            # Of an error more than is kept is read, so that no secret is cut in two unseen.
+            # More of an error is read than kept, so that no secret is cut in two unseen.
             most = self.max_response_bytes if healthy else ERROR_BODY_BYTES + SPARE_BYTES
             if healthy and declared_length(answer.headers.get("Content-Length", "")) > most:
                 answer.close()
