@@ -451,8 +451,6 @@ class Transport:
             ApiError: The one error that the call came to, with `attempts` filled in.
             RuntimeError: The client is closed or belongs to another event loop.
         """
-        if self._holder.closed:
-            raise RuntimeError("the client is closed")
         self._holder.session()
         scope = asyncio.timeout(None)
         call = _Call(due=self._deadlines.begin(scope))

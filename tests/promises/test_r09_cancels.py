@@ -224,4 +224,4 @@ async def test_a_client_that_is_closed_under_its_calls_ends_them_with_an_error(t
         async with asyncio.timeout(5):
             ended = await asyncio.gather(*tasks, return_exceptions=True)
         # None where the walk had come to its end before.
-        assert {repr(error) for error in ended} <= {"RuntimeError('the client is closed')", "None"}
+        assert {repr(error) for error in ended} <= {"RuntimeError('the client was closed')", "None"}

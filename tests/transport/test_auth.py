@@ -493,7 +493,7 @@ async def test_a_call_after_a_failure_tries_again(credentials: ClientCredentials
 async def test_an_error_that_is_none_of_ours_reaches_its_caller_and_the_next_one_tries(
     credentials: ClientCredentials,
 ) -> None:
-    server = TokenServer(RuntimeError("the client is closed"), token("t0k3n-2"))
+    server = TokenServer(RuntimeError("the client was closed"), token("t0k3n-2"))
 
     outcomes = await asyncio.gather(
         header_of(credentials, server), header_of(credentials, server), return_exceptions=True

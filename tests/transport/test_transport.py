@@ -813,7 +813,7 @@ async def test_a_closed_client_refuses_calls_and_closing_again_does_nothing() ->
         await transport.send(REQUEST)
         await transport.aclose()
         await transport.aclose()
-        with pytest.raises(RuntimeError, match="the client is closed"):
+        with pytest.raises(RuntimeError, match="the client was closed"):
             await transport.send(REQUEST)
 
 
