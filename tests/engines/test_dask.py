@@ -19,6 +19,7 @@ from support.fleet import (
     ordered,
     settings_of,
 )
+from support.proxy import LoopbackProxy
 from support.waiting import until
 
 pytest.importorskip("dask.dataframe", reason="Dask is not installed")
@@ -32,7 +33,7 @@ from depotclient import NotFoundError, RetryPolicy
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.dask import read_session_reports
 from depotclient.partitions import ReadSettings
-from depotclient.sandbox import DepotSandbox
+from depotclient.sandbox import DepotSandbox, running_in_thread
 
 pytestmark = pytest.mark.filterwarnings(
     # Some versions say so where the cluster of another test is still there.
@@ -68,6 +69,17 @@ def sandbox() -> Iterator[DepotSandbox]:
 
 def table_of(frame: pd.DataFrame) -> pa.Table:
     return ordered(pa.Table.from_pandas(frame, preserve_index=False))
+
+
+def test_partitions_are_read_through_the_proxy_of_the_environment(
+    sandbox: DepotSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_in_thread(LoopbackProxy()) as proxy:  # type: ignore[type-var]
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        frame = read_session_reports([("CP-001", 1)], BEGIN, END, settings=settings_of(sandbox))
+
+        assert len(frame.compute(scheduler="synchronous")) == 30
+        assert len(proxy.heads) > len(sandbox.requests)  # with those for tokens
 
 
 def set_environment(variables: dict[str, str]) -> None:

@@ -24,6 +24,7 @@ from support.fleet import (
     settings_of,
 )
 from support.pages import served
+from support.proxy import LoopbackProxy
 from support.wire import Wire
 
 pytest.importorskip("dlt", reason="dlt is not installed")
@@ -41,7 +42,7 @@ from depotclient import NotFoundError, RetryPolicy
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.dlt import LOOK_BACK, PRIMARY_KEY, Rows, _after, _begin, session_reports
 from depotclient.partitions import MARGIN, Connector, ReadSettings
-from depotclient.sandbox import DepotSandbox
+from depotclient.sandbox import DepotSandbox, running_in_thread
 
 PATIENT = RetryPolicy(attempts=6, base_delay=0.02)
 ONE: Connector = ("CP-001", "1")
@@ -99,6 +100,16 @@ def load(sandbox: DepotSandbox, pipeline: dlt.Pipeline) -> Load:
         pipeline.run(session_reports(connectors or connectors_of(sandbox), from_, to, **given))
 
     return run
+
+
+def test_reports_come_through_the_proxy_of_the_environment(
+    sandbox: DepotSandbox, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_in_thread(LoopbackProxy()) as proxy:  # type: ignore[type-var]
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        load([ONE])
+
+        assert len(proxy.heads) == len(sandbox.requests) + 1  # and the request for the token
 
 
 def database(pipeline: dlt.Pipeline) -> str:
