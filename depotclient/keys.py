@@ -15,11 +15,17 @@ _START = re.compile(rb'"sessionTimeStart"\s*:\s*"([^"\\]+)"')
 _START_NAME = b'"sessionTimeStart"'
 
 
-class _Head(msgspec.Struct, rename="camel"):
+class _Id(msgspec.Struct, rename="camel"):
     session_id: int
 
 
-_HEAD_DECODER = msgspec.json.Decoder(_Head)
+class _Start(msgspec.Struct, rename="camel"):
+    session_time_start: str
+
+
+_ID_DECODER = msgspec.json.Decoder(_Id)
+_START_DECODER = msgspec.json.Decoder(_Start)
+_INVALID = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def session_id_of(report: bytes) -> int | None:
@@ -27,8 +33,8 @@ def session_id_of(report: bytes) -> int | None:
     if first := _ID.match(report):
         return int(first[1])
     try:
-        return _HEAD_DECODER.decode(report).session_id
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _ID_DECODER.decode(report).session_id
+    except _INVALID:
         return None
 
 
@@ -39,9 +45,31 @@ def session_key(session_id: int | None, report: bytes) -> int:
     chargers that were offline. A report without a start is identified by its id and its bytes, one
     without a valid id by its bytes.
     """
-    place = report.find(_START_NAME)
-    start = _START.match(report, place) if place >= 0 and session_id is not None else None
-    content = report if start is None else start[1]
-    digest = blake2b(b"%d " % session_id if session_id is not None else b"", digest_size=8)
-    digest.update(content)
+    start = None if session_id is None else _start_of(report)
+    digest = blake2b(b"" if session_id is None else b"%d " % session_id, digest_size=8)
+    digest.update(report if start is None else start)
     return int.from_bytes(digest.digest())
+
+
+def _start_of(report: bytes) -> bytes | None:
+    """Return the start of a session as text, None if its report has no valid one."""
+    place = report.find(_START_NAME)
+    if place < 0:
+        return None
+    if not _may_be_nested(report, place):
+        found = _START.match(report, place)
+        return found and found[1]
+    try:
+        return _START_DECODER.decode(report).session_time_start.encode()
+    except _INVALID:
+        return None
+
+
+def _may_be_nested(report: bytes, place: int) -> bool:
+    """Return True if the last brace in front of a name opens an object inside of the report.
+
+    A name behind other objects of the one that it belongs to is not noticed: to be sure costs as
+    much as to skip all that precedes it, some 2 % of decoding a report of the vendor's form.
+    """
+    brace = report.rfind(b"{", 0, place)
+    return brace > 0 and report.find(b"}", brace, place) < 0

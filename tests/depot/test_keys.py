@@ -1,0 +1,113 @@
+"""Keys tell sessions apart by id and start, and cost little."""
+
+from __future__ import annotations
+
+import json
+import time
+from itertools import combinations
+from typing import Any
+
+import msgspec
+import pytest
+
+from depotclient import SessionReport
+from depotclient.keys import session_id_of, session_key
+from depotclient.models import structurer_of
+from depotclient.simulation import render, simulate_sessions
+
+START, LATER = "2026-01-10T00:00:00.000Z", "2026-01-11T00:00:00.000Z"
+
+
+def key_of(text: bytes) -> int:
+    return session_key(session_id_of(text), text)
+
+
+def report(**fields: Any) -> bytes:
+    return json.dumps(fields).encode()
+
+
+TWO_SESSIONS: dict[str, list[bytes]] = {
+    "an id with two starts": [
+        report(sessionId=-1, sessionTimeStart=START),
+        report(sessionId=-1, sessionTimeStart=LATER),
+    ],
+    "a start with two ids": [
+        report(sessionId=-1, sessionTimeStart=START),
+        report(sessionId=1, sessionTimeStart=START),
+    ],
+    "no start, and other bytes": [
+        report(sessionId=0, vehicleId="A"),
+        report(sessionId=0, vehicleId="B"),
+        report(sessionId=0, vehicleId="B", sessionTimeStart=None),
+        report(sessionId=1, vehicleId="A"),
+    ],
+    "no valid id": [
+        report(vehicleId="A"),
+        report(sessionId=None, vehicleId="A"),
+        report(sessionId=5.0, vehicleId="A", sessionTimeStart=START),
+        report(sessionId=5.0, vehicleId="B", sessionTimeStart=START),
+        b"5",
+        b"[" * 10_000 + b"]" * 10_000,
+    ],
+    "an equal start inside of another object": [
+        report(sessionId=-1, last={"sessionTimeStart": START}, sessionTimeStart=start)
+        for start in (START, LATER, None)
+    ],
+    "an equal start behind fields of another object": [
+        report(sessionId=-1, last={"sessionId": 7, "sessionTimeStart": START}, vehicleId=vehicle)
+        for vehicle in "AB"
+    ],
+    "an equal start in another object, before the id": [
+        report(last=[{"sessionTimeStart": START}], sessionId=-1, sessionTimeStart=start)
+        for start in (START, LATER)
+    ],
+    "a start that is no text": [
+        report(sessionId=-1, last={"sessionTimeStart": START}, sessionTimeStart=n) for n in (1, 2)
+    ],
+}
+
+
+@pytest.mark.parametrize("reports", TWO_SESSIONS.values(), ids=TWO_SESSIONS.keys())
+def test_different_sessions_have_different_keys(reports: list[bytes]) -> None:
+    for one, other in combinations(reports, 2):
+        assert key_of(one) != key_of(other)
+
+
+ONE_SESSION: dict[str, list[bytes]] = {
+    "more events": [
+        report(sessionId=-1, sessionTimeStart=START),
+        report(sessionId=-1, vehicleId="A", sessionTimeStart=START),
+        report(sessionId=-1, ocppStatus=[{"value": "A"}], sessionTimeStart=START),
+        report(sessionTimeStart=START, vehicleId="A", sessionId=-1),
+    ],
+    "another layout": [
+        b'{"sessionId":7,"sessionTimeStart":"2026"}',
+        b'\n{ "sessionId" : 7 , "sessionTimeStart" :\t"2026" } ',
+    ],
+    "more in another object": [
+        report(sessionId=-1, last={"a": n, "sessionTimeStart": START}, sessionTimeStart=LATER)
+        for n in (1, 2)
+    ],
+}
+
+
+@pytest.mark.parametrize("reports", ONE_SESSION.values(), ids=ONE_SESSION.keys())
+def test_forms_of_one_session_have_one_key(reports: list[bytes]) -> None:
+    assert len({key_of(text) for text in reports}) == 1
+
+
+def test_a_key_costs_at_most_3_percent_of_decoding() -> None:
+    texts = [render(session) for session in simulate_sessions(1, "CP-001", "1", 4)]
+    structure = structurer_of(SessionReport)
+    raws = [msgspec.Raw(text) for text in texts]
+    keys, reports = [], []
+    for _ in range(20):  # by turns, since the machine may be busy at any time
+        begin = time.thread_time()
+        for raw in raws:
+            structure(raw, "$")
+        middle = time.thread_time()
+        for text in texts:
+            key_of(text)
+        reports.append(middle - begin)
+        keys.append(time.thread_time() - middle)
+    assert min(keys) <= 0.03 * min(reports)
