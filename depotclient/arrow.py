@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from itertools import compress
 from types import NoneType
 from typing import IO, Any, Final, cast, get_args, get_origin, get_type_hints
 
@@ -166,8 +167,11 @@ def batch_of(page: Page[Any], schema: pa.Schema) -> pa.RecordBatch:
         raise
 
 
-def belonging(page: Page[Any], membership: Membership) -> pa.RecordBatch:
-    """Those of the new reports of a page that belong to a window, with `SESSION_REPORTS`.
+def belonging(page: Page[Any], membership: Membership) -> tuple[pa.RecordBatch, list[int]]:
+    """Return those of the new reports of a page that belong to a window, and their keys.
+
+    Returns:
+        A batch with `SESSION_REPORTS`, and the one of `Page.keys` for each row.
 
     Raises:
         SchemaError: As in `batch_of`.
@@ -176,19 +180,17 @@ def belonging(page: Page[Any], membership: Membership) -> pa.RecordBatch:
     # As numbers, since Arrow makes datetimes with the help of pandas, where that is installed.
     starts = batch["session_time_start"].cast(pa.int64()).to_pylist()
     taken = [
-        membership.takes(session_id, _moment(start))
-        for session_id, start in zip(
-            cast("list[int]", batch["session_id"].to_pylist()), starts, strict=True
-        )
+        membership.takes(key, session_id, _moment(start))
+        for key, session_id, start in zip(page.keys, page.ids, starts, strict=True)
     ]
-    return batch if all(taken) else batch.filter(pa.array(taken))
+    return batch if all(taken) else batch.filter(pa.array(taken)), [*compress(page.keys, taken)]
 
 
 def _moment(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else EPOCH + timedelta(milliseconds=milliseconds)
 
 
-def named(batch: pa.RecordBatch, partition: Partition) -> pa.RecordBatch:
+def named(batch: pa.RecordBatch, partition: Partition, _: Sequence[int] = ()) -> pa.RecordBatch:
     """The same reports with `FLEET_REPORTS`."""
     ids = (partition.charger_id, partition.connector_id)
     columns = [pa.repeat(pa.scalar(name), batch.num_rows) for name in ids]

@@ -19,9 +19,10 @@ try:
 except ImportError as error:
     raise ImportError("depotclient.dlt needs dlt: pip install 'thor-depot-clients[dlt]'") from error
 
-from depotclient.arrow import FLEET_REPORTS, TIME
+from depotclient.arrow import FLEET_REPORTS, TIME, named
 from depotclient.partitions import (
     Connector,
+    Partition,
     ReadSettings,
     Window,
     batches_of,
@@ -39,9 +40,12 @@ Rows: TypeAlias = Literal["arrow", "objects"]
 LOOK_BACK: Final = timedelta(days=3)
 """By how much a run reads again what the run before has read, for reports that came late."""
 
-# The vendor does not say that a session id is unique in the fleet. By it alone, a report would
-# replace that of another connector.
-PRIMARY_KEY: Final = ("charger_id", "connector_id", "session_id")
+SESSION_KEY: Final = pa.field("session_key", pa.string(), nullable=False)
+"""Start of the session, or of a report without one a digest: dlt takes no null in a key, and would
+add a row with one again in each run."""
+
+# An id may be used again, and by other connectors.
+PRIMARY_KEY: Final = ("charger_id", "connector_id", "session_id", SESSION_KEY.name)
 
 
 def _field_for_dlt(field: pa.Field[Any]) -> pa.Field[Any]:
@@ -51,7 +55,8 @@ def _field_for_dlt(field: pa.Field[Any]) -> pa.Field[Any]:
     return field.with_type(pa.timestamp("us", tz="UTC")) if field.type == TIME else field
 
 
-_SCHEMA: Final = pa.schema([_field_for_dlt(field) for field in FLEET_REPORTS])
+_ROWS: Final = FLEET_REPORTS.append(SESSION_KEY)
+_SCHEMA: Final = pa.schema([_field_for_dlt(field) for field in _ROWS])
 
 
 def session_reports(
@@ -96,9 +101,11 @@ def session_reports(
 
     Returns:
         A resource that is merged by `PRIMARY_KEY`. Its table has all columns of
-        `depotclient.arrow.FLEET_REPORTS` even without reports; of `objects` only those that are
-        not nested. When it runs, an `ApiError` comes as the cause of dlt's own error, with a
-        note that names the partition.
+        `depotclient.arrow.FLEET_REPORTS`, and `session_key`, even without reports; of `objects`
+        only those that are not nested. `session_key` is the start of the session in UTC, such as
+        `2026-01-31 18:00:00.000`. For a report without a start it is a digest of 16 hexadecimal
+        digits; a start that it gets later makes another row. When it runs, an `ApiError` comes as
+        the cause of dlt's own error, with a note that names the partition.
 
     Raises:
         ValueError: An argument is not usable, or there are no connectors.
@@ -250,7 +257,7 @@ class _Load:
             for ids, begin in due.items()
             for partition in plan([ids], begin, end, self.window, whole=False)
         ]
-        with closing(batches_of(partitions, self.settings)) as batches:
+        with closing(batches_of(partitions, self.settings, _keyed)) as batches:
             for batch in batches:
                 _note(batch, newest)
                 yield batch.to_pylist() if self.rows == "objects" else batch.cast(_SCHEMA)
@@ -258,6 +265,14 @@ class _Load:
             after = _after(before[ids], self.from_, end, newest.get(ids))
             if after is not None:
                 state[connector_key(*ids)] = after.stored()
+
+
+def _keyed(batch: pa.RecordBatch, partition: Partition, keys: Sequence[int]) -> pa.RecordBatch:
+    """Return the reports of a partition with `_ROWS`."""
+    starts = batch["session_time_start"].cast(pa.timestamp("ms")).cast(pa.string())
+    session_keys = pc.coalesce(starts, pa.array([f"{key:016x}" for key in keys]))
+    columns = [*named(batch, partition).columns, session_keys]
+    return pa.RecordBatch.from_arrays(columns, schema=_ROWS)
 
 
 def _no_rows(rows: Rows) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -17,7 +17,16 @@ from typing import Any, ParamSpec, TypeVar
 import attrs
 
 from depotclient.client import DepotClient
-from depotclient.files import FORMATS, ConnectorFolder, Format, NewFile, WindowRecord, prepare
+from depotclient.files import (
+    FORMATS,
+    ConnectorFolder,
+    Format,
+    NewFile,
+    WindowRecord,
+    folder_named,
+    prepare,
+    require_apart,
+)
 from depotclient.query import is_before, require_aware
 from depotclient.windows import MARGIN, Connector, Membership, Partition, Window, plan, require_span
 from evtransport._version import __version__
@@ -138,6 +147,7 @@ async def export_session_reports(
         ImportError: The format is `parquet`, and pyarrow is not installed.
     """
     now = depot.now()
+    root = folder_named(folder)
     require_aware("from_", from_)
     if not is_before(from_, now):
         raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to export")
@@ -145,6 +155,10 @@ async def export_session_reports(
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
     require_span("margin", margin)
     whole_number("concurrency", concurrency, least=1)
+    if not isinstance(verify, bool):
+        raise ValueError(f"verify must be True or False: {verify!r}")
+    if not callable(on_progress):
+        raise ValueError(f"on_progress must be a function, not {on_progress!r}")
     if to is not None:
         require_aware("to", to)
     # A window that has not begun has nothing to read.
@@ -158,7 +172,7 @@ async def export_session_reports(
         by_connector = await _to_the_end(thread, planning)
         run = _Run(
             depot,
-            Path(folder),
+            root,
             format,
             margin,
             verify,
@@ -180,7 +194,9 @@ def _by_connector(
 ) -> list[tuple[Partition, ...]]:
     partitions = plan(connectors, from_, to, window)
     by_ids = groupby(partitions, attrgetter("charger_id", "connector_id"))
-    return [tuple(windows) for _, windows in by_ids]
+    by_connector = {ids: tuple(windows) for ids, windows in by_ids}
+    require_apart(by_connector)
+    return [*by_connector.values()]
 
 
 class _CallbackFailed(Exception):
@@ -258,15 +274,20 @@ class _Run:
         self.tell(export)
         try:
             folder = await self.in_thread(ConnectorFolder.open, self.root, windows[0], self.format)
-            due = deque(windows)
+            due, repeated = deque(windows), set[str]()
             while due:
                 partition, now = due.popleft(), self.depot.now()
-                if folder.is_done(partition, now, self.margin, verify=self.verify):
+                if partition.window not in repeated and folder.is_done(
+                    partition, now, self.margin, verify=self.verify
+                ):
                     export = attrs.evolve(export, skipped=export.skipped + 1)
                 else:
-                    again, export = await self._window(partition, folder, export)
-                    due.extend(again)
+                    outdated, export = await self._window(partition, folder, export, repeated)
+                    again = sorted(outdated - {it.window for it in due})
+                    due.extend(attrs.evolve(partition, window=window) for window in again)
                     export = attrs.evolve(export, windows=export.windows + len(again))
+                    # Only once: windows whose sessions share an id may each outdate the other.
+                    repeated |= outdated
                 if due:
                     self.tell(export)
         except (ApiError, OSError) as error:
@@ -276,22 +297,28 @@ class _Run:
         return export
 
     async def _window(
-        self, partition: Partition, folder: ConnectorFolder, export: ConnectorExport
-    ) -> tuple[list[Partition], ConnectorExport]:
-        """Read one window and write its file; also those windows that have to be read again."""
-        elsewhere = folder.untimed_elsewhere(partition)
-        membership = partition.membership(elsewhere)
+        self,
+        partition: Partition,
+        folder: ConnectorFolder,
+        export: ConnectorExport,
+        repeated: Collection[str],
+    ) -> tuple[set[str], ConnectorExport]:
+        """Read one window and write its file; also those windows that have to be read again.
+
+        Args:
+            partition: The window.
+            folder: Files of the connector.
+            export: Progress so far.
+            repeated: Windows that this run reads again in any case.
+        """
+        membership = partition.membership(folder.untimed_elsewhere(partition))
         try:
             export = await self._write(partition, folder, membership, export)
         except (SchemaError, FileExistsError) as error:
             error.add_note(f"window {partition.window}")
             missing = export.missing + 1
-            return [], attrs.evolve(export, error=export.error or error, missing=missing)
-        # What another window took in, since it had no start, has got one and is here now.
-        stale = sorted({elsewhere[session_id] for session_id in membership.moved})
-        for window in stale:
-            del folder.records[window]
-        return [attrs.evolve(partition, window=window) for window in stale], export
+            return set(), attrs.evolve(export, error=export.error or error, missing=missing)
+        return folder.outdate(partition, membership, repeated), export
 
     async def _write(
         self,
@@ -330,7 +357,8 @@ class _Run:
                 read_at=read_at,
                 reports=new.reports,
                 bytes_read=new.bytes_read,
-                untimed=tuple(membership.untimed),
+                untimed=tuple(membership.untimed.values()),
+                untimed_keys=tuple(membership.untimed),
             )
             await self.in_thread(new.commit, record)
         finally:

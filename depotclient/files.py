@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
+from stat import S_ISREG
+from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias, get_args
 from urllib.parse import quote
 
 import attrs
@@ -16,9 +19,10 @@ import msgspec
 
 from depotclient.pages import Page
 from depotclient.query import wire_time
-from depotclient.windows import WINDOWS, Membership, Partition
+from depotclient.windows import WINDOWS, Membership, Partition, require_window
 
-__all__ = ["FORMATS", "ConnectorFolder", "Format", "NewFile", "WindowRecord", "prepare"]
+__all__ = ["FORMATS", "ConnectorFolder", "Format", "NewFile", "WindowRecord", "folder_named"]
+__all__ += ["prepare", "require_apart"]
 
 Format: TypeAlias = Literal["parquet", "ndjson"]
 """The kinds of files."""
@@ -33,6 +37,12 @@ ASIDE: Final = ".depotclient"
 
 ABANDONED_SECONDS: Final = 24 * 3600
 """A file written aside that has not grown for so long belongs to a run that was killed."""
+
+
+WireTime: TypeAlias = Annotated[
+    str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+]
+"""A time in the form that `wire_time` gives it, so that texts compare as times do."""
 
 
 class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -51,7 +61,12 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         reports: How many reports the file holds.
         size: How many bytes it has, where this does not stand in the file itself.
         bytes_read: How many bytes the pages had that brought something for it.
-        untimed: The ids of the reports in it that have no start.
+        untimed: Session ids of the reports in it that have no start, None for one without a valid
+            id.
+        untimed_keys: The number of each of them that `session_key` gives.
+
+    Raises:
+        ValueError: `window` is no month or day.
     """
 
     version: int = VERSION
@@ -59,14 +74,18 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     charger_id: str
     connector_id: str
     window: str
-    from_: str = msgspec.field(name="from")
-    to: str
+    from_: WireTime = msgspec.field(name="from")
+    to: WireTime
     verify: bool
-    read_at: datetime
+    read_at: Annotated[datetime, msgspec.Meta(tz=True)]
     reports: int
     size: int | None = None
     bytes_read: int
-    untimed: tuple[int, ...]
+    untimed: tuple[int | None, ...]
+    untimed_keys: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_window(self.window)
 
 
 class _Versioned(msgspec.Struct):
@@ -86,7 +105,7 @@ def parse_record(path: Path, text: bytes | None) -> WindowRecord:
             if version == VERSION:
                 return msgspec.json.decode(text, type=WindowRecord)
             problem = f"has version {version} of the form of these files, not {VERSION}"
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (ValueError, RecursionError):
             pass
     raise FileExistsError(f"{path} {problem}: move it away or export into another folder")
 
@@ -135,11 +154,14 @@ class ConnectorFolder:
             format_: Of the files.
 
         Raises:
-            FileExistsError: There are windows of another kind, or files of another version.
+            FileExistsError: There are windows of another kind, files of another version, or what
+                is no file.
             OSError: A file can't be read.
         """
-        path = root / _level("charger_id", partition.charger_id)
-        path /= _level("connector_id", partition.connector_id)
+        path = root
+        for name in _levels(partition.charger_id, partition.connector_id):
+            _refuse_old_name(path, name)
+            path /= name
         folder = cls(path, format_, root / ASIDE)
         for kind in WINDOWS:
             if kind != partition.kind and any(path.glob(f"{kind}=*/reports.*")):
@@ -148,22 +170,24 @@ class ConnectorFolder:
                     " as well would double every report, so export into another folder"
                 )
         for final in sorted(path.glob(f"{partition.kind}=*/reports.{format_}")):
-            window = final.parent.name.removeprefix(f"{partition.kind}=")
-            record = folder._read(final, attrs.evolve(partition, window=window))
+            record = folder._read(final, partition)
             if record is not None:
-                folder.records[window] = record
+                folder.records[record.window] = record
         return folder
 
     def _read(self, final: Path, partition: Partition) -> WindowRecord | None:
+        if not _is_file(final):
+            return None
         if self.format == "parquet":
             from depotclient.parquet import read_record
 
             record = parse_record(final, read_record(final))
         else:
             beside = _beside(final)
-            record = parse_record(beside, beside.read_bytes() if beside.exists() else None)
+            record = parse_record(beside, beside.read_bytes() if _is_file(beside) else None)
         held = Partition(record.charger_id, record.connector_id, record.window)
-        if held != partition:
+        is_here = final.parent.name == f"{partition.kind}={held.window}"
+        if not is_here or held != attrs.evolve(partition, window=held.window):
             raise FileExistsError(
                 f"{final} says that it holds {held.key}: move it to where it belongs"
             )
@@ -184,14 +208,50 @@ class ConnectorFolder:
         # A reading later than now was made by a clock that was wrong.
         return partition.is_settled(record.read_at, margin) and record.read_at <= now
 
-    def untimed_elsewhere(self, partition: Partition) -> dict[int, str]:
-        """The ids of reports without a start that other windows have, with the window of each."""
+    def untimed_elsewhere(self, partition: Partition) -> set[int]:
+        """Return the keys of the reports without a start that other windows have."""
         return {
-            session_id: window
+            key
             for window, record in self.records.items()
             if window != partition.window
-            for session_id in record.untimed
+            for key in record.untimed_keys
         }
+
+    def outdate(
+        self, partition: Partition, membership: Membership, kept: Collection[str]
+    ) -> set[str]:
+        """Forget reports without a start that a reading of another window has brought otherwise.
+
+        The reading has not brought them again, whereas it has brought their session ids: with a
+        start, or with other bytes.
+
+        Args:
+            partition: The window that was read.
+            membership: What the reading has brought.
+            kept: Other windows whose reports are not forgotten.
+
+        Returns:
+            The windows that have to be read again.
+        """
+        found = set[str]()
+        for window in self.records.keys() - {partition.window, *kept}:
+            record = self.records[window]
+            # Files of earlier versions have no keys.
+            held = [*zip_longest(record.untimed, record.untimed_keys)]
+            left = [
+                (session_id, key)
+                for session_id, key in held
+                if session_id is None or session_id not in membership.ids or key in membership.met
+            ]
+            if len(left) < len(held):
+                found.add(window)
+                self.records[window] = msgspec.structs.replace(
+                    record,
+                    reports=record.reports - len(held) + len(left),
+                    untimed=tuple(session_id for session_id, _ in left),
+                    untimed_keys=tuple(key for _, key in left if key is not None),
+                )
+        return found
 
     def new_file(self, partition: Partition) -> NewFile:
         """Begin a file for a window, aside.
@@ -285,12 +345,60 @@ def prepare(root: Path, format_: Format) -> None:
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(f"{root} is a file: an export needs a folder")
     aside = root / ASIDE
+    if aside.is_symlink() or (aside.exists() and not aside.is_dir()):
+        raise NotADirectoryError(
+            f"{aside} is a link or a file: an export needs a folder of its own there, in which it"
+            " deletes old files; move it away"
+        )
     aside.mkdir(parents=True, exist_ok=True)
     _file_aside(aside).unlink()
     for file in aside.glob("*.part"):
         with suppress(OSError):  # another run may do the same
-            if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
+            found = file.lstat()
+            if S_ISREG(found.st_mode) and time.time() - found.st_mtime > ABANDONED_SECONDS:
                 file.unlink()
+
+
+def folder_named(folder: object) -> Path:
+    """Return the folder of an export as a path.
+
+    Raises:
+        ValueError: It is no path, an empty one, or one that no file system can hold.
+    """
+    text = os.fspath(folder) if isinstance(folder, str | os.PathLike) else None
+    if not isinstance(text, str):
+        kind = type(folder).__name__
+        raise ValueError(f"folder must be a path, such as 'lake', not {kind}")
+    if not text.strip():
+        raise ValueError("folder must not be empty: '.' is the current one")
+    try:
+        os.fsencode(text)
+        is_possible = "\0" not in text
+    except UnicodeEncodeError:
+        is_possible = False
+    if not is_possible:
+        raise ValueError(f"folder must be a name that files can have, not {text!r}")
+    return Path(text)
+
+
+def require_apart(connectors: Iterable[tuple[str, str]]) -> None:
+    """Check that every disk keeps the folders of connectors apart.
+
+    Raises:
+        ValueError: The names of two folders differ in case alone.
+    """
+    known: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for ids in connectors:
+        names = _levels(*ids)
+        for depth in (1, 2):
+            # All names are ASCII: other characters are percent-encoded.
+            folded = tuple(name.lower() for name in names[:depth])
+            other = known.setdefault(folded, names[:depth])
+            if other != names[:depth]:
+                raise ValueError(
+                    f"{'/'.join(other)} and {'/'.join(names[:depth])} are one folder on a disk that"
+                    " ignores case: export them into different folders"
+                )
 
 
 def _file_aside(folder: Path) -> Path:
@@ -332,7 +440,6 @@ def _sync(path: Path) -> None:
 class _Start:
     """What tells where a report belongs."""
 
-    session_id: int
     session_time_start: datetime | None
 
 
@@ -348,8 +455,10 @@ class Lines:
         """Add those reports of a page that belong here; how many they are."""
         taken = [
             text
-            for start, text in zip(page.reports, page.raw_reports, strict=True)
-            if membership.takes(start.session_id, start.session_time_start)
+            for key, session_id, report, text in zip(
+                page.keys, page.ids, page.reports, page.raw_reports, strict=True
+            )
+            if membership.takes(key, session_id, report.session_time_start)
         ]
         for text in taken:
             # White space between the tokens goes, and only where there are line ends among it.
@@ -366,8 +475,40 @@ class Lines:
         self._file.close()
 
 
-def _level(name: str, value: str) -> str:
-    return f"{name}={quote(value, safe='')}"
+def _levels(charger_id: str, connector_id: str) -> tuple[str, ...]:
+    """Return the names of the folders of a connector."""
+    ids = {"charger_id": charger_id, "connector_id": connector_id}
+    names = (f"{name}={quote(value, safe='')}" for name, value in ids.items())
+    # Windows drops dots at the end of a name.
+    return tuple(f"{name[:-1]}%2E" if name.endswith(".") else name for name in names)
+
+
+def _refuse_old_name(parent: Path, name: str) -> None:
+    """Check that a folder has no name that earlier versions gave it.
+
+    Raises:
+        FileExistsError: It has. Sessions would be in both.
+    """
+    old = parent / f"{name.removesuffix('%2E')}."
+    if name.endswith("%2E") and parent.exists() and old in parent.iterdir():
+        raise FileExistsError(f"{old} has a name that Windows can't hold: rename it to {name}")
+
+
+def _is_file(path: Path) -> bool:
+    """Return True if there is a file, False if there is nothing.
+
+    Raises:
+        FileExistsError: There is something else, such as a pipe, which to open may block for ever.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if not S_ISREG(mode):
+        raise FileExistsError(
+            f"{path} is no regular file: move it away or export into another folder"
+        )
+    return True
 
 
 def _beside(final: Path) -> Path:

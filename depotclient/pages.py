@@ -111,6 +111,11 @@ class Page(Generic[T]):
         return tuple(self._page.ids[index] for index in self._rows.indexes)
 
     @property
+    def keys(self) -> tuple[int, ...]:
+        """Number that identifies the session of each new report, see `session_key`."""
+        return tuple(self._page.keys[index] for index in self._rows.indexes)
+
+    @property
     def paths(self) -> tuple[str, ...]:
         """JSON path of each new report in the answer, such as `$.items[3]`."""
         return tuple(f"$.items[{index}]" for index in self._rows.indexes)

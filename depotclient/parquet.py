@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -29,7 +30,8 @@ def read_record(path: Path) -> bytes | None:
         OSError: It can't be read.
     """
     try:
-        found = parquet.read_metadata(path).metadata or {}
+        with _opened(path, "rb") as file:
+            found = parquet.read_metadata(file).metadata or {}
     except (pa.ArrowException, UnicodeDecodeError):  # damaged, and Arrow can't always tell how
         return None
     return found.get(RECORD.encode())
@@ -43,7 +45,8 @@ def read_session(path: Path, session_id: int | None) -> tuple[SessionReport | No
         OSError: It can't be read.
     """
     try:
-        return _find(parquet.ParquetFile(path), session_id)
+        with _opened(path, "rb") as file:
+            return _find(parquet.ParquetFile(file), session_id)
     except (pa.ArrowException, UnicodeDecodeError, ValueError) as error:
         raise ValueError(f"{path} is no Parquet file of session reports: {error}") from None
 
@@ -71,15 +74,16 @@ class Rows:
     into: type[Any] = SessionReport
 
     def __init__(self, path: Path) -> None:
+        self._file = _opened(path, "wb")
         self._writer = parquet.ParquetWriter(
-            path, SESSION_REPORTS, compression="zstd", memory_pool=pa.system_memory_pool()
+            self._file, SESSION_REPORTS, compression="zstd", memory_pool=pa.system_memory_pool()
         )
         self._held: list[pa.RecordBatch] = []
         self._bytes = 0
 
     def write(self, page: Page[Any], membership: Membership) -> int:
         """Add those reports of a page that belong here; how many they are."""
-        batch = belonging(page, membership)
+        batch, _ = belonging(page, membership)
         self._held.append(batch)
         self._bytes += batch.nbytes
         if self._bytes >= ROW_GROUP_BYTES:
@@ -100,4 +104,10 @@ class Rows:
 
     def close(self) -> None:
         """Write the file's footer, and close it."""
-        self._writer.close()
+        with self._file:
+            self._writer.close()
+
+
+def _opened(path: Path, mode: Literal["rb", "wb"]) -> pa.OSFile:
+    # Arrow takes a text for UTF-8, which the name of a file need not be.
+    return pa.OSFile(os.fsencode(path), mode)  # type: ignore[arg-type]

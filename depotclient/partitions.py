@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from contextlib import closing, suppress
 from datetime import timedelta
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 
@@ -33,6 +33,8 @@ from evtransport.retry import RetryPolicy, Timeout, whole_number
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    Shape: TypeAlias = Callable[[pa.RecordBatch, Partition, Sequence[int]], pa.RecordBatch]
 
 __all__ = ["MARGIN", "WINDOWS", "Connector", "Membership", "Partition"]
 __all__ += ["ReadSettings", "Window", "plan", "read_batches", "read_partition", "read_table"]
@@ -245,15 +247,23 @@ def read_batches(
 
 
 def batches_of(
-    partitions: Iterable[Partition], settings: ReadSettings | None = None
+    partitions: Iterable[Partition],
+    settings: ReadSettings | None = None,
+    shape: Shape | None = None,
 ) -> Generator[pa.RecordBatch, None, None]:
     """The same, whether an event loop runs here or not; one that does stands still meanwhile.
+
+    Args:
+        partitions: What to read.
+        settings: None takes the worker's environment.
+        shape: Makes a batch of the reports of a page that belong to a partition. None makes one
+            with `FLEET_REPORTS`.
 
     Raises:
         ApiError, ValueError: As in `read_partition`.
     """
     settings = require_settings(settings)
-    return _taken(_Reading(tuple(partitions), settings, settings.client()))
+    return _taken(_Reading(tuple(partitions), settings, settings.client(), shape))
 
 
 def require_settings(settings: ReadSettings | None) -> ReadSettings:
@@ -290,11 +300,16 @@ class _Reading:
     """
 
     def __init__(
-        self, partitions: Sequence[Partition], settings: ReadSettings, owner: DepotClient
+        self,
+        partitions: Sequence[Partition],
+        settings: ReadSettings,
+        owner: DepotClient,
+        shape: Shape | None,
     ) -> None:
         self._partitions = partitions
         self._settings = settings
         self._owner = owner
+        self._shape = shape
         self._goes_on = SimpleQueue[bool]()
         self._given = SimpleQueue["pa.RecordBatch | BaseException | None"]()
         self._loop: asyncio.AbstractEventLoop
@@ -374,10 +389,11 @@ class _Reading:
         pages = reports.pages()
         try:
             while (page := runner.run(self._next_page(pages))) is not None:
-                batch = belonging(page, membership)
+                batch, keys = belonging(page, membership)
                 del page  # which would be held while the next one is waited for
-                if batch.num_rows:
-                    yield named(batch, partition)
+                if keys:
+                    shape = self._shape or named
+                    yield shape(batch, partition, keys)
         except ApiError as error:
             error.add_note(f"partition {partition.key}")
             raise

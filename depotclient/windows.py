@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from depotclient.client import DepotClient
 
 __all__ = ["MARGIN", "WINDOWS", "Connector", "Membership", "Partition", "Window"]
-__all__ += ["connector_key", "plan", "require_span"]
+__all__ += ["connector_key", "plan", "require_span", "require_window"]
 
 T = TypeVar("T")
 
@@ -46,6 +46,23 @@ def require_span(name: str, span: object) -> None:
         raise ValueError(f"{name} must be from 0 to {LONGEST.days} days, not {span}")
 
 
+def require_window(window: str) -> None:
+    """Check the name of a calendar window.
+
+    Raises:
+        ValueError: It is no month or day.
+    """
+    try:
+        first = date.fromisoformat(f"{window}-01"[:10])
+        is_known = MINYEAR < first.year < MAXYEAR and window in (str(first)[:7], str(first))
+    except ValueError:
+        is_known = False
+    if not is_known:
+        raise ValueError(
+            f"window must be a month such as 2026-10 or a day such as 2026-10-31, not {window!r}"
+        )
+
+
 @attrs.frozen(order=True)
 class Partition:
     """One connector in one calendar window, or in a part of it.
@@ -56,11 +73,14 @@ class Partition:
         window: A month such as `2026-10`, or a day such as `2026-10-31`, in UTC.
         from_: Where a span begins that cuts the window; None: before it.
         to: Where that ends; None: behind it.
+
+    Raises:
+        ValueError: `window` is no month or day.
     """
 
     charger_id: str
     connector_id: str
-    window: str
+    window: str = attrs.field(validator=lambda _, __, window: require_window(window))
     from_: datetime | None = attrs.field(default=None, order=False)
     to: datetime | None = attrs.field(default=None, order=False)
 
@@ -145,7 +165,11 @@ class Partition:
         return read_at >= self.end + margin
 
     def membership(self, elsewhere: Iterable[int] = ()) -> Membership:
-        """A fresh judge of which reports belong here, for one reading."""
+        """A fresh judge of which reports belong here, for one reading.
+
+        Args:
+            elsewhere: Keys of the reports without a start that other windows have already.
+        """
         return Membership(self.begin, self.end, frozenset(elsewhere))
 
 
@@ -154,37 +178,40 @@ class Membership:
     """Decides which of the reports that a reading has brought belong to its window.
 
     A report belongs to the window of its `session_time_start`. One without that time belongs to
-    the first window whose reading brings it, so that it is in none twice and never dropped. When
-    it is given a start later, it belongs to the window of that.
+    the first window whose reading brings it, so that it is in none twice and never dropped.
 
     Attributes:
         begin: The first moment inside.
         end: The first moment behind.
-        elsewhere: The ids of reports without a start that another window has already.
-        untimed: The ids of those that this one has.
-        moved: The ids of those that have got a start which belongs here.
+        elsewhere: Keys of reports without a start that another window has already.
+        met: Keys of all reports that the reading has brought.
+        ids: Session ids of those that were taken.
+        untimed: Keys of those without a start that were taken, with their session ids.
     """
 
     begin: datetime
     end: datetime
     elsewhere: frozenset[int] = frozenset()
-    untimed: list[int] = attrs.field(factory=list[int])
-    moved: list[int] = attrs.field(factory=list[int])
-    _seen: set[int] = attrs.field(factory=set[int])
+    met: set[int] = attrs.field(factory=set[int])
+    ids: set[int | None] = attrs.field(factory=set["int | None"])
+    untimed: dict[int, int | None] = attrs.field(factory=dict[int, "int | None"])
 
-    def takes(self, session_id: int, start: datetime | None) -> bool:
-        """Whether a report belongs here and has not been taken yet; it has been then."""
-        if start is None:
-            inside = session_id not in self.elsewhere
-        else:
-            inside = self.begin <= start < self.end
-        if not inside or session_id in self._seen:
+    def takes(self, key: int, session_id: int | None, start: datetime | None) -> bool:
+        """Return True if a report belongs here and has not come before.
+
+        Args:
+            key: Number that identifies the session, such as one of `Page.keys`.
+            session_id: Its id, None if the report has no valid one.
+            start: Its start, aware.
+        """
+        inside = key not in self.elsewhere if start is None else self.begin <= start < self.end
+        is_new = key not in self.met
+        self.met.add(key)
+        if not (inside and is_new):
             return False
-        self._seen.add(session_id)
+        self.ids.add(session_id)
         if start is None:
-            self.untimed.append(session_id)
-        elif session_id in self.elsewhere:
-            self.moved.append(session_id)
+            self.untimed[key] = session_id
         return True
 
 
@@ -227,6 +254,8 @@ def plan(
     for name, time in (("from_", from_), ("to", to)):
         if not MINYEAR < time.year < MAXYEAR:
             raise ValueError(f"{name}={time.isoformat()} leaves no room for a window around it")
+    if not isinstance(connectors, Iterable):
+        raise ValueError(f"connectors must be pairs, such as [('CP-001', 1)], not {connectors!r}")
     checked = dict.fromkeys(_pair(connector) for connector in connectors)
     from_, to = in_utc(from_), in_utc(to)
     windows = [_cut(name, from_, to, whole=whole) for name in _windows(from_, to, window)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import re
 import subprocess
@@ -20,8 +21,8 @@ import attrs
 import msgspec
 import pytest
 from support.blocking import no_blocking
-from support.pages import served
-from support.wire import Wire
+from support.pages import query_of, served
+from support.wire import Received, Script, Wire
 
 from depotclient import (
     DepotClient,
@@ -444,6 +445,168 @@ async def test_a_session_that_comes_twice_is_written_once(tmp_path: Path) -> Non
     assert ids_in(tmp_path) == Counter([*range(40), 99])
 
 
+Months = dict[str, list[Item]]
+
+
+def served_by_month(months: Months) -> Script:
+    """Answers with the reports of the month that a request asks for."""
+
+    async def play(
+        request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        begin = datetime.fromisoformat(query_of(request)["from"]) + timedelta(days=1)
+        await served(months[f"{begin:%Y-%m}"])(request, reader, writer)
+
+    return play
+
+
+def lines_in(folder: Path) -> dict[str, list[tuple[int | None, str | None]]]:
+    """Session id and vehicle of the reports of each month, in order."""
+    found: dict[str, list[tuple[int | None, str | None]]] = {}
+    for path in folder.rglob("reports.*"):
+        if path.suffix == ".parquet":
+            table = pq.ParquetFile(path).read(["session_id", "vehicle_id"])
+            rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+        else:
+            reports = map(msgspec.json.decode, path.read_bytes().splitlines())
+            rows = ((it.get("sessionId"), it.get("vehicleId")) for it in reports)
+        found[path.parent.name.removeprefix("month=")] = sorted(rows, key=repr)
+    return found
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+async def test_sessions_that_share_an_id_are_all_written_once_each(
+    tmp_path: Path, format_: Format
+) -> None:
+    items: list[Item] = [
+        {"sessionId": session_id, "sessionTimeStart": f"2026-{start}Z", "vehicleId": vehicle}
+        for session_id in (-1, 0, 7)
+        for start, vehicle in [
+            *(("01-10T00:00:00", "A"), ("01-10T00:00:00.001", "B"), ("02-10T00:00:00", "C")),
+        ]
+    ]
+    items += [{"sessionId": -1, "vehicleId": vehicle} for vehicle in ("D", "E")]
+    async with (
+        Wire(default=served([*items, *items[:3]])) as wire,
+        DepotClient(token="t0k3n", base_url=wire.url) as depot,
+    ):
+        depot.now = lambda: datetime(2026, 2, 20, tzinfo=UTC)
+        for _ in range(2):  # February is written again
+            await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format=format_)
+            assert lines_in(tmp_path) == {
+                "2026-01": [*((-1, name) for name in "ABDE"), *product([0, 7], "AB")],
+                "2026-02": [(-1, "C"), (0, "C"), (7, "C")],
+            }
+
+
+async def test_reports_without_a_valid_id_are_written_as_lines_once_each(tmp_path: Path) -> None:
+    items: list[Item] = [
+        {"sessionId": bad, "vehicleId": vehicle, "sessionTimeStart": start}
+        for bad in (None, "7c1d", 5.0)
+        for vehicle in ("A", "B")
+        for start in ("2026-01-10T00:00:00Z", None)
+    ]
+    async with (
+        Wire(default=served([*items, {"vehicleId": "C"}, *items[:2]])) as wire,
+        DepotClient(token="t0k3n", base_url=wire.url) as depot,
+    ):
+        depot.now = lambda: datetime(2026, 2, 20, tzinfo=UTC)
+        for _ in range(2):
+            export = await export_session_reports(
+                depot, ONE, tmp_path, from_=BEGIN, format="ndjson"
+            )
+            assert export.failed == ()
+            lines = [line for file in tmp_path.rglob("*.ndjson") for line in file.open()]
+            assert sorted(map(json.loads, lines), key=repr) == sorted(
+                [*items, {"vehicleId": "C"}], key=repr
+            )
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+async def test_a_report_without_a_start_that_changes_is_moved_and_not_doubled(
+    tmp_path: Path, format_: Format
+) -> None:
+    items: list[Item] = [{"sessionId": 2, "vehicleId": "A"}, {"sessionId": 3, "vehicleId": "B"}]
+    async with (
+        Wire(default=served(items)) as wire,
+        DepotClient(token="t0k3n", base_url=wire.url) as depot,
+    ):
+        depot.now = lambda: datetime(2026, 2, 20, tzinfo=UTC)
+        await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format=format_)
+        assert lines_in(tmp_path) == {"2026-01": [(2, "A"), (3, "B")], "2026-02": []}
+        items[0]["vehicleId"] = "C"
+        for written in (2, 1):
+            export = await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format=format_)
+            assert export.connectors[0].written == written
+            assert lines_in(tmp_path) == {"2026-01": [(3, "B")], "2026-02": [(2, "C")]}
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+async def test_windows_whose_reports_share_an_id_outdate_each_other_once_a_run(
+    tmp_path: Path, format_: Format
+) -> None:
+    starts = {"2026-01": "2026-01-10T00:00:00Z", "2026-02": "2026-02-10T00:00:00Z"}
+    months: Months = {
+        month: [
+            {"sessionId": -1, "vehicleId": "with", "sessionTimeStart": start},
+            {"sessionId": -1, "vehicleId": f"without {month}"},
+        ]
+        for month, start in starts.items()
+    }
+    async with (
+        Wire(default=served_by_month(months)) as wire,
+        DepotClient(token="t0k3n", base_url=wire.url) as depot,
+    ):
+        depot.now = lambda: datetime(2026, 2, 20, tzinfo=UTC)
+        for skipped in (0, 1):  # January has settled, and is read again nevertheless
+            export = await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format=format_)
+            (one,) = export.connectors
+            assert (one.error, one.skipped, one.is_over) == (None, skipped, True)
+            assert one.written <= 4
+            assert lines_in(tmp_path) == {
+                month: [(-1, "with"), (-1, f"without {month}")] for month in months
+            }
+
+
+async def test_a_window_that_is_read_again_keeps_what_the_server_has_forgotten(
+    tmp_path: Path,
+) -> None:
+    months: Months = {
+        "2026-01": [{"sessionId": n, "vehicleId": "A"} for n in range(5)],
+        "2026-02": [],
+    }
+    async with (
+        Wire(default=served_by_month(months)) as wire,
+        DepotClient(token="t0k3n", base_url=wire.url) as depot,
+    ):
+        depot.now = lambda: datetime(2026, 2, 20, tzinfo=UTC)
+        await export_session_reports(depot, ONE, tmp_path, from_=BEGIN)
+        months["2026-01"] = months["2026-01"][2:]
+        months["2026-02"] = [{"sessionId": 0, "sessionTimeStart": "2026-02-10T00:00:00Z"}]
+        export = await export_session_reports(depot, ONE, tmp_path, from_=BEGIN)
+    assert "holds 4 reports and the server has 3 now: it is kept" in str(export.connectors[0].error)
+    assert lines_in(tmp_path)["2026-01"] == [(n, "A") for n in range(5)]
+
+
+async def test_reports_without_a_start_of_earlier_versions_move_to_where_they_come(
+    tmp_path: Path,
+) -> None:
+    items: list[Item] = [{"sessionId": 2, "vehicleId": "A"}, {"sessionId": 3, "vehicleId": "B"}]
+    async with (
+        Wire(default=served(items)) as wire,
+        DepotClient(token="t0k3n", base_url=wire.url) as depot,
+    ):
+        depot.now = lambda: datetime(2026, 2, 20, tzinfo=UTC)
+        await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format="ndjson")
+        for file in tmp_path.rglob("*.json"):
+            record = json.loads(file.read_text())
+            del record["untimedKeys"]
+            file.write_text(json.dumps(record))
+        for _ in range(2):
+            await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format="ndjson")
+            assert lines_in(tmp_path) == {"2026-01": [], "2026-02": [(2, "A"), (3, "B")]}
+
+
 # Failures.
 
 
@@ -717,6 +880,17 @@ async def test_a_folder_that_can_not_be_made_is_an_error(depot: DepotClient) -> 
         ({"margin": timedelta(days=400)}, "margin must be from 0 to 366 days"),
         ({"margin": 1}, "margin must be from 0 to 366 days, not 1"),
         ({"concurrency": 0}, "concurrency must be"),
+        ({"verify": 1}, "verify must be True or False: 1"),
+        ({"on_progress": None}, "on_progress must be a function, not None"),
+        ({"folder": None}, "folder must be a path, such as 'lake', not NoneType"),
+        ({"folder": 5}, "folder must be a path, such as 'lake', not int"),
+        ({"folder": b"lake"}, "folder must be a path, such as 'lake', not bytes"),
+        ({"folder": ""}, "folder must not be empty: '.' is the current one"),
+        ({"folder": " "}, "folder must not be empty"),
+        ({"folder": "la\0ke"}, "folder must be a name that files can have, not 'la.x00ke'"),
+        ({"folder": "la\ud800ke"}, "folder must be a name that files can have, not 'la.ud800ke'"),
+        ({"connectors": None}, "connectors must be pairs, such as .*, not None"),
+        ({"connectors": 5}, "connectors must be pairs, such as .*, not 5"),
         ({"connectors": ["a1"]}, "a connector is a pair, such as .'CP-001', 1., not 'a1'"),
         ({"connectors": [("a", "1", "2")]}, "a connector is a pair"),
         ({"connectors": [("", "1")]}, "charger_id must not be empty"),
@@ -726,9 +900,11 @@ async def test_a_wrong_argument_is_refused_before_anything_is_asked_or_made(
     sandbox: DepotSandbox,
     depot: DepotClient,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     options: dict[str, Any],
     message: str,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     given: dict[str, Any] = {"connectors": ONE, "folder": tmp_path / "lake", "from_": BEGIN}
     with pytest.raises(ValueError, match=message):
         await export_session_reports(depot, **(given | options))

@@ -130,6 +130,8 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a flag": (lambda: plan([("A", True)], BEGIN, END), "connector_id must be a string"),
     "a number": (lambda: plan([(1, 1)], BEGIN, END), "charger_id must be a string"),  # type: ignore[list-item]
     "half a pair": (lambda: plan([("\ud800", 1)], BEGIN, END), "charger_id must be valid Unicode"),
+    "None": (lambda: plan(None, BEGIN, END), "connectors must be pairs, .* not None"),  # type: ignore[arg-type]
+    "5": (lambda: plan(5, BEGIN, END), "connectors must be pairs, such as .*, not 5"),  # type: ignore[arg-type]
     "before time": (
         lambda: plan(ONE, datetime(1, 1, 1, tzinfo=timezone(DAY / 2)), END),
         "from_ is a time that UTC can't hold",
@@ -225,8 +227,8 @@ def test_the_key_of_a_window_that_is_cut_tells_where() -> None:
     (cut,) = plan(ONE, BEGIN + DAY, END, whole=False)
     assert cut.key == "CP-001/1/2026-10/2026-10-02T00:00:00+00:00--2026-11-01T00:00:00+00:00"
     assert cut.query(END + DAY) == (BEGIN, END + DAY)
-    assert not cut.membership().takes(1, BEGIN + DAY - MOMENT)
-    assert cut.membership().takes(1, BEGIN + DAY)
+    assert not cut.membership().takes(1, 1, BEGIN + DAY - MOMENT)
+    assert cut.membership().takes(1, 1, BEGIN + DAY)
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -257,6 +259,20 @@ def test_partitions_of_a_connector_sort_by_time(span: tuple[datetime, datetime, 
 
     assert sorted(planned) == list(planned)
     assert sorted(planned, key=lambda partition: partition.begin) == list(planned)
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        *("", "2026", "2026-1", "2026-13", "2026-1-1", "2026-02-30", "2026-10-31T00", "20261031"),
+        *("2026-W40-1", " 2026-10", "2026-10\n", "2026-10-", "0001-01", "9999-12"),
+        *("２026-10",),  # noqa: RUF001
+        *(None, 5, b"2026-10", ["2026-10"]),
+    ],
+)
+def test_what_is_no_month_or_day_is_refused_at_once(window: Any) -> None:
+    with pytest.raises(ValueError, match="window must be a month such as 2026-10 or a day"):
+        Partition("CP-001", "1", window)
 
 
 @pytest.mark.parametrize(
@@ -327,35 +343,45 @@ def test_every_report_with_a_start_belongs_to_exactly_one_window_of_a_plan(
     judges = [partition.membership() for partition in planned]
 
     for number, start in enumerate(starts):
-        takers = [judge.takes(number, start.astimezone(zone)) for judge in judges]
+        takers = [judge.takes(number, number, start.astimezone(zone)) for judge in judges]
 
         assert sum(takers) == (first <= start < end)
-    assert all(judge.untimed == [] for judge in judges)
+    assert all(judge.untimed == {} for judge in judges)
 
 
 def test_the_first_moment_of_a_window_is_inside_and_the_end_is_not() -> None:
     judge = OCTOBER.membership()
 
-    assert not judge.takes(1, BEGIN - MOMENT)
-    assert judge.takes(2, BEGIN)
-    assert judge.takes(3, END - MOMENT)
-    assert not judge.takes(4, END)
+    assert not judge.takes(1, 1, BEGIN - MOMENT)
+    assert judge.takes(2, 2, BEGIN)
+    assert judge.takes(3, 3, END - MOMENT)
+    assert not judge.takes(4, 4, END)
 
 
 @pytest.mark.parametrize("start", [BEGIN, None])
 def test_a_report_that_comes_twice_is_taken_once_a_reading(start: datetime | None) -> None:
     judge = OCTOBER.membership()
 
-    assert [judge.takes(7, start) for _ in range(3)] == [True, False, False]
-    assert not judge.takes(7, BEGIN + DAY)
-    assert OCTOBER.membership().takes(7, start)
+    assert [judge.takes(7, 7, start) for _ in range(3)] == [True, False, False]
+    assert OCTOBER.membership().takes(7, 7, start)
 
 
-def test_a_report_that_was_not_taken_is_no_repetition() -> None:
+def test_reports_with_one_session_id_and_different_keys_are_different_sessions() -> None:
     judge = OCTOBER.membership()
 
-    assert not judge.takes(7, END)
-    assert judge.takes(7, BEGIN)
+    assert [judge.takes(key, -1, BEGIN) for key in (1, 2)] == [True, True]
+    assert [judge.takes(key, -1, None) for key in (3, 4)] == [True, True]
+    assert [judge.takes(key, None, None) for key in (5, 5)] == [True, False]
+    assert judge.untimed == {3: -1, 4: -1, 5: None}
+    assert judge.ids == {-1, None}
+
+
+def test_a_reading_knows_what_it_has_met_and_not_taken() -> None:
+    judge = OCTOBER.membership(elsewhere=[9])
+
+    assert not judge.takes(7, 7, END)
+    assert not judge.takes(9, 9, None)
+    assert (judge.met, judge.ids) == ({7, 9}, set())
 
 
 def test_a_report_without_a_start_is_taken_by_the_first_window_of_which_the_others_are_told() -> (
@@ -363,27 +389,27 @@ def test_a_report_without_a_start_is_taken_by_the_first_window_of_which_the_othe
 ):
     september, october = plan(ONE, BEGIN - DAY, END)
     first = september.membership()
-    assert first.takes(7, None)
-    assert first.takes(9, None)
-    assert first.takes(8, BEGIN - DAY)
+    assert first.takes(7, 7, None)
+    assert first.takes(9, 9, None)
+    assert first.takes(8, 8, BEGIN - DAY)
 
     told = october.membership(elsewhere=first.untimed)
-    assert [told.takes(number, None) for number in (7, 9, 10)] == [False, False, True]
+    assert [told.takes(number, number, None) for number in (7, 9, 10)] == [False, False, True]
     untold = october.membership()
-    assert untold.takes(7, None)
+    assert untold.takes(7, 7, None)
 
-    assert (first.untimed, told.untimed, untold.untimed) == ([7, 9], [10], [7])
+    assert (first.untimed, told.untimed, untold.untimed) == ({7: 7, 9: 9}, {10: 10}, {7: 7})
 
 
 def test_a_report_that_has_a_start_does_not_care_who_has_taken_one_without() -> None:
     judge = OCTOBER.membership(elsewhere=[7])
 
-    assert not judge.takes(7, None)
-    assert judge.takes(7, BEGIN)
-    assert judge.untimed == []
+    assert not judge.takes(7, 1, None)
+    assert judge.takes(8, 1, BEGIN)
+    assert judge.untimed == {}
 
 
 def test_a_judge_of_ones_own_has_any_ends() -> None:
     judge = Membership(BEGIN + MOMENT, BEGIN + 2 * MOMENT)
 
-    assert [judge.takes(n, BEGIN + n * MOMENT) for n in range(4)] == [False, True, False, False]
+    assert [judge.takes(n, n, BEGIN + n * MOMENT) for n in range(4)] == [False, True, False, False]

@@ -274,7 +274,7 @@ def test_a_run_without_reports_makes_a_table_with_all_columns(
     kinds = {name: kind for name, kind, *_ in query(pipeline, "describe session_reports")}
     plain = [field.name for field in FLEET_REPORTS if not pa.types.is_nested(field.type)]
     assert [name for name in kinds if not name.startswith("_dlt")] == (
-        FLEET_REPORTS.names if rows == "arrow" else plain
+        [*(FLEET_REPORTS.names if rows == "arrow" else plain), "session_key"]
     )
     assert kinds["session_id"] == "BIGINT"
     assert kinds["session_time_start"] == "TIMESTAMP WITH TIME ZONE"
@@ -299,18 +299,46 @@ def test_the_span_is_exact(sandbox: DepotSandbox, pipeline: dlt.Pipeline, load: 
     assert ids(pipeline) == sandbox.session_ids(*ONE)[5:-5]
 
 
-def test_reports_without_a_start_are_loaded_and_move_no_state(pipeline: dlt.Pipeline) -> None:
-    items = [{"sessionId": number} for number in range(5)]
+def load_items(pipeline: dlt.Pipeline, items: list[dict[str, Any]], rows: Rows = "arrow") -> None:
+    """Load January and February of a server that always gives all reports."""
 
     async def run() -> None:
         async with Wire(default=served(items)) as wire:
             settings = ReadSettings(token="t0k3n", base_url=wire.url)
-            resource = session_reports([ONE], BEGIN, END, settings=settings)
+            resource = session_reports([ONE], BEGIN, END, settings=settings, rows=rows)
             await asyncio.to_thread(pipeline.run, resource)
 
     asyncio.run(run())
+
+
+def test_reports_without_a_start_are_loaded_and_move_no_state(pipeline: dlt.Pipeline) -> None:
+    load_items(pipeline, [{"sessionId": number} for number in range(5)])
     assert ids(pipeline) == [0, 1, 2, 3, 4]
     assert states(pipeline) == {}
+
+
+@pytest.mark.parametrize("rows", ["arrow", "objects"])
+def test_sessions_that_share_an_id_are_one_row_each_however_often_they_are_loaded(
+    pipeline: dlt.Pipeline, rows: Rows
+) -> None:
+    starts = ["2026-01-10T00:00:00Z", "2026-01-10T00:00:00.001Z", "2026-02-10T00:00:00Z", None]
+    items = [
+        {"sessionId": session_id, "sessionTimeStart": start, "vehicleId": vehicle}
+        for session_id in (-1, 0)
+        for start in starts
+        for vehicle in (["A", "B"] if start is None else ["A"])
+    ]
+    text = """
+        select session_id, session_time_start is null, count(*) from session_reports group by all
+    """
+    for _ in range(2):
+        load_items(pipeline, items, rows)
+        found = sorted(query(pipeline, text))
+        assert found == [(-1, False, 3), (-1, True, 2), (0, False, 3), (0, True, 2)]
+    keys = query(pipeline, "select distinct session_key from session_reports where session_id = -1")
+    assert sorted(key for (key,) in keys if "-" in key) == [
+        *("2026-01-10 00:00:00.000", "2026-01-10 00:00:00.001", "2026-02-10 00:00:00.000")
+    ]
 
 
 # From run to run.
@@ -618,6 +646,6 @@ def test_a_resource_says_what_it_is_before_any_run(offline: None) -> None:
     resource = session_reports([ONE], BEGIN)
     schema = resource.compute_table_schema()
     assert (resource.name, schema["write_disposition"]) == ("session_reports", "merge")
-    assert list(schema["columns"]) == FLEET_REPORTS.names
+    assert list(schema["columns"]) == [*FLEET_REPORTS.names, "session_key"]
     keys = [name for name, column in schema["columns"].items() if column.get("primary_key")]
     assert keys == list(PRIMARY_KEY)
