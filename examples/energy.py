@@ -10,7 +10,7 @@ import duckdb
 QUERY = """
     select vehicle_id, month, count(*) as sessions,
            round(sum(energy_charge_end - energy_charge_start) / 1000, 1) as kwh
-    from read_parquet($files, hive_partitioning = true)
+    from read_parquet($files, hive_partitioning = true, hive_types_autocast = false)
     group by all order by kwh desc limit 5
 """
 # endregion

@@ -516,10 +516,9 @@ async def test_reports_without_a_valid_id_are_written_as_lines_once_each(tmp_pat
                 depot, ONE, tmp_path, from_=BEGIN, format="ndjson"
             )
             assert export.failed == ()
-            lines = [line for file in tmp_path.rglob("*.ndjson") for line in file.open()]
-            assert sorted(map(json.loads, lines), key=repr) == sorted(
-                [*items, {"vehicleId": "C"}], key=repr
-            )
+            texts = b"".join(file.read_bytes() for file in tmp_path.rglob("*.ndjson"))
+            found = sorted(map(msgspec.json.decode, texts.splitlines()), key=repr)
+            assert found == sorted([*items, {"vehicleId": "C"}], key=repr)
 
 
 @pytest.mark.parametrize("format_", FORMATS)

@@ -296,6 +296,19 @@ def test_a_report_without_a_start_comes_with_every_window_that_brings_it() -> No
     assert read_items(items, "2026-01", "2026-02") == [[1, 2], [2, 3]]
 
 
+def test_sessions_that_share_an_id_are_all_there_once_each() -> None:
+    starts = ["2026-01-10T00:00:00Z", "2026-01-10T00:00:00.001Z", "2026-02-10T00:00:00Z", None]
+    items: list[dict[str, object]] = [
+        {"sessionId": session_id, "sessionTimeStart": start, "vehicleId": vehicle}
+        for session_id in (-1, 0, 7)
+        for start in starts
+        for vehicle in (["A", "B"] if start is None else ["A"])
+    ]
+    january, february = read_items([*items, *items[:9]], "2026-01", "2026-02")
+    assert sorted(january) == sorted([-1, 0, 7] * 4)
+    assert sorted(february) == sorted([-1, 0, 7] * 3)
+
+
 def test_a_session_that_comes_twice_is_there_once() -> None:
     items: list[dict[str, object]] = [
         {"sessionId": n, "sessionTimeStart": "2026-01-10T00:00:00.000Z"} for n in range(40)

@@ -18,6 +18,7 @@ from support.fleet import (
     in_one_process,
     ordered,
     settings_of,
+    sharing_an_id,
 )
 from support.proxy import LoopbackProxy
 from support.waiting import until
@@ -114,6 +115,13 @@ def test_the_rows_are_the_same_when_answers_fail_and_a_worker_is_killed(client: 
         assert any(request.fault for request in sandbox.requests)
     assert victim not in client.run(os.getpid).values()
     assert table_of(found).equals(expected)
+
+
+def test_sessions_that_share_an_id_are_rows_of_their_own(client: Client) -> None:
+    with sharing_an_id() as account:
+        settings = ReadSettings(**account)
+        frame = read_session_reports([("CP-001", 1)], BEGIN, END, settings=settings)
+        assert sorted(frame.compute()["vehicle_id"]) == ["A", "B", "C"]
 
 
 def test_a_semaphore_caps_the_requests_of_the_whole_cluster(client: Client) -> None:

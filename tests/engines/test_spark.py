@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from support.clients import account_of
-from support.fleet import BEGIN, END, REPORTS, connectors_of, fleet, in_one_process, ordered
+from support.fleet import (
+    BEGIN,
+    END,
+    REPORTS,
+    connectors_of,
+    fleet,
+    in_one_process,
+    ordered,
+    sharing_an_id,
+)
 from support.shown import all_that_shows
 
 from depotclient.models import camel_case
@@ -26,11 +35,11 @@ if not (shutil.which("java") or "JAVA_HOME" in os.environ):
     pytest.skip("no Java: Spark's tests need a Java runtime, 17 or later", allow_module_level=True)
 
 import pyarrow.compute as pc
-from pyspark import SparkContext
 from pyspark.errors import AnalysisException, PythonException
 from pyspark.sql import SparkSession, datasource
 from pyspark.sql.datasource import CaseInsensitiveDict, InputPartition
 from pyspark.sql.types import StructType, TimestampType
+from support.spark import end_java
 
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.spark import OPTIONS, ROWS, SCHEMA, SessionReportsDataSource
@@ -63,12 +72,7 @@ def sandbox() -> Iterator[DepotSandbox]:
             patch.setenv(name, value)
         patch.setenv("PYSPARK_PYTHON", sys.executable)
         yield running
-        if (gateway := SparkContext._gateway) is not None:
-            # A Java process of hundreds of megabytes is nothing for the tests that follow.
-            SparkContext._gateway = SparkContext._jvm = None
-            gateway.shutdown()
-            gateway.proc.stdin.close()
-            gateway.proc.wait(60)
+        end_java()
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +154,14 @@ def test_the_rows_are_the_same_where_one_request_in_ten_fails(
         table = ordered(frame(spark, {**whole(shaky), "concurrency": "8"}).toArrow())
         assert any(request.fault for request in shaky.requests)
     assert table.equals(expected)
+
+
+def test_sessions_that_share_an_id_are_rows_of_their_own(spark: SparkSession) -> None:
+    with sharing_an_id() as account:
+        options = {camel_case(name): value for name, value in account.items()}
+        reports = frame(spark, {**options, **SPAN, "connectors": "CP-001/1"})
+        found = reports.select("session_id", "vehicle_id").collect()
+    assert sorted(map(tuple, found)) == [(-1, "A"), (-1, "B"), (-1, "C")]
 
 
 def test_a_span_is_exact_and_in_utc_whatever_the_session_says(

@@ -13,6 +13,8 @@ pytest.importorskip("pyarrow")
 
 import pyarrow as pa
 from support.clients import account_of
+from support.pages import served
+from support.wire import Wire
 
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.partitions import Connector, ReadSettings, plan, read_table
@@ -44,6 +46,17 @@ def in_one_process(sandbox: DepotSandbox) -> pa.Table:
     """All its reports from January to February, as one process reads them, in order."""
     table = read_table(plan(connectors_of(sandbox), BEGIN, END), settings_of(sandbox))
     return ordered(table)
+
+
+@contextmanager
+def sharing_an_id() -> Generator[dict[str, str]]:
+    """The account of a server that has three sessions of CP-001/1 with the id -1, in January."""
+    items = [
+        {"sessionId": -1, "vehicleId": vehicle, "sessionTimeStart": f"2026-01-{day}T00:00:00Z"}
+        for vehicle, day in [("A", 10), ("B", 11), ("C", 12)]
+    ]
+    with running_in_thread(Wire(default=served(items))) as wire:  # type: ignore[type-var]
+        yield {"token": "t0k3n", "base_url": wire.url}
 
 
 def ordered(table: pa.Table) -> pa.Table:

@@ -1,0 +1,101 @@
+"""The documented ways to read the files of an export keep ids as they are."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fleet import fleet
+
+from depotclient import DepotClient
+from depotclient.export import export_session_reports
+from depotclient.windows import Window
+
+pytest.importorskip("pyarrow")
+
+import pyarrow.dataset
+
+BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)
+CHARGERS = {"0012": ["1", "01"], "12": ["1", "01"]}
+
+PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+(BLOCK,) = re.findall(r"^## Reading it\n\n```python\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
+STATEMENTS = [ast.unparse(statement) for statement in ast.parse(BLOCK).body]
+
+
+@pytest.fixture(scope="module", params=["month", "day"])
+def lake(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Window]:
+    """Files of chargers whose ids look like numbers, with names that only text tells apart."""
+    window: Window = request.param
+    folder = tmp_path_factory.mktemp(window)
+
+    async def export() -> None:
+        async with DepotClient(token=sandbox.token, base_url=sandbox.base_url) as depot:
+            connectors = [(charger, name) for charger, names in CHARGERS.items() for name in names]
+            done = await export_session_reports(
+                depot, connectors, folder, from_=BEGIN, to=END, window=window
+            )
+            assert done.failed == ()
+
+    with fleet(chargers=CHARGERS, sessions=8) as sandbox:
+        asyncio.run(export())
+    return folder, window
+
+
+@pytest.fixture
+def spark() -> Iterator[Any]:
+    sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed")
+    if shutil.which("java") is None:
+        pytest.skip("no Java, which Spark runs on")
+    session = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    running = session.getOrCreate()
+    yield running
+    running.stop()
+    importlib.import_module("support.spark").end_java()
+
+
+Rows = list[dict[str, Any]]
+
+ROWS: dict[str, Callable[[Any], Rows]] = {
+    "duckdb": lambda found: found.to_arrow_table().to_pylist(),
+    "polars": lambda found: found.collect().to_dicts(),
+    "pandas": lambda found: found.to_dict("records"),
+    "pyarrow": lambda found: found.to_table().to_pylist(),
+    "dask": lambda found: found.compute(scheduler="synchronous").to_dict("records"),
+    "spark": lambda found: [row.asDict() for row in found.collect()],
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+def test_ids_that_look_like_numbers_stay_what_they_are(
+    lake: tuple[Path, Window], request: pytest.FixtureRequest, name: str
+) -> None:
+    folder, window = lake
+    module = {"dask": "dask.dataframe"}.get(name, name)
+    known: dict[str, Any] = {"pyarrow": pyarrow}
+    if name == "spark":
+        known[name] = request.getfixturevalue("spark")
+    else:
+        pytest.importorskip(module, reason=f"{name} is not installed")
+        known[name] = importlib.import_module(name)
+    *statements, last = [it for it in STATEMENTS if it.startswith((name, "names =", "strings ="))]
+    for statement in statements:
+        exec(statement.replace("'month'", f"'{window}'"), known)  # noqa: S102
+    rows = ROWS[name](eval(last.replace("lake", str(folder), 1), known))  # noqa: S307
+
+    sessions = {(row["charger_id"], row["connector_id"], row["session_id"]) for row in rows}
+    assert len(sessions) == len(rows) > len(CHARGERS)
+    assert {(charger, name) for charger, name, _ in sessions} == set(product(CHARGERS, ["1", "01"]))
+    assert {row[window] for row in rows} <= {"2026-01", "2026-01-01", "2026-01-02"}
