@@ -52,7 +52,7 @@ SHOWN = 5
 
 def export(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Where the files go; made if missing.")
+        str, typer.Argument(metavar="FOLDER", help="Where the files go; made if missing.")
     ],
     connectors: Annotated[
         list[str] | None,
@@ -129,7 +129,7 @@ def _listed(file: Path) -> list[Connector]:
 class Wanted:
     """The `export` command with its arguments, most of them as they were typed."""
 
-    folder: Path
+    folder: str
     connectors: tuple[Connector, ...]
     from_: str
     to: str | None

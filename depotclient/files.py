@@ -170,14 +170,13 @@ class ConnectorFolder:
                     " as well would double every report, so export into another folder"
                 )
         for final in sorted(path.glob(f"{partition.kind}=*/reports.{format_}")):
-            record = folder._read(final, partition)
+            # A link may lead to nothing.
+            record = folder._read(final, partition) if _is_file(final) else None
             if record is not None:
                 folder.records[record.window] = record
         return folder
 
     def _read(self, final: Path, partition: Partition) -> WindowRecord | None:
-        if not _is_file(final):
-            return None
         if self.format == "parquet":
             from depotclient.parquet import read_record
 

@@ -44,6 +44,8 @@ def read_session(path: Path, session_id: int | None) -> tuple[SessionReport | No
         ValueError: It is no Parquet file, or holds no session reports.
         OSError: It can't be read.
     """
+    if path.exists() and not path.is_file():  # to open a pipe may block for ever
+        raise ValueError(f"{path} is no Parquet file of session reports: it is no regular file")
     try:
         with _opened(path, "rb") as file:
             return _find(parquet.ParquetFile(file), session_id)

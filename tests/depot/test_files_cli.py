@@ -250,6 +250,7 @@ def test_a_field_that_is_too_long_is_shown_with_its_number(tmp_path: Path) -> No
         (("CP-1/1", *SINCE, "--format", "csv"), "--format must be parquet or ndjson, not 'csv'"),
         (("CP-1/1", *SINCE, "--margin", "nan"), "--margin must be a number of days, such as 1"),
         (("CP-1/1", *SINCE, "--margin", "-1"), "margin must be from 0 to 366 days"),
+        (("CP-1/1", "cp-1/1", *SINCE), "are one folder on a disk that ignores case"),
     ],
 )
 def test_a_wrong_argument_is_explained_and_nothing_made(
@@ -443,6 +444,26 @@ def test_what_can_not_be_drawn_is_explained(
     assert run("plot", *argv) in {1, 2}
     assert message in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_a_name_is_not_the_current_one(
+    depot: DepotSandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("export", "", "CP-1/1", *SINCE) == 2  # as of an unset "$LAKE"
+    assert capfd.readouterr().err == "error: folder must not be empty: '.' is the current one\n"
+    assert list(tmp_path.iterdir()) == []
+    assert depot.requests == []
+
+
+def test_a_pipe_is_no_parquet_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "pipe.parquet"
+    os.mkfifo(file)
+    assert run("plot", str(tmp_path / "a.png"), "--file", str(file)) == 2
+    assert "is no Parquet file of session reports: it is no regular file" in capfd.readouterr().err
 
 
 def test_files_without_session_reports_are_refused(
