@@ -486,7 +486,7 @@ def _refuse_old_name(parent: Path, name: str) -> None:
     """Check that a folder has no name that earlier versions gave it.
 
     Raises:
-        FileExistsError: It has. Sessions would be in both.
+        FileExistsError: It has. Both folders together hold sessions twice.
     """
     old = parent / f"{name.removesuffix('%2E')}."
     if name.endswith("%2E") and parent.exists() and old in parent.iterdir():

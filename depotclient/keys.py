@@ -68,8 +68,8 @@ def _start_of(report: bytes) -> bytes | None:
 def _may_be_nested(report: bytes, place: int) -> bool:
     """Return True if the last brace in front of a name opens an object inside of the report.
 
-    A name behind other objects of the one that it belongs to is not noticed: to be sure costs as
-    much as to skip all that precedes it, some 2 % of decoding a report of the vendor's form.
+    This misses a name that follows another object inside of the same object. A complete check costs
+    some 2 % of decoding a report.
     """
     brace = report.rfind(b"{", 0, place)
     return brace > 0 and report.find(b"}", brace, place) < 0

@@ -251,7 +251,7 @@ def batches_of(
     settings: ReadSettings | None = None,
     shape: Shape | None = None,
 ) -> Generator[pa.RecordBatch, None, None]:
-    """The same, whether an event loop runs here or not; one that does stands still meanwhile.
+    """Return the batches as `read_batches` does, also where an event loop runs: it is blocked.
 
     Args:
         partitions: What to read.
@@ -390,7 +390,7 @@ class _Reading:
         try:
             while (page := runner.run(self._next_page(pages))) is not None:
                 batch, keys = belonging(page, membership)
-                del page  # which would be held while the next one is waited for
+                del page  # Release the page while the next one is awaited.
                 if keys:
                     shape = self._shape or named
                     yield shape(batch, partition, keys)

@@ -466,10 +466,10 @@ def lines_in(folder: Path) -> dict[str, list[tuple[int | None, str | None]]]:
     for path in folder.rglob("reports.*"):
         if path.suffix == ".parquet":
             table = pq.ParquetFile(path).read(["session_id", "vehicle_id"])
-            rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+            rows = [*zip(*(column.to_pylist() for column in table.columns), strict=True)]
         else:
             reports = map(msgspec.json.decode, path.read_bytes().splitlines())
-            rows = ((it.get("sessionId"), it.get("vehicleId")) for it in reports)
+            rows = [(it.get("sessionId"), it.get("vehicleId")) for it in reports]
         found[path.parent.name.removeprefix("month=")] = sorted(rows, key=repr)
     return found
 

@@ -209,7 +209,7 @@ def edit(folder: Path, format_: Format, change: Callable[[str], str]) -> None:
         return
     table = pq.ParquetFile(place / "reports.parquet").read()
     metadata = table.schema.metadata
-    record = pq.read_metadata(place / "reports.parquet").metadata[b"depotclient.export"]
+    record = (pq.read_metadata(place / "reports.parquet").metadata or {})[b"depotclient.export"]
     new = {**(metadata or {}), b"depotclient.export": change(record.decode()).encode()}
     pq.write_table(table.replace_schema_metadata(new), place / "reports.parquet")
 
@@ -254,11 +254,16 @@ def make_socket(path: Path) -> None:
         made.bind(str(path))
 
 
+def link_to_pipe(path: Path) -> None:
+    os.mkfifo(f"{path}.pipe")
+    path.symlink_to(f"{path}.pipe")
+
+
 SPECIAL: dict[str, Callable[[Path], object]] = {
     "a pipe": os.mkfifo,
     "a socket": make_socket,
     "a folder": Path.mkdir,
-    "a link to a pipe": lambda path: (os.mkfifo(f"{path}.pipe"), path.symlink_to(f"{path}.pipe")),
+    "a link to a pipe": link_to_pipe,
 }
 NAMES: list[tuple[Format, str]] = [
     *(("parquet", "reports.parquet"), ("ndjson", "reports.ndjson")),

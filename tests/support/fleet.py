@@ -49,7 +49,7 @@ def in_one_process(sandbox: DepotSandbox) -> pa.Table:
 
 
 @contextmanager
-def sharing_an_id() -> Generator[dict[str, str]]:
+def sharing_an_id() -> Generator[dict[str, Any]]:
     """The account of a server that has three sessions of CP-001/1 with the id -1, in January."""
     items = [
         {"sessionId": -1, "vehicleId": vehicle, "sessionTimeStart": f"2026-01-{day}T00:00:00Z"}
