@@ -249,6 +249,21 @@ async def test_each_page_is_one_batch_of_the_declared_schema(
     assert ids == sandbox.session_ids(CHARGER, CONNECTOR)
 
 
+async def test_sessions_that_share_an_id_are_rows_of_their_own() -> None:
+    items = [
+        {"sessionId": session_id, "sessionTimeStart": start, "vehicleId": vehicle}
+        for session_id in (-1, 0)
+        for start in ("2026-01-10T00:00:00Z", "2026-01-10T00:00:00.001Z", None)
+        for vehicle in (["A", "B"] if start is None else ["A"])
+    ]
+    async with (
+        Wire(default=served([*items, *items[:3]])) as wire,
+        DepotClient(token="t0k3n", base_url=wire.url) as depot,
+    ):
+        table = await table_of(depot.session_reports(CHARGER, CONNECTOR))
+    assert table["session_id"].to_pylist() == [-1] * 4 + [0] * 4
+
+
 async def test_an_empty_window_gives_no_batch() -> None:
     async with DepotSandbox(sessions=0, shape=SMALL) as sandbox, client_of(sandbox) as depot:
         table = await table_of(depot.session_reports(CHARGER, CONNECTOR))

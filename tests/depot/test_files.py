@@ -97,6 +97,21 @@ async def test_connectors_that_a_disk_may_take_for_one_are_refused_before_anythi
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("format_", FORMATS)
+async def test_a_connector_that_finds_the_files_of_another_one_fails_in_words(
+    depot: DepotClient, tmp_path: Path, format_: Format
+) -> None:
+    await export(depot, tmp_path, format=format_)
+    before = contents(tmp_path)
+    # As on a disk that ignores case, in another run.
+    (tmp_path / "charger_id=cp-001").symlink_to(tmp_path / "charger_id=CP-001")
+    done = await export_session_reports(
+        depot, [("cp-001", "1")], tmp_path, from_=END, format=format_
+    )
+    assert "says that it holds CP-001/1/2026-01: move it to where it" in failure(done, "cp-001")
+    assert contents(tmp_path).items() >= before.items()
+
+
 async def test_names_that_a_disk_may_change_come_back_as_they_are(
     sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path
 ) -> None:
