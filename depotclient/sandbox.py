@@ -375,7 +375,7 @@ class DepotSandbox(Sandbox):
 
     @property
     def token_requests(self) -> list[RecordedRequest]:
-        """The token requests answered so far, in the order of answering."""
+        """The last 10,000 token requests that were answered, in the order of answering."""
         return self._tokens.requests
 
     @property

@@ -26,6 +26,9 @@ _GRACE = 0.05
 _CHUNK = 256 * 1024
 _PAGE = b"<!doctype html><html><body><h1>Please come back later</h1></body></html>"
 
+KEPT_REQUESTS = 10_000
+"""Requests of each kind that a sandbox keeps."""
+
 
 def require_number(
     name: str, value: object, low: float, high: float = math.inf, *, whole: bool = False
@@ -166,12 +169,17 @@ class RecordedRequest:
 
 @attrs.define(eq=False)
 class Channel:
-    """Requests of one kind: those answered, how many are in the works, and the faults to come."""
+    """Requests of one kind: those answered last, how many are in flight, and the faults to come."""
 
     faults: Iterator[Fault | None]
     requests: list[RecordedRequest] = attrs.field(factory=list[RecordedRequest])
     in_flight: int = 0
     peak_in_flight: int = 0
+
+    def record(self, request: RecordedRequest) -> None:
+        """Add a request, and forget the oldest of more than 10,000."""
+        self.requests.append(request)
+        del self.requests[:-KEPT_REQUESTS]
 
     @contextmanager
     def open(self) -> Generator[Fault | None]:
@@ -250,7 +258,7 @@ class Sandbox(abc.ABC):
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """The API requests answered so far, in the order of answering."""
+        """The last 10,000 API requests that were answered, in the order of answering."""
         return self._api.requests
 
     @property
@@ -315,7 +323,7 @@ class Sandbox(abc.ABC):
                     # Here and not after sending: who has the answer finds the record.
                     status = answer.status if answer else None
                     seen = (request.method, path, dict(request.query), status, fault)
-                    channel.requests.append(RecordedRequest(*seen))
+                    channel.record(RecordedRequest(*seen))
                 return await _send(request, answer)
         finally:
             self._busy.discard(request.task)

@@ -15,6 +15,7 @@ import pytest
 from evtransport.sandbox import (
     RETRIABLE,
     Answer,
+    Channel,
     Fault,
     RecordedRequest,
     Sandbox,
@@ -220,6 +221,15 @@ async def test_a_record_tells_what_was_asked_and_nothing_secret(
             RecordedRequest("GET", "/api/a/missing", {"x": "1", "y": "é"}, 404, None)
         ]
         assert "hush-hush" not in repr(sandbox.requests)
+
+
+def test_the_oldest_of_very_many_requests_are_forgotten() -> None:
+    channel = Channel(iter(()))
+    for number in range(25_000):
+        channel.record(RecordedRequest("GET", f"/{number}", {}, 200, None))
+
+    paths = [seen.path for seen in channel.requests]
+    assert paths == [f"/{number}" for number in range(15_000, 25_000)]
 
 
 async def test_requests_in_flight_are_counted(http: aiohttp.ClientSession) -> None:
