@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import attrs
 import msgspec
 
-from evtransport.errors import MisdirectedResponse, SchemaError
+from evtransport.echo import check_echo, connector_number
+from evtransport.errors import SchemaError
 from evtransport.http import identifier
 from evtransport.paging.cursor import Cursor
 from evtransport.paging.sizes import PageRequest
@@ -116,14 +117,11 @@ class Query:
             MisdirectedResponse: It answers a query for another connector.
         """
         envelope = decode(body, _ENVELOPE_DECODER)
-        for name, asked, echoed in (
-            ("ChargerID", self.charger_id, envelope.charger_id),
-            ("ConnectorID", self.connector_id, envelope.connector_id),
-        ):
-            if echoed is not None and str(echoed) != asked:
-                raise MisdirectedResponse(
-                    f"the answer is another query's: asked for {name} {asked!r}, got {echoed!r}"
-                )
+        if envelope.charger_id is not None:
+            check_echo("ChargerID", self.charger_id, envelope.charger_id)
+        if envelope.connector_id is not None:
+            asked, echoed = map(connector_number, (self.connector_id, str(envelope.connector_id)))
+            check_echo("ConnectorID", asked, echoed)
         if (count := len(envelope.items)) > MAX_REPORTS:
             raise SchemaError((f"$.items: {count:,} reports, at most {MAX_REPORTS:,} are read",))
         return body, envelope.items

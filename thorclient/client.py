@@ -11,6 +11,7 @@ from yarl import URL
 
 from evtransport.auth import ApiKey, Secret
 from evtransport.client import ApiClient, from_environment
+from evtransport.echo import check_echo
 from evtransport.errors import ApiError
 from evtransport.http import Request, parse_base_url, path_segment
 from evtransport.proxies import proxy_option, reveal_proxy, seal_proxy
@@ -123,13 +124,17 @@ class ThorClient(ApiClient):
             ValueError: The id is empty, only dots, or holds control characters.
             ChargeboxNotFound: There is none of this id.
             AuthError: As `APIKeyNotFound`, `RestAPINotEnabled` or `InvalidSourceIPAddr`.
+            MisdirectedResponse: The answer is another chargebox, such as one out of a cache.
             ApiError: The call failed in another way.
         """
-        return await self._transport.send(
-            Request(
-                ("chargeboxes", path_segment("chargebox_id", chargebox_id)), structure_chargebox
-            )
-        )
+        segments = ("chargeboxes", path_segment("chargebox_id", chargebox_id))
+
+        def decode(body: bytes) -> Chargebox:
+            box = structure_chargebox(body)
+            check_echo("id", chargebox_id, box.id)
+            return box
+
+        return await self._transport.send(Request(segments, decode))
 
     def get_analytics_many(
         self, ids: Iterable[str], concurrency: int = 16

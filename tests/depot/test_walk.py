@@ -488,15 +488,26 @@ async def test_a_204_is_an_error_and_never_the_end() -> None:
 @pytest.mark.parametrize("echo", [{"charger": "B"}, {"connector": "2"}, {"connector": 2}])
 async def test_the_answer_to_another_query_is_an_error(echo: dict[str, Any]) -> None:
     async with Wire(answer(page(1, **echo))) as wire, client_to(wire) as depot:
-        with pytest.raises(ResponseError, match="the answer is another query's"):
+        with pytest.raises(ResponseError, match="the answer belongs to another request"):
             await ids_of(depot.session_reports("A", 1))
 
 
-@pytest.mark.parametrize("connector", ["1", 1, None])
-async def test_the_echoed_connector_may_be_a_number_or_missing(connector: object) -> None:
+@pytest.mark.parametrize("connector", ["1", "01", 1, None])
+@pytest.mark.parametrize("asked", [1, "01"])
+async def test_the_echoed_connector_may_be_a_number_or_missing(
+    asked: str | int, connector: object
+) -> None:
     pages = (answer(page(1, connector=connector)), answer(page(connector=connector)))
     async with Wire(*pages) as wire, client_to(wire) as depot:
-        assert await ids_of(depot.session_reports("A", 1)) == [1]
+        assert await ids_of(depot.session_reports("A", asked)) == [1]
+
+
+@pytest.mark.parametrize("echo", [{"charger": "cp-a"}, {"charger": None}, {"connector": "LEFT"}])
+async def test_ids_may_be_echoed_in_another_case_or_not_at_all(echo: dict[str, Any]) -> None:
+    echoed = {"charger": "CP-A", "connector": "left"} | echo
+    async with Wire(answer(page(1, **echoed)), answer(page(**echoed))) as wire:
+        async with client_to(wire) as depot:
+            assert await ids_of(depot.session_reports("CP-A", "left")) == [1]
 
 
 async def test_a_server_that_ignores_the_page_number_is_an_error_with_a_cursor() -> None:

@@ -20,6 +20,7 @@ from thorclient import (
     ChargeboxNotFound,
     InternalServerError,
     InvalidSourceIPAddr,
+    MisdirectedResponse,
     NotFoundError,
     RestAPINotEnabled,
     RetryPolicy,
@@ -79,6 +80,22 @@ async def test_a_chargebox_is_what_the_server_has_and_hides_its_tokens(
                 assert connector.token is not None
                 assert connector.token.reveal() == secret
                 assert secret not in repr(chargebox)
+
+
+@pytest.mark.parametrize("asked", ["TB-1", "tb-1"])
+async def test_a_chargebox_is_known_by_its_id_in_any_case(asked: str) -> None:
+    async with Wire(answer(b'{"id": "TB-1"}')) as wire:
+        async with ThorClient(api_key="k", base_url=wire.url) as thor:
+            assert (await thor.get_chargebox(asked)).id == "TB-1"
+
+
+async def test_another_chargebox_is_an_error_and_its_connection_is_not_used_again() -> None:
+    async with Wire(answer(b'{"id": "TB-2"}'), answer(b'{"id": "TB-1"}')) as wire:
+        async with ThorClient(api_key="k", base_url=wire.url) as thor:
+            with pytest.raises(MisdirectedResponse, match="asked for id 'TB-1', got 'TB-2'"):
+                await thor.get_chargebox("TB-1")
+            assert (await thor.get_chargebox("TB-1")).id == "TB-1"
+        assert wire.connections == 2
 
 
 @pytest.mark.parametrize(

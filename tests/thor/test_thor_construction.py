@@ -247,10 +247,11 @@ async def test_a_call_asks_for_one_address_with_the_key_in_its_header(
 async def test_an_id_is_one_segment_below_another_base_url(
     answers: AioResponses, base: str
 ) -> None:
-    answers.get(re.compile(r"https://dev\.api"), payload={"id": "x"})
+    chargebox_id = "../a?b#c%2F\U0001f50c"
+    answers.get(re.compile(r"https://dev\.api"), payload={"id": chargebox_id})
 
     async with ThorClient(api_key=KEY, base_url=URL(base)) as thor:
-        await thor.get_chargebox("../a?b#c%2F\U0001f50c")
+        await thor.get_chargebox(chargebox_id)
 
     ((_, url),) = answers.requests
     assert str(url) == ("https://dev.api.thor.tools/v2/chargeboxes/..%2Fa%3Fb%23c%252F%F0%9F%94%8C")
