@@ -6,6 +6,7 @@ import base64
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import Annotated
 
 import attrs
 import msgspec
@@ -15,11 +16,18 @@ __all__ = ["RECENT_KEYS", "Cursor", "DeliveredKeys"]
 RECENT_KEYS = 100
 """Keys of the rows delivered last that a cursor carries."""
 
+MAX_POSITION_TEXT = 64 * 1024
+"""Characters of a cursor without the keys of `verify`. A longer text is refused unread."""
+
+MAX_PARAMETERS = 100
+"""Parameters of a query that a cursor carries."""
+
 _VERSION = "evc2."
 _OLD_VERSION = "evc1."
 _MAX_NUMBER = 10**15
 _KEY_BYTES = 8
 _CHECKSUM_BYTES = 4
+_KEYS = "delivered"
 
 
 class DeliveredKeys:
@@ -93,20 +101,21 @@ class Cursor:
             raise ValueError(f"impossible position: {self!r}")
 
     def __str__(self) -> str:
-        fields = attrs.asdict(self, recurse=False) | {"delivered": bytes(self.delivered)}
-        data = msgspec.msgpack.encode(fields)
-        checksum = zlib.crc32(data).to_bytes(_CHECKSUM_BYTES)
-        return _VERSION + base64.urlsafe_b64encode(checksum + data).decode().rstrip("=")
+        fields = attrs.asdict(self, recurse=False, filter=lambda field, _: field.name != _KEYS)
+        position, keys = msgspec.msgpack.encode(fields), bytes(self.delivered)
+        text = _VERSION + _base64(_checksum(position, keys) + position)
+        return f"{text}.{_base64(keys)}" if keys else text
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Read a cursor from its text.
+        """Read a cursor from its text. It takes time and memory in proportion to the text.
 
         Args:
             text: The result of `str(cursor)`.
 
         Raises:
-            ValueError: The text is no cursor, was cut or changed, or has an older format.
+            ValueError: The text is no cursor, was cut or changed, has an older format, or has more
+                than 64 KiB besides the keys of `verify`.
         """
         if not isinstance(text, str) or not text.startswith((_VERSION, _OLD_VERSION)):
             raise ValueError(f"not a cursor of this library (one begins with {_VERSION!r})")
@@ -116,22 +125,47 @@ class Cursor:
                 " without resume="
             )
         try:
-            return _decoded(text.removeprefix(_VERSION))
+            return _decoded(*text.removeprefix(_VERSION).partition(".")[::2])
         except (ValueError, RecursionError):
             pass
         raise ValueError("the cursor is garbled; it must be the whole text of str(cursor)")
 
 
-def _decoded(text: str) -> Cursor:
-    data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    checksum, content = data[:_CHECKSUM_BYTES], data[_CHECKSUM_BYTES:]
-    if zlib.crc32(content).to_bytes(_CHECKSUM_BYTES) != checksum:
+_Parameters = Annotated[dict[str, str], msgspec.Meta(max_length=MAX_PARAMETERS)]
+
+
+class _Position(msgspec.Struct, kw_only=True):
+    """A cursor as it is saved. Earlier texts have the delivered keys here."""
+
+    query: _Parameters
+    pinned: _Parameters = msgspec.field(default_factory=dict)
+    offset: int = 0
+    limit: int
+    max_limit: int | None = None
+    overlap: bool = True
+    recent: Annotated[tuple[int, ...], msgspec.Meta(max_length=RECENT_KEYS)] = ()
+    delivered: bytes = b""
+
+
+def _decoded(position_text: str, keys_text: str) -> Cursor:
+    if len(position_text) > MAX_POSITION_TEXT:
+        raise ValueError("the position is too long")
+    data, keys = _bytes(position_text), _bytes(keys_text)
+    content = data[_CHECKSUM_BYTES:]
+    if _checksum(content, keys) != data[:_CHECKSUM_BYTES]:
         raise ValueError("wrong checksum")
-    return msgspec.msgpack.decode(content, type=Cursor, dec_hook=_delivered)
+    fields = msgspec.structs.asdict(msgspec.msgpack.decode(content, type=_Position))
+    log = bytearray(fields.pop(_KEYS) + keys)
+    return Cursor(**fields, delivered=DeliveredKeys(log, len(log) // _KEY_BYTES))
 
 
-def _delivered(_: type, log: bytes) -> DeliveredKeys:
-    """Return the keys of a cursor's text."""
-    if not isinstance(log, bytes):
-        raise ValueError("keys are bytes")
-    return DeliveredKeys(bytearray(log), len(log) // _KEY_BYTES)
+def _checksum(position: bytes, keys: bytes) -> bytes:
+    return zlib.crc32(keys, zlib.crc32(position)).to_bytes(_CHECKSUM_BYTES)
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -165,6 +165,69 @@ def test_a_deeply_nested_text_is_refused() -> None:
         Cursor.parse(text_of(b"\x91" * 1_000_000))
 
 
+def saved(**changes: object) -> bytes:
+    return msgspec.msgpack.encode({"query": {}, "limit": 10} | changes)
+
+
+def parse_within(text: str) -> Cursor | None:
+    """Parse a text, and check that this takes at most 20 times its memory."""
+    tracemalloc.start()
+    try:
+        try:
+            found = Cursor.parse(text)
+        except ValueError:
+            found = None
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= 20 * len(text)
+    return found
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        saved(recent=[1] * 48_000),
+        saved(recent=[2**40 + n for n in range(5_000)]),
+        saved(query={chr(256 + n): "" for n in range(12_000)}),
+        saved(pinned={chr(256 + n): "" for n in range(12_000)}),
+        saved(delivered=[[]] * 48_000),
+        saved(delivered={str(n): {} for n in range(6_000)}),
+        saved(other=[[]] * 48_000),
+        b"\x82\xa5query\x80\xa6recent\xdd\x7f\xff\xff\xff" + b"\x01" * 48_000,
+        b"\x82\xa5query\xdf\x7f\xff\xff\xff" + b"\xa0" * 48_000,
+        b"\x91" * 48_000,
+    ],
+    ids=lambda content: str(content[:30]),
+)
+@pytest.mark.parametrize("times", [1, 20], ids=["64 KiB", "1 MiB"])
+def test_no_text_costs_more_than_20_times_its_size(content: bytes, times: int) -> None:
+    parse_within(text_of(content * times))
+    parse_within(text_of(content) + "." + "A" * times * 64_000)
+
+
+def test_a_plain_text_over_64_kib_is_refused_unread() -> None:
+    names = {"chargerId": "c" * 48_000}
+    short, long = Cursor(query=names, limit=10), Cursor(query=names | {"to": "t" * 2_000}, limit=10)
+
+    assert Cursor.parse(str(short)) == short
+    with pytest.raises(ValueError, match="garbled"):
+        Cursor.parse(str(long))
+
+
+def test_a_text_of_verify_may_be_larger() -> None:
+    cursor = attrs.evolve(CURSOR, delivered=DeliveredKeys().plus(range(100_000)))
+
+    assert len(str(cursor)) > 2**20
+    assert parse_within(str(cursor)) == cursor
+
+
+@pytest.mark.parametrize("keys", ["A", "AAAA", "AAAAAAAAAAA", "?", ".", "AAAAAAAAAAA."])
+def test_changed_keys_are_refused(keys: str) -> None:
+    with pytest.raises(ValueError, match="garbled"):
+        Cursor.parse(f"{text_of(saved())}.{keys}")
+
+
 def test_an_impossible_position_is_refused() -> None:
     with pytest.raises(ValueError, match="impossible position"):
         Cursor(query={}, limit=0)
