@@ -27,7 +27,7 @@ from thorclient import (
     Secret,
 )
 from thorclient.cli import analytics_table, app, chargebox_json, chargebox_view
-from thorclient.sandbox import ThorSandbox
+from thorclient.sandbox import Fault, ThorSandbox
 
 
 @pytest.fixture(autouse=True)
@@ -254,6 +254,29 @@ def test_json_masks_the_token_and_refuses_what_it_does_not_know() -> None:
     assert b"s3cret" not in chargebox_json(BOX)
     with pytest.raises(NotImplementedError, match="no JSON for object"):
         chargebox_json(Chargebox(id="TB-1", alias=object()))  # type: ignore[arg-type]
+
+
+def test_a_count_that_no_charger_reaches_is_an_error_in_words(open_thor: OpenThor) -> None:
+    huge = b'{"last_7": %d, "last_30": 0, "last_60": 0}' % 10**400
+    names = ("charges", "disconnections", "energy", "users")
+    body = b"{%s}" % b",".join(b'"%s": %s' % (name.encode(), huge) for name in names)
+    open_thor(faults=[Fault.status(200, body=body)])
+
+    assert completed("analytics", "TB-0001") == (
+        *(1, b""),
+        b"error: TB-0001: $.charges.last_7: expected int <= 9223372036854775807 (and 3 more)\n",
+    )
+
+
+@pytest.mark.parametrize("depth", [500, 900])
+def test_deeply_nested_lists_are_printed_as_they_came(open_thor: OpenThor, depth: int) -> None:
+    nested = b"[" * depth + b"]" * depth
+    open_thor(faults=[Fault.status(200, body=b'{"id":"a","occupied_connectors":[%s]}' % nested)])
+
+    status, out, err = completed("chargebox", "a", "--json")
+
+    assert (status, err) == (0, b"")
+    assert b'"connectors":[],"occupied_connectors":[%s],' % nested in out
 
 
 def test_missing_credentials_are_wrong_usage() -> None:
