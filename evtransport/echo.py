@@ -1,4 +1,4 @@
-"""Ids that an answer repeats: they tell whether it belongs to the request."""
+"""Ids that an answer repeats from its request."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ No error here holds a credential, a request header or an object of the HTTP libr
 from __future__ import annotations
 
 import copyreg
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -134,18 +134,33 @@ class DecodeError(ResponseError):
     """The body is not JSON in UTF-8."""
 
 
+MOST_PROBLEMS = 100
+"""Problems that a `SchemaError` names."""
+
+
 class SchemaError(ResponseError):
     """The body is JSON, of another shape than the vendor documents.
 
     Attributes:
         problems: One line for every bad field, such as
-            `$.items[3].sessionMeterValues[17].value: expected float, got str`.
+            `$.items[3].sessionMeterValues[17].value: expected float, got str`. At most 100 are
+            named. If there are or may be others, a last line says so, such as `and 12 more`.
     """
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        first, *others = problems
-        super().__init__(f"{first} (and {len(others)} more)" if others else first)
-        self.problems = problems
+    def __init__(self, problems: Sequence[str], *, complete: bool = True) -> None:
+        """Make the error.
+
+        Args:
+            problems: One line for every bad field, at least one.
+            complete: False if there may be further ones.
+        """
+        named, others = tuple(problems[:MOST_PROBLEMS]), len(problems) - MOST_PROBLEMS
+        rest = f"and {others:,} more" if others > 0 else ""
+        hidden = f"and {len(problems) - 1:,} more" if len(problems) > 1 else ""
+        if not complete:
+            rest = hidden = "and more" if others > 0 else "and perhaps more"
+        super().__init__(f"{named[0]} ({hidden})" if hidden else named[0])
+        self.problems = (*named, rest) if rest else named
 
 
 class MisdirectedResponse(ResponseError):

@@ -1,16 +1,15 @@
 """From bytes to attrs objects: msgspec decodes, cattrs builds, a failure is explained.
 
-Two roads accept the same values. The fast one decodes the bytes straight into the wire form of a
-class, a `msgspec.Struct` derived from it, in which C code has checked every scalar and skipped
-every field that nobody asked for. When that fails, the slow one decodes everything and lets a
-detailed cattrs converter name each bad field.
+Bytes are decoded straight into the wire form of a class, a `msgspec.Struct` derived from it. C code
+checks every scalar and skips every field that the class lacks. If that fails, the text is split into
+its fields and items. Each is decoded alone, until a bounded amount of work is done.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -32,9 +31,6 @@ from typing import (
 import attrs
 import msgspec
 from cattrs import Converter
-from cattrs.cols import list_structure_factory
-from cattrs.errors import BaseValidationError, ClassValidationError, IterableValidationError
-from cattrs.gen import make_dict_structure_fn, override
 
 from evtransport.errors import DecodeError, SchemaError
 
@@ -53,9 +49,14 @@ else:
 EpochMillis = Annotated[datetime, "epoch milliseconds"]
 """An aware UTC datetime that travels as an integer of milliseconds since 1970."""
 
+_TIMES = (datetime, EpochMillis)
 _BOM = b"\xef\xbb\xbf"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PATH = re.compile(r" - at `(.*)`$")
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+_NULL = msgspec.Raw(b"null")
+_TEXT_DECODER = msgspec.json.Decoder(msgspec.Raw)
+_LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 
 Hook = Callable[[Any, Any], Any]
 HookFactory = Callable[[Any, Converter], Hook]
@@ -97,7 +98,10 @@ def _problem(path: str, message: str) -> str:
     """Put msgspec's "Expected `int`, got `str` - at `$.a`" as `SchemaError.problems` has it."""
     found = _PATH.search(message)
     inner = found.group(1).removeprefix("$") if found else ""
-    text = _PATH.sub("", message).replace("`", "")
+    text = _PATH.sub("", message)
+    if missing := _MISSING.fullmatch(text):
+        return f"{path}{inner}.{missing[1]}: required field missing"
+    text = text.replace("`", "")
     return f"{path}{inner}: {text[0].lower()}{text[1:]}"
 
 
@@ -140,7 +144,7 @@ class Leaf:
 
 
 class Structures:
-    """A package's structuring: one pair of cattrs converters, built once, for all threads.
+    """A package's structuring: one cattrs converter, built once, for all threads.
 
     Args:
         rename: From the name of an attribute to its name on the wire.
@@ -159,6 +163,8 @@ class Structures:
         self._fields: dict[type, list[_Field]] = {}
         self._wires: dict[type, type[msgspec.Struct]] = {}
         self._builders: dict[type, _Builders] = {}
+        self._decoders: dict[Any, tuple[msgspec.json.Decoder[Any], Hook]] = {}
+        self._splitters: dict[type, msgspec.json.Decoder[Any]] = {}
         self._unfinished = _Unfinished()
         self._fast = _converter(
             Converter(detailed_validation=False),
@@ -167,22 +173,13 @@ class Structures:
             self._leaf_from_wire,
         )
 
-    @cached_property
-    def _detailed(self) -> Converter:
-        """Made when the first failure is to be explained, which may be never."""
-        return _converter(
-            Converter(detailed_validation=True),
-            self._record_from_dict,
-            self._list_from_any,
-            self._leaf_from_any,
-        )
-
     def of(self, cls: type[T]) -> Structurer[T]:
-        """The road from bytes to one attrs class.
+        """Return a function that decodes JSON bytes into one attrs class.
 
         Args:
             cls: Its annotations may hold attrs classes, lists, scalars, aware datetimes, open
-                enums (`SomeEnum | str`), `JsonValue`, and any of them `| None`.
+                enums (`SomeEnum | str`), `JsonValue`, and any of them `| None`. A generic class
+                takes part as `Some[int]`.
 
         Raises:
             ValueError: An annotation is none of these, or can't be resolved.
@@ -191,13 +188,7 @@ class Structures:
             decoder = msgspec.json.Decoder(self._wire_record(cls))
         except (TypeError, NameError, SyntaxError) as error:
             raise ValueError(f"{cls.__name__} can't be structured from JSON: {error}") from None
-        return Structurer(
-            cls,
-            decoder,
-            self._fast.get_structure_hook(cls),
-            lambda: self._detailed.get_structure_hook(cls),
-            self._rename,
-        )
+        return Structurer(cls, decoder, self._fast.get_structure_hook(cls), self)
 
     def _fields_of(self, cls: type[Any]) -> list[_Field]:
         if cls not in self._fields:
@@ -240,7 +231,7 @@ class Structures:
             return field.name, wire, msgspec.field(name=name)
         return field.name, wire | None, msgspec.field(name=name, default=None)
 
-    # The fast road: from wire forms.
+    # From wire forms.
 
     def _record_from_wire(self, cls: type[Any], converter: Converter) -> Hook:
         return self._builders_of(cls, converter).one
@@ -256,7 +247,8 @@ class Structures:
 
     def _builders_of(self, cls: type[Any], converter: Converter) -> _Builders:
         if cls not in self._builders:
-            self._builders[cls] = _written_builders(cls, self._fields_of(cls), converter)
+            fields = self._fields_of(cls)
+            self._builders[cls] = _written_builders(get_origin(cls) or cls, fields, converter)
         return self._builders[cls]
 
     def _leaf_from_wire(self, annotation: Any, _: Converter) -> Hook:
@@ -267,46 +259,69 @@ class Structures:
             return lambda value, _: known.get(value, value)
         return _as_is
 
-    # The slow road: from whatever JSON there is.
+    # Explanations.
 
-    def _record_from_dict(self, cls: type[Any], converter: Converter) -> Hook:
-        fields = self._fields_of(cls)
-        absent = {self._rename(field.name): None for field in fields if field.nullable}
-        # The fields, and whether a null stands for their default: other keys may be a million.
-        known = {self._rename(field.name): field.filled for field in fields}
-        renamed: dict[str, Any] = {
-            field.name: override(rename=self._rename(field.name)) for field in fields
-        }
-        build = make_dict_structure_fn(cls, converter, **renamed)
+    def decoded(self, annotation: Any, text: bytes | msgspec.Raw, path: str) -> Any:
+        """Return the value of a JSON text.
 
-        def from_dict(value: Any, annotation: Any) -> Any:
-            if not isinstance(value, dict):
-                raise TypeError(f"expected object, got {_json_type(value)}")
-            given = {
-                key: value[key]
-                for key, filled in known.items()
-                if key in value and not (filled and value[key] is None)
-            }
-            return build({**absent, **given}, annotation)
+        Raises:
+            SchemaError: It has another type.
+            Exception: A class of the caller refuses it.
+        """
+        if annotation not in self._decoders:
+            decoder = msgspec.json.Decoder(self._wire(annotation))
+            self._decoders[annotation] = decoder, self._fast.get_structure_hook(annotation)
+        decoder, hook = self._decoders[annotation]
+        return hook(decode(text, decoder, path), annotation)
 
-        return from_dict
+    def members(
+        self, cls: type[Any], text: bytes | msgspec.Raw, path: str
+    ) -> Iterator[tuple[_Field, str, msgspec.Raw | None]]:
+        """Yield the fields of a class, their names on the wire, and their JSON texts.
 
-    def _list_from_any(self, annotation: Any, converter: Converter) -> Hook:
-        build = list_structure_factory(annotation, converter)
+        Raises:
+            SchemaError: The text is no object.
+        """
+        fields = [(field, self._rename(field.name)) for field in self._fields_of(cls)]
+        if cls not in self._splitters:
+            # The values are decoded one by one, so these are skipped in C.
+            wires = [
+                (field.name, msgspec.Raw, msgspec.field(name=name, default=None))
+                for field, name in fields
+            ]
+            self._splitters[cls] = msgspec.json.Decoder(msgspec.defstruct("Texts", wires))
+        texts = decode(text, self._splitters[cls], path)
+        return ((field, name, getattr(texts, field.name)) for field, name in fields)
 
-        def from_any(value: Any, annotation: Any) -> Any:
-            if value is None:
-                return []
-            if not isinstance(value, list):
-                raise TypeError(f"expected array, got {_json_type(value)}")
-            return build(value, annotation)
+    def items(
+        self, text: bytes | msgspec.Raw, path: str, *, is_long: bool
+    ) -> Sequence[msgspec.Raw]:
+        """Return the JSON texts of the items of a list, only the first 1,000 of a long one.
 
-        return from_any
+        Raises:
+            SchemaError: The text is no list.
+        """
+        if not is_long:
+            return decode(text, _LIST_DECODER, path)
+        found = msgspec.structs.astuple(decode(text, self._long_list_decoder, path))
+        return [text for text in found if text is not None]
 
-    def _leaf_from_any(self, annotation: Any, converter: Converter) -> Hook:
-        wire = self._wire(annotation)
-        build = self._leaf_from_wire(annotation, converter)
-        return lambda value, annotation: build(msgspec.convert(value, wire), annotation)
+    @cached_property
+    def _long_list_decoder(self) -> msgspec.json.Decoder[Any]:
+        """Decoder of the first items of a list: the others are skipped in C and take no memory."""
+        items = [(f"item_{index}", msgspec.Raw, None) for index in range(MOST_ITEMS)]
+        return msgspec.json.Decoder(msgspec.defstruct("Items", items, array_like=True))
+
+    def optional_times_of(self, cls: type[Any]) -> Iterator[str]:
+        """Yield the names on the wire of all optional times in a class and below."""
+        for field in self._fields_of(cls):
+            inner = _optional_of(field.type) if _is_optional(field.type) else field.type
+            while _is_list(inner):
+                (inner,) = get_args(inner)
+            if attrs.has(inner):
+                yield from self.optional_times_of(inner)
+            elif inner in _TIMES and inner != field.type:
+                yield self._rename(field.name)
 
 
 def _converter(
@@ -330,11 +345,10 @@ class Structurer(Generic[T]):
     cls: type[T]
     _decoder: msgspec.json.Decoder[Any]
     _fast: Hook
-    _detailed: Callable[[], Hook]
-    _rename: Callable[[str], str]
+    _structures: Structures
 
     def __call__(self, body: bytes | msgspec.Raw, path: str = "$") -> T:
-        """Structure one object.
+        """Structure one object. An empty string in an optional time stands for null.
 
         Args:
             body: The JSON text of the object.
@@ -342,56 +356,165 @@ class Structurer(Generic[T]):
 
         Raises:
             DecodeError: It is not JSON in UTF-8.
-            SchemaError: It is not as the class says; every bad field is named.
+            SchemaError: It is not as the class says. The bad fields are named, at most 100; only
+                the first one of a text over 1 MiB.
         """
         try:
-            return cast(T, self._fast(decode(body, self._decoder, path), self.cls))
-        except DecodeError:
-            raise
+            return self._structured(body, path)
         except SchemaError as error:
-            problems = error.problems
+            (first,) = error.problems
+        mended = self._without_empty_times(body, first)
+        if mended is not None:
+            try:
+                return self._structured(mended, path)
+            except SchemaError as error:
+                body, (first,) = mended, error.problems
+        raise _explained(self._structures, self.cls, body, path, first)
+
+    def _structured(self, body: bytes | msgspec.Raw, path: str) -> T:
+        """Structure one object, or raise a SchemaError with the first problem."""
+        try:
+            return cast(T, self._fast(decode(body, self._decoder, path), self.cls))
+        except (DecodeError, SchemaError):
+            raise
         except Exception as error:  # the caller's class may raise what it likes
-            problems = tuple(_problems(error, path, self._rename))
-        raise SchemaError(self._explain(body, path) or problems)
+            problem = _problem(path, _reason(error))
+        raise SchemaError((problem,))
 
-    def _explain(self, body: bytes | msgspec.Raw, path: str) -> tuple[str, ...]:
-        """All that is wrong; nothing where the slow road fails at less than the fast one did."""
+    def _without_empty_times(self, body: bytes | msgspec.Raw, first: str) -> bytes | None:
+        """Return the text with null for empty times, None if no optional time is wrong."""
+        names = set(self._structures.optional_times_of(self.cls))
+        if first.partition(": ")[0].rpartition(".")[2] not in names:
+            return None
+        # Within a string, quotes are escaped, so this matches no part of one.
+        name = b"|".join(re.escape(name).encode() for name in sorted(names))
+        return re.sub(rb'("(?:%s)"\s*:\s*)""' % name, rb"\1null", bytes(body))
+
+
+LARGEST_EXPLAINED = 2**20
+"""Bytes of a text of which more than the first problem is named."""
+
+LONG_LIST = 50_000
+"""Commas in the text of a long list. Only its first `MOST_ITEMS` items are looked at."""
+
+MOST_ITEMS = 1_000
+
+MOST_WORK = 10_000
+"""Values that are looked at for one explanation."""
+
+PROBLEM_WORK = 40
+"""Values that take the time of one problem."""
+
+SMALL = 1024
+"""Bytes of an object or list that is first decoded as a whole."""
+
+
+class _OutOfWork(Exception):
+    """The explanation has cost enough."""
+
+
+class _Explanation:
+    """Search for the bad fields of a text, with a bounded amount of work.
+
+    Attributes:
+        problems: One line for every bad field.
+        complete: All of the text has been looked at.
+    """
+
+    def __init__(self, structures: Structures) -> None:
+        self.problems: list[str] = []
+        self.complete = True
+        self._structures = structures
+        self._work = MOST_WORK
+
+    def value(self, annotation: Any, text: bytes | msgspec.Raw, path: str) -> Any:
+        """Return the value of a text. If it has problems, add them and return None."""
+        self._spend(1)
+        size = memoryview(text).nbytes
+        if _is_optional(annotation):
+            annotation = _optional_of(annotation)
+            nulls = (b"null", b'""') if annotation in _TIMES else (b"null",)
+            if size <= len(b"null") and bytes(text) in nulls:
+                return None
+        has_parts = attrs.has(annotation) or _is_list(annotation)
+        if size <= SMALL or not has_parts:
+            try:
+                return self._structures.decoded(annotation, text, path)
+            except Exception as error:
+                if not has_parts:
+                    return self._add(path, error)
         try:
-            detailed = self._detailed()
-        except Exception:  # cattrs does not know what the fast road took as it came
-            return ()
-        try:
-            detailed(decode(body, _ANYTHING, path), self.cls)
-        except (BaseValidationError, ValueError, TypeError) as error:
-            return tuple(_problems(error, path, self._rename))
-        except (
-            SchemaError
-        ):  # a number beyond all range, of which only the fast road knows the field
-            return ()
-        return ()
+            return self._parts(annotation, text, path)
+        except (DecodeError, _OutOfWork):
+            raise
+        except Exception as error:
+            return self._add(path, error)
+
+    def _parts(self, annotation: Any, text: bytes | msgspec.Raw, path: str) -> Any:
+        if not _is_list(annotation):
+            return self._record(annotation, text, path)
+        (item,) = get_args(annotation)
+        is_long = bytes(text).count(b",") >= LONG_LIST
+        texts = self._structures.items(text, path, is_long=is_long)
+        self.complete = self.complete and not is_long
+        return [self.value(item, text, f"{path}[{index}]") for index, text in enumerate(texts)]
+
+    def _record(self, cls: type[Any], text: bytes | msgspec.Raw, path: str) -> Any:
+        before = len(self.problems)
+        arguments: dict[str, Any] = {}
+        for field, name, member in self._structures.members(cls, text, path):
+            if member is None and field.required:
+                self._add(f"{path}.{name}", KeyError("required field missing"))
+            elif not (field.filled and (member is None or bytes(member) == b"null")):
+                value = self.value(field.type, member or _NULL, f"{path}.{name}")
+                arguments[field.alias] = value
+        return None if len(self.problems) > before else cls(**arguments)
+
+    def _add(self, path: str, error: Exception) -> None:
+        line = error.problems[0] if isinstance(error, SchemaError) else None
+        self.problems.append(line or _problem(path, _reason(error)))
+        self._spend(PROBLEM_WORK)
+
+    def _spend(self, work: int) -> None:
+        self._work -= work
+        if self._work < 0:
+            raise _OutOfWork
 
 
-_ANYTHING = msgspec.json.Decoder()
+def _explained(
+    structures: Structures, cls: type[Any], text: bytes | msgspec.Raw, path: str, first: str
+) -> SchemaError:
+    """Return the error for a text that can't be structured.
+
+    Args:
+        structures: Those of the package.
+        cls: The class.
+        text: The JSON text.
+        path: Where it stood in the answer.
+        first: The problem that decoding ended with.
+
+    Raises:
+        DecodeError: The text is no JSON, behind the first problem.
+    """
+    if memoryview(text).nbytes > LARGEST_EXPLAINED:
+        return SchemaError((first,), complete=False)
+    decode(text, _TEXT_DECODER, path)
+    explanation = _Explanation(structures)
+    try:
+        explanation.value(cls, text, path)
+    except _OutOfWork:
+        explanation.complete = False
+    problems, place = explanation.problems, first.partition(": ")[0]
+    is_named = any(problem.partition(": ")[0] == place for problem in problems)
+    if not problems or not (explanation.complete or is_named):
+        problems = [first, *problems]
+    return SchemaError(problems, complete=explanation.complete)
 
 
-def _problems(error: BaseException, path: str, rename: Callable[[str], str]) -> Iterator[str]:
-    if isinstance(error, ClassValidationError):
-        noted, bare = error.group_exceptions()
-        for inner, note in noted:
-            yield from _problems(inner, f"{path}.{rename(note.name)}", rename)
-    elif isinstance(error, IterableValidationError):
-        noted_items, bare = error.group_exceptions()
-        for inner, item_note in noted_items:
-            yield from _problems(inner, f"{path}[{item_note.index}]", rename)
-    elif isinstance(error, KeyError):
-        yield f"{path}: required field missing"
-        return
-    else:
-        # attrs' own validators put a message and then the attribute and its value into args.
-        yield _problem(path, str(error.args[0]) if error.args else type(error).__name__)
-        return
-    for inner in bare:
-        yield from _problems(inner, path, rename)
+def _reason(error: Exception) -> str:
+    """Return what an error says, at most 300 characters of it."""
+    # attrs' own validators put a message and then the attribute and its value into args.
+    return str(error.args[0] if error.args and error.args[0] else type(error).__name__)[:300]
 
 
 @attrs.frozen(eq=False)
@@ -421,16 +544,18 @@ class _Field:
 
 def _fields(cls: type[Any]) -> list[_Field]:
     """The fields of an attrs class that its constructor takes, with their resolved types."""
-    hints = get_type_hints(cls, include_extras=True)
+    origin = get_origin(cls) or cls
+    hints = get_type_hints(origin, include_extras=True)
+    parameters = dict(zip(getattr(origin, "__parameters__", ()), get_args(cls), strict=False))
     return [
         _Field(
             name=field.name,
             alias=field.alias,
-            type=hints.get(field.name),
+            type=parameters.get(hints.get(field.name), hints.get(field.name)),
             kw_only=field.kw_only,
             has_default=field.default is not attrs.NOTHING,
         )
-        for field in attrs.fields(cls)
+        for field in attrs.fields(origin)
         if field.init
     ]
 
@@ -554,8 +679,3 @@ def _open_enum(annotation: Any) -> type[StrEnum] | None:
         return None
     enums = (arg for arg in get_args(annotation) if isinstance(arg, type))
     return next((arg for arg in enums if issubclass(arg, StrEnum)), None)
-
-
-def _json_type(value: Any) -> str:
-    names = {dict: "object", list: "array", NoneType: "null"}
-    return names.get(type(value), type(value).__name__)

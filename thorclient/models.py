@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Generic, TypeAlias
 
 import attrs
+import msgspec
 
 from evtransport.auth import Secret
 from evtransport.structure import EpochMillis, JsonValue, Leaf, Structures
@@ -79,13 +81,26 @@ class MessageFormat(StrEnum):
     SOAP = "soap"
 
 
-@attrs.frozen
-class RollingCounts:
-    """One quantity over the last 7, 30 and 60 days up to now."""
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
 
-    last_7: int
-    last_30: int
-    last_60: int
+    N_co = TypeVar("N_co", bound=float, covariant=True, default=int)
+else:
+    from typing import TypeVar
+
+    N_co = TypeVar("N_co")
+
+
+@attrs.frozen
+class RollingCounts(Generic[N_co]):
+    """One quantity over the last 7, 30 and 60 days up to now.
+
+    `RollingCounts` alone is one of integers.
+    """
+
+    last_7: N_co
+    last_30: N_co
+    last_60: N_co
 
 
 @attrs.frozen
@@ -95,16 +110,16 @@ class Analytics:
     Attributes:
         charges: How many charges.
         disconnections: How often the chargebox lost its connection.
-        energy: Wh delivered. 0 also where the chargebox sends no metering data, so 0 does not
-            mean that nothing was delivered.
+        energy: Wh delivered, a whole number by the vendor's documents. 0 also where the chargebox
+            sends no metering data, so 0 does not mean that nothing was delivered.
         users: How many distinct users charged.
         active_since: Since when the chargebox is online, in UTC.
     """
 
-    charges: RollingCounts
-    disconnections: RollingCounts
-    energy: RollingCounts
-    users: RollingCounts
+    charges: RollingCounts[int]
+    disconnections: RollingCounts[int]
+    energy: RollingCounts[int | float]
+    users: RollingCounts[int]
     active_since: datetime | None = None
 
 
@@ -185,6 +200,14 @@ class Chargebox:
     reserved_connectors: list[JsonValue] = attrs.field(factory=list)
 
 
-STRUCTURES = Structures(leaves={Secret: Leaf(str, lambda value, _: Secret(value))})
+# Neither JSON encoders nor databases take larger integers.
+Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+STRUCTURES = Structures(
+    leaves={
+        Secret: Leaf(str, lambda value, _: Secret(value)),
+        int: Leaf(Int64),
+        int | float: Leaf(Int64 | float),
+    }
+)
 structure_analytics = STRUCTURES.of(Analytics)
 structure_chargebox = STRUCTURES.of(Chargebox)

@@ -97,11 +97,45 @@ def test_a_chargebox_that_was_never_online_has_analytics(since: dict[str, None])
 @pytest.mark.parametrize("group", ["charges", "disconnections", "energy", "users"])
 @pytest.mark.parametrize("days", ["last_7", "last_30", "last_60"])
 def test_a_count_that_is_missing_or_no_integer_is_refused_by_name(group: str, days: str) -> None:
-    for value in (None, "5", 1.5, True):
+    kind, more = ("int | float", []) if group == "energy" else ("int", [1.5, 12.0])
+    for value in (None, "5", True, *more):
         body = json.loads(ANALYTICS)
         body[group][days] = value
-        with pytest.raises(SchemaError, match=rf"^\$\.{group}\.{days}: expected int, got "):
+        with pytest.raises(SchemaError) as caught:
             structure_analytics(json.dumps(body).encode())
+        (problem,) = caught.value.problems
+        assert problem.startswith(f"$.{group}.{days}: expected {kind}, got ")
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**400])
+def test_an_integer_that_no_database_holds_is_refused(value: int) -> None:
+    body = json.loads(ANALYTICS)
+    body["energy"]["last_7"] = value
+
+    with pytest.raises(
+        SchemaError, match=r"^\$\.energy\.last_7: expected int [<>]= -?92233720368547758"
+    ):
+        structure_analytics(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("energy", [10234.567, 12.0, 0, 2**63 - 1, -1.5])
+def test_an_energy_may_have_decimals(energy: float) -> None:
+    body = json.loads(ANALYTICS)
+    body["energy"]["last_7"] = energy
+
+    found = structure_analytics(json.dumps(body).encode()).energy.last_7
+
+    assert (found, type(found)) == (energy, type(energy))
+
+
+@pytest.mark.parametrize("active_since", ["", "2026-01-01T00:00:00Z"])
+def test_an_empty_time_is_none(active_since: str) -> None:
+    body = json.loads(ANALYTICS) | {"active_since": active_since}
+
+    since = structure_analytics(json.dumps(body).encode()).active_since
+
+    assert since == (datetime(2026, 1, 1, tzinfo=UTC) if active_since else None)
+    assert chargebox(last_heartbeat="").last_heartbeat is None
 
 
 def test_a_chargebox_holds_every_documented_field_typed() -> None:

@@ -123,14 +123,12 @@ async def thor(session: aiohttp.ClientSession) -> None:
         analytics = await opened.get_analytics("IT-123")
         assert_type(analytics, Analytics)
         assert_type(analytics.active_since, datetime | None)
-        for counts in (
-            analytics.charges,
-            analytics.disconnections,
-            analytics.energy,
-            analytics.users,
-        ):
+        for counts in (analytics.charges, analytics.disconnections, analytics.users):
             assert_type(counts, RollingCounts)
             assert_type((counts.last_7, counts.last_30, counts.last_60), tuple[int, int, int])
+        energy = analytics.energy
+        assert_type(energy, RollingCounts[int | float])
+        assert_type([energy.last_7, energy.last_30, energy.last_60], list[int | float])
 
         many = opened.get_analytics_many((f"IT-{n}" for n in range(9)), concurrency=4)
         assert_type(many, AsyncGenerator[tuple[str, Analytics | ApiError], None])
@@ -140,7 +138,7 @@ async def thor(session: aiohttp.ClientSession) -> None:
             if isinstance(result, ApiError):
                 assert_type(result.attempts, int)
             else:
-                assert_type(result.energy.last_7, int)
+                assert_type(result.users.last_7, int)
         await many.aclose()
 
         chargebox(await opened.get_chargebox("IT-123"))
