@@ -1,7 +1,7 @@
 """From bytes to attrs objects: msgspec decodes, cattrs builds, a failure is explained.
 
 Bytes are decoded straight into the wire form of a class, a `msgspec.Struct` derived from it. C code
-checks every scalar and skips every field that the class lacks. If that fails, the text is split into
+checks every scalar and skips the fields that the class lacks. If that fails, the text is split into
 its fields and items. Each is decoded alone, until a bounded amount of work is done.
 """
 
