@@ -20,6 +20,7 @@ import msgspec
 from depotclient.pages import Page
 from depotclient.query import wire_time
 from depotclient.windows import WINDOWS, Membership, Partition, require_window
+from evtransport.surrogates import in_one_line
 
 __all__ = ["FORMATS", "ConnectorFolder", "Format", "NewFile", "WindowRecord", "folder_named"]
 __all__ += ["prepare", "require_apart"]
@@ -462,7 +463,7 @@ class Lines:
         for text in taken:
             # White space between the tokens goes, and only where there are line ends among it.
             ends = b"\n" in text or b"\r" in text
-            line = msgspec.json.format(text, indent=-1) if ends else text
+            line = in_one_line(text) if ends else text
             self._file.write(line + b"\n")
         return len(taken)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Generic, TypeVar, overload
 
 import attrs
@@ -29,7 +29,7 @@ class FetchedPage:
         request: Request for the page.
         body: The whole answer.
         items: JSON texts of the reports.
-        ids: Their session ids. None for a report without a valid one.
+        ids: Their session ids. None for a report without a valid one, or with lone surrogates.
         keys: Numbers that identify the sessions, see `session_key`.
     """
 
@@ -41,17 +41,21 @@ class FetchedPage:
 
     @classmethod
     async def of(
-        cls, request: PageRequest, body: bytes, items: Sequence[msgspec.Raw]
+        cls,
+        request: PageRequest,
+        body: bytes,
+        items: Sequence[msgspec.Raw],
+        broken: Collection[int],
     ) -> FetchedPage:
         """Return the page, after reading ids and keys in small portions."""
         await pause()  # Splitting the page has taken some time.
         pauses = Pauses()
         ids: list[int | None] = []
         keys: list[int] = []
-        for item in items:
+        for index, item in enumerate(items):
             await pauses.pause_if_due()
             text = bytes(item)
-            ids.append(session_id_of(text))
+            ids.append(None if index in broken else session_id_of(text))
             keys.append(session_key(ids[-1], text))
         return cls(request, body, items, tuple(ids), tuple(keys))
 
@@ -107,7 +111,7 @@ class Page(Generic[T]):
 
     @property
     def ids(self) -> tuple[int | None, ...]:
-        """Session id of each new report, None if it has no valid one."""
+        """Session id of each new report, None if it has no valid one or is no valid Unicode."""
         return tuple(self._page.ids[index] for index in self._rows.indexes)
 
     @property
@@ -124,6 +128,10 @@ class Page(Generic[T]):
     def cursor_before(self) -> Cursor:
         """Cursor before the page."""
         return self._rows.before
+
+    def cursor_at(self, index: int) -> Cursor:
+        """Return the cursor before one of the new reports."""
+        return self._rows.cursor(index)
 
 
 def structured(page: FetchedPage, rows: NewRows, index: int, structure: Structurer[T]) -> T:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import attrs
 import msgspec
 
 from evtransport.echo import check_echo, connector_number
-from evtransport.errors import SchemaError
+from evtransport.errors import DecodeError, SchemaError
 from evtransport.http import identifier
 from evtransport.paging.cursor import Cursor
 from evtransport.paging.sizes import PageRequest
 from evtransport.structure import decode
+from evtransport.surrogates import without_lone_surrogates
 
 __all__ = ["Query", "connector_of", "in_utc", "is_before", "require_aware", "wire_time"]
 
@@ -32,6 +35,20 @@ class _Envelope(msgspec.Struct):
 
 
 _ENVELOPE_DECODER = msgspec.json.Decoder(_Envelope)
+
+
+class SplitPage(NamedTuple):
+    """An answer and its reports.
+
+    Attributes:
+        body: The whole answer.
+        items: JSON texts of the reports.
+        broken: Indexes of the reports with lone surrogates.
+    """
+
+    body: bytes
+    items: Sequence[msgspec.Raw]
+    broken: frozenset[int] = frozenset()
 
 
 @attrs.frozen
@@ -108,7 +125,7 @@ class Query:
             ("to", to),
         )
 
-    def split(self, body: bytes) -> tuple[bytes, list[msgspec.Raw]]:
+    def split(self, body: bytes) -> SplitPage:
         """Return an answer and its reports, which are not decoded yet.
 
         Raises:
@@ -116,7 +133,7 @@ class Query:
             SchemaError: It has no list of reports, or more than 100,000.
             MisdirectedResponse: It answers a query for another connector.
         """
-        envelope = decode(body, _ENVELOPE_DECODER)
+        envelope, text = _envelope(body)
         if envelope.charger_id is not None:
             check_echo("ChargerID", self.charger_id, envelope.charger_id)
         if envelope.connector_id is not None:
@@ -124,7 +141,42 @@ class Query:
             check_echo("ConnectorID", asked, echoed)
         if (count := len(envelope.items)) > MAX_REPORTS:
             raise SchemaError((f"$.items: {count:,} reports, at most {MAX_REPORTS:,} are read",))
-        return body, envelope.items
+        if text is body:
+            return SplitPage(body, envelope.items)
+        return SplitPage(body, *_originals(body, text, envelope.items))
+
+
+def _envelope(body: bytes) -> tuple[_Envelope, bytes]:
+    """Return a decoded answer, and the text that it was decoded from.
+
+    One report with a lone surrogate must not cost the others.
+    """
+    try:
+        return decode(body, _ENVELOPE_DECODER), body
+    except DecodeError:
+        text = without_lone_surrogates(body)
+        if text == body:
+            raise
+    return decode(text, _ENVELOPE_DECODER), text
+
+
+def _originals(
+    body: bytes, text: bytes, items: Sequence[msgspec.Raw]
+) -> tuple[list[msgspec.Raw], frozenset[int]]:
+    """Return the texts of reports as received, and the indexes of those with lone surrogates.
+
+    Args:
+        body: The answer.
+        text: The same without lone surrogates. Its length is the same.
+        items: The reports in `text`.
+    """
+    originals, end = list[msgspec.Raw](), 0
+    for item in map(bytes, items):
+        begin = text.index(item, end)
+        end = begin + len(item)
+        originals.append(msgspec.Raw(body[begin:end]))
+    pairs = enumerate(zip(items, originals, strict=True))
+    return originals, frozenset(index for index, (item, original) in pairs if item != original)
 
 
 def connector_of(charger_id: object, connector_id: object) -> tuple[str, str]:

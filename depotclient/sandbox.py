@@ -32,6 +32,7 @@ from evtransport.sandbox import (
     require_number,
     running_in_thread,
 )
+from evtransport.surrogates import without_lone_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -98,10 +99,10 @@ class _Refused(Exception):
 
 
 class _Header(msgspec.Struct, rename="camel"):
-    """What a report must carry to be served: the id, and a time to filter by."""
+    """The fields of a report that the sandbox reads. Its times decide which windows hold it."""
 
     session_id: int
-    session_time_start: Aware
+    session_time_start: Aware | None = None
     session_time_end: Aware | None = None
 
 
@@ -113,20 +114,24 @@ class _Row:
     start: int  # epoch µs, as is `end`
     end: int
     content: SessionPlan | bytes
+    is_timed: bool = True
 
     @classmethod
     def planned(cls, plan: SessionPlan) -> _Row:
         return cls(plan.session_id, plan.start * 1000, plan.end * 1000, plan)
 
     @classmethod
-    def given(cls, report: bytes) -> _Row:
+    def given(cls, report: bytes, place: int) -> _Row:
+        """Return the row of a report. One without times stands where this time puts it."""
         try:
-            header = msgspec.json.decode(report, type=_Header)
+            header = msgspec.json.decode(without_lone_surrogates(report), type=_Header)
         except msgspec.MsgspecError as error:
             raise ValueError(f"the report cannot be served: {error}") from None
-        start = _microseconds(header.session_time_start)
-        end = header.session_time_end
-        return cls(header.session_id, start, start if end is None else _microseconds(end), report)
+        times = (header.session_time_start, header.session_time_end)
+        known = [_microseconds(time) for time in times if time is not None]
+        if not known:
+            return cls(header.session_id, place, place, report, is_timed=False)
+        return cls(header.session_id, known[0], known[-1], report)
 
 
 @attrs.frozen
@@ -139,6 +144,8 @@ class _Window:
     inclusive: bool
 
     def holds(self, row: _Row) -> bool:
+        if not row.is_timed:
+            return True
         late = row.end if self.by in {"end", "overlap"} else row.start
         early = row.start if self.by in {"start", "overlap"} else row.end
         slack = 0 if self.inclusive else 1
@@ -183,7 +190,7 @@ class _Shelf:
         if row.session_id in self._ids:
             raise ValueError(f"session {row.session_id} is there already")
         rows = list(self.rows)
-        insort(rows, row, key=lambda other: (other.start, other.session_id))
+        insort(rows, row, key=lambda other: (other.start, not other.is_timed, other.session_id))
         self.rows = tuple(rows)
         self._ids.add(row.session_id)
 
@@ -402,9 +409,12 @@ class DepotSandbox(Sandbox):
         Args:
             charger_id: A charger of this sandbox.
             connector_id: A connector of it.
-            report: JSON with at least `sessionId` and `sessionTimeStart`, else ValueError.
+            report: JSON with at least `sessionId`, else ValueError. Without `sessionTimeStart`,
+                `sessionTimeEnd` stands for it. Without both, the report is the newest one, and in
+                every window.
         """
-        self._shelf(charger_id, connector_id).insert(_Row.given(report))
+        shelf = self._shelf(charger_id, connector_id)
+        shelf.insert(_Row.given(report, shelf.rows[-1].start if shelf.rows else 0))
 
     def delete(self, charger_id: str, connector_id: str | int, session_id: int) -> None:
         """Serve a report no longer; ValueError where there is none."""

@@ -16,7 +16,6 @@ from types import FrameType
 from typing import Annotated, Final, NoReturn, Protocol, TextIO, TypeAlias, TypeVar
 
 import attrs
-import msgspec
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -27,6 +26,7 @@ from stamina.instrumentation import set_on_retry_hooks
 
 from evtransport.errors import ApiError
 from evtransport.streams import abandon_output, open_streams
+from evtransport.surrogates import in_one_line
 
 __all__ = [
     "BROKEN_PIPE",
@@ -302,7 +302,7 @@ def write_json(*texts: bytes) -> None:
     # A cancelled task would go on waiting for a reader that takes nothing.
     with _signals_to(_break_off):
         for text in texts:
-            line = msgspec.json.format(text, indent=-1)
+            line = in_one_line(text)
             _write_whole((_escaped(line) if on_terminal else line) + b"\n")
         sys.stdout.buffer.flush()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -33,6 +34,7 @@ import msgspec
 from cattrs import Converter
 
 from evtransport.errors import DecodeError, SchemaError
+from evtransport.surrogates import without_lone_surrogates
 
 __all__ = ["EpochMillis", "JsonValue", "Structurer", "Structures", "decode"]
 
@@ -50,6 +52,7 @@ EpochMillis = Annotated[datetime, "epoch milliseconds"]
 """An aware UTC datetime that travels as an integer of milliseconds since 1970."""
 
 _TIMES = (datetime, EpochMillis)
+_AWARE = Annotated[datetime, msgspec.Meta(tz=True)]
 _BOM = b"\xef\xbb\xbf"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PATH = re.compile(r" - at `(.*)`$")
@@ -59,7 +62,6 @@ _TEXT_DECODER = msgspec.json.Decoder(msgspec.Raw)
 _LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 
 Hook = Callable[[Any, Any], Any]
-HookFactory = Callable[[Any, Converter], Hook]
 
 
 def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: str = "$") -> T:
@@ -72,7 +74,8 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: st
 
     Raises:
         DecodeError: The text is not JSON in UTF-8, is cut off, or is nested beyond reason.
-        SchemaError: It is JSON of another type, of which the first problem is named.
+        SchemaError: It is JSON of another type, of which the first problem is named; or it is a
+            `Raw`, so a part of JSON, and has a lone surrogate in a string that is asked for.
     """
     if not isinstance(body, msgspec.Raw):
         body = body.removeprefix(_BOM)
@@ -90,8 +93,25 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: st
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
     if problem is not None:
         raise SchemaError((problem,))
-    reason = reason if bytes(body) else "it is empty"
+    if isinstance(body, msgspec.Raw):
+        return _decode_broken(bytes(body), decoder, path, reason)
+    reason = reason if body else "it is empty"
     raise DecodeError(f"the body is not JSON in UTF-8: {reason}")
+
+
+def _decode_broken(text: bytes, decoder: msgspec.json.Decoder[T], path: str, reason: str) -> T:
+    """Decode a part of a text if its lone surrogates are in strings that nobody asks for.
+
+    Raises:
+        SchemaError: They are elsewhere, or the text is broken in another way.
+    """
+    one, other = (without_lone_surrogates(text, instead) for instead in (b"fffd", b"fffe"))
+    if one == text:
+        raise SchemaError((f"{path}: {reason}",))
+    value = decode(one, decoder, path)
+    if value != decode(other, decoder, path):
+        raise SchemaError((f"{path}: half of a surrogate pair in a string",))
+    return value
 
 
 def _problem(path: str, message: str) -> str:
@@ -114,6 +134,14 @@ def _in_utc(value: datetime, _: Any) -> datetime:
         return value if value.tzinfo is UTC else value.astimezone(UTC)
     except OverflowError:
         raise ValueError("a time before the year 1 or after 9999 in UTC") from None
+
+
+def _from_text_or_empty(value: str | None, _: Any) -> datetime | None:
+    return _in_utc(msgspec.convert(value, _AWARE), _) if value else None
+
+
+def _from_epoch_millis_or_empty(value: int | str | None, _: Any) -> datetime | None:
+    return None if value in ("", None) else _from_epoch_millis(msgspec.convert(value, int), _)
 
 
 def _from_epoch_millis(value: int, _: Any) -> datetime:
@@ -156,7 +184,7 @@ class Structures:
     ) -> None:
         self._rename = rename
         self._leaves = {
-            datetime: Leaf(Annotated[datetime, msgspec.Meta(tz=True)], _in_utc),
+            datetime: Leaf(_AWARE, _in_utc),
             EpochMillis: Leaf(int, _from_epoch_millis),
             **(leaves or {}),
         }
@@ -166,12 +194,16 @@ class Structures:
         self._decoders: dict[Any, tuple[msgspec.json.Decoder[Any], Hook]] = {}
         self._splitters: dict[type, msgspec.json.Decoder[Any]] = {}
         self._unfinished = _Unfinished()
-        self._fast = _converter(
-            Converter(detailed_validation=False),
-            self._record_from_wire,
-            self._list_from_wire,
-            self._leaf_from_wire,
-        )
+        self._fast = self._converter()
+
+    @cached_property
+    def lenient(self) -> Structures:
+        """The same structuring, but an empty string in an optional time stands for null."""
+        times = {
+            datetime | None: Leaf(str | None, _from_text_or_empty),
+            EpochMillis | None: Leaf(int | str | None, _from_epoch_millis_or_empty),
+        }
+        return Structures(rename=self._rename, leaves={**self._leaves, **times})
 
     def of(self, cls: type[T]) -> Structurer[T]:
         """Return a function that decodes JSON bytes into one attrs class.
@@ -233,6 +265,19 @@ class Structures:
 
     # From wire forms.
 
+    def _converter(self) -> Converter:
+        # cattrs asks the last factory first, and before all of them its own hooks for scalars:
+        # these turn "5" into 5.
+        converter = Converter(detailed_validation=False)
+        for scalar in (str, int, float, bool):
+            converter.register_structure_hook(scalar, self._leaf_from_wire(scalar, converter))
+        converter.register_structure_hook_factory(lambda _: True, self._leaf_from_wire)
+        converter.register_structure_hook_factory(_is_optional, _optional)
+        converter.register_structure_hook_factory(_is_list, self._list_from_wire)
+        converter.register_structure_hook_factory(attrs.has, self._record_from_wire)
+        converter.register_structure_hook_factory(self._leaves.__contains__, self._leaf_from_wire)
+        return converter
+
     def _record_from_wire(self, cls: type[Any], converter: Converter) -> Hook:
         return self._builders_of(cls, converter).one
 
@@ -248,7 +293,9 @@ class Structures:
     def _builders_of(self, cls: type[Any], converter: Converter) -> _Builders:
         if cls not in self._builders:
             fields = self._fields_of(cls)
-            self._builders[cls] = _written_builders(get_origin(cls) or cls, fields, converter)
+            self._builders[cls] = _written_builders(
+                get_origin(cls) or cls, fields, converter, self._leaves
+            )
         return self._builders[cls]
 
     def _leaf_from_wire(self, annotation: Any, _: Converter) -> Hook:
@@ -312,31 +359,6 @@ class Structures:
         items = [(f"item_{index}", msgspec.Raw, None) for index in range(MOST_ITEMS)]
         return msgspec.json.Decoder(msgspec.defstruct("Items", items, array_like=True))
 
-    def optional_times_of(self, cls: type[Any]) -> Iterator[str]:
-        """Yield the names on the wire of all optional times in a class and below."""
-        for field in self._fields_of(cls):
-            inner = _optional_of(field.type) if _is_optional(field.type) else field.type
-            while _is_list(inner):
-                (inner,) = get_args(inner)
-            if attrs.has(inner):
-                yield from self.optional_times_of(inner)
-            elif inner in _TIMES and inner != field.type:
-                yield self._rename(field.name)
-
-
-def _converter(
-    converter: Converter, record: HookFactory, items: HookFactory, leaf: HookFactory
-) -> Converter:
-    # Of the factories, the one registered last is asked first; before all of them come the hooks
-    # that cattrs has for scalars, which would turn "5" into 5.
-    for scalar in (str, int, float, bool):
-        converter.register_structure_hook(scalar, leaf(scalar, converter))
-    converter.register_structure_hook_factory(lambda _: True, leaf)
-    converter.register_structure_hook_factory(_is_optional, _optional)
-    converter.register_structure_hook_factory(_is_list, items)
-    converter.register_structure_hook_factory(attrs.has, record)
-    return converter
-
 
 @attrs.frozen(eq=False)
 class Structurer(Generic[T]):
@@ -363,12 +385,9 @@ class Structurer(Generic[T]):
             return self._structured(body, path)
         except SchemaError as error:
             (first,) = error.problems
-        mended = self._without_empty_times(body, first)
-        if mended is not None:
-            try:
-                return self._structured(mended, path)
-            except SchemaError as error:
-                body, (first,) = mended, error.problems
+        if b'""' in bytes(body):
+            with suppress(Exception):  # which is explained below
+                return cast(T, self._structures.lenient.decoded(self.cls, body, path))
         raise _explained(self._structures, self.cls, body, path, first)
 
     def _structured(self, body: bytes | msgspec.Raw, path: str) -> T:
@@ -380,15 +399,6 @@ class Structurer(Generic[T]):
         except Exception as error:  # the caller's class may raise what it likes
             problem = _problem(path, _reason(error))
         raise SchemaError((problem,))
-
-    def _without_empty_times(self, body: bytes | msgspec.Raw, first: str) -> bytes | None:
-        """Return the text with null for empty times, None if no optional time is wrong."""
-        names = set(self._structures.optional_times_of(self.cls))
-        if first.partition(": ")[0].rpartition(".")[2] not in names:
-            return None
-        # Within a string, quotes are escaped, so this matches no part of one.
-        name = b"|".join(re.escape(name).encode() for name in sorted(names))
-        return re.sub(rb'("(?:%s)"\s*:\s*)""' % name, rb"\1null", bytes(body))
 
 
 LARGEST_EXPLAINED = 2**20
@@ -498,7 +508,10 @@ def _explained(
     """
     if memoryview(text).nbytes > LARGEST_EXPLAINED:
         return SchemaError((first,), complete=False)
-    decode(text, _TEXT_DECODER, path)
+    try:
+        decode(text, _TEXT_DECODER, path)
+    except SchemaError:  # A text with lone surrogates can't be split.
+        return SchemaError((first,))
     explanation = _Explanation(structures)
     try:
         explanation.value(cls, text, path)
@@ -582,7 +595,9 @@ def many(wires, _):
 """
 
 
-def _written_builders(cls: type[Any], fields: list[_Field], converter: Converter) -> _Builders:
+def _written_builders(
+    cls: type[Any], fields: list[_Field], converter: Converter, leaves: Mapping[Any, Leaf]
+) -> _Builders:
     """What builds records, written out and compiled as attrs' own methods are.
 
     A report is little else than thousands of small records. Names that the compiler knows, instead
@@ -590,7 +605,7 @@ def _written_builders(cls: type[Any], fields: list[_Field], converter: Converter
     """
     known: dict[str, Any] = {"cls": cls, "new": object.__new__, "utc": UTC}
     values = [
-        (field, _written_value(field, place, converter, known))
+        (field, _written_value(field, place, converter, known, leaves))
         for place, field in enumerate(fields)
     ]
     if _is_only_filled_in(cls) and not any(field.filled for field in fields):
@@ -610,9 +625,15 @@ def _written_argument(field: _Field, value: str) -> str:
     return f"{field.alias}={value}"
 
 
-def _written_value(field: _Field, place: int, converter: Converter, known: dict[str, Any]) -> str:
+def _written_value(
+    field: _Field,
+    place: int,
+    converter: Converter,
+    known: dict[str, Any],
+    leaves: Mapping[Any, Leaf],
+) -> str:
     """The expression for a field's value, and what it names that the loop has to know."""
-    optional = _is_optional(field.type)
+    optional = _is_optional(field.type) and field.type not in leaves
     inner = _optional_of(field.type) if optional else field.type
     hook = converter.get_structure_hook(inner)
     if hook is _as_is:

@@ -12,8 +12,6 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
 from depotclient import DepotClient, Page, SessionReport
 
 
@@ -22,7 +20,7 @@ def append(part: Path, state: Path, page: Page[SessionReport]) -> None:
     """Add the reports as they came, one a line; then note the size and the cursor behind them."""
     with part.open("ab") as file:
         for report in page.raw_reports:
-            file.write(msgspec.json.format(report, indent=-1) + b"\n")
+            file.write(b" ".join(report.splitlines()) + b"\n")
         file.flush()
         os.fsync(file.fileno())
         size = file.tell()

@@ -82,6 +82,16 @@ def test_a_report_that_spans_lines_comes_on_one(
     )
 
 
+def test_a_name_that_is_no_unicode_is_printed_as_it_came(
+    depot: DepotSandbox, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    depot.insert("CP-1", "1", b'{"sessionId": 7,\n "vehicleId": "BUS-\\ud83d"}')
+    assert run("reports", "CP-1", "1") == 0
+    assert lines_of(capsysbinary.readouterr().out)[-1] == (
+        b'{"sessionId": 7,  "vehicleId": "BUS-\\ud83d"}'
+    )
+
+
 def test_the_embedded_sandbox_needs_no_account(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     assert run("reports", "CP-002", "1", "--sandbox", "--from", "2026-01-06") == 0
     captured = capsysbinary.readouterr()

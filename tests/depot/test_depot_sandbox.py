@@ -186,6 +186,32 @@ async def test_an_inserted_report_is_served_as_it_is_where_it_belongs(depot: Dep
     assert depot.truth[-1] == 8
 
 
+@pytest.mark.parametrize("time_filter", ["start", "end", "overlap"])
+async def test_a_report_without_a_start_is_served_by_its_end(
+    http: aiohttp.ClientSession, time_filter: Any
+) -> None:
+    async with DepotSandbox(chargers=ONE, sessions=0, time_filter=time_filter) as sandbox:
+        sandbox.insert("CP-1", 1, b'{"sessionId": 7, "sessionTimeEnd": "2020-01-01T00:00:00Z"}')
+        depot = Depot(http, sandbox)
+
+        assert await depot.ids(to="2020-01-02T00:00:00Z", from_="2019-12-31T00:00:00Z") == [7]
+        assert await depot.ids(to="2019-01-02T00:00:00Z") == []
+
+
+@pytest.mark.parametrize("times", ["", ', "sessionTimeStart": null, "sessionTimeEnd": null'])
+async def test_a_report_without_times_is_the_newest_and_in_every_window(
+    depot: Depot, times: str
+) -> None:
+    report = f'{{"sessionId": 7{times}}}'.encode()
+    depot.sandbox.insert("CP-1", 1, report)
+
+    assert depot.sandbox.reports("CP-1", 1)[-1] == report
+    assert await depot.ids(to="1999-01-02T00:00:00Z") == [7]
+    assert await depot.ids(from_="2099-01-02T00:00:00Z") == [7]
+    depot.sandbox.delete("CP-1", 1, 7)
+    assert await depot.ids(to="1999-01-02T00:00:00Z") == []
+
+
 async def test_a_selection_is_made_anew_after_a_change(depot: Depot) -> None:
     assert await depot.ids() == depot.truth[:3]
     depot.sandbox.delete("CP-1", "1", depot.truth[0])
@@ -296,11 +322,11 @@ def test_sessions_in_a_row_can_begin_in_one_millisecond() -> None:
         b"",
         b"[]",
         b'{"sessionId": "7", "sessionTimeStart": "2020-01-01T00:00:00Z"}',
-        b'{"sessionId": 7}',
+        b'{"sessionTimeStart": "2020-01-01T00:00:00Z"}',
         b'{"sessionId": 7, "sessionTimeStart": "2020-01-01T00:00:00"}',
     ],
 )
-def test_a_report_without_id_or_time_is_refused(report: bytes) -> None:
+def test_a_report_without_an_id_or_with_a_bad_time_is_refused(report: bytes) -> None:
     with pytest.raises(ValueError, match="cannot be served"):
         DepotSandbox(chargers=ONE, sessions=0).insert("CP-1", "1", report)
 

@@ -139,6 +139,20 @@ async def test_the_rows_of_a_file_are_the_objects(depot: DepotClient, tmp_path: 
     assert await asyncio.to_thread(session_reports_from, table) == objects
 
 
+@pytest.mark.parametrize("gap", [b"", b"\r\n"])
+async def test_lines_keep_the_bytes_of_names_that_are_no_unicode(
+    sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path, gap: bytes
+) -> None:
+    start = b'"sessionTimeStart": "2026-01-02T00:00:00Z"'
+    odd = b'{"sessionId": 7, "vehicleId": "BUS-\\ud83d", %s%s}' % (gap, start)
+    sandbox.insert(*ONE[0], odd)
+
+    await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, to=END, format="ndjson")
+
+    (file,) = tmp_path.rglob("*.ndjson")
+    assert odd.replace(gap, b" " * (gap != b"")) in file.read_bytes().splitlines()
+
+
 async def test_lines_are_the_vendors_own_bytes(
     sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path
 ) -> None:

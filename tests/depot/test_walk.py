@@ -510,6 +510,52 @@ async def test_ids_may_be_echoed_in_another_case_or_not_at_all(echo: dict[str, A
             assert await ids_of(depot.session_reports("CP-A", "left")) == [1]
 
 
+BAD_REPORTS: dict[bytes, str | None] = {
+    b'{"sessionId": "7c1d"}': "sessionId: expected int, got str",
+    b'{"sessionId": null}': "sessionId: expected int, got null",
+    b'{"sessionId": 5.0}': "sessionId: expected int, got float",
+    b'{"sessionId": 3, "vehicleId": "BUS-\\ud83d"}': "half of a surrogate pair in a string",
+    b'{"vehicleId": "BUS-\\ude00", "sessionId": "x"}': "sessionId: expected int, got str",
+    b'{"sessionId": 3, "x": "\\ud83d", "\\ud83d": 1}': None,
+    b'{"x": "\\ud83d"}': "sessionId: required field missing",
+    b"5": "expected object, got int",
+}
+
+
+@pytest.mark.parametrize("bad", BAD_REPORTS)
+async def test_a_bad_report_costs_no_other_one(bad: bytes) -> None:
+    problem = BAD_REPORTS[bad]
+    items = [b'{"sessionId": 1, "vehicleId": "\\ud83d\\ude00"}', bad, b'{"sessionId": 2}']
+    first = b'{"page": 5, "items": [%s]}' % b", ".join(items)
+
+    async def play(request: Received, *streams: Any) -> None:
+        body = first if "page=1&" in request.target else b'{"items": []}'
+        await answer(body)(request, *streams)
+
+    async with Wire(default=play) as wire, client_to(wire) as depot:
+        reports, found = depot.session_reports("A", 1, limit=20), list[SessionReport]()
+        (page,) = [page async for page in reports.pages()]
+        error = None
+        try:
+            async for report in reports:
+                found.append(report)
+        except SchemaError as caught:
+            error = caught
+
+    if problem is None:
+        assert error is None
+    else:
+        assert error is not None
+        assert [line.endswith(problem) for line in error.problems] == [True]
+        assert error.cursor is not None
+        assert (error.cursor.offset, error.cursor.recent) == (1, page.cursor_at(1).recent)
+    assert page.ids == (1, None, 2)
+    assert list(page.raw_reports) == items
+    assert page.raw == first
+    assert found[0].vehicle_id == "\U0001f600"
+    assert [report.session_id for report in found] == ([1] if problem else [1, 3, 2])
+
+
 async def test_a_server_that_ignores_the_page_number_is_an_error_with_a_cursor() -> None:
     async with DepotSandbox(shape=SMALL, ignore_page=True) as sandbox, client_of(sandbox) as depot:
         found = []
