@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from itertools import compress
@@ -11,6 +11,7 @@ from types import NoneType
 from typing import IO, Any, Final, cast, get_args, get_origin, get_type_hints
 
 import attrs
+import msgspec
 from cattrs import Converter
 
 try:
@@ -46,12 +47,16 @@ _SCALARS: Final[dict[object, pa.DataType]] = {
 BLOCK_BYTES: Final = 2**20
 """So much is read at once, on all cores: half the time of a page in one piece."""
 
-# Arrow's own parser would also take a plain date, hours alone, and a time without an offset. Other
-# forms that are right, such as one with microseconds, are left to the objects.
-_TIME_TEXT: Final = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,3})?(Z|[+-]\d\d:\d\d)$"
-# Outside of the years 2 to 9998 an offset may lead to where Python has no time: the objects know.
-_FIRST_MS: Final = -62_104_060_800_000
-_LAST_MS: Final = 253_370_764_799_999
+# RFC 3339, and offsets without a colon as the objects take them. Arrow's own parser would also take
+# a plain date, hours alone, and a time without an offset.
+_TIME_TEXT: Final = r"^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:(\.\d{1,3})\d*)?(Z|[+-]\d\d:?\d\d)$"
+_PLAIN_TIME: Final = r"\1T\2\3\4"
+# The objects round to microseconds by the seventh digit.
+_ROUNDED_UP: Final = r"\.\d{3}999[5-9]"
+_FIRST_MS: Final = -62_135_596_800_000
+_SECOND_YEAR_MS: Final = -62_104_060_800_000
+_LAST_MS: Final = 253_402_300_799_999
+"""The times that Python can hold, in UTC."""
 
 
 def schema_of(cls: type) -> pa.Schema:
@@ -123,8 +128,8 @@ async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.Reco
     """Walk the pages and give each as one record batch.
 
     The bytes of a page are read by Arrow, in a thread, and no Python object is built for an
-    event. A page with a value that Arrow would refuse or understand in its own way goes the road
-    of the objects instead, which has the last word.
+    event. If Arrow refuses a value of a page or understands it in its own way, Arrow reads what
+    the objects of the page hold.
 
     Args:
         reports: What `DepotClient.session_reports` gave; its `into=` chooses the columns.
@@ -134,8 +139,8 @@ async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.Reco
         are cut to milliseconds.
 
     Raises:
-        ApiError: As in a walk over the reports, with the cursor behind the batch given last; a
-            value of a wrong type is a `SchemaError` that names report and path.
+        ApiError: As in a walk over the reports, after a batch of the reports before, and with the
+            cursor after these. A value of a wrong type is a `SchemaError` that names its path.
         ValueError: `into=` is a class that has no Arrow schema, or no field at all.
     """
     schema = schema_of(reports.into)
@@ -143,28 +148,36 @@ async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.Reco
         raise ValueError(f"{reports.into.__name__} has no fields, so a batch would have no columns")
     async with aclosing(reports.pages()) as pages:
         async for page in pages:
-            batch = await asyncio.to_thread(batch_of, page, schema)
-            del page  # which would be held while the batch is used and the next one waited for
-            yield batch
+            batch, error = await asyncio.to_thread(_batch_before_error, page, schema)
+            del page  # Release the page while the batch is used and the next one is awaited.
+            if batch.num_rows:
+                yield batch
+            if error is not None:
+                raise error
 
 
 def batch_of(page: Page[Any], schema: pa.Schema) -> pa.RecordBatch:
-    """The new reports of a page.
+    """Return the new reports of a page.
 
     Raises:
-        SchemaError: One of them is not as documented. Its cursor stands before the page, since
-            nothing of it has been given.
+        SchemaError: One of them is not as documented. Its cursor stands before that report.
     """
+    batch, error = _batch_before_error(page, schema)
+    if error is not None:
+        raise error
+    return batch
+
+
+def _batch_before_error(
+    page: Page[Any], schema: pa.Schema
+) -> tuple[pa.RecordBatch, ApiError | None]:
+    """Return the new reports of a page before one that is not as documented, and its error."""
     if None not in page.ids:  # Arrow accepts a report without an id.
         try:
-            return _read(page.raw_views, schema)
+            return _read(page.raw_views, schema, camel_case), None
         except (pa.ArrowInvalid, _NotSoPlain):
             pass
-    try:
-        return _from_objects(page, schema)
-    except ApiError as error:
-        error.cursor = page.cursor_before
-        raise
+    return _from_objects(page, schema)
 
 
 def belonging(page: Page[Any], membership: Membership) -> tuple[pa.RecordBatch, list[int]]:
@@ -206,12 +219,19 @@ class _NotSoPlain(Exception):
     """Arrow has read something that the objects would not hold, or not like that."""
 
 
-def _read(texts: Sequence[memoryview], schema: pa.Schema) -> pa.RecordBatch:
+def _read(
+    texts: Sequence[bytes | memoryview], schema: pa.Schema, wire_name: Callable[[str], str]
+) -> pa.RecordBatch:
     """Read reports by Arrow alone.
+
+    Args:
+        texts: JSON texts of the reports.
+        schema: Schema of the batch.
+        wire_name: From the name of a column to its name in the texts.
 
     Raises:
         ArrowInvalid: Arrow can't read them so.
-        _NotSoPlain: It can, but only the objects tell whether that is right.
+        _NotSoPlain: It can, but only the objects show if that is right.
     """
     lines = b"\n".join(texts)
     if lines.count(b"\n") >= len(texts):
@@ -223,7 +243,8 @@ def _read(texts: Sequence[memoryview], schema: pa.Schema) -> pa.RecordBatch:
         cast("IO[bytes]", pa.BufferReader(lines)),  # a reader of Arrow's own needs no copy
         read_options=pa_json.ReadOptions(block_size=max(BLOCK_BYTES, longest + 1)),
         parse_options=pa_json.ParseOptions(
-            explicit_schema=pa.schema(_wire_fields(schema)), unexpected_field_behavior="ignore"
+            explicit_schema=pa.schema(_wire_fields(schema, wire_name)),
+            unexpected_field_behavior="ignore",
         ),
         memory_pool=pool,
     )
@@ -234,16 +255,18 @@ def _read(texts: Sequence[memoryview], schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _wire_fields(fields: Iterable[pa.Field[Any]]) -> list[pa.Field[Any]]:
-    """The same fields as the vendor spells them, times as text."""
-    return [pa.field(camel_case(field.name), _wire_type(field.type)) for field in fields]
+def _wire_fields(
+    fields: Iterable[pa.Field[Any]], wire_name: Callable[[str], str]
+) -> list[pa.Field[Any]]:
+    """Return the same fields as the texts spell them, times as text."""
+    return [pa.field(wire_name(field.name), _wire_type(field.type, wire_name)) for field in fields]
 
 
-def _wire_type(kind: pa.DataType) -> pa.DataType:
+def _wire_type(kind: pa.DataType, wire_name: Callable[[str], str]) -> pa.DataType:
     if isinstance(kind, pa.ListType):
-        return pa.list_(_wire_type(kind.value_type))
+        return pa.list_(_wire_type(kind.value_type, wire_name))
     if isinstance(kind, pa.StructType):
-        return pa.struct(_wire_fields(kind))
+        return pa.struct(_wire_fields(kind, wire_name))
     return pa.string() if kind == TIME else kind
 
 
@@ -264,13 +287,29 @@ def _column(array: Any, kind: pa.DataType) -> pa.Array[Any]:
 
 
 def _times(texts: pa.StringArray) -> pa.Array[Any]:
-    if not (_are_vendors_times(texts) or _all(pc.match_substring_regex(texts, _TIME_TEXT))):
-        raise _NotSoPlain("a time in another form")
-    times = pc.cast(texts, TIME, memory_pool=pa.system_memory_pool())
-    moments = pc.cast(times, pa.int64())
+    """Return texts as times. An empty one stands for null."""
+    pool = pa.system_memory_pool()
+    if _are_vendors_times(texts):
+        times = pc.cast(texts, TIME, memory_pool=pool)
+        moments = pc.cast(times, pa.int64())
+    else:
+        texts = pc.if_else(pc.equal(texts, pa.scalar("")), None, texts, memory_pool=pool)
+        texts = pc.ascii_upper(texts, memory_pool=pool)
+        if not _all(pc.match_substring_regex(texts, _TIME_TEXT)):
+            raise _NotSoPlain("a time in another form")
+        plain = pc.replace_substring_regex(texts, _TIME_TEXT, _PLAIN_TIME, memory_pool=pool)
+        more = pc.cast(pc.match_substring_regex(texts, _ROUNDED_UP), pa.int64())
+        moments = pc.add(pc.cast(pc.cast(plain, TIME), pa.int64()), more, memory_pool=pool)
+        times = pc.cast(moments, TIME)
     first, last = pc.min(moments).as_py(), pc.max(moments).as_py()
     if first is not None and not (first >= _FIRST_MS and last <= _LAST_MS):
-        raise _NotSoPlain("a time at the end of all times")
+        raise _NotSoPlain("a time that Python can't hold")
+    if (
+        first is not None
+        and first < _SECOND_YEAR_MS
+        and pc.any(pc.starts_with(texts, "0000")).as_py()
+    ):
+        raise _NotSoPlain("a time in the year 0")
     return times
 
 
@@ -289,26 +328,44 @@ def _all(answers: Any) -> bool:
     return pc.all(answers).as_py() is not False
 
 
-def _from_objects(page: Page[Any], schema: pa.Schema) -> pa.RecordBatch:
-    batches: list[pa.RecordBatch] = []
+def _from_objects(page: Page[Any], schema: pa.Schema) -> tuple[pa.RecordBatch, ApiError | None]:
+    """Read what the objects of a page hold. They are built one at a time."""
+    texts: list[bytes] = []
     try:
-        # To take a report raises where it is not as documented.
-        for report, path in zip(page.reports, page.paths, strict=True):
-            batches.append(_row_of(report, path, schema))
-    except SchemaError as error:
-        if (session_id := page.ids[len(batches)]) is not None:
+        # To take a report raises if it is not as documented.
+        for report in page.reports:
+            texts.append(msgspec.json.encode(report))  # noqa: PERF401 - those before are kept
+    except ApiError as error:
+        if (session_id := page.ids[len(texts)]) is not None:
             error.add_note(f"session {session_id}")
-        raise
-    (batch,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
-    return batch
+        return _read_own(page, texts, schema, error)
+    return _read_own(page, texts, schema, None)
 
 
-def _row_of(report: Any, path: str, schema: pa.Schema) -> pa.RecordBatch:
+def _read_own(
+    page: Page[Any], texts: Sequence[bytes], schema: pa.Schema, error: ApiError | None
+) -> tuple[pa.RecordBatch, ApiError | None]:
+    """Read texts made of objects, and what comes of the error after them."""
+    if not texts:
+        return pa.RecordBatch.from_pylist([], schema), error
     try:
-        return pa.RecordBatch.from_pylist([attrs.asdict(report)], schema=schema)
-    except (pa.ArrowInvalid, OverflowError) as error:
-        reason = str(error)
-    raise SchemaError((f"{path}: too large for its column: {reason}",))
+        return _read(texts, schema, str), error
+    except pa.ArrowInvalid:
+        pass
+    # The objects take integers of any size. Find the first one that is too large.
+    good, bad = 0, len(texts)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        try:
+            _read(texts[good:middle], schema, str)
+            good = middle
+        except pa.ArrowInvalid:
+            bad = middle
+    too_large = SchemaError(
+        (f"{page.paths[good]}: too large for its column: an integer of over 64 bits",)
+    )
+    too_large.cursor = page.cursor_at(good)
+    return _read_own(page, texts[:good], schema, too_large)
 
 
 def session_reports_from(rows: pa.RecordBatch | pa.Table) -> list[SessionReport]:

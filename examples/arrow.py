@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from depotclient import DepotClient
-from depotclient.arrow import record_batches
+from depotclient.arrow import SESSION_REPORTS, record_batches
 
 
 # region README
@@ -21,7 +21,8 @@ async def read(charger_id: str, connector_id: str) -> pa.Table:
     async with DepotClient.from_env() as depot:
         begin = datetime(2026, 1, 1, tzinfo=UTC)
         reports = depot.session_reports(charger_id, connector_id, from_=begin)
-        return pa.Table.from_batches([batch async for batch in record_batches(reports)])
+        batches = [batch async for batch in record_batches(reports)]
+        return pa.Table.from_batches(batches, SESSION_REPORTS)
 
 
 def main(charger_id: str, connector_id: str) -> None:

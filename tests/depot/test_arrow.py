@@ -32,6 +32,7 @@ from depotclient import (
     SchemaError,
     SessionReport,
     SessionReports,
+    arrow,
 )
 from depotclient.arrow import (
     SESSION_REPORTS,
@@ -387,14 +388,17 @@ def agree(items: list[bytes], into: type[Any] = SessionReport) -> str:
         with pytest.raises(SchemaError) as too_large:
             batch_of(page, schema_of(into))
         (problem,) = too_large.value.problems
-        assert problem.startswith(f"{page.paths[wide[0]]}: too large for its column")
-        assert too_large.value.cursor == page.cursor_before
+        assert (
+            problem
+            == f"{page.paths[wide[0]]}: too large for its column: an integer of over 64 bits"
+        )
+        assert too_large.value.cursor == page.cursor_at(wide[0])
         return "too large"
     if expected is not None:
         with pytest.raises(SchemaError) as refused:
             batch_of(page, schema_of(into))
         assert refused.value.problems == expected.problems
-        assert refused.value.cursor == page.cursor_before
+        assert refused.value.cursor == expected.cursor == page.cursor_at(len(rows))
         return "refused"
     batch = batch_of(page, schema_of(into))
     batch.validate(full=True)
@@ -526,8 +530,20 @@ TIME_TEXTS = {
     "+2026-01-01T00:00:00Z": "refused",
     "٢026-01-01T00:00:00Z": "refused",
     "1767225600": "refused",
+    "2026-01-01T10:00:00.1234567Z": "taken",
+    "2026-01-01T10:00:00.1239994Z": "taken",
+    "2026-01-01T10:00:00.1239995Z": "taken",
+    "2026-01-01T10:00:00.12399949Z": "taken",
+    "2026-01-01T10:00:00.9999999+01:00": "taken",
+    "2026-12-31T23:59:59.9999999Z": "taken",
+    "1969-12-31T23:59:59.9999995Z": "taken",
+    "0001-01-01T00:00:00.9999999Z": "taken",
+    "9999-12-31T23:59:59.9999994Z": "taken",
+    "9999-12-31T23:59:59.9999995Z": "refused",
+    "2026-01-01T10:00:00.%sZ" % ("9" * 100): "taken",
     "null": "refused",
-    "": "refused",
+    "": "taken",
+    " ": "refused",
 }
 
 NUMBERS = {
@@ -618,8 +634,8 @@ ELSEWHERE = {
     "an empty string": ('{"sessionId": 1, "vehicleId": ""}', "taken"),
     "a NUL": ('{"sessionId": 1, "vehicleId": "a\\u0000b"}', "taken"),
     "an escaped pair": ('{"sessionId": 1, "vehicleId": "\\ud83d\\ude00\\/"}', "taken"),
-    "a lone surrogate": ('{"sessionId": 1, "vehicleId": "\\ud800"}', "no page"),
-    "a lone surrogate that nobody asked for": ('{"sessionId": 1, "x": "\\udc00"}', "no page"),
+    "a lone surrogate": ('{"sessionId": 1, "vehicleId": "\\ud800"}', "refused"),
+    "a lone surrogate that nobody asked for": ('{"sessionId": 1, "x": "\\udc00"}', "taken"),
     "a line end in a string": ('{"sessionId": 1, "vehicleId": "a\nb"}', "no page"),
     "line ends within": ('\n{\n"sessionId"\r\n:\n1\n,"vehicleId":\n"a"\n}\n', "taken"),
     "null lists": ('{"sessionId": 1, "ocppStatus": null, "sessionMeterValues": null}', "taken"),
@@ -704,12 +720,17 @@ def test_both_roads_agree_on_a_report_that_comes_twice() -> None:
 
 def moments() -> st.SearchStrategy[str]:
     offsets = st.integers(-1439, 1439).map(lambda n: timezone(timedelta(minutes=n)))
-    times = st.datetimes(timezones=offsets)
+    fractions = st.from_regex(r"(\.[0-9]{1,12}|\.[0-9]{3}999[0-9]{1,3})?", fullmatch=True)
     return st.builds(
-        lambda time, precision, letter: time.isoformat(letter, precision).replace("+00:00", "Z"),
-        times,
+        lambda time, precision, letter, fraction: (
+            time.isoformat(letter, precision)
+            .replace("+00:00", "Z")
+            .replace(".000", fraction if time.microsecond < 1000 else ".000")
+        ),
+        st.datetimes(timezones=offsets),
         st.sampled_from(["milliseconds", "seconds", "microseconds", "minutes", "hours"]),
         st.sampled_from(["T", "T", " ", "t"]),
+        fractions,
     )
 
 
@@ -825,6 +846,53 @@ def test_both_roads_agree_on_any_number(text: str) -> None:
     assert agree([b'{"sessionId": 1, "energySocStart": %s}' % text.encode()]) != "no page"
 
 
+@pytest.mark.parametrize(
+    "end", ["Z", "z", ".1Z", ".123456Z", ".1234567Z", ".9999999Z", ".123+01:00", "-00:00", "+0100"]
+)
+def test_no_object_is_built_for_any_form_of_time(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("depotclient.arrow._from_objects")
+    plain = b'{"sessionId": 1, "sessionTimeStart": "2026-01-01T00:00:00.000Z"}'
+
+    batch = batch_of(page_of([plain, plain.replace(b".000Z", end.encode())]), SESSION_REPORTS)
+
+    assert batch.num_rows == 2
+
+
+def test_a_page_with_an_odd_report_is_read_twice_and_gives_one_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    odd = b'{"sessionId": 1000, "vehicleId": "a", "vehicleId": "b"}'
+    items = [*(b'{"sessionId": %d}' % n for n in range(1000)), odd]
+    reads: list[int] = []
+
+    def counted(texts: list[bytes], *args: Any) -> pa.RecordBatch:
+        reads.append(len(texts))
+        return read(texts, *args)
+
+    read = arrow._read
+    monkeypatch.setattr(arrow, "_read", counted)
+    batch = batch_of(page_of(items), SESSION_REPORTS)
+
+    assert reads == [1001, 1001]
+    assert ids_of(batch) == list(range(1001))
+    assert batch["vehicle_id"].to_pylist()[-1] == "b"
+
+
+@pytest.mark.parametrize("place", [0, 1, 6, 12])
+def test_the_first_integer_that_is_too_large_ends_the_batch(place: int) -> None:
+    items = [b'{"sessionId": %d}' % (n if n < place else 2**63 + n) for n in range(13)]
+    page = page_of(items)
+
+    with pytest.raises(SchemaError) as caught:
+        batch_of(page, SESSION_REPORTS)
+
+    assert (
+        str(caught.value)
+        == f"$.items[{place}]: too large for its column: an integer of over 64 bits"
+    )
+    assert caught.value.cursor == page.cursor_at(place)
+
+
 def test_a_class_leaves_alone_what_it_has_no_field_for() -> None:
     items = [b'{"sessionId": 1, "energyChargeEnd": 5, "vehicleId": 7, "energySocEnd": "x"}']
 
@@ -846,9 +914,13 @@ def test_a_class_leaves_alone_what_it_has_no_field_for() -> None:
             {"deviceStatus": [{"errorCodes": [{}, None]}]},
             ".deviceStatus[0].errorCodes[1]: expected object, got null",
         ),
-        ({"sessionId": "x"}, ".sessionId: expected int, got str"),
+        ({"sessionId": "7c1d"}, ".sessionId: expected int, got str"),
+        ({"sessionId": None}, ".sessionId: expected int, got null"),
+        ({"sessionId": 5.0}, ".sessionId: expected int, got float"),
+        ({"vehicleId": "BUS-\ud83d"}, ": half of a surrogate pair in a string"),
+        ({"sessionId": 2**63}, ": too large for its column: an integer of over 64 bits"),
     ],
-    ids=["float", "null", "id"],
+    ids=["float", "null", "id", "no id", "decimal id", "surrogate", "large id"],
 )
 @pytest.mark.parametrize("place", [0, 3, 5, 8])
 async def test_a_walk_that_ends_with_an_error_goes_on_from_its_cursor_without_a_loss(
@@ -862,15 +934,15 @@ async def test_a_walk_that_ends_with_an_error_goes_on_from_its_cursor_without_a_
     ):
         reports = depot.session_reports("A", 1, limit=5)
         (page,) = [page async for page in reports.pages() if place in page.ids]
-        path, before = page.paths[page.ids.index(place)], page.cursor_before.offset
+        path = page.paths[page.ids.index(place)]
         items[place] = {"sessionId": place} | bad
         with pytest.raises(SchemaError) as caught:
             async for batch in record_batches(reports):
                 found += ids_of(batch)
         assert caught.value.problems == (f"{path}{problem}",)
         assert caught.value.cursor is not None
-        assert caught.value.cursor.offset == before
-        assert found == list(range(before))
+        assert caught.value.cursor.offset == place
+        assert found == list(range(place))
         items[place] = {"sessionId": place}
         resumed = depot.session_reports("A", 1, limit=5, resume=str(caught.value.cursor))
         async for batch in record_batches(resumed):

@@ -232,6 +232,12 @@ def test_arrow_hands_the_same_on_to_all() -> None:
     assert len({re.sub(r"[^0-9.]", "", line) for line in lines}) == 1
 
 
+def test_arrow_has_no_mean_of_an_empty_connector() -> None:
+    with depot(sessions=0) as sandbox:
+        printed = output_of("arrow.py", *CHARGER, environment=sandbox.environment)
+    assert printed == "pandas <NA>\npolars None\nDuckDB [(None,)]\n"
+
+
 def test_export_tells_how_far_it_is_and_what_failed(tmp_path: Path) -> None:
     with depot() as sandbox:
         done = run(
@@ -408,6 +414,16 @@ def test_the_job_goes_on_after_an_error_and_loses_nothing(tmp_path: Path) -> Non
         assert target.read_bytes().splitlines() == sandbox.reports(*CHARGER)
         assert sandbox.requests[before].query["page"] != "1"
     assert [path.name for path in tmp_path.iterdir()] == ["reports.ndjson"]
+
+
+def test_the_job_keeps_the_bytes_of_reports_that_are_not_as_documented(tmp_path: Path) -> None:
+    target = tmp_path / "reports.ndjson"
+    odd = b'{"sessionId": 9,\n "vehicleId": "BUS-\\ud83d"}'
+    with depot(sessions=3) as sandbox:
+        sandbox.insert(*CHARGER, odd)
+        output_of("etl_resume.py", *CHARGER, str(target), environment=sandbox.environment)
+        expected = [*sandbox.reports(*CHARGER)[:-1], odd.replace(b"\n", b" ")]
+    assert target.read_bytes().splitlines() == expected
 
 
 def test_the_job_can_be_killed_again_and_again(tmp_path: Path) -> None:
