@@ -56,7 +56,7 @@ _AWARE = Annotated[datetime, msgspec.Meta(tz=True)]
 _BOM = b"\xef\xbb\xbf"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PATH = re.compile(r" - at `(.*)`$")
-_MISSING = re.compile(r"Object missing required field `(.*)`")
+_MISSING = re.compile(r": object missing required field (.*)$")
 _NULL = msgspec.Raw(b"null")
 _TEXT_DECODER = msgspec.json.Decoder(msgspec.Raw)
 _LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
@@ -118,10 +118,7 @@ def _problem(path: str, message: str) -> str:
     """Put msgspec's "Expected `int`, got `str` - at `$.a`" as `SchemaError.problems` has it."""
     found = _PATH.search(message)
     inner = found.group(1).removeprefix("$") if found else ""
-    text = _PATH.sub("", message)
-    if missing := _MISSING.fullmatch(text):
-        return f"{path}{inner}.{missing[1]}: required field missing"
-    text = text.replace("`", "")
+    text = _PATH.sub("", message).replace("`", "")
     return f"{path}{inner}: {text[0].lower()}{text[1:]}"
 
 
@@ -506,6 +503,7 @@ def _explained(
     Raises:
         DecodeError: The text is no JSON, behind the first problem.
     """
+    first = _MISSING.sub(r".\1: required field missing", first)
     if memoryview(text).nbytes > LARGEST_EXPLAINED:
         return SchemaError((first,), complete=False)
     try:

@@ -9,7 +9,7 @@ import msgspec
 
 __all__ = ["in_one_line", "without_lone_surrogates"]
 
-# Of what begins with a backslash, the group has what stays: other escapes and whole pairs.
+# The group has other escapes and whole pairs, which stay.
 _ESCAPE: Final = re.compile(
     rb"\\(?:([^u](?:\\[^u])*|u[dD][89abAB]..\\u[dD][c-fC-F]..)|u[dD][89a-fA-F]..)", re.DOTALL
 )
