@@ -432,6 +432,27 @@ def test_a_part_of_a_larger_text_is_structured_under_its_path() -> None:
         structure(second, "$.items[1]")
 
 
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [
+        (b'{"anInt": 1, "aStr": "\\ud800"}', ": half of a surrogate pair in a string"),
+        (b'{"anInt": "x", "aStr": "\\ud800"}', ".anInt: expected int, got str"),
+        (b'{"anInt": 1, ', ": input data was truncated"),
+    ],
+)
+def test_a_broken_part_of_a_larger_text_is_a_schema_error(part: bytes, problem: str) -> None:
+    with pytest.raises(SchemaError) as caught:
+        structure(msgspec.Raw(part), "$.items[1]")
+
+    assert [line.lower() for line in caught.value.problems] == [f"$.items[1]{problem}".lower()]
+
+
+def test_a_lone_surrogate_that_nobody_asked_for_is_ignored_in_a_part() -> None:
+    part = msgspec.Raw(b'{"anInt": 1, "other": "\\ud800", "\\udc00": 1}')
+
+    assert structure(part, "$.items[1]") == Everything(1)
+
+
 def test_decoding_alone_names_the_first_problem() -> None:
     decoder = msgspec.json.Decoder(list[int])
 
