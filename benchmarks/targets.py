@@ -121,6 +121,15 @@ TARGETS = (
     _seconds("full reports: speed against msgspec's structs", "W1", "msgspec-struct", "ours", 0.45),
     _seconds("five fields: speed against full reports", "W1", "ours", "ours-into", 6),
     _seconds("five fields: speed against a bare split", "W1", "msgspec-raw", "ours-into", 0.8),
+    Target(
+        "keys of sessions: time against full reports",
+        "W1",
+        "seconds",
+        "ours, keys",
+        "most",
+        0.03,
+        "ours",
+    ),
     Target("memory growth in a walk", "W2", "growth", "ours", "most", 64 * MIB),
     Target(
         "longest stall of the event loop",

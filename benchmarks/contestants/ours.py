@@ -13,6 +13,7 @@ import msgspec
 from benchmarks.contestants.interface import Call, Contestant, Depot, Thor, by_workers, one_by_one
 from benchmarks.protocol import Access
 from depotclient import DepotClient, SessionReport
+from depotclient.keys import session_id_of, session_key
 from depotclient.models import structurer_of
 from depotclient.reports import SessionReports
 from thorclient import ApiError, ThorClient
@@ -107,6 +108,15 @@ class Ours(Contestant):
             yield _Many(client) if self.many else _Workers(client)
 
 
+@attrs.frozen
+class OurKeys(Ours):
+    """The ids and keys of reports, which a walk reads before anything is structured."""
+
+    def decoding(self, page: bytes, reports: Sequence[bytes]) -> Call:
+        return one_by_one(lambda text: session_key(session_id_of(text), text), reports)
+
+
 FULL = Ours()
+KEYS = OurKeys()
 INTO = Ours(into=Header)
 MANY = Ours(many=True)

@@ -11,6 +11,7 @@ PLACES = MappingProxyType(
     {
         "ours": "ours:FULL",
         "ours-into": "ours:INTO",
+        "ours, keys": "ours:KEYS",
         "ours, get_analytics_many()": "ours:MANY",
         "ours-parquet": "ours_parquet:OURS",
         "json": "plain:PLAIN",

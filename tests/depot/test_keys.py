@@ -1,19 +1,14 @@
-"""Keys tell sessions apart by id and start, and cost little."""
+"""Keys tell sessions apart by id and start."""
 
 from __future__ import annotations
 
 import json
-import time
 from itertools import combinations
 from typing import Any
 
-import msgspec
 import pytest
 
-from depotclient import SessionReport
 from depotclient.keys import session_id_of, session_key
-from depotclient.models import structurer_of
-from depotclient.simulation import render, simulate_sessions
 
 START, LATER = "2026-01-10T00:00:00.000Z", "2026-01-11T00:00:00.000Z"
 
@@ -94,20 +89,3 @@ ONE_SESSION: dict[str, list[bytes]] = {
 @pytest.mark.parametrize("reports", ONE_SESSION.values(), ids=ONE_SESSION.keys())
 def test_forms_of_one_session_have_one_key(reports: list[bytes]) -> None:
     assert len({key_of(text) for text in reports}) == 1
-
-
-def test_a_key_costs_at_most_3_percent_of_decoding() -> None:
-    texts = [render(session) for session in simulate_sessions(1, "CP-001", "1", 4)]
-    structure = structurer_of(SessionReport)
-    raws = [msgspec.Raw(text) for text in texts]
-    keys, reports = [], []
-    for _ in range(20):  # by turns, since the machine may be busy at any time
-        begin = time.thread_time()
-        for raw in raws:
-            structure(raw, "$")
-        middle = time.thread_time()
-        for text in texts:
-            key_of(text)
-        reports.append(middle - begin)
-        keys.append(time.thread_time() - middle)
-    assert min(keys) <= 0.03 * min(reports)
