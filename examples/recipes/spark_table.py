@@ -12,7 +12,7 @@ from depotclient.spark import SessionReportsDataSource
 # region DOCS
 def main(connectors: str, begin: str, folder: str) -> None:
     """Copy the reports into Parquet files, with at most 4 requests at once."""
-    # Otherwise Spark reads a charger 0012 from the name of a folder as the number 12.
+    # Otherwise Spark converts the charger 0012 in the name of a folder to the number 12.
     strings = {"spark.sql.sources.partitionColumnTypeInference.enabled": "false"}
     spark = SparkSession.builder.config(map=strings).getOrCreate()
     spark.dataSource.register(SessionReportsDataSource)
