@@ -47,16 +47,16 @@ _SCALARS: Final[dict[object, pa.DataType]] = {
 BLOCK_BYTES: Final = 2**20
 """So much is read at once, on all cores: half the time of a page in one piece."""
 
-# RFC 3339, and offsets without a colon as the objects take them. Arrow's own parser would also take
-# a plain date, hours alone, and a time without an offset.
+# RFC 3339, and also offsets without a colon, as the objects accept them. Arrow's own parser accepts
+# too much: a plain date, hours only, and a time without an offset.
 _TIME_TEXT: Final = r"^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:(\.\d{1,3})\d*)?(Z|[+-]\d\d:?\d\d)$"
 _PLAIN_TIME: Final = r"\1T\2\3\4"
-# The objects round to microseconds by the seventh digit.
+# The objects round to microseconds, by the seventh digit. That may carry into milliseconds.
 _ROUNDED_UP: Final = r"\.\d{3}999[5-9]"
+# First time, second year and last time that Python can hold, in milliseconds since 1970 in UTC.
 _FIRST_MS: Final = -62_135_596_800_000
 _SECOND_YEAR_MS: Final = -62_104_060_800_000
 _LAST_MS: Final = 253_402_300_799_999
-"""The times that Python can hold, in UTC."""
 
 
 def schema_of(cls: type) -> pa.Schema:
@@ -128,8 +128,8 @@ async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.Reco
     """Walk the pages and give each as one record batch.
 
     The bytes of a page are read by Arrow, in a thread, and no Python object is built for an
-    event. If Arrow refuses a value of a page or understands it in its own way, Arrow reads what
-    the objects of the page hold.
+    event. If Arrow refuses a value or would interpret it in its own way, the page is decoded to
+    objects first, and Arrow reads those.
 
     Args:
         reports: What `DepotClient.session_reports` gave; its `into=` chooses the columns.
@@ -139,8 +139,9 @@ async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.Reco
         are cut to milliseconds.
 
     Raises:
-        ApiError: As in a walk over the reports, after a batch of the reports before, and with the
-            cursor after these. A value of a wrong type is a `SchemaError` that names its path.
+        ApiError: As in a walk over the reports. The reports before the failure are yielded first,
+            and the cursor is the position after them. A value of a wrong type is a `SchemaError`
+            that names its path.
         ValueError: `into=` is a class that has no Arrow schema, or no field at all.
     """
     schema = schema_of(reports.into)
@@ -160,7 +161,7 @@ def batch_of(page: Page[Any], schema: pa.Schema) -> pa.RecordBatch:
     """Return the new reports of a page.
 
     Raises:
-        SchemaError: One of them is not as documented. Its cursor stands before that report.
+        SchemaError: One of them is not as documented. The error has the cursor before it.
     """
     batch, error = _batch_before_error(page, schema)
     if error is not None:
@@ -171,7 +172,7 @@ def batch_of(page: Page[Any], schema: pa.Schema) -> pa.RecordBatch:
 def _batch_before_error(
     page: Page[Any], schema: pa.Schema
 ) -> tuple[pa.RecordBatch, ApiError | None]:
-    """Return the new reports of a page before one that is not as documented, and its error."""
+    """Return the new reports of a page up to the first invalid one, and the error of that one."""
     if None not in page.ids:  # Arrow accepts a report without an id.
         try:
             return _read(page.raw_views, schema, camel_case), None
@@ -181,10 +182,10 @@ def _batch_before_error(
 
 
 def belonging(page: Page[Any], membership: Membership) -> tuple[pa.RecordBatch, list[int]]:
-    """Return those of the new reports of a page that belong to a window, and their keys.
+    """Return the new reports of a page that belong to a window, and their keys.
 
     Returns:
-        A batch with `SESSION_REPORTS`, and the one of `Page.keys` for each row.
+        A batch with `SESSION_REPORTS`, and the key of each row from `Page.keys`.
 
     Raises:
         SchemaError: As in `batch_of`.
@@ -227,11 +228,11 @@ def _read(
     Args:
         texts: JSON texts of the reports.
         schema: Schema of the batch.
-        wire_name: From the name of a column to its name in the texts.
+        wire_name: Function from the name of a column to the name of the field in the texts.
 
     Raises:
         ArrowInvalid: Arrow can't read them so.
-        _NotSoPlain: It can, but only the objects show if that is right.
+        _NotSoPlain: It can, but perhaps not as the objects do.
     """
     lines = b"\n".join(texts)
     if lines.count(b"\n") >= len(texts):
@@ -258,7 +259,7 @@ def _read(
 def _wire_fields(
     fields: Iterable[pa.Field[Any]], wire_name: Callable[[str], str]
 ) -> list[pa.Field[Any]]:
-    """Return the same fields as the texts spell them, times as text."""
+    """Return the same fields with their names in the texts, and times as strings."""
     return [pa.field(wire_name(field.name), _wire_type(field.type, wire_name)) for field in fields]
 
 
@@ -287,7 +288,7 @@ def _column(array: Any, kind: pa.DataType) -> pa.Array[Any]:
 
 
 def _times(texts: pa.StringArray) -> pa.Array[Any]:
-    """Return texts as times. An empty one stands for null."""
+    """Convert texts to times. An empty text is null."""
     pool = pa.system_memory_pool()
     if _are_vendors_times(texts):
         times = pc.cast(texts, TIME, memory_pool=pool)
@@ -329,23 +330,23 @@ def _all(answers: Any) -> bool:
 
 
 def _from_objects(page: Page[Any], schema: pa.Schema) -> tuple[pa.RecordBatch, ApiError | None]:
-    """Read what the objects of a page hold. They are built one at a time."""
+    """Read a page through its objects, which are built one at a time."""
     texts: list[bytes] = []
     try:
-        # To take a report raises if it is not as documented.
+        # The next report raises an error if it is not as documented.
         for report in page.reports:
-            texts.append(msgspec.json.encode(report))  # noqa: PERF401 - those before are kept
+            texts.append(msgspec.json.encode(report))  # noqa: PERF401 - keep those before an error
     except ApiError as error:
         if (session_id := page.ids[len(texts)]) is not None:
             error.add_note(f"session {session_id}")
-        return _read_own(page, texts, schema, error)
-    return _read_own(page, texts, schema, None)
+        return _read_encoded(page, texts, schema, error)
+    return _read_encoded(page, texts, schema, None)
 
 
-def _read_own(
+def _read_encoded(
     page: Page[Any], texts: Sequence[bytes], schema: pa.Schema, error: ApiError | None
 ) -> tuple[pa.RecordBatch, ApiError | None]:
-    """Read texts made of objects, and what comes of the error after them."""
+    """Read the JSON texts of objects. Return the error after them, or that of an earlier one."""
     if not texts:
         return pa.RecordBatch.from_pylist([], schema), error
     try:
@@ -365,7 +366,7 @@ def _read_own(
         (f"{page.paths[good]}: too large for its column: an integer of over 64 bits",)
     )
     too_large.cursor = page.cursor_at(good)
-    return _read_own(page, texts[:good], schema, too_large)
+    return _read_encoded(page, texts[:good], schema, too_large)
 
 
 def session_reports_from(rows: pa.RecordBatch | pa.Table) -> list[SessionReport]:

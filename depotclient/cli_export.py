@@ -46,8 +46,8 @@ T = TypeVar("T")
 
 MEGABYTE = 1e6
 
-SHOWN = 5
-"""How many connectors a line names."""
+MAX_NAMED = 5
+"""Maximum number of connectors that a message names."""
 
 
 def export(
@@ -107,7 +107,7 @@ def export(
     Files are named charger_id=.../connector_id=.../month=.../reports.parquet, and one that is there
     is whole. Those of windows that were over when they were read are not read again.
     """
-    # Before the event loop starts, so that a signal ends the wait for a file such as a pipe.
+    # Read before the event loop starts, so that a signal can end the wait for a pipe.
     with reporting():
         named = [connector_named(text) for text in connectors or ()]
         named += [] if listed is None else _listed(listed)
@@ -127,7 +127,7 @@ def _listed(file: Path) -> list[Connector]:
 
 @attrs.frozen
 class Wanted:
-    """The `export` command with its arguments, most of them as they were typed."""
+    """Arguments of the `export` command, most of them as they were typed."""
 
     folder: str
     connectors: tuple[Connector, ...]
@@ -177,33 +177,33 @@ class Wanted:
                 write_json(*map(summary_json, export.connectors))
             else:
                 output_console().print(summary_table(export))
-        finally:  # also where the output can't be written
-            for it in export.connectors:
-                if it.error is not None:
-                    complain(f"error: {_name(it)}: {explain(it.error)}")
-            for line in way_on(export):
+        finally:  # also if the output can't be written
+            for result in export.connectors:
+                if result.error is not None:
+                    complain(f"error: {_name(result)}: {explain(result.error)}")
+            for line in next_steps(export):
                 complain(line)
         return FAILED if export.failed else 0
 
 
-def way_on(export: Export) -> Iterator[str]:
-    """Yield lines on what is missing and whether the same command can read it."""
+def next_steps(export: Export) -> Iterator[str]:
+    """Yield lines that count the incomplete connectors and advise the next command."""
     failed = export.failed
     if not failed:
         return
     yield f"{len(failed)} of {len(export.connectors)} connectors not complete"
-    lasting = [_name(it) for it in failed if _lasts(it.error)]
-    if lasting:
-        more = f" and {len(lasting) - SHOWN} more" if len(lasting) > SHOWN else ""
-        names = f"{', '.join(lasting[:SHOWN])}{more}"
+    to_correct = [_name(each) for each in failed if _needs_correction(each.error)]
+    if to_correct:
+        more = f" and {len(to_correct) - MAX_NAMED} more" if len(to_correct) > MAX_NAMED else ""
+        names = f"{', '.join(to_correct[:MAX_NAMED])}{more}"
         yield f"the same command fails again for {names}: remove the cause of the error first"
-    if len(lasting) < len(failed):
-        others = " for the others" if lasting else ""
+    if len(to_correct) < len(failed):
+        others = " for the others" if to_correct else ""
         yield f"the same command again reads what is missing{others}, and only that"
 
 
-def _lasts(error: ApiError | OSError | None) -> bool:
-    """Return whether the same command fails again until somebody corrects something."""
+def _needs_correction(error: ApiError | OSError | None) -> bool:
+    """Return True if the same command fails again until somebody corrects the cause."""
     if isinstance(error, StatusError):
         return not is_retriable(error)
     return isinstance(error, SchemaError | ResponseTooLarge | FileExistsError)

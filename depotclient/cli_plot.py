@@ -51,9 +51,9 @@ def plot(
     It comes from the API, from an exported file (--file) or from a sandbox.
     """
     wanted = Wanted(connector, session, from_, to)
-    # Files and pictures are no work for the event loop: a signal ends them at once.
+    # Files are read and written outside the event loop, so that a signal ends that at once.
     with reporting():
-        _require(picture)  # before a walk that may take long
+        _require(picture)  # before a long walk
         report = wanted.from_file(file) if file else result_of(wanted.from_api(sandbox))
         _draw(report, picture)
         print(clean(f"session {report.session_id}: {picture}"))
@@ -61,7 +61,7 @@ def plot(
 
 @attrs.frozen
 class Wanted:
-    """A session that the `plot` command draws, named as it was typed."""
+    """Arguments of the `plot` command that choose a session, as they were typed."""
 
     connector: str | None
     session: int | None

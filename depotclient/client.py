@@ -61,9 +61,9 @@ class DepotClient(ApiClient):
         token_url: Likewise, of the token endpoint.
         session: A `ClientSession` of yours, which is never closed here; its own middlewares are
             not run for these requests. None makes one on first use.
-        proxy: None takes the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`), or what a
-            session of yours has; False takes none; the URL of a proxy takes that one, whatever the
-            session has. `~/.netrc` is never read.
+        proxy: None uses the proxies of your session, or of the environment (`HTTPS_PROXY`,
+            `NO_PROXY`) without one. False uses no proxy, a URL that proxy. Both overrule the
+            session. Credentials in `~/.netrc` are never sent.
         retry: How often and how patiently failed requests are repeated.
         timeout: How long a call may take; in a walk, each page is one call.
         limiter: Anything that can be `async with`, entered around each request for reports.

@@ -41,10 +41,12 @@ LOOK_BACK: Final = timedelta(days=3)
 """By how much a run reads again what the run before has read, for reports that came late."""
 
 SESSION_KEY: Final = pa.field("session_key", pa.string(), nullable=False)
-"""Start of the session, or of a report without one a digest: dlt takes no null in a key, and would
-add a row with one again in each run."""
+"""Start of the session, or a digest of a report without one.
 
-# An id may be used again, and by other connectors.
+dlt accepts no null in a key: it adds such a row again in each run.
+"""
+
+# A connector may reuse an id, and so may other connectors.
 PRIMARY_KEY: Final = ("charger_id", "connector_id", "session_id", SESSION_KEY.name)
 
 
@@ -104,8 +106,9 @@ def session_reports(
         `depotclient.arrow.FLEET_REPORTS`, and `session_key`, even without reports; of `objects`
         only those that are not nested. `session_key` is the start of the session in UTC, such as
         `2026-01-31 18:00:00.000`. For a report without a start it is a digest of 16 hexadecimal
-        digits; a start that it gets later makes another row. When it runs, an `ApiError` comes as
-        the cause of dlt's own error, with a note that names the partition.
+        digits. If the report gets a start later, that is another row.
+
+        When it runs, an `ApiError` is the cause of dlt's own error. Its note names the partition.
 
     Raises:
         ValueError: An argument is not usable, or there are no connectors.
@@ -268,7 +271,7 @@ class _Load:
 
 
 def _keyed(batch: pa.RecordBatch, partition: Partition, keys: Sequence[int]) -> pa.RecordBatch:
-    """Return the reports of a partition with `_ROWS`."""
+    """Return the reports of a partition with the schema `_ROWS`."""
     starts = batch["session_time_start"].cast(pa.timestamp("ms")).cast(pa.string())
     session_keys = pc.coalesce(starts, pa.array([f"{key:016x}" for key in keys]))
     columns = [*named(batch, partition).columns, session_keys]

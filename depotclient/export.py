@@ -23,9 +23,9 @@ from depotclient.files import (
     Format,
     NewFile,
     WindowRecord,
-    folder_named,
+    folder_path,
     prepare,
-    require_apart,
+    require_distinct_folders,
 )
 from depotclient.query import is_before, require_aware
 from depotclient.windows import MARGIN, Connector, Membership, Partition, Window, plan, require_span
@@ -147,7 +147,7 @@ async def export_session_reports(
         ImportError: The format is `parquet`, and pyarrow is not installed.
     """
     now = depot.now()
-    root = folder_named(folder)
+    root = folder_path(folder)
     require_aware("from_", from_)
     if not is_before(from_, now):
         raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to export")
@@ -195,7 +195,7 @@ def _by_connector(
     partitions = plan(connectors, from_, to, window)
     by_ids = groupby(partitions, attrgetter("charger_id", "connector_id"))
     by_connector = {ids: tuple(windows) for ids, windows in by_ids}
-    require_apart(by_connector)
+    require_distinct_folders(by_connector)
     return [*by_connector.values()]
 
 
@@ -282,12 +282,12 @@ class _Run:
                 ):
                     export = attrs.evolve(export, skipped=export.skipped + 1)
                 else:
-                    outdated, export = await self._window(partition, folder, export, repeated)
-                    again = sorted(outdated - {it.window for it in due})
+                    superseded, export = await self._window(partition, folder, export, repeated)
+                    again = sorted(superseded - {queued.window for queued in due})
                     due.extend(attrs.evolve(partition, window=window) for window in again)
                     export = attrs.evolve(export, windows=export.windows + len(again))
-                    # Only once: windows whose sessions share an id may each outdate the other.
-                    repeated |= outdated
+                    # Only once: windows whose sessions share an id may supersede each other.
+                    repeated |= superseded
                 if due:
                     self.tell(export)
         except (ApiError, OSError) as error:
@@ -303,13 +303,16 @@ class _Run:
         export: ConnectorExport,
         repeated: Collection[str],
     ) -> tuple[set[str], ConnectorExport]:
-        """Read one window and write its file; also those windows that have to be read again.
+        """Read one window and write its file.
 
         Args:
             partition: The window.
             folder: Files of the connector.
             export: Progress so far.
-            repeated: Windows that this run reads again in any case.
+            repeated: Windows that this run has queued for a second reading.
+
+        Returns:
+            The windows to read again, and the progress.
         """
         membership = partition.membership(folder.untimed_elsewhere(partition))
         try:
@@ -318,7 +321,7 @@ class _Run:
             error.add_note(f"window {partition.window}")
             missing = export.missing + 1
             return set(), attrs.evolve(export, error=export.error or error, missing=missing)
-        return folder.outdate(partition, membership, repeated), export
+        return folder.drop_superseded(partition, membership, repeated), export
 
     async def _write(
         self,

@@ -22,8 +22,8 @@ from depotclient.query import wire_time
 from depotclient.windows import WINDOWS, Membership, Partition, require_window
 from evtransport.surrogates import in_one_line
 
-__all__ = ["FORMATS", "ConnectorFolder", "Format", "NewFile", "WindowRecord", "folder_named"]
-__all__ += ["prepare", "require_apart"]
+__all__ = ["FORMATS", "ConnectorFolder", "Format", "NewFile", "WindowRecord", "folder_path"]
+__all__ += ["prepare", "require_distinct_folders"]
 
 Format: TypeAlias = Literal["parquet", "ndjson"]
 """The kinds of files."""
@@ -43,7 +43,7 @@ ABANDONED_SECONDS: Final = 24 * 3600
 WireTime: TypeAlias = Annotated[
     str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 ]
-"""A time in the form that `wire_time` gives it, so that texts compare as times do."""
+"""Time as `wire_time` formats it. Texts sort in the same order as times."""
 
 
 class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -62,9 +62,8 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         reports: How many reports the file holds.
         size: How many bytes it has, where this does not stand in the file itself.
         bytes_read: How many bytes the pages had that brought something for it.
-        untimed: Session ids of the reports in it that have no start, None for one without a valid
-            id.
-        untimed_keys: The number of each of them that `session_key` gives.
+        untimed: Session ids of its reports without a start, None for one without a valid id.
+        untimed_keys: The `session_key` of each of them.
 
     Raises:
         ValueError: `window` is no month or day.
@@ -155,12 +154,12 @@ class ConnectorFolder:
             format_: Of the files.
 
         Raises:
-            FileExistsError: There are windows of another kind, files of another version, or what
-                is no file.
+            FileExistsError: The folder has windows of another kind, or files of another version.
+                Or a file's name belongs to something else, such as a pipe.
             OSError: A file can't be read.
         """
         path = root
-        for name in _levels(partition.charger_id, partition.connector_id):
+        for name in _folder_names(partition.charger_id, partition.connector_id):
             _refuse_old_name(path, name)
             path /= name
         folder = cls(path, format_, root / ASIDE)
@@ -171,7 +170,7 @@ class ConnectorFolder:
                     " as well would double every report, so export into another folder"
                 )
         for final in sorted(path.glob(f"{partition.kind}=*/reports.{format_}")):
-            # A link may lead to nothing.
+            # Skip a link whose target is missing.
             record = folder._read(final, partition) if _is_file(final) else None
             if record is not None:
                 folder.records[record.window] = record
@@ -209,7 +208,7 @@ class ConnectorFolder:
         return partition.is_settled(record.read_at, margin) and record.read_at <= now
 
     def untimed_elsewhere(self, partition: Partition) -> set[int]:
-        """Return the keys of the reports without a start that other windows have."""
+        """Return the keys of the reports without a start that other windows hold."""
         return {
             key
             for window, record in self.records.items()
@@ -217,21 +216,21 @@ class ConnectorFolder:
             for key in record.untimed_keys
         }
 
-    def outdate(
+    def drop_superseded(
         self, partition: Partition, membership: Membership, kept: Collection[str]
     ) -> set[str]:
-        """Forget reports without a start that a reading of another window has brought otherwise.
+        """Drop superseded reports without a start from the records of other windows.
 
-        The reading has not brought them again, whereas it has brought their session ids: with a
-        start, or with other bytes.
+        The reading of a window supersedes a report if it took the session id, but does not contain
+        the report itself. The session now has a start, or other bytes.
 
         Args:
             partition: The window that was read.
-            membership: What the reading has brought.
-            kept: Other windows whose reports are not forgotten.
+            membership: Reports of the reading.
+            kept: Other windows whose records stay as they are.
 
         Returns:
-            The windows that have to be read again.
+            The windows to read again.
         """
         found = set[str]()
         for window in self.records.keys() - {partition.window, *kept}:
@@ -347,8 +346,8 @@ def prepare(root: Path, format_: Format) -> None:
     aside = root / ASIDE
     if aside.is_symlink() or (aside.exists() and not aside.is_dir()):
         raise NotADirectoryError(
-            f"{aside} is a link or a file: an export needs a folder of its own there, in which it"
-            " deletes old files; move it away"
+            f"{aside} is a link or a file: an export needs a folder of its own there, and deletes"
+            " old files in it; move it away"
         )
     aside.mkdir(parents=True, exist_ok=True)
     _file_aside(aside).unlink()
@@ -359,37 +358,37 @@ def prepare(root: Path, format_: Format) -> None:
                 file.unlink()
 
 
-def folder_named(folder: object) -> Path:
+def folder_path(folder: object) -> Path:
     """Return the folder of an export as a path.
 
     Raises:
-        ValueError: It is no path, an empty one, or one that no file system can hold.
+        ValueError: It is no path, is empty, or is not possible in a file system.
     """
     text = os.fspath(folder) if isinstance(folder, str | os.PathLike) else None
     if not isinstance(text, str):
         kind = type(folder).__name__
         raise ValueError(f"folder must be a path, such as 'lake', not {kind}")
     if not text.strip():
-        raise ValueError("folder must not be empty: '.' is the current one")
+        raise ValueError("folder must not be empty; use '.' for the current one")
     try:
         os.fsencode(text)
         is_possible = "\0" not in text
     except UnicodeEncodeError:
         is_possible = False
     if not is_possible:
-        raise ValueError(f"folder must be a name that files can have, not {text!r}")
+        raise ValueError(f"folder must be a path that the file system can encode, not {text!r}")
     return Path(text)
 
 
-def require_apart(connectors: Iterable[tuple[str, str]]) -> None:
-    """Check that every disk keeps the folders of connectors apart.
+def require_distinct_folders(connectors: Iterable[tuple[str, str]]) -> None:
+    """Check that no two connectors share a folder on a disk that ignores case.
 
     Raises:
-        ValueError: The names of two folders differ in case alone.
+        ValueError: The names of two folders differ only in case.
     """
     known: dict[tuple[str, ...], tuple[str, ...]] = {}
     for ids in connectors:
-        names = _levels(*ids)
+        names = _folder_names(*ids)
         for depth in (1, 2):
             # All names are ASCII: other characters are percent-encoded.
             folded = tuple(name.lower() for name in names[:depth])
@@ -475,8 +474,8 @@ class Lines:
         self._file.close()
 
 
-def _levels(charger_id: str, connector_id: str) -> tuple[str, ...]:
-    """Return the names of the folders of a connector."""
+def _folder_names(charger_id: str, connector_id: str) -> tuple[str, ...]:
+    """Return the names of the two nested folders of a connector."""
     ids = {"charger_id": charger_id, "connector_id": connector_id}
     names = (f"{name}={quote(value, safe='')}" for name, value in ids.items())
     # Windows drops dots at the end of a name.
@@ -484,10 +483,10 @@ def _levels(charger_id: str, connector_id: str) -> tuple[str, ...]:
 
 
 def _refuse_old_name(parent: Path, name: str) -> None:
-    """Check that a folder has no name that earlier versions gave it.
+    """Check that no folder has the name that earlier versions gave it.
 
     Raises:
-        FileExistsError: It has. Both folders together hold sessions twice.
+        FileExistsError: There is one. A new folder next to it would hold the same sessions again.
     """
     old = parent / f"{name.removesuffix('%2E')}."
     if name.endswith("%2E") and parent.exists() and old in parent.iterdir():
@@ -498,7 +497,7 @@ def _is_file(path: Path) -> bool:
     """Return True if there is a file, False if there is nothing.
 
     Raises:
-        FileExistsError: There is something else, such as a pipe, which to open may block for ever.
+        FileExistsError: There is something else, such as a pipe. Opening it may block for ever.
     """
     try:
         mode = path.stat().st_mode
@@ -506,7 +505,7 @@ def _is_file(path: Path) -> bool:
         return False
     if not S_ISREG(mode):
         raise FileExistsError(
-            f"{path} is no regular file: move it away or export into another folder"
+            f"{path} is not a regular file: move it away or export into another folder"
         )
     return True
 

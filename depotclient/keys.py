@@ -52,7 +52,7 @@ def session_key(session_id: int | None, report: bytes) -> int:
 
 
 def _start_of(report: bytes) -> bytes | None:
-    """Return the start of a session as text, None if its report has no valid one."""
+    """Return the start of a session as text, None if the report has no valid start."""
     place = report.find(_START_NAME)
     if place < 0:
         return None
@@ -66,10 +66,10 @@ def _start_of(report: bytes) -> bytes | None:
 
 
 def _may_be_nested(report: bytes, place: int) -> bool:
-    """Return True if the last brace in front of a name opens an object inside of the report.
+    """Return True if the last brace before a name opens an object inside the report.
 
-    This misses a name that follows another object inside of the same object. A complete check costs
-    some 2 % of decoding a report.
+    This misses a name that follows another object inside the same object. A complete check takes
+    about 2 % of the time to decode a report.
     """
     brace = report.rfind(b"{", 0, place)
     return brace > 0 and report.find(b"}", brace, place) < 0

@@ -29,7 +29,7 @@ class FetchedPage:
         request: Request for the page.
         body: The whole answer.
         items: JSON texts of the reports.
-        ids: Their session ids. None for a report without a valid one, or with lone surrogates.
+        ids: Their session ids, None for a report with lone surrogates or without a valid id.
         keys: Numbers that identify the sessions, see `session_key`.
     """
 
@@ -45,7 +45,7 @@ class FetchedPage:
         request: PageRequest,
         body: bytes,
         items: Sequence[msgspec.Raw],
-        broken: Collection[int],
+        lone_surrogates: Collection[int],
     ) -> FetchedPage:
         """Return the page, after reading ids and keys in small portions."""
         await pause()  # Splitting the page has taken some time.
@@ -55,7 +55,7 @@ class FetchedPage:
         for index, item in enumerate(items):
             await pauses.pause_if_due()
             text = bytes(item)
-            ids.append(None if index in broken else session_id_of(text))
+            ids.append(None if index in lone_surrogates else session_id_of(text))
             keys.append(session_key(ids[-1], text))
         return cls(request, body, items, tuple(ids), tuple(keys))
 
@@ -111,7 +111,7 @@ class Page(Generic[T]):
 
     @property
     def ids(self) -> tuple[int | None, ...]:
-        """Session id of each new report, None if it has no valid one or is no valid Unicode."""
+        """Session id of each new report, None if it has lone surrogates or no valid id."""
         return tuple(self._page.ids[index] for index in self._rows.indexes)
 
     @property
@@ -130,7 +130,7 @@ class Page(Generic[T]):
         return self._rows.before
 
     def cursor_at(self, index: int) -> Cursor:
-        """Return the cursor before one of the new reports."""
+        """Return the cursor before the new report with this index."""
         return self._rows.cursor(index)
 
 

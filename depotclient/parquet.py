@@ -44,8 +44,8 @@ def read_session(path: Path, session_id: int | None) -> tuple[SessionReport | No
         ValueError: It is no Parquet file, or holds no session reports.
         OSError: It can't be read.
     """
-    if path.exists() and not path.is_file():  # to open a pipe may block for ever
-        raise ValueError(f"{path} is no Parquet file of session reports: it is no regular file")
+    if path.exists() and not path.is_file():  # opening a pipe may block for ever
+        raise ValueError(f"{path} is no Parquet file of session reports: it is not a regular file")
     try:
         with _opened(path, "rb") as file:
             return _find(parquet.ParquetFile(file), session_id)
@@ -111,5 +111,5 @@ class Rows:
 
 
 def _opened(path: Path, mode: Literal["rb", "wb"]) -> pa.OSFile:
-    # Arrow takes a text for UTF-8, which the name of a file need not be.
+    # Arrow encodes a str path as UTF-8, but file names may have other bytes.
     return pa.OSFile(os.fsencode(path), mode)  # type: ignore[arg-type]

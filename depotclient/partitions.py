@@ -55,8 +55,8 @@ class ReadSettings:
         region: As in `DepotClient`, with credentials only.
         base_url: Likewise.
         token_url: Likewise.
-        proxy: As in `DepotClient`, also without credentials. None takes the proxies that the
-            environment of each worker has.
+        proxy: As in `DepotClient`, and allowed without credentials. None uses the proxies in the
+            environment of each worker.
         margin: By how much more is read on both sides of a window, so that no session is missed
             whichever of its times the server tests: at least as long as a session may last.
         verify: Walk each window until a whole pass brings nothing new.
@@ -126,7 +126,7 @@ class ReadSettings:
             raise ValueError(f"retry must be a RetryPolicy: {self.retry!r}")
         if not isinstance(self.timeout, Timeout):
             raise ValueError(f"timeout must be a Timeout: {self.timeout!r}")
-        proxy_option(self.proxy)  # which checks it
+        proxy_option(self.proxy)  # checks it
         if self._has_credentials:
             self.client()  # which checks them
         elif any(value is not None for value in (self.region, self.base_url, self.token_url)):
@@ -251,13 +251,13 @@ def batches_of(
     settings: ReadSettings | None = None,
     shape: Shape | None = None,
 ) -> Generator[pa.RecordBatch, None, None]:
-    """Return the batches as `read_batches` does, also where an event loop runs: it is blocked.
+    """Return batches as `read_batches` does, but block a running event loop for that time.
 
     Args:
         partitions: What to read.
-        settings: None takes the worker's environment.
-        shape: Makes a batch of the reports of a page that belong to a partition. None makes one
-            with `FLEET_REPORTS`.
+        settings: Settings of the client. None takes the worker's environment.
+        shape: Function that returns the final batch, given the reports of a page, their partition
+            and their keys. None returns batches with `FLEET_REPORTS`.
 
     Raises:
         ApiError, ValueError: As in `read_partition`.

@@ -38,17 +38,17 @@ _ENVELOPE_DECODER = msgspec.json.Decoder(_Envelope)
 
 
 class SplitPage(NamedTuple):
-    """An answer and its reports.
+    """Answer with its reports, not decoded yet.
 
     Attributes:
         body: The whole answer.
         items: JSON texts of the reports.
-        broken: Indexes of the reports with lone surrogates.
+        lone_surrogates: Indexes of the reports with lone surrogates.
     """
 
     body: bytes
     items: Sequence[msgspec.Raw]
-    broken: frozenset[int] = frozenset()
+    lone_surrogates: frozenset[int] = frozenset()
 
 
 @attrs.frozen
@@ -149,7 +149,8 @@ class Query:
 def _envelope(body: bytes) -> tuple[_Envelope, bytes]:
     """Return a decoded answer, and the text that it was decoded from.
 
-    One report with a lone surrogate must not cost the others.
+    If the answer has lone surrogates, the text has other characters in their place. So one bad
+    report does not make the whole page an error.
     """
     try:
         return decode(body, _ENVELOPE_DECODER), body
@@ -167,7 +168,7 @@ def _originals(
 
     Args:
         body: The answer.
-        text: The same without lone surrogates. Its length is the same.
+        text: The answer without lone surrogates, of the same length.
         items: The reports in `text`.
     """
     originals, end = list[msgspec.Raw](), 0

@@ -99,7 +99,7 @@ class _Refused(Exception):
 
 
 class _Header(msgspec.Struct, rename="camel"):
-    """The fields of a report that the sandbox reads. Its times decide which windows hold it."""
+    """Fields of a report that the sandbox reads. The times decide which windows contain it."""
 
     session_id: int
     session_time_start: Aware | None = None
@@ -114,15 +114,15 @@ class _Row:
     start: int  # epoch µs, as is `end`
     end: int
     content: SessionPlan | bytes
-    is_timed: bool = True
+    has_times: bool = True
 
     @classmethod
     def planned(cls, plan: SessionPlan) -> _Row:
         return cls(plan.session_id, plan.start * 1000, plan.end * 1000, plan)
 
     @classmethod
-    def given(cls, report: bytes, place: int) -> _Row:
-        """Return the row of a report. One without times stands where this time puts it."""
+    def given(cls, report: bytes, default_time: int) -> _Row:
+        """Return the row of a report. One without times is sorted by `default_time`."""
         try:
             header = msgspec.json.decode(without_lone_surrogates(report), type=_Header)
         except msgspec.MsgspecError as error:
@@ -130,7 +130,7 @@ class _Row:
         times = (header.session_time_start, header.session_time_end)
         known = [_microseconds(time) for time in times if time is not None]
         if not known:
-            return cls(header.session_id, place, place, report, is_timed=False)
+            return cls(header.session_id, default_time, default_time, report, has_times=False)
         return cls(header.session_id, known[0], known[-1], report)
 
 
@@ -144,7 +144,7 @@ class _Window:
     inclusive: bool
 
     def holds(self, row: _Row) -> bool:
-        if not row.is_timed:
+        if not row.has_times:
             return True
         late = row.end if self.by in {"end", "overlap"} else row.start
         early = row.start if self.by in {"start", "overlap"} else row.end
@@ -190,7 +190,7 @@ class _Shelf:
         if row.session_id in self._ids:
             raise ValueError(f"session {row.session_id} is there already")
         rows = list(self.rows)
-        insort(rows, row, key=lambda other: (other.start, not other.is_timed, other.session_id))
+        insort(rows, row, key=lambda other: (other.start, not other.has_times, other.session_id))
         self.rows = tuple(rows)
         self._ids.add(row.session_id)
 
@@ -410,8 +410,8 @@ class DepotSandbox(Sandbox):
             charger_id: A charger of this sandbox.
             connector_id: A connector of it.
             report: JSON with at least `sessionId`, else ValueError. Without `sessionTimeStart`,
-                `sessionTimeEnd` stands for it. Without both, the report is the newest one, and in
-                every window.
+                `sessionTimeEnd` replaces it. Without both, the report sorts last and is in every
+                window.
         """
         shelf = self._shelf(charger_id, connector_id)
         shelf.insert(_Row.given(report, shelf.rows[-1].start if shelf.rows else 0))

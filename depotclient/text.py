@@ -61,11 +61,11 @@ def connector_named(text: str) -> Connector:
 def read_connectors(path: Path) -> list[Connector]:
     """Return the connectors of a file of lines CHARGER,CONNECTOR.
 
-    Blank lines, lines that begin with `#` and headers are left out. A header names the columns, as
+    Blank lines, lines that begin with `#` and headers are skipped. A header names the columns, as
     in `charger_id,connector_id` or `ChargerID,ConnectorID`. Quote an id that begins with `#`.
 
     Raises:
-        ValueError: A line is something else, or the file is no text in UTF-8.
+        ValueError: A line has another form, or the file is not text in UTF-8.
         OSError: The file can't be read.
     """
     found: list[Connector] = []
@@ -76,7 +76,7 @@ def read_connectors(path: Path) -> list[Connector]:
             for fields in lines:
                 found += _connectors_of([field.strip() for field in fields])
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is no text in UTF-8: {error}") from None
+            raise ValueError(f"{path} is not text in UTF-8: {error}") from None
         except (csv.Error, ValueError) as error:
             raise ValueError(f"{path}, line {lines.line_num}: {error}") from None
     return found
@@ -97,7 +97,7 @@ _CONNECTOR_COLUMN = re.compile("connector(id)?")
 
 
 def _is_header(charger: str, connector: str) -> bool:
-    """Return whether these are names of columns, in any spelling.
+    """Return True if the two fields are names of columns, in any spelling.
 
     Raises:
         ValueError: They are in the wrong order.

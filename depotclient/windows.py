@@ -50,7 +50,7 @@ def require_window(window: str) -> None:
     """Check the name of a calendar window.
 
     Raises:
-        ValueError: It is no month or day.
+        ValueError: It is not a month or day.
     """
     try:
         first = date.fromisoformat(f"{window}-01"[:10])
@@ -75,7 +75,7 @@ class Partition:
         to: Where that ends; None: behind it.
 
     Raises:
-        ValueError: `window` is no month or day.
+        ValueError: `window` is not a month or day.
     """
 
     charger_id: str
@@ -165,10 +165,10 @@ class Partition:
         return read_at >= self.end + margin
 
     def membership(self, elsewhere: Iterable[int] = ()) -> Membership:
-        """A fresh judge of which reports belong here, for one reading.
+        """Return a new `Membership` of this window, for one reading.
 
         Args:
-            elsewhere: Keys of the reports without a start that other windows have already.
+            elsewhere: Keys of the reports without a start that other windows hold already.
         """
         return Membership(self.begin, self.end, frozenset(elsewhere))
 
@@ -183,10 +183,10 @@ class Membership:
     Attributes:
         begin: The first moment inside.
         end: The first moment behind.
-        elsewhere: Keys of reports without a start that another window has already.
-        met: Keys of all reports that the reading has brought.
-        ids: Session ids of those that were taken.
-        untimed: Keys of those without a start that were taken, with their session ids.
+        elsewhere: Keys of reports without a start that another window holds already.
+        met: Keys of all reports in the reading so far.
+        ids: Session ids of the reports that were taken.
+        untimed: Session ids of the taken reports without a start, by key.
     """
 
     begin: datetime
@@ -197,12 +197,12 @@ class Membership:
     untimed: dict[int, int | None] = attrs.field(factory=dict[int, "int | None"])
 
     def takes(self, key: int, session_id: int | None, start: datetime | None) -> bool:
-        """Return True if a report belongs here and has not come before.
+        """Return True if a report belongs here and is new in this reading; remember it.
 
         Args:
             key: Number that identifies the session, such as one of `Page.keys`.
-            session_id: Its id, None if the report has no valid one.
-            start: Its start, aware.
+            session_id: Session id, None if the report has no valid one.
+            start: Start of the session, aware, or None.
         """
         inside = key not in self.elsewhere if start is None else self.begin <= start < self.end
         is_new = key not in self.met

@@ -34,9 +34,12 @@ __all__ = ["ApiKey", "Auth", "BearerToken", "ClientCredentials", "Secret", "mask
 MASK = "**********"
 
 LONGEST_SECRET = 16 * 1024
-"""Characters of a credential at most: servers refuse longer headers, and masking takes its time."""
+"""Maximum length of a credential in characters.
 
-_ENCODINGS: tuple[Callable[[str], str], ...] = (partial(quote, safe=""), quote, quote_plus)
+Servers refuse longer headers, and masking a longer text is slow.
+"""
+
+_PERCENT_ENCODINGS: tuple[Callable[[str], str], ...] = (partial(quote, safe=""), quote, quote_plus)
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 
 OAUTH_ERRORS: ErrorNames = {
@@ -49,22 +52,25 @@ OAUTH_ERRORS: ErrorNames = {
 """The answers of RFC 6749 that mean that the credentials were refused, under whatever status."""
 
 EXPIRY_SKEW = 60.0
-"""Seconds before its end at which a token is renewed; of a short-lived one, half its life."""
+"""Seconds before expiry at which a token is renewed, but at most half of its lifetime."""
 
 FORBIDDEN_PAUSE = 60.0
-"""Seconds between two token requests because of 403s, and from which age on a token may be dead."""
+"""Minimum number of seconds between two token requests that 403s cause.
+
+Also the age in seconds from which a token that gets a 403 is renewed.
+"""
 
 _SUBJECT = "the token URL"
-_LIFE = re.compile(r'"?\s*(-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?)\s*"?')
+_LIFETIME = re.compile(r'"?\s*(-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?)\s*"?')
 
 
 class Secret:
     """A string that shows itself to nobody who does not ask for it by `reveal()`."""
 
-    __slots__ = ("_spellings", "_value")
+    __slots__ = ("_encodings", "_value")
 
     def __init__(self, value: str) -> None:
-        self._spellings: tuple[bytes, ...] = ()
+        self._encodings: tuple[bytes, ...] = ()
         # Of a string of another class, such as an enum's member, the text and not its name.
         self._value = str.__str__(value) if isinstance(value, str) else value
 
@@ -73,11 +79,11 @@ class Secret:
         return self._value
 
     @property
-    def spellings(self) -> tuple[bytes, ...]:
-        """The string in all spellings that are usual, which are made once."""
-        if not self._spellings:
-            self._spellings = _spellings(self._value)
-        return self._spellings
+    def encodings(self) -> tuple[bytes, ...]:
+        """The string in all usual encodings, computed once."""
+        if not self._encodings:
+            self._encodings = _encodings(self._value)
+        return self._encodings
 
     def __repr__(self) -> str:
         return f"Secret({MASK!r})"
@@ -127,41 +133,47 @@ def check_secret(name: str, secret: Secret) -> None:
 
 
 def mask(data: bytes, secrets: tuple[Secret, ...]) -> bytes:
-    """Overwrite secrets that a server has sent back, in all spellings that are usual.
+    """Overwrite secrets that a server has sent back, in all usual encodings.
 
-    One of up to three characters is left: it stands in many words, and masking it tells it.
+    Secrets of up to three characters stay: they are part of many words, so masking shows them.
     """
     for secret in secrets:
         if len(secret.reveal()) > 3:
-            for spelling in secret.spellings:
-                data = data.replace(spelling, MASK.encode())
+            for encoding in secret.encodings:
+                data = data.replace(encoding, MASK.encode())
     return data
 
 
-def _spellings(plain: str) -> tuple[bytes, ...]:
-    """Plain, as JSON, percent-encoded and as HTML; each is looked for in turn, which is fast."""
+def _encodings(plain: str) -> tuple[bytes, ...]:
+    """Return the plain text, and its JSON, percent-encoded and HTML forms, each once."""
     escaped = msgspec.json.encode(plain).decode()[1:-1]
     codes = plain.encode().hex("-")
     texts = [
         *(form for text in (plain, escaped) for form in (text, text.replace("/", r"\/"))),
         *(rf"\u00{form}".replace("-", r"\u00") for form in (codes, codes.upper())),
-        *(_spelled(plain, spell) for encode in _ENCODINGS for spell in (encode, _lower(encode))),
-        _spelled(plain, lambda character: _HTML.get(character, character)),
+        *(
+            _encoded(plain, variant)
+            for encode in _PERCENT_ENCODINGS
+            for variant in (encode, _lower(encode))
+        ),
+        _encoded(plain, lambda character: _HTML.get(character, character)),
     ]
     return tuple(text.encode() for text in dict.fromkeys(texts))
 
 
-def _spelled(plain: str, spell: Callable[[str], str]) -> str:
-    # A token of a server may have 16,384 characters, and few different ones.
-    return plain.translate({ord(character): spell(character) for character in set(plain)})
+def _encoded(plain: str, encode: Callable[[str], str]) -> str:
+    # A token may have 16,384 characters, but few different ones: encode each of these once.
+    return plain.translate({ord(character): encode(character) for character in set(plain)})
 
 
 def _lower(encode: Callable[[str], str]) -> Callable[[str], str]:
-    def spell(character: str) -> str:
+    """Return a function that encodes with lower-case hexadecimal digits."""
+
+    def encode_character(character: str) -> str:
         encoded = encode(character)
         return encoded if encoded == character else encoded.lower()
 
-    return spell
+    return encode_character
 
 
 Post = Callable[[URL, Secret, bytes], Awaitable[Response]]
@@ -190,7 +202,7 @@ class Auth(Protocol):
         ...
 
     async def forbidden(self, header: Secret, response: Response, post: Post) -> bool:
-        """Return True if a request that got this 403 is worth sending again, by another value."""
+        """Return True if the request that got this 403 should be sent again with another value."""
         ...
 
 
@@ -254,13 +266,13 @@ _REFUSAL_DECODER = msgspec.json.Decoder(_Refusal)
 
 @attrs.frozen(eq=False)
 class _Token:
-    """A token as it stands in the header, and monotonic times.
+    """Access token with its times, in monotonic seconds.
 
     Attributes:
-        header: The value behind its scheme.
-        value: The token itself.
-        asked_at: When it was requested.
-        renew_at: When to renew it.
+        header: The token with its scheme, as the header carries it.
+        value: The bare token.
+        asked_at: Time of the request for it.
+        renew_at: Time to renew it.
     """
 
     header: Secret
@@ -270,11 +282,11 @@ class _Token:
 
 
 def _token_from(response: Response, asked_at: float) -> _Token:
-    """Return the token of an answer.
+    """Return the token in an answer of the token URL.
 
     Raises:
-        StatusError: The answer is an error, whatever its status.
-        ResponseError: The answer has no token that a header can hold.
+        StatusError: The answer is an error. Its status may be 200.
+        ResponseError: The answer has no token that a header can carry.
     """
     body = decipher(response, OAUTH_ERRORS, now=time.time(), subject=_SUBJECT)
     try:
@@ -283,7 +295,7 @@ def _token_from(response: Response, asked_at: float) -> _Token:
             value = Secret(answer.access_token)
             if problem := problem_of(value):
                 raise SchemaError((f"$.access_token: {problem}",))
-            return _token(value, _life(answer.expires_in), asked_at)
+            return _token(value, _lifetime(answer.expires_in), asked_at)
         failure: ApiError = AuthError(
             f"{_SUBJECT} answered 200: the token has more than {LONGEST_SECRET:,} characters",
             status=200,
@@ -302,18 +314,18 @@ def _states_an_error(body: bytes) -> bool:
         return False
 
 
-def _life(expires_in: msgspec.Raw) -> float:
-    """Return how many seconds a token lives, infinity where the answer does not say it readably."""
-    number = _LIFE.fullmatch(bytes(expires_in).decode())
+def _lifetime(expires_in: msgspec.Raw) -> float:
+    """Return the lifetime of a token in seconds, infinity if the answer has no readable one."""
+    number = _LIFETIME.fullmatch(bytes(expires_in).decode())
     return max(0.0, float(number[1])) if number else math.inf
 
 
-def _token(value: Secret, life: float, asked_at: float) -> _Token:
+def _token(value: Secret, lifetime: float, asked_at: float) -> _Token:
     return _Token(
         header=Secret(f"Bearer {value.reveal()}"),
         value=value,
         asked_at=asked_at,
-        renew_at=asked_at + life - min(EXPIRY_SKEW, life / 2),
+        renew_at=asked_at + lifetime - min(EXPIRY_SKEW, lifetime / 2),
     )
 
 
@@ -377,12 +389,16 @@ class ClientCredentials:
         return True
 
     async def forbidden(self, header: Secret, response: Response, post: Post) -> bool:
-        """Renew the token if this 403 may mean that it is dead.
+        """Renew the token if this 403 may mean that the token is no longer valid.
 
-        A token may die early: a computer slept, or a key was rotated. So one that is older than a
-        minute is renewed, and a younger one if the answer calls it invalid. Most 403s mean what
-        they say, so they cause at most one token request a minute. It counts however it ends, also
-        by a cancellation. The present token is kept until there is another one.
+        A token can become invalid early: a computer slept, or a key was rotated. A token older
+        than a minute is renewed. A younger one is renewed only if the answer calls it invalid.
+
+        Most 403s mean a lack of permission. So 403s cause at most one token request a minute, and
+        failed or cancelled requests count too. The current token stays until a new one arrives.
+
+        Returns:
+            True if the request should be sent again with another token.
 
         Raises:
             ApiError: The token request failed.

@@ -25,7 +25,7 @@ from rich.text import Text
 from stamina.instrumentation import set_on_retry_hooks
 
 from evtransport.errors import ApiError
-from evtransport.streams import abandon_output, open_streams
+from evtransport.streams import discard_output, open_streams
 from evtransport.surrogates import in_one_line
 
 __all__ = [
@@ -65,13 +65,13 @@ INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + 13  # SIGPIPE, by number since not every platform has the name
 
 _SIGNALS: Final = signal.Signals.__members__  # Windows lacks some
-ENDING: Final = tuple(
+ENDING_SIGNALS: Final = tuple(
     _SIGNALS[name] for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if name in _SIGNALS
 )
-"""Signals that end a process."""
+"""Signals that end a process by default."""
 
-SUSPENDING: Final = tuple(_SIGNALS[name] for name in ("SIGTSTP",) if name in _SIGNALS)
-"""Signals that stop a process until it is continued: Ctrl-Z."""
+SUSPENDING_SIGNALS: Final = tuple(_SIGNALS[name] for name in ("SIGTSTP",) if name in _SIGNALS)
+"""Signals that suspend a process, such as Ctrl-Z."""
 
 JsonOption = Annotated[
     bool,
@@ -87,7 +87,7 @@ PortOption = Annotated[
 
 STATUSES: Final = (
     "Exit status: 0 done; 1 the server, the network or a file failed; 2 wrong arguments or"
-    " settings; 128 and the signal's number where a signal ended it (130 Ctrl-C, 143 SIGTERM); 141"
+    " settings; 128 plus the signal's number if a signal ended it (130 Ctrl-C, 143 SIGTERM); 141"
     " the reader of the output has gone. Messages and progress go to stderr."
 )
 
@@ -109,7 +109,7 @@ def command_line(summary: str) -> typer.Typer:
 
 
 def main(app: typer.Typer, name: str) -> None:
-    """Run a command line as the whole of this process.
+    """Run a command line as the main program of this process.
 
     Raises:
         SystemExit: Always, with the exit status.
@@ -136,11 +136,10 @@ def run(command: Coroutine[object, object, int]) -> NoReturn:
 def result_of(command: Coroutine[object, object, T]) -> T:
     """Run a command to its end and return its result.
 
-    The first signal that ends a process cancels the command, so that it cleans up; a second one
-    does not wait for that.
+    The first signal cancels the command, so that it cleans up. A second signal ends it at once.
 
     Raises:
-        KeyboardInterrupt: A signal has ended the command.
+        KeyboardInterrupt: A signal ended the command. Its argument is the signal.
     """
     # By default each retry is logged: by logging to stderr, or by structlog, where it happens to
     # be installed, to stdout in the midst of the JSON.
@@ -148,13 +147,13 @@ def result_of(command: Coroutine[object, object, T]) -> T:
     received: list[int] = []
     try:
         result = asyncio.run(_cancelled_by_signals(command, received))
-    except (asyncio.CancelledError, OSError):  # an OSError: the terminal has gone
+    except (asyncio.CancelledError, OSError):  # OSError: the terminal has gone
         if received:
-            _break_off(received[0], None)
+            _interrupt(received[0], None)
         raise
-    # Ctrl-C is the regular end of a sandbox.
+    # Ctrl-C may be the regular end of a command, such as a sandbox.
     if received and received[0] != signal.SIGINT:
-        _break_off(received[0], None)
+        _interrupt(received[0], None)
     return result
 
 
@@ -162,17 +161,17 @@ def result_of(command: Coroutine[object, object, T]) -> T:
 def reporting() -> Generator[None]:
     """Report a failure of the block on stderr and end the process with its status.
 
-    Signals that end a process break the block off.
+    Signals that end a process interrupt the block.
 
     Raises:
-        SystemExit: The block failed. `STATUSES` lists the statuses.
+        SystemExit: The block failed. `STATUSES` lists the exit statuses.
     """
     try:
-        with _signals_to(_break_off, _heard_here(ENDING)):
+        with _handling_signals(_interrupt, _if_main_thread(ENDING_SIGNALS)):
             yield
             sys.stdout.flush()
     except (KeyboardInterrupt, ApiError, ValueError, OSError, ImportError) as error:
-        _settle_output(error)
+        _flush_or_discard_output(error)
         status, lines = outcome(error)
         for line in lines:
             complain(line)
@@ -189,54 +188,56 @@ def outcome(error: BaseException) -> tuple[int, tuple[str, ...]]:
         case BrokenPipeError():
             return BROKEN_PIPE, ()
         case ApiError(cursor=cursor) if cursor is not None and cursor.offset:
-            way_on = f"continue with: --resume {cursor}"
-            return FAILED, (f"error: {explain(error)}", way_on)
+            next_step = f"continue with: --resume {cursor}"
+            return FAILED, (f"error: {explain(error)}", next_step)
         case ValueError():
             return WRONG_USAGE, (f"error: {explain(error)}",)
         case _:
             return FAILED, (f"error: {explain(error)}",)
 
 
-def _settle_output(error: BaseException) -> None:
-    """Write out what standard output holds, or discard it where that can't be done."""
+def _flush_or_discard_output(error: BaseException) -> None:
+    """Flush standard output, or discard its buffer if that fails or may block."""
     if isinstance(error, KeyboardInterrupt | BrokenPipeError):  # a flush may wait for the reader
-        abandon_output()
+        discard_output()
         return
     try:
         sys.stdout.flush()
     except OSError:
-        abandon_output()
+        discard_output()
 
 
 SignalHandler: TypeAlias = Callable[[int, FrameType | None], None] | signal.Handlers
 
 
-def _heard_here(numbers: Sequence[int]) -> Sequence[int]:
-    """Return the signals in the main thread and none in others, which get no signals."""
+def _if_main_thread(numbers: Sequence[int]) -> Sequence[int]:
+    """Return the signals in the main thread, none in other threads, which can't handle signals."""
     return numbers if threading.current_thread() is threading.main_thread() else ()
 
 
 @contextmanager
-def _signals_to(handler: SignalHandler, numbers: Sequence[int] = ENDING) -> Generator[None]:
-    """Have a handler take signals, except those that are ignored.
+def _handling_signals(
+    handler: SignalHandler, numbers: Sequence[int] = ENDING_SIGNALS
+) -> Generator[None]:
+    """Handle signals during the block, except those that the process ignores.
 
-    A shell ignores Ctrl-C for its background jobs, `nohup` ignores SIGHUP.
+    A process ignores Ctrl-C as a background job of a shell, and SIGHUP under `nohup`.
 
     Raises:
         ValueError: This is not the main thread.
     """
     before = {number: signal.getsignal(number) for number in numbers}
-    heeded = {number: old for number, old in before.items() if old not in {None, signal.SIG_IGN}}
-    for number in heeded:
+    replaced = {number: old for number, old in before.items() if old not in {None, signal.SIG_IGN}}
+    for number in replaced:
         signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, old in heeded.items():
+        for number, old in replaced.items():
             signal.signal(number, old)
 
 
-def _break_off(number: int, _: FrameType | None) -> None:
+def _interrupt(number: int, _: FrameType | None) -> None:
     raise KeyboardInterrupt(signal.Signals(number))
 
 
@@ -246,12 +247,12 @@ async def _cancelled_by_signals(command: Coroutine[object, object, T], received:
     def cancel(number: int, frame: FrameType | None) -> None:
         received.append(number)
         if task is None or len(received) > 1:
-            _break_off(number, frame)
+            _interrupt(number, frame)
         else:
             task.cancel()
-            loop.call_soon_threadsafe(lambda: None)  # wakes the loop up
+            loop.call_soon_threadsafe(lambda: None)  # wake up the loop
 
-    with _signals_to(cancel, _heard_here(ENDING)):
+    with _handling_signals(cancel, _if_main_thread(ENDING_SIGNALS)):
         return await command
 
 
@@ -296,11 +297,11 @@ def write_json(*texts: bytes) -> None:
     that could steer it go as the escapes that JSON has for them.
 
     Raises:
-        ValueError: This is not the main thread: no signal can end the wait for a reader.
+        ValueError: This is not the main thread, the only one that signals can interrupt.
     """
     on_terminal = sys.stdout.isatty()
-    # A cancelled task would go on waiting for a reader that takes nothing.
-    with _signals_to(_break_off):
+    # Cancelling the task does not end a write that blocks. An exception in the handler does.
+    with _handling_signals(_interrupt):
         for text in texts:
             line = in_one_line(text)
             _write_whole((_escaped(line) if on_terminal else line) + b"\n")
@@ -377,13 +378,13 @@ class Meter:
             yield
             return
         self._display.stop()
-        yield  # after an error the line stays away, since it would overwrite what was printed
+        yield  # do not restart after an error: the line would overwrite the output
         self._display.start()
 
 
 @contextmanager
 def live_display(*columns: ProgressColumn) -> Generator[Progress | None]:
-    """Show progress on stderr until the block ends; None where stderr is no terminal."""
+    """Show progress on stderr until the block ends. Yield None if stderr is no terminal."""
     console = terminal(sys.stderr)
     # Asked of the stream itself: environment variables can talk rich into taking a pipe for one.
     if not (sys.stderr.isatty() and console.is_interactive):
@@ -392,14 +393,14 @@ def live_display(*columns: ProgressColumn) -> Generator[Progress | None]:
     display = Progress(
         *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
     )
-    with display, _signals_to(_suspend, _heard_here(SUSPENDING)):
+    with display, _handling_signals(_suspend, _if_main_thread(SUSPENDING_SIGNALS)):
         yield display
 
 
 def _suspend(number: int, _: FrameType | None) -> None:
-    """Stop the process as Ctrl-Z does, with a visible cursor for the shell."""
+    """Suspend the process as Ctrl-Z does, and show the cursor while the shell has the terminal."""
     os.write(sys.stderr.fileno(), b"\x1b[?25h")
-    with _signals_to(signal.SIG_DFL, SUSPENDING):
+    with _handling_signals(signal.SIG_DFL, SUSPENDING_SIGNALS):
         signal.raise_signal(number)
     os.write(sys.stderr.fileno(), b"\x1b[?25l")
 

@@ -9,13 +9,13 @@ __all__ = ["check_echo", "connector_number"]
 
 
 def connector_number(connector_id: str) -> str:
-    """Return a connector id without leading zeros: connector 01 is connector 1."""
+    """Return a connector id without leading zeros: `01` and `1` are one connector."""
     is_number = connector_id.isascii() and connector_id.isdecimal()
     return (connector_id.lstrip("0") or "0") if is_number else connector_id
 
 
 def check_echo(name: str, asked: str, echoed: str) -> None:
-    """Check that an answer belongs to a request. Ids are compared without regard to case.
+    """Check that an answer belongs to a request. The case of letters does not matter.
 
     Args:
         name: Name of the id in the answer.
@@ -23,7 +23,7 @@ def check_echo(name: str, asked: str, echoed: str) -> None:
         echoed: The id in the answer.
 
     Raises:
-        MisdirectedResponse: They are ids of different things.
+        MisdirectedResponse: The ids differ.
     """
     if echoed.casefold() != asked.casefold():
         difference = f"asked for {name} {asked!r}, got {one_line(repr(echoed))}"

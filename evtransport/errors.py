@@ -79,7 +79,7 @@ class StatusError(ApiError):
         status: The HTTP status.
         code: The name that the vendor's body gives the error, where one was found.
         body: The first 64 KiB of the answer's body, credentials masked.
-        retry_after: Seconds that the server asked to wait, at most a day; None if it did not.
+        retry_after: Seconds that the server asked to wait, at most 86,400; None if it did not.
     """
 
     def __init__(
@@ -134,8 +134,8 @@ class DecodeError(ResponseError):
     """The body is not JSON in UTF-8."""
 
 
-MOST_PROBLEMS = 100
-"""Problems that a `SchemaError` names."""
+MAX_PROBLEMS = 100
+"""Maximum number of problems that a `SchemaError` names."""
 
 
 class SchemaError(ResponseError):
@@ -144,17 +144,17 @@ class SchemaError(ResponseError):
     Attributes:
         problems: One line for every bad field, such as
             `$.items[3].sessionMeterValues[17].value: expected float, got str`. At most 100 are
-            named. If there are or may be others, a last line says so, such as `and 12 more`.
+            named. A last line such as `and 12 more` stands for others.
     """
 
     def __init__(self, problems: Sequence[str], *, complete: bool = True) -> None:
-        """Make the error.
+        """Create the error.
 
         Args:
             problems: One line for every bad field, at least one.
-            complete: False if there may be further ones.
+            complete: False if there may be more problems.
         """
-        named, others = tuple(problems[:MOST_PROBLEMS]), len(problems) - MOST_PROBLEMS
+        named, others = tuple(problems[:MAX_PROBLEMS]), len(problems) - MAX_PROBLEMS
         rest = f"and {others:,} more" if others > 0 else ""
         hidden = f"and {len(problems) - 1:,} more" if len(problems) > 1 else ""
         if not complete:

@@ -41,19 +41,19 @@ NAMED_BODY_BYTES = 4 * 1024
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 LONGEST_WAIT = 86_400.0
-"""Seconds; a server that asks for a longer wait is taken to ask for this one."""
+"""Maximum of `Retry-After` in seconds. A longer wait counts as this one."""
 
 KEPT_HEADERS = ("retry-after", "date", "location", "www-authenticate")
-"""The headers of an error that are read here."""
+"""Headers of an error that this library reads."""
 
-# yarl reads a port with int(), which takes digits of any script, signs and underscores.
+# yarl reads a port with int(), which accepts digits of any script, signs and underscores.
 _PORT = re.compile(r"(:[0-9]*)?(?=[/?#]|\Z)")
 _AUTHORITY = re.compile(r"[^/?#]*//(?:[^/?#]*@)?(?:\[[^]/?#]*\]|[^:/?#]*)")
 _NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]+")  # by RFC 3986
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 _LENGTH = re.compile(r"[0-9]+")
-# The elements of a list, of which a date may be one: a comma after the name of a day ends none.
+# Elements of a comma-separated list. The comma after the day of a date does not end an element.
 _ELEMENT = re.compile(r"(?:\s*(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,)?[^,]+", re.IGNORECASE)
 
 
@@ -115,7 +115,7 @@ def parse_base_url(name: str, value: str | URL) -> URL:
 
 
 def http_url(value: str | URL) -> URL | None:
-    """Return an absolute http or https URL; None if the text is none, or its host can't exist."""
+    """Return an absolute http or https URL, None if the value isn't one or its host can't exist."""
     text = str(value)
     try:
         url = URL(value)
@@ -124,10 +124,10 @@ def http_url(value: str | URL) -> URL | None:
     authority = _AUTHORITY.match(text)
     if authority is None or not _PORT.match(text, authority.end()) or CONTROL.search(text):
         return None
-    # The ASCII form of the host is the one that is looked up.
+    # Resolvers look up the ASCII form of the host.
     host = url.raw_host or ""
     if not authority[0].isascii() and "xn--" not in host:
-        return None  # it only looks like this host, by digits or letters of another script
+        return None  # digits or letters of another script only make it look like this host
     known = url.scheme in {"http", "https"}
     return url if known and (_NAME.fullmatch(host) or _ip_address(host)) else None
 
@@ -223,7 +223,7 @@ def failure_of(
     subject: str,
     clean: Callable[[str], str] = str,
 ) -> StatusError:
-    """Return the error that an answer stands for, whatever its status; arguments as above."""
+    """Return an answer as an error, whatever its status. Arguments are those of `decipher`."""
     name = _documented_name(response.body, names)
     stated, message = _stated_error(response.body, clean)
     kind = names[name] if name else _class_of(response.status)
@@ -246,7 +246,7 @@ def failure_of(
 
 
 def says_invalid_token(response: Response) -> bool:
-    """Return True if a refusal names the token as its cause (RFC 6750), wherever it does so."""
+    """Return True if the header or a short body says `invalid_token` (RFC 6750)."""
     stated = response.headers.get("www-authenticate", "")
     return "invalid_token" in stated or (
         len(response.body) <= NAMED_BODY_BYTES and b"invalid_token" in response.body
@@ -254,7 +254,7 @@ def says_invalid_token(response: Response) -> bool:
 
 
 def declared_length(content_length: str) -> int:
-    """Return the bytes that a `Content-Length` announces, 0 where it can't be read."""
+    """Return the number of bytes that a `Content-Length` announces, 0 if it can't be read."""
     digits = content_length.strip()
     if not _LENGTH.fullmatch(digits):
         return 0
@@ -265,7 +265,7 @@ def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None
     """Seconds to wait by the `Retry-After` header (RFC 9110, seconds or a date), None without one.
 
     A proxy may join several values: the longest wait counts. A wait of more than a day counts as a
-    day. A date is held against the answer's own `Date`, so that a client whose clock is wrong still
+    day. A date is compared with the answer's own `Date`, so a client whose clock is wrong still
     waits as long as the server meant.
     """
     sent = _timestamp(headers.get("date", ""))
@@ -287,7 +287,7 @@ def _timestamp(http_date: str) -> float | None:
         date = parsedate_to_datetime(http_date)
         # RFC 9110 dates are in GMT, also those whose old forms don't say so.
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    except Exception:  # the parser raises whatever its code meets in a server's text
+    except Exception:  # the parser raises errors of many types for malformed dates
         return None
 
 
@@ -335,11 +335,11 @@ def one_line(text: str) -> str:
 
 
 def _origin(location: str) -> str:
-    """Return where a redirect points, without the path and query that may carry anything."""
+    """Return the target of a redirect without path and query, which may hold secrets."""
     try:
         url = URL(location)
         scheme = f"{url.scheme}:" if url.scheme else ""
         origin = f"{scheme}//{url.host_port_subcomponent}" if url.absolute else "the same host"
-    except Exception:  # yarl reads a part when it is asked for, and raises what its code meets
+    except Exception:  # yarl parses lazily and raises errors of many types for malformed URLs
         origin = "an address that can't be read"
     return origin

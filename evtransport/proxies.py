@@ -1,4 +1,4 @@
-"""Proxies: which one a request goes through, by argument or by the environment."""
+"""Proxies: the choice between the argument `proxy=` and the environment."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ __all__ += ["reveal_proxy", "seal_proxy"]
 
 @attrs.frozen
 class Proxy:
-    """A proxy, and what it is told of its user.
+    """Proxy, with the credentials that are sent to it.
 
     Attributes:
-        url: Without user and password.
-        secrets: The password and the encoded pair; empty without a user.
+        url: Address without user and password.
+        secrets: The password and the encoded pair of user and password. Empty without a user.
     """
 
     url: URL
     secrets: tuple[Secret, ...] = ()
 
     def may_carry(self, url: URL) -> bool:
-        """Return False for plain http over another machine.
+        """Return False for a plain http address if the proxy is on another machine.
 
-        Such an address is on loopback. A proxy elsewhere can't reach it, and must not read its
-        credentials.
+        Plain http addresses are on loopback. A proxy on another machine can't reach them, and must
+        not read the credentials in the request.
         """
         return url.scheme == "https" or is_loopback(self.url)
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers for the proxy alone."""
+        """Headers that only the proxy reads."""
         if not self.secrets:
             return {}
         return {"Proxy-Authorization": f"Basic {self.secrets[-1].reveal()}"}
@@ -50,21 +50,21 @@ ProxyOption: TypeAlias = Proxy | Literal[False] | None
 
 
 SealedProxy: TypeAlias = Secret | Literal[False] | None
-"""What a caller gave as `proxy=`, hidden since a URL may hold a password."""
+"""Value of `proxy=`, hidden because a URL may hold a password."""
 
 
 def seal_proxy(given: str | Secret | Literal[False] | None) -> SealedProxy:
-    """Hide what a caller gave as `proxy=`."""
+    """Hide the value of `proxy=`."""
     return given if given is None or given is False or isinstance(given, Secret) else Secret(given)
 
 
 def reveal_proxy(sealed: SealedProxy) -> str | Literal[False] | None:
-    """Return what a caller gave."""
+    """Return the value that `seal_proxy` has hidden."""
     return sealed.reveal() if isinstance(sealed, Secret) else sealed
 
 
 def proxy_option(sealed: SealedProxy) -> ProxyOption:
-    """Check what a caller gave as `proxy=`.
+    """Check the value of `proxy=` and return the option.
 
     Raises:
         ValueError: It is not usable. The message does not quote it.
@@ -92,7 +92,10 @@ def _proxy(name: str, sealed: Secret) -> Proxy:
 
 
 def _parsed(sealed: Secret) -> Proxy | None:
-    """Return the proxy; None if there is none. An error raised here shows the password."""
+    """Return the proxy, None if the text isn't the URL of one.
+
+    The caller raises the error: a traceback from here shows the password.
+    """
     if problem_of(sealed):
         return None
     text = sealed.reveal()

@@ -27,7 +27,7 @@ _CHUNK = 256 * 1024
 _PAGE = b"<!doctype html><html><body><h1>Please come back later</h1></body></html>"
 
 KEPT_REQUESTS = 10_000
-"""Requests of each kind that a sandbox keeps."""
+"""Maximum number of requests of each kind that a sandbox keeps."""
 
 
 def require_number(
@@ -169,7 +169,7 @@ class RecordedRequest:
 
 @attrs.define(eq=False)
 class Channel:
-    """Requests of one kind: those answered last, how many are in flight, and the faults to come."""
+    """Requests of one kind: the last ones answered, the number in flight, and the next faults."""
 
     faults: Iterator[Fault | None]
     requests: list[RecordedRequest] = attrs.field(factory=list[RecordedRequest])
@@ -177,7 +177,7 @@ class Channel:
     peak_in_flight: int = 0
 
     def record(self, request: RecordedRequest) -> None:
-        """Add a request, and forget the oldest of more than 10,000."""
+        """Add a request. Keep the last 10,000."""
         self.requests.append(request)
         del self.requests[:-KEPT_REQUESTS]
 

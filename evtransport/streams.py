@@ -1,4 +1,4 @@
-"""Standard streams of a command: closed ones are opened, and a failed write is explained."""
+"""Standard streams of a command: opens closed ones and explains failed writes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["ErrorStream", "OutputStream", "abandon_output", "open_streams"]
+__all__ = ["ErrorStream", "OutputStream", "discard_output", "open_streams"]
 
 
 class _BlockingFile(io.FileIO):
-    """A file that waits for its reader, whether the descriptor is in blocking mode or not."""
+    """File that waits for its reader, even if the descriptor is in non-blocking mode."""
 
     def write(self, data: Buffer, /) -> int:
         """Write some of the bytes and return their number."""
@@ -27,7 +27,7 @@ class _BlockingFile(io.FileIO):
 
 
 class OutputStream(_BlockingFile):
-    """Standard output, which names itself in its errors."""
+    """Standard output, with errors that name it."""
 
     def write(self, data: Buffer, /) -> int:
         """Write some of the bytes and return their number.
@@ -42,15 +42,15 @@ class OutputStream(_BlockingFile):
             problem = f"standard output can't be written: {error.strerror}"
             if error.errno == errno.EBADF:
                 problem = "standard output is closed: use >/dev/null to discard the output"
-            # Without a number: typer ends the process where it sees that of a broken pipe.
+            # Leave out errno: typer ends the process if it is that of a broken pipe.
             raise type(error)(problem) from None
 
 
 class ErrorStream(_BlockingFile):
-    """Standard error, which drops text that it can't write: no place is left to report that."""
+    """Standard error, which drops text that it can't write: nowhere is left to report that."""
 
     def write(self, data: Buffer, /) -> int:
-        """Write some of the bytes and return their number; return the length where that fails."""
+        """Write some of the bytes and return their number, all of them if the write fails."""
         try:
             return super().write(data)
         except OSError:
@@ -58,17 +58,17 @@ class ErrorStream(_BlockingFile):
 
 
 def open_streams() -> None:
-    """Make `sys.stdout` and `sys.stderr` usable in whatever state the process got its streams.
+    """Make `sys.stdout` and `sys.stderr` usable, even if their descriptors are closed.
 
-    A closed descriptor reads as empty and fails when it is written. Characters that the encoding
-    lacks are written as escapes.
+    A descriptor that was closed reads as empty, and a write to it fails. Characters that the
+    encoding lacks are written as escapes.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # The system takes the lowest free number, which is this one. Files that are opened
-            # later get others, so no stray message ends up in them.
+            # The system assigns the lowest free number, which is this one. So a file that is opened
+            # later can't get it and receive messages.
             os.open(os.devnull, os.O_RDONLY)
     if os.name == "posix":  # pragma: no branch - a Windows console is no file
         sys.stdout = _text(OutputStream(1, "w", closefd=False), sys.stdout)
@@ -84,12 +84,12 @@ def _text(file: io.FileIO, before: TextIO | None) -> TextIO:
     )
 
 
-def abandon_output() -> None:
-    """Discard what standard output still holds, so that no later flush waits or fails."""
+def discard_output() -> None:
+    """Discard the buffer of standard output, so that no later flush waits or fails."""
     try:
         stdout = sys.stdout.fileno()
     except io.UnsupportedOperation:
         return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stdout)
-    os.close(nowhere)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stdout)
+    os.close(null)

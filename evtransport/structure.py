@@ -1,8 +1,8 @@
 """From bytes to attrs objects: msgspec decodes, cattrs builds, a failure is explained.
 
-Bytes are decoded straight into the wire form of a class, a `msgspec.Struct` derived from it. C code
+msgspec decodes bytes into the wire form of a class, a `msgspec.Struct` derived from it. C code
 checks every scalar and skips the fields that the class lacks. If that fails, the text is split into
-its fields and items. Each is decoded alone, until a bounded amount of work is done.
+its fields and items. Each is decoded separately to find the bad ones, within a bound of work.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: st
 
     Raises:
         DecodeError: The text is not JSON in UTF-8, is cut off, or is nested beyond reason.
-        SchemaError: It is JSON of another type, of which the first problem is named; or it is a
-            `Raw`, so a part of JSON, and has a lone surrogate in a string that is asked for.
+        SchemaError: It is JSON of another type, and the error names the first problem. Or it is a
+            `Raw`, a part of a larger text, and a string that `decoder` reads has a lone surrogate.
     """
     if not isinstance(body, msgspec.Raw):
         body = body.removeprefix(_BOM)
@@ -94,22 +94,25 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: st
     if problem is not None:
         raise SchemaError((problem,))
     if isinstance(body, msgspec.Raw):
-        return _decode_broken(bytes(body), decoder, path, reason)
+        return _decode_ignoring_surrogates(bytes(body), decoder, path, reason)
     reason = reason if body else "it is empty"
     raise DecodeError(f"the body is not JSON in UTF-8: {reason}")
 
 
-def _decode_broken(text: bytes, decoder: msgspec.json.Decoder[T], path: str, reason: str) -> T:
-    """Decode a part of a text if its lone surrogates are in strings that nobody asks for.
+def _decode_ignoring_surrogates(
+    text: bytes, decoder: msgspec.json.Decoder[T], path: str, reason: str
+) -> T:
+    """Decode a part of a text whose lone surrogates are in strings that the decoder skips.
 
     Raises:
-        SchemaError: They are elsewhere, or the text is broken in another way.
+        SchemaError: The decoder reads a lone surrogate, or the text has another error.
     """
-    one, other = (without_lone_surrogates(text, instead) for instead in (b"fffd", b"fffe"))
-    if one == text:
+    # If two replacements give the same value, the decoder has read none of them.
+    first, second = (without_lone_surrogates(text, instead) for instead in (b"fffd", b"fffe"))
+    if first == text:
         raise SchemaError((f"{path}: {reason}",))
-    value = decode(one, decoder, path)
-    if value != decode(other, decoder, path):
+    value = decode(first, decoder, path)
+    if value != decode(second, decoder, path):
         raise SchemaError((f"{path}: half of a surrogate pair in a string",))
     return value
 
@@ -169,7 +172,7 @@ class Leaf:
 
 
 class Structures:
-    """A package's structuring: one cattrs converter, built once, for all threads.
+    """Structuring rules of one package, with one cattrs converter for all threads.
 
     Args:
         rename: From the name of an attribute to its name on the wire.
@@ -195,7 +198,7 @@ class Structures:
 
     @cached_property
     def lenient(self) -> Structures:
-        """The same structuring, but an empty string in an optional time stands for null."""
+        """The same rules, except that an empty string in an optional time is null."""
         times = {
             datetime | None: Leaf(str | None, _from_text_or_empty),
             EpochMillis | None: Leaf(int | str | None, _from_epoch_millis_or_empty),
@@ -208,7 +211,7 @@ class Structures:
         Args:
             cls: Its annotations may hold attrs classes, lists, scalars, aware datetimes, open
                 enums (`SomeEnum | str`), `JsonValue`, and any of them `| None`. A generic class
-                takes part as `Some[int]`.
+                needs its arguments, such as `Some[int]`.
 
         Raises:
             ValueError: An annotation is none of these, or can't be resolved.
@@ -263,8 +266,8 @@ class Structures:
     # From wire forms.
 
     def _converter(self) -> Converter:
-        # cattrs asks the last factory first, and before all of them its own hooks for scalars:
-        # these turn "5" into 5.
+        # cattrs calls the last factory first. Its own hooks for scalars take precedence over all
+        # factories and turn "5" into 5, so replace them.
         converter = Converter(detailed_validation=False)
         for scalar in (str, int, float, bool):
             converter.register_structure_hook(scalar, self._leaf_from_wire(scalar, converter))
@@ -310,7 +313,7 @@ class Structures:
 
         Raises:
             SchemaError: It has another type.
-            Exception: A class of the caller refuses it.
+            Exception: A class of the caller refuses the value.
         """
         if annotation not in self._decoders:
             decoder = msgspec.json.Decoder(self._wire(annotation))
@@ -328,7 +331,7 @@ class Structures:
         """
         fields = [(field, self._rename(field.name)) for field in self._fields_of(cls)]
         if cls not in self._splitters:
-            # The values are decoded one by one, so these are skipped in C.
+            # Raw values are not decoded here: C code only skips over them.
             wires = [
                 (field.name, msgspec.Raw, msgspec.field(name=name, default=None))
                 for field, name in fields
@@ -340,7 +343,7 @@ class Structures:
     def items(
         self, text: bytes | msgspec.Raw, path: str, *, is_long: bool
     ) -> Sequence[msgspec.Raw]:
-        """Return the JSON texts of the items of a list, only the first 1,000 of a long one.
+        """Return the JSON texts of the items of a list, at most 1,000 of a long one.
 
         Raises:
             SchemaError: The text is no list.
@@ -352,8 +355,8 @@ class Structures:
 
     @cached_property
     def _long_list_decoder(self) -> msgspec.json.Decoder[Any]:
-        """Decoder of the first items of a list: the others are skipped in C and take no memory."""
-        items = [(f"item_{index}", msgspec.Raw, None) for index in range(MOST_ITEMS)]
+        """Decoder of the first 1,000 items of a list. C code skips the others, without memory."""
+        items = [(f"item_{index}", msgspec.Raw, None) for index in range(MAX_ITEMS)]
         return msgspec.json.Decoder(msgspec.defstruct("Items", items, array_like=True))
 
 
@@ -367,7 +370,7 @@ class Structurer(Generic[T]):
     _structures: Structures
 
     def __call__(self, body: bytes | msgspec.Raw, path: str = "$") -> T:
-        """Structure one object. An empty string in an optional time stands for null.
+        """Structure one object. An empty string in an optional time is null.
 
         Args:
             body: The JSON text of the object.
@@ -375,7 +378,7 @@ class Structurer(Generic[T]):
 
         Raises:
             DecodeError: It is not JSON in UTF-8.
-            SchemaError: It is not as the class says. The bad fields are named, at most 100; only
+            SchemaError: It does not fit the class. The error names at most 100 bad fields, and only
                 the first one of a text over 1 MiB.
         """
         try:
@@ -383,41 +386,41 @@ class Structurer(Generic[T]):
         except SchemaError as error:
             (first,) = error.problems
         if b'""' in bytes(body):
-            with suppress(Exception):  # which is explained below
+            with suppress(Exception):  # explained below
                 return cast(T, self._structures.lenient.decoded(self.cls, body, path))
         raise _explained(self._structures, self.cls, body, path, first)
 
     def _structured(self, body: bytes | msgspec.Raw, path: str) -> T:
-        """Structure one object, or raise a SchemaError with the first problem."""
+        """Structure one object; raise a `SchemaError` with the first problem."""
         try:
             return cast(T, self._fast(decode(body, self._decoder, path), self.cls))
         except (DecodeError, SchemaError):
             raise
-        except Exception as error:  # the caller's class may raise what it likes
+        except Exception as error:  # the caller's class may raise any error
             problem = _problem(path, _reason(error))
         raise SchemaError((problem,))
 
 
-LARGEST_EXPLAINED = 2**20
-"""Bytes of a text of which more than the first problem is named."""
+MAX_EXPLAINED_BYTES = 2**20
+"""Maximum size in bytes of a text with more than one named problem."""
 
-LONG_LIST = 50_000
-"""Commas in the text of a long list. Only its first `MOST_ITEMS` items are looked at."""
+LONG_LIST_COMMAS = 50_000
+"""Number of commas that makes a list long. Only its first `MAX_ITEMS` items are checked."""
 
-MOST_ITEMS = 1_000
+MAX_ITEMS = 1_000
 
-MOST_WORK = 10_000
-"""Values that are looked at for one explanation."""
+MAX_WORK = 10_000
+"""Work that one explanation may do. Checking one value is one unit."""
 
 PROBLEM_WORK = 40
-"""Values that take the time of one problem."""
+"""Work to report one problem."""
 
-SMALL = 1024
-"""Bytes of an object or list that is first decoded as a whole."""
+SMALL_BYTES = 1024
+"""Maximum size in bytes of an object or list that is decoded whole before it is split."""
 
 
-class _OutOfWork(Exception):
-    """The explanation has cost enough."""
+class _WorkExhausted(Exception):
+    """The explanation has used up its work."""
 
 
 class _Explanation:
@@ -425,14 +428,14 @@ class _Explanation:
 
     Attributes:
         problems: One line for every bad field.
-        complete: All of the text has been looked at.
+        complete: The whole text has been checked.
     """
 
     def __init__(self, structures: Structures) -> None:
         self.problems: list[str] = []
         self.complete = True
         self._structures = structures
-        self._work = MOST_WORK
+        self._work = MAX_WORK
 
     def value(self, annotation: Any, text: bytes | msgspec.Raw, path: str) -> Any:
         """Return the value of a text. If it has problems, add them and return None."""
@@ -444,7 +447,7 @@ class _Explanation:
             if size <= len(b"null") and bytes(text) in nulls:
                 return None
         has_parts = attrs.has(annotation) or _is_list(annotation)
-        if size <= SMALL or not has_parts:
+        if size <= SMALL_BYTES or not has_parts:
             try:
                 return self._structures.decoded(annotation, text, path)
             except Exception as error:
@@ -452,7 +455,7 @@ class _Explanation:
                     return self._add(path, error)
         try:
             return self._parts(annotation, text, path)
-        except (DecodeError, _OutOfWork):
+        except (DecodeError, _WorkExhausted):
             raise
         except Exception as error:
             return self._add(path, error)
@@ -461,7 +464,7 @@ class _Explanation:
         if not _is_list(annotation):
             return self._record(annotation, text, path)
         (item,) = get_args(annotation)
-        is_long = bytes(text).count(b",") >= LONG_LIST
+        is_long = bytes(text).count(b",") >= LONG_LIST_COMMAS
         texts = self._structures.items(text, path, is_long=is_long)
         self.complete = self.complete and not is_long
         return [self.value(item, text, f"{path}[{index}]") for index, text in enumerate(texts)]
@@ -485,7 +488,7 @@ class _Explanation:
     def _spend(self, work: int) -> None:
         self._work -= work
         if self._work < 0:
-            raise _OutOfWork
+            raise _WorkExhausted
 
 
 def _explained(
@@ -494,17 +497,17 @@ def _explained(
     """Return the error for a text that can't be structured.
 
     Args:
-        structures: Those of the package.
+        structures: Rules of the package.
         cls: The class.
         text: The JSON text.
-        path: Where it stood in the answer.
-        first: The problem that decoding ended with.
+        path: Path of the text in the answer.
+        first: The problem that ended the decoding.
 
     Raises:
-        DecodeError: The text is no JSON, behind the first problem.
+        DecodeError: After the first problem, the text is not JSON.
     """
     first = _MISSING.sub(r".\1: required field missing", first)
-    if memoryview(text).nbytes > LARGEST_EXPLAINED:
+    if memoryview(text).nbytes > MAX_EXPLAINED_BYTES:
         return SchemaError((first,), complete=False)
     try:
         decode(text, _TEXT_DECODER, path)
@@ -513,7 +516,7 @@ def _explained(
     explanation = _Explanation(structures)
     try:
         explanation.value(cls, text, path)
-    except _OutOfWork:
+    except _WorkExhausted:
         explanation.complete = False
     problems, place = explanation.problems, first.partition(": ")[0]
     is_named = any(problem.partition(": ")[0] == place for problem in problems)
@@ -523,7 +526,7 @@ def _explained(
 
 
 def _reason(error: Exception) -> str:
-    """Return what an error says, at most 300 characters of it."""
+    """Return the message of an error, at most 300 characters of it."""
     # attrs' own validators put a message and then the attribute and its value into args.
     return str(error.args[0] if error.args and error.args[0] else type(error).__name__)[:300]
 

@@ -161,12 +161,12 @@ class _QuietConnector(aiohttp.TCPConnector):
 
 
 class _SessionHolder:
-    """The one `ClientSession` of a client and of all that `with_options` made from it.
+    """`ClientSession` of a client and of all clients that `with_options` made from it.
 
     Args:
-        borrowed: The caller's session, if there is one.
-        proxy: None leaves it to the environment, or to a borrowed session.
-        base_url: Address of most requests.
+        borrowed: The caller's session, or None.
+        proxy: None takes the proxy of a borrowed session, else that of the environment.
+        base_url: Address of the API. Its proxy in the environment is checked at once.
     """
 
     def __init__(self, borrowed: ClientSession | None, proxy: ProxyOption, base_url: URL) -> None:
@@ -176,10 +176,10 @@ class _SessionHolder:
             _check_borrowed(borrowed)
         self._session = borrowed
         self._borrowed = borrowed is not None
-        # Those of the environment are looked up once for each address.
+        # Proxies of the environment, looked up once for each address.
         self._proxies: dict[tuple[str, str, int], Proxy | None] = {}
         self._proxy = proxy
-        # aiohttp adds what ~/.netrc says of a host, and fails where that meets a header of ours.
+        # aiohttp adds credentials from ~/.netrc, and fails if the request has some already.
         self.reads_netrc = borrowed is not None and borrowed.trust_env
         if proxy is None and not self._borrowed:
             self._environment_proxy(base_url)
@@ -213,7 +213,7 @@ class _SessionHolder:
 
     @property
     def is_closed(self) -> bool:
-        """The client or the borrowed session is closed."""
+        """True if the client or the borrowed session is closed."""
         return self.closed or (self._session is not None and self._session.closed)
 
     @property
@@ -222,18 +222,18 @@ class _SessionHolder:
         proxies = (self._proxy, *self._proxies.values())
         return tuple(secret for proxy in proxies if proxy for secret in proxy.secrets)
 
-    def changes(self, url: URL, name: str, secret: Secret) -> _Changes:
-        """Return how a request differs from the one that the session makes."""
+    def overrides(self, url: URL, name: str, secret: Secret) -> _Overrides:
+        """Return the changes to make to a request after the session has built it."""
         credential = (name, secret) if self.reads_netrc else None
         if self._proxy is not None:
-            return _Changes(credential, self._proxy)
+            return _Overrides(credential, self._proxy)
         if self._borrowed and not self.reads_netrc:
-            return _Changes()
+            return _Overrides()
         named = self._environment_proxy(url)
         if named is None:
-            return _Changes(credential)
+            return _Overrides(credential)
         proxy: ProxyOption = named if named.may_carry(url) else False
-        return _Changes(credential, proxy, replaces=named.url if self._borrowed else None)
+        return _Overrides(credential, proxy, replaces=named.url if self._borrowed else None)
 
     def _environment_proxy(self, url: URL) -> Proxy | None:
         place = (url.scheme, url.raw_host or "", url.port or 0)
@@ -272,22 +272,22 @@ class _SessionHolder:
 
 def _check_borrowed(session: ClientSession) -> None:
     if session.auth is not None:
-        raise ValueError("session must not have auth= of its own: it would meet the client's")
+        raise ValueError("session must not have auth=: the client sends its own credentials")
     if session.trust_env and "Authorization" in session.headers:
         raise ValueError(
-            "session must not have trust_env=True beside an Authorization header of its own:"
-            " aiohttp refuses it as soon as ~/.netrc has credentials too"
+            "session must not have both trust_env=True and an Authorization header:"
+            " aiohttp refuses them if ~/.netrc has credentials; use one of the two"
         )
 
 
 @attrs.frozen
-class _Changes:
-    """Changes of a request that aiohttp has made from the session and the arguments.
+class _Overrides:
+    """Changes to a request that aiohttp has built from the session and the arguments.
 
     Attributes:
-        credential: Header that takes the place of any `Authorization`; None changes none.
-        proxy: Proxy to use, or False for none; None changes nothing.
-        replaces: The one proxy that is replaced; None for any.
+        credential: Header that replaces any `Authorization`. None changes no header.
+        proxy: Proxy to use, or False for none. None changes nothing.
+        replaces: Replace only this proxy. None replaces any.
     """
 
     credential: tuple[str, Secret] | None = None
@@ -312,16 +312,16 @@ class _Changes:
 
 
 class _OneRequest:
-    """A middleware that changes one request, puts it on the wire and refuses a second.
+    """Middleware that changes one request, sends it and refuses to send a second.
 
     aiohttp repeats an idempotent request when the connection drops before the head of
     the answer. That would double every attempt, so its second try gets the first one's error.
     """
 
-    __slots__ = ("_changes", "_error")
+    __slots__ = ("_error", "_overrides")
 
-    def __init__(self, changes: _Changes) -> None:
-        self._changes = changes
+    def __init__(self, overrides: _Overrides) -> None:
+        self._overrides = overrides
         self._error: aiohttp.ClientError | None = None
 
     async def __call__(
@@ -329,7 +329,7 @@ class _OneRequest:
     ) -> aiohttp.ClientResponse:
         if self._error is not None:
             raise self._error
-        self._changes.apply(request)
+        self._overrides.apply(request)
         try:
             return await handler(request)
         except aiohttp.ClientError as error:
@@ -345,8 +345,8 @@ class _Call:
         due: When it must have ended, by the clock of its event loop.
         attempts: Requests on the wire.
         renewed: A 401 has been answered with a new token.
-        header: The value of the header that went out last; empty before.
-        sent: The credentials that went out, without their scheme.
+        header: Value of the credential header that was sent last. Empty before the first request.
+        sent: Credentials that were sent, without their scheme.
     """
 
     due: float
@@ -365,7 +365,7 @@ class Transport:
         auth: The credentials.
         names: The error names that the vendor documents.
         session: Borrowed and never closed; None makes one on first use.
-        proxy: As `proxy_option` returns it.
+        proxy: Result of `proxy_option`.
         retry: How often and how patiently to try again.
         timeout: How long a call may take.
         limiter: Entered around every request.
@@ -514,7 +514,7 @@ class Transport:
         exchange = self._exchange if limiter is None else partial(self._limited_exchange, limiter)
         try:
             response = await exchange(request, call)
-            if response.status in {401, 403} and await self._may_renew(response, call):
+            if response.status in {401, 403} and await self._try_renewal(response, call):
                 call.renewed = True
                 response = await exchange(request, call)
             clean = partial(self._clean, call)
@@ -534,18 +534,21 @@ class Transport:
         return mask(text.encode(errors="replace"), self._secrets(*call.sent)).decode()
 
     def _secrets(self, *sent: Secret) -> tuple[Secret, ...]:
-        """Return all that must not show: the credentials, and those that were sent.
+        """Return the texts to mask: current credentials, sent ones, and passwords of proxies.
 
         A token that was sent may have been replaced or forgotten since.
         """
-        # The first of equal secrets is kept, whose spellings are known after the first error.
+        # Keep the first of equal secrets: after an error, its encodings are computed already.
         return tuple(dict.fromkeys((*self.auth.secrets, *sent, *self._holder.secrets)))
 
-    async def _may_renew(self, response: Response, call: _Call) -> bool:
-        """Return True if a refusal is answered with a new token.
+    async def _try_renewal(self, response: Response, call: _Call) -> bool:
+        """Invalidate the token after a 401, or renew it after a 403, if that may help.
 
-        That happens once a call, and counts as one of its attempts. A policy of one attempt
-        forbids retries, not this: a token may die at any time.
+        A call renews at most once, and the second request counts as one of its attempts. A policy
+        of one attempt forbids retries, but allows this: a token may become invalid at any time.
+
+        Returns:
+            True if the request should be sent again.
         """
         may_send = not call.renewed and call.attempts < max(2, self.retry.attempts)
         if response.status == 401:
@@ -592,7 +595,7 @@ class Transport:
             reason = mask(_reason(error), self._secrets(_without_scheme(credential[1])))
             failure = ConnectionFailed(one_line(reason.decode()))
         except asyncio.CancelledError as error:
-            # A session that is closed cancels those who wait for a connection.
+            # Closing a session cancels the tasks that wait for a connection.
             if _cancels() != cancels or not self._holder.is_closed:
                 raise error.with_traceback(None)  # noqa: B904
         except BaseException as error:
@@ -627,11 +630,11 @@ class Transport:
             allow_redirects=False,
             auto_decompress=True,
             raise_for_status=False,
-            middlewares=(_OneRequest(self._holder.changes(url, name, secret)),),
+            middlewares=(_OneRequest(self._holder.overrides(url, name, secret)),),
             timeout=self._client_timeout,
         ) as answer:
             healthy = answer.status == 200
-            # More of an error is read than kept, so that no secret is cut in two unseen.
+            # Read more of an error than is kept: half a secret at the cut would not be masked.
             most = self.max_response_bytes if healthy else ERROR_BODY_BYTES + SPARE_BYTES
             if healthy and declared_length(answer.headers.get("Content-Length", "")) > most:
                 answer.close()
@@ -658,7 +661,7 @@ class Transport:
                 return Response(200, {}, body)
             secrets = self._secrets(_without_scheme(secret))
             kept = {
-                # A header that was sent twice is a list.
+                # A header that was sent more than once is a list.
                 name: mask(", ".join(values).encode(errors="replace"), secrets).decode()
                 for name in KEPT_HEADERS
                 if (values := answer.headers.getall(name, ()))
@@ -723,7 +726,7 @@ def _without_scheme(header: Secret) -> Secret:
 
 
 def _cancels() -> int:
-    """Return how often somebody has asked to cancel this task."""
+    """Return the number of pending cancellation requests of this task."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
 

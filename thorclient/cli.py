@@ -181,14 +181,14 @@ async def _chargebox(chargebox_id: str, *, as_json: bool, sandbox: bool) -> int:
 
 def chargebox_json(box: Chargebox) -> bytes:
     """The chargebox as a JSON object, tokens masked."""
-    # attrs knows the order of the fields; msgspec alone would sort them. But attrs can't copy lists
-    # that are nested deeply.
-    as_they_came = {
+    # asdict keeps the order of the fields, which msgspec sorts. But it can't copy deeply nested
+    # lists, so leave them out.
+    untyped = {
         "occupied_connectors": box.occupied_connectors,
         "reserved_connectors": box.reserved_connectors,
     }
     typed = attrs.evolve(box, occupied_connectors=[], reserved_connectors=[])
-    return msgspec.json.encode(attrs.asdict(typed) | as_they_came, enc_hook=_masked)
+    return msgspec.json.encode(attrs.asdict(typed) | untyped, enc_hook=_masked)
 
 
 def _masked(value: object) -> str:

@@ -33,9 +33,9 @@ class ThorClient(ApiClient):
         base_url: https, or plain http to a loopback host.
         session: A `ClientSession` of yours, which is never closed here; its own middlewares are
             not run for these requests. None makes one on first use.
-        proxy: None takes the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`), or what a
-            session of yours has; False takes none; the URL of a proxy takes that one, whatever the
-            session has. `~/.netrc` is never read.
+        proxy: None uses the proxies of your session, or of the environment (`HTTPS_PROXY`,
+            `NO_PROXY`) without one. False uses no proxy, a URL that proxy. Both overrule the
+            session. Credentials in `~/.netrc` are never sent.
         retry: How often and how patiently failed requests are repeated.
         timeout: How long a call may take.
         limiter: Anything that can be `async with`, entered around each request.
@@ -124,7 +124,7 @@ class ThorClient(ApiClient):
             ValueError: The id is empty, only dots, or holds control characters.
             ChargeboxNotFound: There is none of this id.
             AuthError: As `APIKeyNotFound`, `RestAPINotEnabled` or `InvalidSourceIPAddr`.
-            MisdirectedResponse: The answer is another chargebox, such as one out of a cache.
+            MisdirectedResponse: The answer is another chargebox, for example from a cache.
             ApiError: The call failed in another way.
         """
         segments = ("chargeboxes", path_segment("chargebox_id", chargebox_id))

@@ -95,7 +95,7 @@ else:
 class RollingCounts(Generic[N_co]):
     """One quantity over the last 7, 30 and 60 days up to now.
 
-    `RollingCounts` alone is one of integers.
+    `RollingCounts` without an argument holds integers.
     """
 
     last_7: N_co
@@ -110,8 +110,8 @@ class Analytics:
     Attributes:
         charges: How many charges.
         disconnections: How often the chargebox lost its connection.
-        energy: Wh delivered, a whole number by the vendor's documents. 0 also where the chargebox
-            sends no metering data, so 0 does not mean that nothing was delivered.
+        energy: Wh delivered. The vendor documents integers. It is 0 as well if the chargebox sends
+            no metering data, so 0 does not mean that nothing was delivered.
         users: How many distinct users charged.
         active_since: Since when the chargebox is online, in UTC.
     """
@@ -200,7 +200,7 @@ class Chargebox:
     reserved_connectors: list[JsonValue] = attrs.field(factory=list)
 
 
-# Neither JSON encoders nor databases take larger integers.
+# JSON encoders and databases take no larger integers.
 Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 STRUCTURES = Structures(
     leaves={

@@ -17,10 +17,10 @@ RECENT_KEYS = 100
 """Keys of the rows delivered last that a cursor carries."""
 
 MAX_POSITION_TEXT = 64 * 1024
-"""Characters of a cursor without the keys of `verify`. A longer text is refused unread."""
+"""Maximum characters of a cursor, without the keys of `verify`. A longer text is refused unread."""
 
 MAX_PARAMETERS = 100
-"""Parameters of a query that a cursor carries."""
+"""Maximum number of query parameters in a cursor."""
 
 _VERSION = "evc2."
 _OLD_VERSION = "evc1."
@@ -108,7 +108,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Read a cursor from its text. It takes time and memory in proportion to the text.
+        """Read a cursor from its text, in time and memory proportional to the length of the text.
 
         Args:
             text: The result of `str(cursor)`.
@@ -135,7 +135,7 @@ _Parameters = Annotated[dict[str, str], msgspec.Meta(max_length=MAX_PARAMETERS)]
 
 
 class _Position(msgspec.Struct, kw_only=True):
-    """A cursor as it is saved. Earlier texts have the delivered keys here."""
+    """Saved form of a cursor. In texts of earlier versions, it includes the delivered keys."""
 
     query: _Parameters
     pinned: _Parameters = msgspec.field(default_factory=dict)

@@ -20,7 +20,7 @@ from support.blocking import no_blocking
 
 from depotclient import DepotClient
 from depotclient.export import Export, export_session_reports
-from depotclient.files import ASIDE, FORMATS, ConnectorFolder, Format, require_apart
+from depotclient.files import ASIDE, FORMATS, ConnectorFolder, Format, require_distinct_folders
 from depotclient.partitions import Connector, Partition
 from depotclient.sandbox import DepotSandbox, ReportShape
 
@@ -149,7 +149,7 @@ def as_careless_disk(path: Path) -> tuple[str, ...]:
 @example([("\u212a", "1"), ("k", "1")])
 def test_two_connectors_have_two_folders_on_every_disk(connectors: list[tuple[str, str]]) -> None:
     try:
-        require_apart(connectors)
+        require_distinct_folders(connectors)
     except ValueError:
         return
     paths = {
@@ -302,7 +302,7 @@ async def test_only_regular_files_are_opened(
     monkeypatch.chdir(file.parent)  # the path of a socket must be short
     make(Path(name))
     reason = failure(await export(depot, tmp_path, format=format_))
-    assert reason == (f"{file} is no regular file: move it away or export into another folder")
+    assert reason == (f"{file} is not a regular file: move it away or export into another folder")
     assert not file.is_file()
 
 

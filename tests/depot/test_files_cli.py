@@ -18,7 +18,7 @@ from stamina.instrumentation import set_on_retry_hooks
 from support.commands import Command, Servers, Terminal, in_shell, read_terminal
 
 from depotclient.cli import app
-from depotclient.cli_export import so_far, summary_json, way_on
+from depotclient.cli_export import next_steps, so_far, summary_json
 from depotclient.cli_plot import read_session_line
 from depotclient.export import ConnectorExport, Export
 from depotclient.sandbox import DepotSandbox, ReportShape
@@ -205,7 +205,7 @@ def test_an_id_that_resembles_a_comment_or_a_header_is_an_id(
         (b"# none\n", r"connectors\.csv names no connector: its lines must be CHARGER,CONNECTOR"),
         (b"connector,charger\n1,CP-1\n", r"csv, line 1: the columns must be CHARGER,CONNECTOR"),
         (b"#\nCP-1;1\n", r"csv, line 2: a line is CHARGER,CONNECTOR, not 'CP-1;1'"),
-        ("CP-1,1\n".encode("utf-16"), r"csv is no text in UTF-8: 'utf-8' codec can't decode"),
+        ("CP-1,1\n".encode("utf-16"), r"csv is not text in UTF-8: 'utf-8' codec can't decode"),
         (None, r"No such file or directory: '.*csv'"),
     ],
 )
@@ -306,10 +306,10 @@ def test_the_same_command_is_advised_only_where_it_may_succeed(
 ) -> None:
     failed = ConnectorExport("CP-1", "1", 1, missing=1, error=error)
     done = ConnectorExport("CP-2", "1", 1, written=1)
-    first, second = way_on(Export((failed, done)))
+    first, second = next_steps(Export((failed, done)))
     assert first == "1 of 2 connectors not complete"
     assert second.endswith(advice)
-    assert list(way_on(Export((done,)))) == []
+    assert list(next_steps(Export((done,)))) == []
 
 
 def test_of_many_connectors_that_fail_again_a_few_are_named() -> None:
@@ -318,10 +318,10 @@ def test_of_many_connectors_that_fail_again_a_few_are_named() -> None:
         for n in range(7)
     ]
     later = ConnectorExport("CP-8", "1", 1, missing=1, error=ConnectionFailed())
-    _, lasting, passing = way_on(Export((*unknown, later)))
+    _, to_correct, retriable = next_steps(Export((*unknown, later)))
     names = "CP-0/1, CP-1/1, CP-2/1, CP-3/1, CP-4/1 and 2 more"
-    assert lasting == f"the same command fails again for {names}: {FIRST}"
-    assert passing == "the same command again reads what is missing for the others, and only that"
+    assert to_correct == f"the same command fails again for {names}: {FIRST}"
+    assert retriable == "the same command again reads what is missing for the others, and only that"
 
 
 def test_a_folder_that_is_a_file_is_named(
@@ -454,7 +454,9 @@ def test_a_folder_without_a_name_is_not_the_current_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("export", "", "CP-1/1", *SINCE) == 2  # as of an unset "$LAKE"
-    assert capfd.readouterr().err == "error: folder must not be empty: '.' is the current one\n"
+    assert (
+        capfd.readouterr().err == "error: folder must not be empty; use '.' for the current one\n"
+    )
     assert list(tmp_path.iterdir()) == []
     assert depot.requests == []
 
@@ -463,7 +465,9 @@ def test_a_pipe_is_no_parquet_file(tmp_path: Path, capfd: pytest.CaptureFixture[
     file = tmp_path / "pipe.parquet"
     os.mkfifo(file)
     assert run("plot", str(tmp_path / "a.png"), "--file", str(file)) == 2
-    assert "is no Parquet file of session reports: it is no regular file" in capfd.readouterr().err
+    assert (
+        "is no Parquet file of session reports: it is not a regular file" in capfd.readouterr().err
+    )
 
 
 def test_files_without_session_reports_are_refused(

@@ -257,7 +257,7 @@ def test_masking_the_longest_secret_costs_little_and_its_spellings_are_made_once
     seconds = time.perf_counter() - begin
 
     assert masked == (b"x" * 1_000 + b"**********" * 2) * 2
-    assert longest.spellings is longest.spellings
+    assert longest.encodings is longest.encodings
     assert seconds < 1
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from evtransport.streams import ErrorStream, OutputStream, abandon_output, open_streams
+from evtransport.streams import ErrorStream, OutputStream, discard_output, open_streams
 
 FULL = "standard output can't be written: No space left on device"
 CLOSED = "standard output is closed: use >/dev/null to discard the output"
@@ -104,7 +104,7 @@ def test_closed_streams_are_opened_so_that_no_file_takes_their_numbers(
         print("message", file=sys.stderr, flush=True)
         with pytest.raises(OSError, match=CLOSED):
             print("text", flush=True)
-        abandon_output()
+        discard_output()
         sys.stdout.flush()
     assert next_number > 2
     assert typed == b""
@@ -126,5 +126,5 @@ def test_output_without_a_descriptor_has_nothing_to_abandon(
 ) -> None:
     monkeypatch.setattr(sys, "stdout", stream := io.StringIO())
     print("text")
-    abandon_output()
+    discard_output()
     assert stream.getvalue() == "text\n"

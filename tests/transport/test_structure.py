@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from evtransport import DecodeError, JsonValue, SchemaError, Secret
 from evtransport.structure import (
-    MOST_WORK,
-    SMALL,
+    MAX_WORK,
+    SMALL_BYTES,
     EpochMillis,
     Leaf,
     Structures,
@@ -523,7 +523,7 @@ bodies: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 
 
-@given(bodies, st.sampled_from([4, SMALL]))
+@given(bodies, st.sampled_from([4, SMALL_BYTES]))
 @example({"anInt": 1, "aTime": "0001-01-01T00:00:00+05:00"}, 4)
 @example({"anInt": 1, "aFloat": 2**70, "aNumber": 2**70}, 4)
 @example({"anInt": 1, "oneSample": {"meterValue": 1, "takenAt": ""}, "someMillis": ""}, 4)
@@ -532,7 +532,7 @@ def test_the_parts_of_a_text_are_accepted_exactly_if_the_whole_is(
 ) -> None:
     text = json.dumps(body).encode()
     explanation = _Explanation(STRUCTURES)
-    with mock.patch("evtransport.structure.SMALL", small):
+    with mock.patch("evtransport.structure.SMALL_BYTES", small):
         parts = explanation.value(Everything, text, "$")
     try:
         whole = structure(text)
@@ -663,7 +663,7 @@ def test_an_explanation_is_bounded_whatever_the_body(name: str) -> None:
     _explained(STRUCTURES, Log, body, "$", "$: as decoding said")
 
     assert time.process_time() - started < 1
-    assert looked_at <= MOST_WORK + 1
+    assert looked_at <= MAX_WORK + 1
     assert peak < 64 * 2**20
 
 
