@@ -116,8 +116,8 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_proxies_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test goes through a proxy that it has not asked for."""
+def no_proxies_from_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the proxies of the machine, so that a test uses only its own."""
     for name in tuple(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)

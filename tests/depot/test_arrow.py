@@ -250,7 +250,7 @@ async def test_each_page_is_one_batch_of_the_declared_schema(
     assert ids == sandbox.session_ids(CHARGER, CONNECTOR)
 
 
-async def test_sessions_that_share_an_id_are_rows_of_their_own() -> None:
+async def test_sessions_that_share_an_id_are_separate_rows() -> None:
     items = [
         {"sessionId": session_id, "sessionTimeStart": start, "vehicleId": vehicle}
         for session_id in (-1, 0)

@@ -82,7 +82,7 @@ def test_a_report_that_spans_lines_comes_on_one(
     )
 
 
-def test_a_name_that_is_no_unicode_is_printed_as_it_came(
+def test_a_name_with_a_lone_surrogate_is_printed_unchanged(
     depot: DepotSandbox, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     depot.insert("CP-1", "1", b'{"sessionId": 7,\n "vehicleId": "BUS-\\ud83d"}')
@@ -374,7 +374,7 @@ def test_a_signal_leaves_the_terminal_with_a_visible_cursor(
         ("reports CP-9 1 2>/dev/full", 1, "", ""),
     ],
 )
-def test_a_stream_that_cannot_be_written_ends_in_words_and_a_status(
+def test_an_unwritable_stream_gives_a_message_and_a_status(
     depot: DepotSandbox, line: str, status: int, out: str, err: str
 ) -> None:
     ended, *shown = in_shell("depotclient", line)

@@ -199,7 +199,7 @@ async def test_a_report_without_a_start_is_served_by_its_end(
 
 
 @pytest.mark.parametrize("times", ["", ', "sessionTimeStart": null, "sessionTimeEnd": null'])
-async def test_a_report_without_times_is_the_newest_and_in_every_window(
+async def test_a_report_without_times_sorts_last_and_is_in_every_window(
     depot: Depot, times: str
 ) -> None:
     report = f'{{"sessionId": 7{times}}}'.encode()

@@ -140,7 +140,7 @@ async def test_the_rows_of_a_file_are_the_objects(depot: DepotClient, tmp_path: 
 
 
 @pytest.mark.parametrize("gap", [b"", b"\r\n"])
-async def test_lines_keep_the_bytes_of_names_that_are_no_unicode(
+async def test_lines_keep_the_bytes_of_names_with_lone_surrogates(
     sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path, gap: bytes
 ) -> None:
     start = b'"sessionTimeStart": "2026-01-02T00:00:00Z"'
@@ -463,7 +463,7 @@ Months = dict[str, list[Item]]
 
 
 def served_by_month(months: Months) -> Script:
-    """Answers with the reports of the month that a request asks for."""
+    """Return a script that answers with the reports of the requested month."""
 
     async def play(
         request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -475,7 +475,7 @@ def served_by_month(months: Months) -> Script:
 
 
 def lines_in(folder: Path) -> dict[str, list[tuple[int | None, str | None]]]:
-    """Session id and vehicle of the reports of each month, in order."""
+    """Return session id and vehicle of the reports of each month, in order."""
     found: dict[str, list[tuple[int | None, str | None]]] = {}
     for path in folder.rglob("reports.*"):
         if path.suffix == ".parquet":
@@ -489,7 +489,7 @@ def lines_in(folder: Path) -> dict[str, list[tuple[int | None, str | None]]]:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-async def test_sessions_that_share_an_id_are_all_written_once_each(
+async def test_each_session_that_shares_an_id_is_written_once(
     tmp_path: Path, format_: Format
 ) -> None:
     items: list[Item] = [
@@ -513,7 +513,7 @@ async def test_sessions_that_share_an_id_are_all_written_once_each(
             }
 
 
-async def test_reports_without_a_valid_id_are_written_as_lines_once_each(tmp_path: Path) -> None:
+async def test_each_report_without_a_valid_id_is_written_as_one_line(tmp_path: Path) -> None:
     items: list[Item] = [
         {"sessionId": bad, "vehicleId": vehicle, "sessionTimeStart": start}
         for bad in (None, "7c1d", 5.0)
@@ -536,7 +536,7 @@ async def test_reports_without_a_valid_id_are_written_as_lines_once_each(tmp_pat
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-async def test_a_report_without_a_start_that_changes_is_moved_and_not_doubled(
+async def test_a_report_without_a_start_that_changes_is_moved_and_not_duplicated(
     tmp_path: Path, format_: Format
 ) -> None:
     items: list[Item] = [{"sessionId": 2, "vehicleId": "A"}, {"sessionId": 3, "vehicleId": "B"}]
@@ -555,7 +555,7 @@ async def test_a_report_without_a_start_that_changes_is_moved_and_not_doubled(
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-async def test_windows_whose_reports_share_an_id_outdate_each_other_once_a_run(
+async def test_windows_whose_reports_share_an_id_supersede_each_other_once_a_run(
     tmp_path: Path, format_: Format
 ) -> None:
     starts = {"2026-01": "2026-01-10T00:00:00Z", "2026-02": "2026-02-10T00:00:00Z"}
@@ -571,7 +571,7 @@ async def test_windows_whose_reports_share_an_id_outdate_each_other_once_a_run(
         DepotClient(token="t0k3n", base_url=wire.url) as depot,
     ):
         depot.now = lambda: datetime(2026, 2, 20, tzinfo=UTC)
-        for skipped in (0, 1):  # January has settled, and is read again nevertheless
+        for skipped in (0, 1):  # January is settled, but read again
             export = await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format=format_)
             (one,) = export.connectors
             assert (one.error, one.skipped, one.is_over) == (None, skipped, True)
@@ -581,7 +581,7 @@ async def test_windows_whose_reports_share_an_id_outdate_each_other_once_a_run(
             }
 
 
-async def test_a_window_that_is_read_again_keeps_what_the_server_has_forgotten(
+async def test_a_second_reading_keeps_a_file_if_the_server_has_fewer_reports(
     tmp_path: Path,
 ) -> None:
     months: Months = {
@@ -601,7 +601,7 @@ async def test_a_window_that_is_read_again_keeps_what_the_server_has_forgotten(
     assert lines_in(tmp_path)["2026-01"] == [(n, "A") for n in range(5)]
 
 
-async def test_reports_without_a_start_of_earlier_versions_move_to_where_they_come(
+async def test_reports_in_files_of_earlier_versions_move_to_the_window_that_reads_them(
     tmp_path: Path,
 ) -> None:
     items: list[Item] = [{"sessionId": 2, "vehicleId": "A"}, {"sessionId": 3, "vehicleId": "B"}]

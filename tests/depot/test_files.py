@@ -1,4 +1,4 @@
-"""Files of an export: names that every disk keeps apart, and only files that it wrote itself."""
+"""Files of an export: distinct names on every disk, and no access to files of others."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CHARGERS = ("CP-001", "CP-002", "CON", "nul.txt", "CP", "CP.", "..", "CP ", "\u0
 
 @pytest.fixture(autouse=True)
 def nothing_blocks_the_loop() -> Iterator[None]:
-    """Only the library is watched here: the tests look into files all the time."""
+    """Override the fixture of all tests, because these tests read files in the event loop."""
     with no_blocking(["depotclient", "evtransport"]):
         yield
 
@@ -65,7 +65,7 @@ async def export(
 
 
 def failure(export: Export, charger: str = "CP-001") -> str:
-    """Why one connector failed; the others did not."""
+    """Return the error of the one connector that failed."""
     (failed,) = export.failed
     assert failed.charger_id == charger
     return str(failed.error)
@@ -88,7 +88,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
         [("a", "1"), ("b", "1"), ("A", "1")],
     ],
 )
-async def test_connectors_that_a_disk_may_take_for_one_are_refused_before_anything_is_read(
+async def test_connectors_whose_folders_differ_only_in_case_are_refused_at_once(
     sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path, connectors: list[Connector]
 ) -> None:
     with pytest.raises(ValueError, match="are one folder on a disk that ignores case: export"):
@@ -98,12 +98,12 @@ async def test_connectors_that_a_disk_may_take_for_one_are_refused_before_anythi
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-async def test_a_connector_that_finds_the_files_of_another_one_fails_in_words(
+async def test_a_connector_that_finds_the_files_of_another_one_fails_with_a_message(
     depot: DepotClient, tmp_path: Path, format_: Format
 ) -> None:
     await export(depot, tmp_path, format=format_)
     before = contents(tmp_path)
-    # As on a disk that ignores case, in another run.
+    # Simulate a later run on a disk that ignores case.
     (tmp_path / "charger_id=cp-001").symlink_to(tmp_path / "charger_id=CP-001")
     done = await export_session_reports(
         depot, [("cp-001", "1")], tmp_path, from_=END, format=format_
@@ -112,7 +112,7 @@ async def test_a_connector_that_finds_the_files_of_another_one_fails_in_words(
     assert contents(tmp_path).items() >= before.items()
 
 
-async def test_names_that_a_disk_may_change_come_back_as_they_are(
+async def test_names_that_a_disk_may_change_are_read_back_unchanged(
     sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path
 ) -> None:
     connectors = [(charger, name) for charger in CHARGERS for name in ("1", "Aux.")]
@@ -126,7 +126,7 @@ async def test_names_that_a_disk_may_change_come_back_as_they_are(
     assert sorted(rows) == sorted(connectors * 3)
 
 
-def test_ordinary_names_stay_what_they_are() -> None:
+def test_ordinary_names_stay_unchanged() -> None:
     partition = Partition("Depot-7_CP.001~a", "1", "2026-01")
     path = ConnectorFolder.open(Path("lake"), partition, "ndjson").path
     assert path == Path("lake/charger_id=Depot-7_CP.001~a/connector_id=1")
@@ -136,8 +136,8 @@ IDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter
 TRICKY = st.text(st.sampled_from("aA.% ~e\u00e9\u0301\u0130\u0131\u212a/2Ee"), min_size=1)
 
 
-def as_careless_disk(path: Path) -> tuple[str, ...]:
-    """The names that a disk sees that knows neither case, normal forms nor dots at the end."""
+def as_lenient_disk(path: Path) -> tuple[str, ...]:
+    """Return the names on a disk that ignores case, Unicode normal forms and dots at the end."""
     names = (unicodedata.normalize("NFC", name).casefold() for name in path.parts)
     return tuple(name.rstrip(". ") for name in names)
 
@@ -153,7 +153,7 @@ def test_two_connectors_have_two_folders_on_every_disk(connectors: list[tuple[st
     except ValueError:
         return
     paths = {
-        as_careless_disk(
+        as_lenient_disk(
             ConnectorFolder.open(Path("lake"), Partition(*ids, "2026-01"), "ndjson").path
         )
         for ids in connectors
@@ -161,7 +161,7 @@ def test_two_connectors_have_two_folders_on_every_disk(connectors: list[tuple[st
     assert len(paths) == len(set(connectors))
 
 
-async def test_a_folder_with_a_name_of_an_earlier_version_is_to_be_renamed(
+async def test_a_folder_named_by_an_earlier_version_must_be_renamed(
     depot: DepotClient, tmp_path: Path
 ) -> None:
     old = tmp_path / "charger_id=CP."
@@ -173,7 +173,7 @@ async def test_a_folder_with_a_name_of_an_earlier_version_is_to_be_renamed(
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-async def test_a_folder_whose_name_is_no_utf_8_is_as_good_as_any(
+async def test_the_name_of_a_folder_need_not_be_utf_8(
     depot: DepotClient, tmp_path: Path, format_: Format
 ) -> None:
     folder = tmp_path / os.fsdecode(b"\xff lake")
@@ -192,7 +192,7 @@ async def test_a_folder_whose_name_is_no_utf_8_is_as_good_as_any(
         assert report is not None
 
 
-# Other things than the files of an export.
+# Files and folders that are not from an export.
 
 EDITS: dict[str, dict[str, Any]] = {
     "a time without a zone": {"readAt": "2026-03-01T00:00:00"},
@@ -216,7 +216,7 @@ EDITS: dict[str, dict[str, Any]] = {
 
 
 def edit(folder: Path, format_: Format, change: Callable[[str], str]) -> None:
-    """Change what the file of CP-001 says of itself."""
+    """Change the record in the file of CP-001."""
     place = folder / "charger_id=CP-001/connector_id=1/month=2026-01"
     if format_ == "ndjson":
         beside = place / "_reports.ndjson.json"
@@ -231,7 +231,7 @@ def edit(folder: Path, format_: Format, change: Callable[[str], str]) -> None:
 
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("fields", EDITS.values(), ids=EDITS.keys())
-async def test_a_record_that_was_edited_fails_its_connector_in_words(
+async def test_an_edited_record_fails_its_connector_with_a_message(
     depot: DepotClient, tmp_path: Path, format_: Format, fields: dict[str, Any]
 ) -> None:
     await export(depot, tmp_path, format=format_)
@@ -243,7 +243,7 @@ async def test_a_record_that_was_edited_fails_its_connector_in_words(
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000 + "]" * 100_000, "\x00", '"\ud800"'])
-async def test_a_record_that_python_can_not_hold_fails_its_connector_in_words(
+async def test_a_record_that_python_cannot_decode_fails_its_connector_with_a_message(
     depot: DepotClient, tmp_path: Path, text: str
 ) -> None:
     await export(depot, tmp_path, format="ndjson")
@@ -254,7 +254,7 @@ async def test_a_record_that_python_can_not_hold_fails_its_connector_in_words(
     assert "was not written by an export" in reason
 
 
-async def test_a_folder_that_is_no_window_fails_its_connector_in_words(
+async def test_a_folder_that_is_not_a_window_fails_its_connector_with_a_message(
     depot: DepotClient, tmp_path: Path
 ) -> None:
     await export(depot, tmp_path, format="ndjson")
@@ -306,7 +306,7 @@ async def test_only_regular_files_are_opened(
     assert not file.is_file()
 
 
-async def test_a_link_to_a_file_of_an_export_is_as_good_as_the_file(
+async def test_a_link_to_an_exported_file_counts_as_the_file(
     depot: DepotClient, tmp_path: Path
 ) -> None:
     await export(depot, tmp_path / "lake")

@@ -92,7 +92,7 @@ def ids_in(folder: Path) -> list[int]:
         (">/dev/full", 1, 0, 4),
     ],
 )
-def test_what_can_not_be_shown_is_exported_all_the_same(
+def test_an_export_completes_even_if_its_output_cannot_be_written(
     depot: DepotSandbox, lake: Path, streams: str, status: int, lines: int, messages: int
 ) -> None:
     line = f"export {lake} CP-1/1 CP-9/1 {' '.join(JANUARY)} {streams}"
@@ -155,7 +155,7 @@ def test_a_sandbox_is_exported_whole_where_no_connector_is_named(lake: Path) -> 
     assert len(list(lake.rglob("reports.ndjson"))) == 3
 
 
-def test_connectors_come_from_standard_input_too(depot: DepotSandbox, lake: Path) -> None:
+def test_connectors_can_be_read_from_standard_input(depot: DepotSandbox, lake: Path) -> None:
     line = f"export {lake} CP-1/1 --connectors - {' '.join(JANUARY)} --json"
     status, out, err = in_shell("depotclient", line, "ChargerID,ConnectorID\n\nCP-1,2\n")
     assert (status, err) == (0, "")
@@ -175,7 +175,9 @@ def test_connectors_come_from_standard_input_too(depot: DepotSandbox, lake: Path
         'chargeboxId,CONNECTOR\n"CP,1",2\ncharger,connector\nCP/3,4\n',
     ],
 )
-def test_a_file_of_connectors_may_have_what_tables_have(tmp_path: Path, text: str) -> None:
+def test_a_list_of_connectors_may_have_comments_headers_and_quotes(
+    tmp_path: Path, text: str
+) -> None:
     file = tmp_path / "connectors.csv"
     file.write_bytes(text.encode())
     assert read_connectors(file) == [("CP,1", "2"), ("CP/3", "4")]
@@ -209,7 +211,7 @@ def test_an_id_that_resembles_a_comment_or_a_header_is_an_id(
         (None, r"No such file or directory: '.*csv'"),
     ],
 )
-def test_a_file_that_names_no_connectors_is_explained_before_anything_is_asked(
+def test_a_list_without_connectors_is_reported_before_any_request(
     tmp_path: Path, data: bytes | None, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "connectors.csv"
@@ -312,7 +314,7 @@ def test_the_same_command_is_advised_only_where_it_may_succeed(
     assert list(next_steps(Export((done,)))) == []
 
 
-def test_of_many_connectors_that_fail_again_a_few_are_named() -> None:
+def test_only_a_few_of_many_failed_connectors_are_named() -> None:
     unknown = [
         ConnectorExport(f"CP-{n}", "1", 1, missing=1, error=NotFoundError("", status=404))
         for n in range(7)
@@ -370,7 +372,7 @@ def test_the_summary_tells_the_reason_of_a_failure() -> None:
     assert error == "[Errno 13] Permission denied: '/x'"
 
 
-def test_the_summary_of_a_folder_whose_name_is_not_text_is_json() -> None:
+def test_the_summary_is_json_even_if_the_name_of_the_folder_is_not_utf_8() -> None:
     export = ConnectorExport("CP-1", "1", 1, error=FileExistsError("lake-\udcff is in the way"))
     assert msgspec.json.decode(summary_json(export))["error"] == "lake-\\udcff is in the way"
 
@@ -446,7 +448,7 @@ def test_what_can_not_be_drawn_is_explained(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_without_a_name_is_not_the_current_one(
+def test_an_empty_folder_name_is_not_the_current_folder(
     depot: DepotSandbox,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -461,7 +463,9 @@ def test_a_folder_without_a_name_is_not_the_current_one(
     assert depot.requests == []
 
 
-def test_a_pipe_is_no_parquet_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_pipe_is_refused_as_a_parquet_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "pipe.parquet"
     os.mkfifo(file)
     assert run("plot", str(tmp_path / "a.png"), "--file", str(file)) == 2

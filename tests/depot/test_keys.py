@@ -1,4 +1,4 @@
-"""Keys tell sessions apart by id and start."""
+"""Keys identify sessions by id and start."""
 
 from __future__ import annotations
 

@@ -296,7 +296,7 @@ def test_a_report_without_a_start_comes_with_every_window_that_brings_it() -> No
     assert read_items(items, "2026-01", "2026-02") == [[1, 2], [2, 3]]
 
 
-def test_sessions_that_share_an_id_are_all_there_once_each() -> None:
+def test_each_session_that_shares_an_id_is_read_once() -> None:
     starts = ["2026-01-10T00:00:00Z", "2026-01-10T00:00:00.001Z", "2026-02-10T00:00:00Z", None]
     items: list[dict[str, object]] = [
         {"sessionId": session_id, "sessionTimeStart": start, "vehicleId": vehicle}

@@ -523,7 +523,7 @@ BAD_REPORTS: dict[bytes, str | None] = {
 
 
 @pytest.mark.parametrize("bad", BAD_REPORTS)
-async def test_a_bad_report_costs_no_other_one(bad: bytes) -> None:
+async def test_a_bad_report_does_not_lose_the_others(bad: bytes) -> None:
     problem = BAD_REPORTS[bad]
     items = [b'{"sessionId": 1, "vehicleId": "\\ud83d\\ude00"}', bad, b'{"sessionId": 2}']
     first = b'{"page": 5, "items": [%s]}' % b", ".join(items)

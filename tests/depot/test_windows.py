@@ -270,7 +270,7 @@ def test_partitions_of_a_connector_sort_by_time(span: tuple[datetime, datetime, 
         *(None, 5, b"2026-10", ["2026-10"]),
     ],
 )
-def test_what_is_no_month_or_day_is_refused_at_once(window: Any) -> None:
+def test_a_window_that_is_not_a_month_or_day_is_refused_at_once(window: Any) -> None:
     with pytest.raises(ValueError, match="window must be a month such as 2026-10 or a day"):
         Partition("CP-001", "1", window)
 
@@ -376,7 +376,7 @@ def test_reports_with_one_session_id_and_different_keys_are_different_sessions()
     assert judge.ids == {-1, None}
 
 
-def test_a_reading_knows_what_it_has_met_and_not_taken() -> None:
+def test_a_membership_records_reports_that_it_does_not_take() -> None:
     judge = OCTOBER.membership(elsewhere=[9])
 
     assert not judge.takes(7, 7, END)

@@ -117,7 +117,7 @@ def test_the_rows_are_the_same_when_answers_fail_and_a_worker_is_killed(client: 
     assert table_of(found).equals(expected)
 
 
-def test_sessions_that_share_an_id_are_rows_of_their_own(client: Client) -> None:
+def test_sessions_that_share_an_id_are_separate_rows(client: Client) -> None:
     with sharing_an_id() as account:
         settings = ReadSettings(**account)
         frame = read_session_reports([("CP-001", 1)], BEGIN, END, settings=settings)

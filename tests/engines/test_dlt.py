@@ -300,7 +300,7 @@ def test_the_span_is_exact(sandbox: DepotSandbox, pipeline: dlt.Pipeline, load: 
 
 
 def load_items(pipeline: dlt.Pipeline, items: list[dict[str, Any]], rows: Rows = "arrow") -> None:
-    """Load January and February of a server that always gives all reports."""
+    """Load January and February from a server that always returns all reports."""
 
     async def run() -> None:
         async with Wire(default=served(items)) as wire:
@@ -318,7 +318,7 @@ def test_reports_without_a_start_are_loaded_and_move_no_state(pipeline: dlt.Pipe
 
 
 @pytest.mark.parametrize("rows", ["arrow", "objects"])
-def test_sessions_that_share_an_id_are_one_row_each_however_often_they_are_loaded(
+def test_each_session_that_shares_an_id_stays_one_row_after_repeated_loads(
     pipeline: dlt.Pipeline, rows: Rows
 ) -> None:
     starts = ["2026-01-10T00:00:00Z", "2026-01-10T00:00:00.001Z", "2026-02-10T00:00:00Z", None]

@@ -36,7 +36,7 @@ STATEMENTS = [ast.unparse(statement) for statement in ast.parse(BLOCK).body]
 def lake(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Window]:
-    """Files of chargers whose ids look like numbers, with names that only text tells apart."""
+    """Export chargers whose ids are different strings, but equal as numbers."""
     window: Window = request.param
     folder = tmp_path_factory.mktemp(window)
 
@@ -79,7 +79,7 @@ ROWS: dict[str, Callable[[Any], Rows]] = {
 
 @pytest.mark.parametrize("name", ROWS)
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
-def test_ids_that_look_like_numbers_stay_what_they_are(
+def test_ids_that_look_like_numbers_stay_strings(
     lake: tuple[Path, Window], request: pytest.FixtureRequest, name: str
 ) -> None:
     folder, window = lake

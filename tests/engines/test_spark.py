@@ -156,7 +156,7 @@ def test_the_rows_are_the_same_where_one_request_in_ten_fails(
     assert table.equals(expected)
 
 
-def test_sessions_that_share_an_id_are_rows_of_their_own(spark: SparkSession) -> None:
+def test_sessions_that_share_an_id_are_separate_rows(spark: SparkSession) -> None:
     with sharing_an_id() as account:
         options = {camel_case(name): value for name, value in account.items()}
         reports = frame(spark, {**options, **SPAN, "connectors": "CP-001/1"})

@@ -201,7 +201,7 @@ def parse_within(text: str) -> Cursor | None:
     ids=lambda content: str(content[:30]),
 )
 @pytest.mark.parametrize("times", [1, 20], ids=["64 KiB", "1 MiB"])
-def test_no_text_costs_more_than_20_times_its_size(content: bytes, times: int) -> None:
+def test_parsing_takes_at_most_20_times_the_size_of_the_text(content: bytes, times: int) -> None:
     parse_within(text_of(content * times))
     parse_within(text_of(content) + "." + "A" * times * 64_000)
 

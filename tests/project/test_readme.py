@@ -232,7 +232,7 @@ def test_arrow_hands_the_same_on_to_all() -> None:
     assert len({re.sub(r"[^0-9.]", "", line) for line in lines}) == 1
 
 
-def test_arrow_has_no_mean_of_an_empty_connector() -> None:
+def test_the_arrow_example_accepts_a_connector_without_sessions() -> None:
     with depot(sessions=0) as sandbox:
         printed = output_of("arrow.py", *CHARGER, environment=sandbox.environment)
     assert printed == "pandas <NA>\npolars None\nDuckDB [(None,)]\n"
@@ -416,7 +416,7 @@ def test_the_job_goes_on_after_an_error_and_loses_nothing(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["reports.ndjson"]
 
 
-def test_the_job_keeps_the_bytes_of_reports_that_are_not_as_documented(tmp_path: Path) -> None:
+def test_the_job_keeps_the_bytes_of_invalid_reports(tmp_path: Path) -> None:
     target = tmp_path / "reports.ndjson"
     odd = b'{"sessionId": 9,\n "vehicleId": "BUS-\\ud83d"}'
     with depot(sessions=3) as sandbox:

@@ -50,7 +50,7 @@ def in_one_process(sandbox: DepotSandbox) -> pa.Table:
 
 @contextmanager
 def sharing_an_id() -> Generator[dict[str, Any]]:
-    """The account of a server that has three sessions of CP-001/1 with the id -1, in January."""
+    """Serve three sessions of CP-001/1 with the id -1, in January, and yield the settings."""
     items = [
         {"sessionId": -1, "vehicleId": vehicle, "sessionTimeStart": f"2026-01-{day}T00:00:00Z"}
         for vehicle, day in [("A", 10), ("B", 11), ("C", 12)]

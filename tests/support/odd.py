@@ -1,4 +1,4 @@
-"""Texts that a hostile or broken server may send in the place of a header's value."""
+"""Header values that a hostile or broken server may send."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIECES = (
 
 
 def odd_values(count: int, seed: int = 0) -> Iterator[str]:
-    """Yield texts of one to six pieces that mean something in some header."""
+    """Yield texts of one to six pieces that have a meaning in some header."""
     random = Random(seed)
     for _ in range(count):
         yield "".join(random.choices(PIECES, k=random.randint(1, 6)))

@@ -13,28 +13,28 @@ from typing import Self
 from yarl import URL
 
 CERTIFICATE = str(Path(__file__).parent / "localhost.pem")
-"""Certificate and key of localhost and 127.0.0.1; its own authority, and for tests alone."""
+"""Self-signed certificate of localhost and 127.0.0.1 with its key, only for tests."""
 
 REFUSAL = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
 
 
 def server_tls() -> ssl.SSLContext:
-    """Return what a server on localhost needs."""
+    """Return the TLS context of a server on localhost."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(CERTIFICATE)
     return context
 
 
 def client_tls() -> ssl.SSLContext:
-    """Return what a client of that server needs."""
+    """Return the TLS context of a client that trusts this server."""
     return ssl.create_default_context(cafile=CERTIFICATE)
 
 
 class LoopbackProxy:
-    """A proxy that relays to wherever it is asked to.
+    """Forward proxy that relays to any target.
 
     Args:
-        refuses: Answer everything with 407.
+        refuses: Answer all requests with 407.
     """
 
     def __init__(self, *, refuses: bool = False) -> None:
@@ -58,7 +58,7 @@ class LoopbackProxy:
 
     @property
     def authorizations(self) -> list[str]:
-        """All credentials in the heads."""
+        """Values of all authorization headers."""
         return re.findall(r"(?i)^[^:]*authorization: (.*)\r$", "".join(self.heads), re.MULTILINE)
 
     async def __aenter__(self) -> Self:
@@ -115,7 +115,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _relay(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on one request in absolute form and its answer, both with a length."""
+    """Relay one request in absolute form and its answer. Both need a Content-Length."""
     method, target, version = head.partition("\r\n")[0].split(" ")
     url = URL(target, encoded=True)
     from_server, to_server = await asyncio.open_connection(url.host, url.port)

@@ -6,7 +6,7 @@ from pyspark import SparkContext
 
 
 def end_java() -> None:
-    """End it: some hundred megabytes are of no use for the tests that follow."""
+    """End the Java process, which takes hundreds of megabytes that later tests don't need."""
     if (gateway := SparkContext._gateway) is not None:
         SparkContext._gateway = SparkContext._jvm = None
         gateway.shutdown()

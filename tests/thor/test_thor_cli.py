@@ -95,7 +95,7 @@ def test_the_embedded_sandbox_needs_no_account(capsysbinary: pytest.CaptureFixtu
     assert captured.err == b""
 
 
-def test_an_output_that_is_closed_is_named(thor: ThorSandbox) -> None:
+def test_a_closed_output_is_named_in_the_error(thor: ThorSandbox) -> None:
     assert in_shell("thorclient", "analytics TB-0001 >&-") == (
         1,
         "",
@@ -256,7 +256,7 @@ def test_json_masks_the_token_and_refuses_what_it_does_not_know() -> None:
         chargebox_json(Chargebox(id="TB-1", alias=object()))  # type: ignore[arg-type]
 
 
-def test_a_count_that_no_charger_reaches_is_an_error_in_words(open_thor: OpenThor) -> None:
+def test_a_count_beyond_64_bits_is_an_error_with_a_message(open_thor: OpenThor) -> None:
     huge = b'{"last_7": %d, "last_30": 0, "last_60": 0}' % 10**400
     names = ("charges", "disconnections", "energy", "users")
     body = b"{%s}" % b",".join(b'"%s": %s' % (name.encode(), huge) for name in names)
@@ -269,7 +269,7 @@ def test_a_count_that_no_charger_reaches_is_an_error_in_words(open_thor: OpenTho
 
 
 @pytest.mark.parametrize("depth", [500, 900])
-def test_deeply_nested_lists_are_printed_as_they_came(open_thor: OpenThor, depth: int) -> None:
+def test_deeply_nested_lists_are_printed_unchanged(open_thor: OpenThor, depth: int) -> None:
     nested = b"[" * depth + b"]" * depth
     open_thor(faults=[Fault.status(200, body=b'{"id":"a","occupied_connectors":[%s]}' % nested)])
 

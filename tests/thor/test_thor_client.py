@@ -83,7 +83,7 @@ async def test_a_chargebox_is_what_the_server_has_and_hides_its_tokens(
 
 
 @pytest.mark.parametrize("asked", ["TB-1", "tb-1"])
-async def test_a_chargebox_is_known_by_its_id_in_any_case(asked: str) -> None:
+async def test_the_case_of_a_chargebox_id_does_not_matter(asked: str) -> None:
     async with Wire(answer(b'{"id": "TB-1"}')) as wire:
         async with ThorClient(api_key="k", base_url=wire.url) as thor:
             assert (await thor.get_chargebox(asked)).id == "TB-1"

@@ -108,7 +108,7 @@ def test_a_count_that_is_missing_or_no_integer_is_refused_by_name(group: str, da
 
 
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**400])
-def test_an_integer_that_no_database_holds_is_refused(value: int) -> None:
+def test_an_integer_beyond_64_bits_is_refused(value: int) -> None:
     body = json.loads(ANALYTICS)
     body["energy"]["last_7"] = value
 

@@ -245,7 +245,7 @@ def test_a_secret_too_short_to_be_one_is_not_masked_out_of_every_word() -> None:
 
 
 @pytest.mark.parametrize("secret", ["a" * 16_384, "/%&<\"'\\+ ~" * 1_638, "ab/+%=" * 2_730])
-def test_masking_the_longest_secret_costs_little_and_its_spellings_are_made_once(
+def test_masking_the_longest_secret_is_fast_and_computes_its_encodings_once(
     secret: str,
 ) -> None:
     longest = Secret(secret)
@@ -587,7 +587,7 @@ INVALID_TOKEN = Response(403, {"www-authenticate": 'Bearer error="invalid_token"
         (0.0, Response(403, {}, b'{"error": "invalid_token"}'), True),
     ],
 )
-async def test_a_403_renews_a_token_that_may_be_dead(
+async def test_a_403_renews_a_token_that_may_be_invalid(
     credentials: ClientCredentials, clock: Clock, age: float, answer: Response, renewed: bool
 ) -> None:
     server = TokenServer(token("t0k3n-1"), token("t0k3n-2"))
@@ -601,7 +601,7 @@ async def test_a_403_renews_a_token_that_may_be_dead(
     assert server.requests == 1 + renewed
 
 
-async def test_403s_that_mean_it_cause_one_token_request_a_minute(
+async def test_repeated_403s_cause_one_token_request_a_minute(
     credentials: ClientCredentials, clock: Clock
 ) -> None:
     server = TokenServer(*(token(f"t0k3n-{number}") for number in range(1_000)))
@@ -617,7 +617,7 @@ async def test_403s_that_mean_it_cause_one_token_request_a_minute(
     assert server.requests == 1 + 60
 
 
-async def test_a_crowd_of_403s_makes_one_renewal_that_all_of_them_use(
+async def test_concurrent_403s_share_one_renewal(
     credentials: ClientCredentials, clock: Clock
 ) -> None:
     server = TokenServer(token("t0k3n-1"), token("t0k3n-2"))
@@ -633,7 +633,7 @@ async def test_a_crowd_of_403s_makes_one_renewal_that_all_of_them_use(
     assert server.requests == 2
 
 
-async def test_a_403_after_the_token_was_forgotten_leaves_one_to_be_had(
+async def test_a_403_after_a_401_leaves_the_renewal_to_the_next_request(
     credentials: ClientCredentials,
 ) -> None:
     server = TokenServer(token("t0k3n-1"))
@@ -645,7 +645,7 @@ async def test_a_403_after_the_token_was_forgotten_leaves_one_to_be_had(
 
 
 @pytest.mark.parametrize("failure", [ConnectionFailed("no"), Response(401, {}, b""), "cancelled"])
-async def test_a_renewal_after_a_403_that_fails_keeps_the_token_and_is_not_repeated_soon(
+async def test_a_failed_renewal_after_a_403_keeps_the_token_and_is_not_repeated_at_once(
     credentials: ClientCredentials, clock: Clock, failure: Response | Exception | str
 ) -> None:
     server = TokenServer(token("t0k3n-1"), token("lost") if isinstance(failure, str) else failure)
@@ -669,7 +669,7 @@ async def test_a_renewal_after_a_403_that_fails_keeps_the_token_and_is_not_repea
     assert server.requests == 2
 
 
-async def test_a_renewal_after_a_403_serves_those_who_wait_for_a_regular_one(
+async def test_a_call_that_waits_for_a_regular_renewal_uses_one_after_a_403(
     credentials: ClientCredentials, clock: Clock
 ) -> None:
     server = TokenServer(token("t0k3n-1", expires_in=700), token("t0k3n-2"))
@@ -789,11 +789,11 @@ def library_traceback(error: BaseException) -> list[str]:
     return [str(f.locals) for f in shown.stack if f.filename != __file__]
 
 
-async def test_a_token_of_the_greatest_length_is_taken(credentials: ClientCredentials) -> None:
+async def test_a_token_of_the_maximum_length_is_accepted(credentials: ClientCredentials) -> None:
     assert len(await header_of(credentials, TokenServer(token("t" * 16_384)))) == 16_391
 
 
-async def test_a_token_beside_an_error_is_taken(
+async def test_a_token_is_accepted_even_if_the_answer_has_an_error_too(
     credentials: ClientCredentials,
 ) -> None:
     assert await header_of(credentials, TokenServer(token(error="none"))) == "Bearer t0k3n-1"

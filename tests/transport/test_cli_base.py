@@ -148,7 +148,7 @@ SIGNALS = [
 
 
 @pytest.mark.parametrize(("number", "status", "message"), SIGNALS)
-def test_a_signal_ends_with_one_line_after_the_clean_up(
+def test_a_signal_ends_a_command_with_one_line_after_the_cleanup(
     number: int, status: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cleaned: list[str] = []
@@ -169,7 +169,7 @@ def test_a_signal_ends_with_one_line_after_the_clean_up(
     assert signal.getsignal(number) is before
 
 
-def test_a_second_signal_does_not_wait_for_the_clean_up(
+def test_a_second_signal_does_not_wait_for_the_cleanup(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async def command() -> int:
@@ -243,7 +243,7 @@ def test_a_signal_that_is_ignored_stays_ignored(number: int) -> None:
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
 )
-def test_failures_outside_the_event_loop_are_reported_alike(
+def test_failures_outside_the_event_loop_are_reported_the_same_way(
     error: BaseException, status: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped, reporting():
@@ -252,7 +252,7 @@ def test_failures_outside_the_event_loop_are_reported_alike(
     assert capsys.readouterr().err == message
 
 
-def test_a_signal_breaks_off_what_waits_outside_the_event_loop(
+def test_a_signal_interrupts_a_wait_outside_the_event_loop(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as stopped, reporting():
@@ -266,7 +266,7 @@ def test_a_signal_breaks_off_what_waits_outside_the_event_loop(
     ("error", "status", "message"),
     [(None, 1, "No space left on device\n"), (ValueError("no"), 2, "error: no\n")],
 )
-def test_output_that_a_full_disk_refuses_fails_the_command_and_no_flush_fails_later(
+def test_a_full_disk_fails_the_command_and_no_later_flush(
     error: Exception | None,
     status: int,
     message: str,
@@ -446,7 +446,7 @@ def test_a_character_that_the_terminal_lacks_is_no_failure() -> None:
     assert screen.text == "zo?\n"
 
 
-def test_escapes_of_what_the_terminal_lacks_are_kept() -> None:
+def test_characters_that_the_terminal_lacks_stay_escaped() -> None:
     screen = Terminal("ascii")
     screen.reconfigure(errors="backslashreplace")
     terminal(screen).print(cell("zoë"))
@@ -504,7 +504,7 @@ def test_progress_gives_way_to_what_is_printed_and_is_gone_at_the_end(
     assert after.endswith(erase_line)
 
 
-def test_a_command_may_run_in_a_thread_which_leaves_signals_as_they_are() -> None:
+def test_a_command_in_a_thread_leaves_signal_handlers_unchanged() -> None:
     before = signal.getsignal(signal.SIGINT)
     handlers: list[object] = []
 
@@ -517,7 +517,7 @@ def test_a_command_may_run_in_a_thread_which_leaves_signals_as_they_are() -> Non
     assert handlers == [before]
 
 
-def test_progress_overwrites_no_output_that_a_reader_broke_off(
+def test_progress_does_not_overwrite_output_after_a_broken_pipe(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "stderr", screen := Terminal())

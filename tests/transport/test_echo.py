@@ -1,4 +1,4 @@
-"""Ids that an answer repeats: which are the same, and which belong to another request."""
+"""Ids in answers: equal ones are accepted, others belong to another request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_another_id_is_another_request(asked: str, echoed: str) -> None:
         check_echo("id", asked, echoed)
 
 
-def test_an_endless_id_is_quoted_in_part() -> None:
+def test_a_very_long_id_is_quoted_in_part() -> None:
     with pytest.raises(MisdirectedResponse) as caught:
         check_echo("id", "TB-1", "x" * 10**6)
 

@@ -496,13 +496,13 @@ def test_a_date_header_that_is_none_leaves_the_clients_clock() -> None:
 
 
 @given(st.text() | st.text("0123456789 :,+-.GMTWedOctJan"), st.text(max_size=20))
-def test_a_garbled_retry_after_asks_for_a_day_at_most(value: str, date: str) -> None:
+def test_a_garbled_retry_after_is_at_most_a_day(value: str, date: str) -> None:
     seconds = parse_retry_after({"retry-after": value, "date": date}, now=NOW)
 
     assert seconds is None or 0 <= seconds <= 86_400
 
 
-# Headers of any content.
+# Arbitrary header values.
 
 
 READ: dict[str, Callable[[str], object]] = {
@@ -517,7 +517,7 @@ READ: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("header", READ)
-def test_no_value_of_a_header_keeps_an_answer_from_being_read(header: str) -> None:
+def test_no_header_value_makes_an_answer_unreadable(header: str) -> None:
     for odd in odd_values(10_000):
         try:
             READ[header](odd)

@@ -1,4 +1,4 @@
-"""Proxies: which one a request goes through, and what it is told."""
+"""Proxies: the one that a request uses, and the credentials that it gets."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def proxy() -> AsyncIterator[LoopbackProxy]:
 
 @pytest.fixture
 async def tls_session() -> AsyncIterator[aiohttp.ClientSession]:
-    """A session that trusts the certificate of the tests."""
+    """Yield a session that trusts the certificate of the tests."""
     connector = aiohttp.TCPConnector(ssl=client_tls())
     async with aiohttp.ClientSession(connector=connector) as session:
         yield session
@@ -58,7 +58,7 @@ async def tls_session() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials in ~/.netrc for all hosts."""
+    """Provide credentials for all hosts in a netrc file."""
     file = tmp_path / "netrc"
     file.write_text("machine 127.0.0.1 login me password n3trc\ndefault login me password n3trc\n")
     file.chmod(0o600)
@@ -66,7 +66,7 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def answered(wire: Wire, proxy: Any = None, **options: Any) -> bytes:
-    """Make one call, by a client of its own."""
+    """Make one call with a new client, and return the answer."""
     transport = Transport(
         base_url=URL(wire.url),
         auth=options.pop("auth", None) or ApiKey(Secret(KEY)),
@@ -101,7 +101,7 @@ def with_password(proxy: LoopbackProxy) -> str:
         ("http://me:b%C3%BC@proxy", "http://proxy", {"Proxy-Authorization": "Basic bWU6YsO8"}),
     ],
 )
-def test_the_url_of_a_proxy_is_kept_apart_from_its_user(
+def test_user_and_password_are_removed_from_the_url_of_a_proxy(
     given: str, url: str, headers: dict[str, str]
 ) -> None:
     sealed = seal_proxy(given)
@@ -115,7 +115,7 @@ def test_the_url_of_a_proxy_is_kept_apart_from_its_user(
 
 
 @pytest.mark.parametrize("nothing", [None, False])
-def test_no_proxy_is_one_of_the_options(nothing: Any) -> None:
+def test_none_and_false_pass_through_unchanged(nothing: Any) -> None:
     assert proxy_option(seal_proxy(nothing)) is reveal_proxy(nothing) is nothing
 
 
@@ -146,7 +146,7 @@ def test_no_proxy_is_one_of_the_options(nothing: Any) -> None:
     ],
     ids=["thor", "depot"],
 )
-def test_a_proxy_that_is_none_is_refused_at_construction_without_showing_it(
+def test_an_invalid_proxy_is_refused_at_construction_without_showing_it(
     make: Any, given: object
 ) -> None:
     with pytest.raises(
@@ -157,7 +157,7 @@ def test_a_proxy_that_is_none_is_refused_at_construction_without_showing_it(
     assert "s3cr3t" not in all_that_shows(caught.value)
 
 
-def test_the_environments_clients_take_the_argument_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_env_accepts_the_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THOR_API_KEY", KEY)
     monkeypatch.setenv("DEPOT_TOKEN", KEY)
     for make in (ThorClient.from_env, DepotClient.from_env):
@@ -233,7 +233,7 @@ async def test_a_call_goes_through_the_proxy_of_the_environment(
 
 
 @pytest.mark.usefixtures("netrc")
-async def test_a_proxy_gets_no_credential_of_netrc(
+async def test_a_proxy_gets_no_credential_in_netrc(
     monkeypatch: pytest.MonkeyPatch, proxy: LoopbackProxy
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
@@ -257,7 +257,7 @@ async def test_a_session_that_trusts_the_environment_takes_its_proxy_and_its_use
 
 
 @pytest.mark.parametrize("borrowed", [False, True])
-async def test_plain_http_goes_through_no_proxy_of_another_machine(
+async def test_plain_http_bypasses_a_proxy_on_another_machine(
     monkeypatch: pytest.MonkeyPatch, borrowed: bool
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://me:s3cr3t@192.0.2.1:3128")
@@ -265,7 +265,7 @@ async def test_plain_http_goes_through_no_proxy_of_another_machine(
         assert await answered(wire, session=session if borrowed else None) == b"hello"
 
 
-async def test_an_exception_of_the_environment_goes_past_the_proxy(
+async def test_a_host_in_no_proxy_bypasses_the_proxy(
     monkeypatch: pytest.MonkeyPatch, proxy: LoopbackProxy
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
@@ -276,7 +276,7 @@ async def test_an_exception_of_the_environment_goes_past_the_proxy(
     assert proxy.heads == []
 
 
-async def test_without_proxies_the_environment_and_the_session_are_overruled(
+async def test_proxy_false_overrules_the_environment_and_the_session(
     monkeypatch: pytest.MonkeyPatch, proxy: LoopbackProxy
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
@@ -317,7 +317,7 @@ async def test_plain_http_is_sent_in_absolute_form(proxy: LoopbackProxy) -> None
     assert wire.received[0].headers["X-Api-Key"] == KEY
 
 
-async def test_https_goes_through_a_tunnel_that_shows_the_proxy_nothing(
+async def test_https_uses_a_tunnel_and_the_proxy_sees_no_api_key(
     proxy: LoopbackProxy, tls_session: aiohttp.ClientSession
 ) -> None:
     async with Wire(HELLO, HELLO, tls=server_tls()) as wire:
@@ -332,7 +332,7 @@ async def test_https_goes_through_a_tunnel_that_shows_the_proxy_nothing(
         assert "Proxy-Authorization" not in received.headers
 
 
-async def test_the_argument_overrules_the_session_and_its_proxys_password(
+async def test_the_argument_overrules_the_proxy_of_the_session_and_its_password(
     proxy: LoopbackProxy,
 ) -> None:
     async with (
@@ -357,7 +357,7 @@ async def test_token_requests_go_through_the_proxy_too(proxy: LoopbackProxy) -> 
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_a_proxy_that_is_not_there_is_a_failed_connection_that_shows_no_password(
+async def test_an_unreachable_proxy_is_a_failed_connection_that_shows_no_password(
     tls_session: aiohttp.ClientSession, scheme: str
 ) -> None:
     async with LoopbackProxy() as gone:
@@ -409,7 +409,7 @@ ANALYTICS = b'{"charges": %b, "disconnections": %b, "energy": %b, "users": %b}' 
 
 
 async def run(*argv: str, **variables: str) -> tuple[int | None, bytes, bytes]:
-    """Run a command line in a process of its own."""
+    """Run a command line in its own process."""
 
     def completed() -> tuple[int, bytes, bytes]:
         done = subprocess.run(  # noqa: S603
@@ -424,7 +424,7 @@ async def run(*argv: str, **variables: str) -> tuple[int | None, bytes, bytes]:
     return await asyncio.to_thread(completed)
 
 
-async def test_a_command_line_heeds_the_proxy_and_the_authorities_of_the_environment(
+async def test_a_command_line_uses_the_proxy_and_authorities_of_the_environment(
     proxy: LoopbackProxy,
 ) -> None:
     account = {"THOR_API_KEY": KEY, "HTTPS_PROXY": with_password(proxy)}
@@ -448,7 +448,7 @@ async def test_a_command_line_heeds_the_proxy_and_the_authorities_of_the_environ
     ],
     ids=lambda argv: argv[0],
 )
-async def test_a_sandbox_is_asked_past_every_proxy(argv: tuple[str, ...]) -> None:
+async def test_requests_to_a_sandbox_bypass_every_proxy(argv: tuple[str, ...]) -> None:
     status, out, err = await run(*argv, HTTP_PROXY="http://127.0.0.1:9")
 
     assert (status, err) == (0, b"")

@@ -223,7 +223,7 @@ async def test_a_record_tells_what_was_asked_and_nothing_secret(
         assert "hush-hush" not in repr(sandbox.requests)
 
 
-def test_the_oldest_of_very_many_requests_are_forgotten() -> None:
+def test_only_the_last_10_000_requests_are_kept() -> None:
     channel = Channel(iter(()))
     for number in range(25_000):
         channel.record(RecordedRequest("GET", f"/{number}", {}, 200, None))

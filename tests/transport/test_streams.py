@@ -1,4 +1,4 @@
-"""Standard streams: closed or full ones fail in words, and no byte is lost on slow ones."""
+"""Standard streams: closed or full ones give clear errors, and slow ones lose no byte."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GONE = "standard output can't be written: Broken pipe"
 
 @contextmanager
 def descriptor(kind: str) -> Iterator[int]:
-    """A descriptor that can't be written, for one of three reasons."""
+    """Yield a descriptor that can't be written, for one of three reasons."""
     if kind == "gone":
         reader, number = os.pipe()
         os.close(reader)
@@ -121,7 +121,7 @@ def test_open_streams_keep_their_encoding_and_lose_no_character(
     assert capfd.readouterr() == ("zo\\xeb\n", "\\U0001f68c \\udcff\n")
 
 
-def test_output_without_a_descriptor_has_nothing_to_abandon(
+def test_output_without_a_descriptor_is_not_discarded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "stdout", stream := io.StringIO())

@@ -309,13 +309,13 @@ def test_an_empty_string_in_an_optional_time_is_none(name: str, written: str) ->
     assert found == Everything(1, a_str=text, all_samples=[Sample(1)])
 
 
-def test_an_empty_string_is_no_problem_beside_others() -> None:
+def test_an_empty_string_is_not_named_among_the_problems() -> None:
     assert problem(aTime="", aStr=5) == "$.aStr: expected str, got int"
     assert problem(aStr=5, aTime="") == "$.aStr: expected str, got int"
     assert problem(aTime="", someMillis="x") == "$.someMillis: expected int, got str"
 
 
-def test_an_empty_string_is_no_time_where_one_is_required() -> None:
+def test_an_empty_string_is_refused_as_a_required_time() -> None:
     assert problem(aDefaultTime="") == "$.aDefaultTime: invalid RFC3339 encoded datetime"
 
 
@@ -447,7 +447,7 @@ def test_a_broken_part_of_a_larger_text_is_a_schema_error(part: bytes, problem: 
     assert [line.lower() for line in caught.value.problems] == [f"$.items[1]{problem}".lower()]
 
 
-def test_a_lone_surrogate_that_nobody_asked_for_is_ignored_in_a_part() -> None:
+def test_a_lone_surrogate_in_a_skipped_field_of_a_part_is_ignored() -> None:
     part = msgspec.Raw(b'{"anInt": 1, "other": "\\ud800", "\\udc00": 1}')
 
     assert structure(part, "$.items[1]") == Everything(1)
@@ -559,7 +559,7 @@ structure_log = STRUCTURES.of(Log)
 
 
 def log(item: bytes, size: int, *, last: bytes | None = None, name: bytes = b"samples") -> bytes:
-    """A log of about so many bytes, with one item again and again."""
+    """Return a log of about `size` bytes that repeats one item."""
     items = [item] * (size // (len(item) + 1))
     return b'{"%s": [%s]}' % (name, b",".join([*items, item if last is None else last]))
 
@@ -586,7 +586,7 @@ BAD = [b"1", b'"a"', b"[]", b"{}", b'{"meterValue":"x"}', b'{"meterValue":1,"tak
 @pytest.mark.parametrize("item", BAD)
 @pytest.mark.parametrize("name", [b"samples", b"lists"])
 @pytest.mark.parametrize("size", [50_000, 800_000])
-def test_a_list_full_of_problems_is_named_in_part(item: bytes, name: bytes, size: int) -> None:
+def test_a_list_full_of_problems_names_the_first_100(item: bytes, name: bytes, size: int) -> None:
     if item == b"[]" and name == b"lists":
         item = b"[1]"
     problems = refused(log(item, size, name=name)).problems
@@ -598,7 +598,7 @@ def test_a_list_full_of_problems_is_named_in_part(item: bytes, name: bytes, size
 
 
 @pytest.mark.parametrize("last", BAD)
-def test_a_late_problem_is_named_though_not_all_is_looked_at(last: bytes) -> None:
+def test_a_late_problem_is_named_even_if_the_search_ends_before_it(last: bytes) -> None:
     body = log(b'{"meterValue":1}', 800_000, last=last)
 
     first, rest = refused(body).problems
@@ -615,7 +615,7 @@ def test_a_problem_between_many_good_values_is_the_only_one() -> None:
     assert refused(body).problems == (f"$.samples[{index}].meterValue: expected float, got str",)
 
 
-def test_of_a_text_over_1_mib_the_first_problem_is_named() -> None:
+def test_a_text_over_1_mib_names_only_the_first_problem() -> None:
     body = log(b"1", 2_000_000)
 
     assert refused(body).problems == (

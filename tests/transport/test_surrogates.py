@@ -1,4 +1,4 @@
-"""Lone surrogates in JSON texts: found wherever they are, and nothing else is touched."""
+"""Lone surrogates in JSON texts are replaced, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PARTS = [r"\ud83d", r"\uDE00", r"\\", r"\"", r"\n", r"\u0041", "ud83d", "a", "é
 
 
 @given(st.lists(st.sampled_from(PARTS)).map("".join))
-def test_what_is_left_is_json_of_the_same_length_without_lone_surrogates(inner: str) -> None:
+def test_the_result_is_json_of_the_same_length_without_lone_surrogates(inner: str) -> None:
     text = f'"{inner}"'.encode()
 
     found = without_lone_surrogates(text)

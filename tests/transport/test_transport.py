@@ -609,7 +609,7 @@ async def test_a_token_that_a_403_calls_invalid_is_renewed_once(
 
 
 @pytest.mark.parametrize("statuses", [(401, 403), (403, 401), (403, 403)])
-async def test_a_call_gets_one_new_token_at_most_whatever_refuses_the_first(
+async def test_a_call_gets_at_most_one_new_token(
     closing: Closing, statuses: tuple[int, int]
 ) -> None:
     refusals = [answer(b'{"error": "invalid_token"}', status=status) for status in statuses]
@@ -749,7 +749,7 @@ async def test_a_borrowed_session_with_credentials_of_its_own_is_refused() -> No
         await session.close()
 
 
-async def test_a_borrowed_session_that_netrc_makes_fail_is_refused() -> None:
+async def test_a_session_that_fails_if_netrc_has_credentials_is_refused() -> None:
     headers = {"authorization": "Bearer mine"}
     async with Wire() as wire, aiohttp.ClientSession(headers=headers, trust_env=True) as session:
         with pytest.raises(ValueError, match="both trust_env=True and an Authorization header"):
@@ -758,7 +758,7 @@ async def test_a_borrowed_session_that_netrc_makes_fail_is_refused() -> None:
 
 @pytest.fixture
 def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials in ~/.netrc for all hosts."""
+    """Provide credentials for all hosts in a netrc file."""
     file = tmp_path / "netrc"
     file.write_text("machine 127.0.0.1 login me password n3trc\ndefault login me password n3trc\n")
     file.chmod(0o600)
@@ -775,7 +775,7 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["key", "token"],
 )
-async def test_no_credential_of_netrc_leaves_with_a_request(
+async def test_no_credential_in_netrc_is_sent_with_a_request(
     auth: Auth, sent: dict[str, str], trust_env: bool
 ) -> None:
     async with Wire(HELLO) as wire, aiohttp.ClientSession(trust_env=trust_env) as session:
@@ -786,7 +786,7 @@ async def test_no_credential_of_netrc_leaves_with_a_request(
 
 
 @pytest.mark.usefixtures("netrc")
-async def test_no_credential_of_netrc_leaves_with_a_token_request() -> None:
+async def test_no_credential_in_netrc_is_sent_with_a_token_request() -> None:
     async with (
         Wire(HELLO) as wire,
         Wire(token()) as tokens,
@@ -949,7 +949,7 @@ async def test_calls_say_that_a_borrowed_session_was_closed_during_them() -> Non
             await asyncio.sleep(0)
         await session.close()
         ended = await asyncio.gather(*calls[1:], return_exceptions=True)
-        calls[0].cancel()  # it reads on, which is the session's matter
+        calls[0].cancel()  # the session goes on reading its answer
         await asyncio.gather(calls[0], return_exceptions=True)
 
     assert {type(error) for error in ended} == {RuntimeError}
@@ -957,7 +957,7 @@ async def test_calls_say_that_a_borrowed_session_was_closed_during_them() -> Non
 
 
 @pytest.mark.parametrize("closes_too", [False, True])
-async def test_a_call_that_is_cancelled_ends_in_its_cancellation(closes_too: bool) -> None:
+async def test_a_cancelled_call_ends_with_cancelled_error(closes_too: bool) -> None:
     async with Wire(default=stall()) as wire:
         transport = transport_to(wire)
         calls = [asyncio.create_task(transport.send(REQUEST)) for _ in range(150)]
@@ -983,7 +983,7 @@ async def test_a_token_in_an_answer_of_another_status_does_not_get_into_the_erro
     assert "fr3sh" not in everything_shown_by(caught.value)
 
 
-async def test_a_wait_that_two_headers_ask_for_is_the_longer_one(closing: Closing) -> None:
+async def test_the_longer_wait_of_two_headers_counts(closing: Closing) -> None:
     twice = raw(
         b"HTTP/1.1 429 X\r\nContent-Length: 0\r\nRetry-After: 2814\r\nRetry-After: 2\r\n\r\n"
     )
