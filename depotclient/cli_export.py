@@ -69,7 +69,7 @@ def export(
         typer.Option("--to", metavar="T", help="End of the time span, likewise; by default now."),
     ] = None,
     listed: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--connectors",
             metavar="FILE",
@@ -117,8 +117,8 @@ def export(
     run(wanted.export(as_json=wants_json(json), sandbox=sandbox))
 
 
-def _listed(file: Path) -> list[Connector]:
-    path = Path("/dev/stdin") if file == Path("-") else file
+def _listed(file: str) -> list[Connector]:
+    path = Path("/dev/stdin" if file == "-" else file)
     connectors = read_connectors(path)
     if not connectors:
         raise ValueError(f"{path} names no connector: its lines must be CHARGER,CONNECTOR")

@@ -321,7 +321,7 @@ class _Run:
             error.add_note(f"window {partition.window}")
             missing = export.missing + 1
             return set(), attrs.evolve(export, error=export.error or error, missing=missing)
-        return folder.drop_superseded(partition, membership, repeated), export
+        return folder.drop_superseded(partition, membership, self.margin, repeated), export
 
     async def _write(
         self,

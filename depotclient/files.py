@@ -217,16 +217,22 @@ class ConnectorFolder:
         }
 
     def drop_superseded(
-        self, partition: Partition, membership: Membership, kept: Collection[str]
+        self,
+        partition: Partition,
+        membership: Membership,
+        margin: timedelta,
+        kept: Collection[str],
     ) -> set[str]:
         """Drop superseded reports without a start from the records of other windows.
 
         The reading of a window supersedes a report if it took the session id, but does not contain
-        the report itself. The session now has a start, or other bytes.
+        the report itself. The session now has a start, or other bytes. In a window that is far
+        away, the same id belongs to another session.
 
         Args:
             partition: The window that was read.
             membership: Reports of the reading.
+            margin: Time read on both sides of each window.
             kept: Other windows whose records stay as they are.
 
         Returns:
@@ -234,6 +240,8 @@ class ConnectorFolder:
         """
         found = set[str]()
         for window in self.records.keys() - {partition.window, *kept}:
+            if not partition.may_share_a_session(window, margin):
+                continue
             record = self.records[window]
             # Files of earlier versions have no keys.
             held = [*zip_longest(record.untimed, record.untimed_keys)]

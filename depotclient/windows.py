@@ -164,6 +164,16 @@ class Partition:
         """Whether what was read then is all that there will ever be."""
         return read_at >= self.end + margin
 
+    def may_share_a_session(self, window: str, margin: timedelta = MARGIN) -> bool:
+        """Return True if one session may be in the readings of this window and of another one.
+
+        Args:
+            window: The other one.
+            margin: Time read on both sides of each.
+        """
+        other, both = Partition(self.charger_id, self.connector_id, window), 2 * margin
+        return other.begin <= self.end + both and self.begin <= other.end + both
+
     def membership(self, elsewhere: Iterable[int] = ()) -> Membership:
         """Return a new `Membership` of this window, for one reading.
 

@@ -166,11 +166,23 @@ def reporting() -> Generator[None]:
     Raises:
         SystemExit: The block failed. `STATUSES` lists the exit statuses.
     """
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        _interrupt(number, frame)
+
     try:
-        with _handling_signals(_interrupt, _if_main_thread(ENDING_SIGNALS)):
+        with _handling_signals(interrupt, _if_main_thread(ENDING_SIGNALS)):
             yield
             sys.stdout.flush()
-    except (KeyboardInterrupt, ApiError, ValueError, OSError, ImportError) as error:
+    except (SystemExit, KeyboardInterrupt, ApiError, ValueError, OSError, ImportError) as ended:
+        error: BaseException = ended
+        if isinstance(ended, SystemExit):
+            if not received:
+                raise
+            # While typer parses arguments, it makes a status of its own of each signal.
+            error = KeyboardInterrupt(signal.Signals(received[0]))
         _flush_or_discard_output(error)
         status, lines = outcome(error)
         for line in lines:

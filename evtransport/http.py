@@ -128,8 +128,9 @@ def http_url(value: str | URL) -> URL | None:
     host = url.raw_host or ""
     if not authority[0].isascii() and "xn--" not in host:
         return None  # digits or letters of another script only make it look like this host
+    is_name = "[" not in authority[0] and _NAME.fullmatch(host)
     known = url.scheme in {"http", "https"}
-    return url if known and (_NAME.fullmatch(host) or _ip_address(host)) else None
+    return url if known and (is_name or _ip_address(host)) else None
 
 
 def is_loopback(url: URL) -> bool:
@@ -226,6 +227,7 @@ def failure_of(
     """Return an answer as an error, whatever its status. Arguments are those of `decipher`."""
     name = _documented_name(response.body, names)
     stated, message = _stated_error(response.body, clean)
+    name = stated if stated in names else name
     kind = names[name] if name else _class_of(response.status)
     parts = [f"{subject} answered {response.status}"]
     if code := name or stated:
@@ -317,7 +319,7 @@ def _stated_error(body: bytes, clean: Callable[[str], str]) -> tuple[str | None,
     if not isinstance(stated, dict):
         return None, None
     inner = stated.get("errors") or stated.get("error")
-    first = inner[0] if isinstance(inner, list) else inner
+    first = inner[0] if isinstance(inner, list) and inner else inner
     error = first if isinstance(first, dict) else stated
     code = error.get("code", stated.get("error"))
     names = ("message", "Message", "detail", "title", "error_description")

@@ -469,7 +469,7 @@ def served_by_month(months: Months) -> Script:
         request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         begin = datetime.fromisoformat(query_of(request)["from"]) + timedelta(days=1)
-        await served(months[f"{begin:%Y-%m}"])(request, reader, writer)
+        await served(months.get(f"{begin:%Y-%m}", []))(request, reader, writer)
 
     return play
 
@@ -579,6 +579,27 @@ async def test_windows_whose_reports_share_an_id_supersede_each_other_once_a_run
             assert lines_in(tmp_path) == {
                 month: [(-1, "with"), (-1, f"without {month}")] for month in months
             }
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+async def test_an_id_that_is_used_again_months_later_supersedes_nothing(
+    tmp_path: Path, format_: Format
+) -> None:
+    months: Months = {"2026-01": [{"sessionId": -1, "vehicleId": "A"}], "2026-04": []}
+    async with (
+        Wire(default=served_by_month(months)) as wire,
+        DepotClient(token="t0k3n", base_url=wire.url) as depot,
+    ):
+        depot.now = lambda: datetime(2026, 4, 20, tzinfo=UTC)
+        await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format=format_)
+        months["2026-01"] = []  # too old for the server
+        months["2026-04"] = [
+            {"sessionId": -1, "vehicleId": "B", "sessionTimeStart": "2026-04-10T00:00:00Z"}
+        ]
+        export = await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format=format_)
+    assert (export.connectors[0].error, export.connectors[0].skipped) == (None, 3)
+    found = lines_in(tmp_path)
+    assert (found["2026-01"], found["2026-04"]) == ([(-1, "A")], [(-1, "B")])
 
 
 async def test_a_second_reading_keeps_a_file_if_the_server_has_fewer_reports(

@@ -726,6 +726,11 @@ async def test_a_call_that_waits_for_a_regular_renewal_uses_one_after_a_403(
             "the token URL answered 200: access_denied",
         ),
         (
+            Response(200, {}, b'{"error": "invalid_client", "hint": "%s"}' % (b"x" * 5000)),
+            AuthError,
+            "the token URL answered 200: invalid_client",
+        ),
+        (
             Response(200, {}, b'{"error": "temporarily_unavailable"}'),
             StatusError,
             "the token URL answered 200: temporarily_unavailable",

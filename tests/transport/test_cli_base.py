@@ -262,6 +262,18 @@ def test_a_signal_interrupts_a_wait_outside_the_event_loop(
     assert capsys.readouterr().err == "ended by SIGTERM\n"
 
 
+def test_a_signal_counts_even_if_other_code_makes_a_status_of_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stopped, reporting():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:  # as typer does while it parses arguments
+            raise SystemExit(130) from None
+    assert stopped.value.code == 143
+    assert capsys.readouterr().err == "ended by SIGTERM\n"
+
+
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [(None, 1, "No space left on device\n"), (ValueError("no"), 2, "error: no\n")],
