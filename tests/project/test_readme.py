@@ -175,7 +175,7 @@ def run(
 
 
 def output_of(name: str, *arguments: str, environment: Mapping[str, str]) -> str:
-    """What an example prints, when it succeeds and complains of nothing but retries."""
+    """Return the output of an example that succeeds and reports nothing but retries."""
     ended = run(name, *arguments, environment=environment)
     assert (ended.returncode, NOTICE.sub("", ended.stderr)) == (0, "")
     return ended.stdout
