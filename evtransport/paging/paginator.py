@@ -298,6 +298,8 @@ class Paginator:
         if sizes != self._sizes:
             self._sizes, self._search = sizes, None
             self._place = attrs.evolve(self._place, request=None)
+            # The last page is read again, which advances nothing.
+            self._pass = attrs.evolve(self._pass, idle=self._pass.idle - 1)
         if not goes_on:
             raise error
         return Dropped()

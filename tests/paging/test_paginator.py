@@ -375,6 +375,21 @@ def test_pages_still_overlap_after_an_answer_that_was_too_large(limit: int | Non
     assert not any(request.exact for request in found.requests[1:-1])
 
 
+def test_pages_that_are_read_again_after_failures_are_no_sign_of_an_ignored_page_number() -> None:
+    rows = list(range(100))
+    cursor = Cursor(query={}, limit=10, offset=30, recent=tuple(range(20, 30)))
+
+    def serve(request: PageRequest) -> Sequence[int]:
+        if request.limit % 10:
+            raise StatusError("bad request", status=400)
+        return serving(rows)(request)
+
+    found = walked(paginator(None, cursor=cursor), serve)
+
+    assert found.errors == []
+    assert found.rows == rows[30:]
+
+
 def test_a_given_limit_that_is_too_large_at_the_first_page_is_an_error() -> None:
     walk = paginator(40)
 
