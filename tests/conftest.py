@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,22 @@ def pytest_terminal_summary(
     if lines := table(measured):
         terminalreporter.section("figures" + (" (full)" if config.getoption("--full") else ""))
         terminalreporter.write_line("\n".join(lines))
+
+
+@pytest.fixture(autouse=True)
+def signals_of_a_shell() -> Iterator[None]:
+    """Heed the signals that a background job or `nohup` ignores, here and in child processes."""
+    defaults: dict[signal.Signals, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGHUP: signal.SIG_DFL,
+        signal.SIGQUIT: signal.SIG_DFL,
+    }
+    ignored = [number for number in defaults if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, defaults[number])
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")
