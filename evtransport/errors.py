@@ -160,7 +160,7 @@ class SchemaError(ResponseError):
         if not complete:
             rest = hidden = "and more" if others > 0 else "and perhaps more"
         super().__init__(f"{named[0]} ({hidden})" if hidden else named[0])
-        self.problems = (*named, rest) if rest else named
+        self.problems: tuple[str, ...] = (*named, rest) if rest else named
 
 
 class MisdirectedResponse(ResponseError):

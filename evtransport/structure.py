@@ -51,6 +51,8 @@ else:
 EpochMillis = Annotated[datetime, "epoch milliseconds"]
 """An aware UTC datetime that travels as an integer of milliseconds since 1970."""
 
+_OptionalEpochMillis: TypeAlias = EpochMillis | None
+
 _TIMES = (datetime, EpochMillis)
 _AWARE = Annotated[datetime, msgspec.Meta(tz=True)]
 _BOM = b"\xef\xbb\xbf"
@@ -201,7 +203,7 @@ class Structures:
         """The same rules, except that an empty string in an optional time is null."""
         times = {
             datetime | None: Leaf(str | None, _from_text_or_empty),
-            EpochMillis | None: Leaf(int | str | None, _from_epoch_millis_or_empty),
+            _OptionalEpochMillis: Leaf(int | str | None, _from_epoch_millis_or_empty),
         }
         return Structures(rename=self._rename, leaves={**self._leaves, **times})
 
@@ -560,7 +562,9 @@ def _fields(cls: type[Any]) -> list[_Field]:
     """The fields of an attrs class that its constructor takes, with their resolved types."""
     origin = get_origin(cls) or cls
     hints = get_type_hints(origin, include_extras=True)
-    parameters = dict(zip(getattr(origin, "__parameters__", ()), get_args(cls), strict=False))
+    parameters: dict[Any, Any] = dict(
+        zip(getattr(origin, "__parameters__", ()), get_args(cls), strict=False)
+    )
     return [
         _Field(
             name=field.name,

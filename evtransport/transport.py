@@ -178,7 +178,7 @@ class _SessionHolder:
         self._borrowed = borrowed is not None
         # Proxies of the environment, looked up once for each address.
         self._proxies: dict[tuple[str, str, int], Proxy | None] = {}
-        self._proxy = proxy
+        self._proxy: ProxyOption = proxy
         # aiohttp adds credentials from ~/.netrc, and fails if the request has some already.
         self.reads_netrc = borrowed is not None and borrowed.trust_env
         if proxy is None and not self._borrowed:
@@ -220,7 +220,9 @@ class _SessionHolder:
     def secrets(self) -> tuple[Secret, ...]:
         """The secrets of the proxies in use."""
         proxies = (self._proxy, *self._proxies.values())
-        return tuple(secret for proxy in proxies if proxy for secret in proxy.secrets)
+        return tuple(
+            secret for proxy in proxies if isinstance(proxy, Proxy) for secret in proxy.secrets
+        )
 
     def overrides(self, url: URL, name: str, secret: Secret) -> _Overrides:
         """Return the changes to make to a request after the session has built it."""
