@@ -13,8 +13,8 @@ from depotclient.spark import SessionReportsDataSource
 def main(connectors: str, begin: str, folder: str) -> None:
     """Copy the reports into Parquet files, with at most 4 requests at once."""
     # Otherwise Spark converts the charger 0012 in the name of a folder to the number 12.
-    strings = {"spark.sql.sources.partitionColumnTypeInference.enabled": "false"}
-    spark = SparkSession.builder.config(map=strings).getOrCreate()
+    inference = "spark.sql.sources.partitionColumnTypeInference.enabled"
+    spark = SparkSession.builder.config(inference, "false").getOrCreate()
     spark.dataSource.register(SessionReportsDataSource)
     reports = (
         spark.read.format("depot_session_reports")
