@@ -12,8 +12,6 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import product
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote, quote_plus
 
 import aiohttp
@@ -21,6 +19,7 @@ import attrs
 import pytest
 from promises.contestants import CHARGEBOX, OURS, Access, Contestant, Patience
 from support.figures import Figures, Record
+from support.loopback import LoopbackServer
 from support.pages import ANALYTICS
 from support.wire import Wire, answer
 
@@ -66,45 +65,16 @@ def secrets_in(heard: bytes | bytearray) -> set[str]:
     return {secret for secret in SECRETS if any(s in text for s in spellings(secret))}
 
 
-class Listener:
+class Listener(LoopbackServer):
     """Another server: it keeps every byte that arrives, and answers every request the same."""
 
     def __init__(self, body: bytes) -> None:
+        super().__init__()
         self._body = body
-        self._conversations: set[asyncio.Task[None]] = set()
         self.heard = bytearray()
         self.requests: list[bytes] = []
-        self.connections = 0
 
-    @property
-    def address(self) -> str:
-        """Host and port."""
-        return f"127.0.0.1:{self.port}"
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", limit=2**24)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.close()
-        for conversation in self._conversations:
-            conversation.cancel()
-        await asyncio.gather(*self._conversations, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        conversation = asyncio.create_task(self._listen(reader, writer))
-        self._conversations.add(conversation)
-        conversation.add_done_callback(self._conversations.discard)
-        conversation.add_done_callback(lambda _: writer.close())
-
-    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             try:
                 while True:

@@ -7,9 +7,8 @@ import contextlib
 import re
 import ssl
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from support.loopback import LoopbackServer
 from yarl import URL
 
 CERTIFICATE = str(Path(__file__).parent / "localhost.pem")
@@ -30,7 +29,7 @@ def client_tls() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=CERTIFICATE)
 
 
-class LoopbackProxy:
+class LoopbackProxy(LoopbackServer):
     """Forward proxy that relays to any target.
 
     Args:
@@ -38,14 +37,9 @@ class LoopbackProxy:
     """
 
     def __init__(self, *, refuses: bool = False) -> None:
+        super().__init__()
         self._refuses = refuses
-        self._connections: set[asyncio.Task[None]] = set()
         self.heads: list[str] = []
-
-    @property
-    def address(self) -> str:
-        """Host and port."""
-        return f"127.0.0.1:{self._port}"
 
     @property
     def url(self) -> str:
@@ -60,28 +54,6 @@ class LoopbackProxy:
     def authorizations(self) -> list[str]:
         """Values of all authorization headers."""
         return re.findall(r"(?i)^[^:]*authorization: (.*)\r$", "".join(self.heads), re.MULTILINE)
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1")
-        self._port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = asyncio.create_task(self._serve(reader, writer))
-        self._connections.add(connection)
-        connection.add_done_callback(self._connections.discard)
-        connection.add_done_callback(lambda _: writer.close())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):

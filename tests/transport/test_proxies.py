@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -54,15 +53,6 @@ async def tls_session() -> AsyncIterator[aiohttp.ClientSession]:
     connector = aiohttp.TCPConnector(ssl=client_tls())
     async with aiohttp.ClientSession(connector=connector) as session:
         yield session
-
-
-@pytest.fixture
-def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Provide credentials for all hosts in a netrc file."""
-    file = tmp_path / "netrc"
-    file.write_text("machine 127.0.0.1 login me password n3trc\ndefault login me password n3trc\n")
-    file.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(file))
 
 
 async def answered(wire: Wire, proxy: Any = None, **options: Any) -> bytes:

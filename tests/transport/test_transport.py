@@ -11,7 +11,6 @@ import re
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -754,15 +753,6 @@ async def test_a_session_that_fails_if_netrc_has_credentials_is_refused() -> Non
     async with Wire() as wire, aiohttp.ClientSession(headers=headers, trust_env=True) as session:
         with pytest.raises(ValueError, match="both trust_env=True and an Authorization header"):
             transport_to(wire, session=session)
-
-
-@pytest.fixture
-def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Provide credentials for all hosts in a netrc file."""
-    file = tmp_path / "netrc"
-    file.write_text("machine 127.0.0.1 login me password n3trc\ndefault login me password n3trc\n")
-    file.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(file))
 
 
 @pytest.mark.usefixtures("netrc")
