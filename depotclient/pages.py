@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Generic, TypeVar, overload
 
 import attrs
 import msgspec
 
 from depotclient.keys import session_id_of, session_key
+from depotclient.query import SplitPage
 from evtransport.errors import ApiError
 from evtransport.paging.cursor import Cursor
 from evtransport.paging.paginator import NewRows
@@ -40,24 +41,18 @@ class FetchedPage:
     keys: tuple[int, ...]
 
     @classmethod
-    async def of(
-        cls,
-        request: PageRequest,
-        body: bytes,
-        items: Sequence[msgspec.Raw],
-        lone_surrogates: Collection[int],
-    ) -> FetchedPage:
+    async def of(cls, request: PageRequest, page: SplitPage) -> FetchedPage:
         """Return the page, after reading ids and keys in small portions."""
         await pause()  # Splitting the page has taken some time.
         pauses = Pauses()
         ids: list[int | None] = []
         keys: list[int] = []
-        for index, item in enumerate(items):
+        for index, item in enumerate(page.items):
             await pauses.pause_if_due()
             text = bytes(item)
-            ids.append(None if index in lone_surrogates else session_id_of(text))
+            ids.append(None if index in page.lone_surrogates else session_id_of(text))
             keys.append(session_key(ids[-1], text))
-        return cls(request, body, items, tuple(ids), tuple(keys))
+        return cls(request, page.body, page.items, tuple(ids), tuple(keys))
 
     @property
     def length(self) -> int:

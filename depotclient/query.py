@@ -19,7 +19,15 @@ from evtransport.paging.sizes import PageRequest
 from evtransport.structure import decode
 from evtransport.surrogates import without_lone_surrogates
 
-__all__ = ["Query", "connector_of", "in_utc", "is_before", "require_aware", "wire_time"]
+__all__ = [
+    "Query",
+    "SplitPage",
+    "connector_of",
+    "in_utc",
+    "is_before",
+    "require_aware",
+    "wire_time",
+]
 
 
 MAX_REPORTS = 100_000

@@ -120,7 +120,7 @@ class SessionReports(Generic[T]):
             # A failed trial is not repeated: the next page is smaller.
             asks_to_wait if page.trial else is_retriable,
         )
-        return await FetchedPage.of(page, *await self._transport.send(request))
+        return await FetchedPage.of(page, await self._transport.send(request))
 
 
 class Walk(Generic[T]):

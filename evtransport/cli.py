@@ -174,15 +174,14 @@ def reporting() -> Generator[None]:
 
     try:
         with _handling_signals(interrupt, _if_main_thread(ENDING_SIGNALS)):
-            yield
-            sys.stdout.flush()
-    except (SystemExit, KeyboardInterrupt, ApiError, ValueError, OSError, ImportError) as ended:
-        error: BaseException = ended
-        if isinstance(ended, SystemExit):
-            if not received:
+            try:
+                yield
+            except SystemExit:
+                if received:  # While typer parses arguments, it makes its own status of a signal.
+                    _interrupt(received[0], None)
                 raise
-            # While typer parses arguments, it makes a status of its own of each signal.
-            error = KeyboardInterrupt(signal.Signals(received[0]))
+            sys.stdout.flush()
+    except (KeyboardInterrupt, ApiError, ValueError, OSError, ImportError) as error:
         _flush_or_discard_output(error)
         status, lines = outcome(error)
         for line in lines:

@@ -225,9 +225,8 @@ def failure_of(
     clean: Callable[[str], str] = str,
 ) -> StatusError:
     """Return an answer as an error, whatever its status. Arguments are those of `decipher`."""
-    name = _documented_name(response.body, names)
     stated, message = _stated_error(response.body, clean)
-    name = stated if stated in names else name
+    name = stated if stated in names else _documented_name(response.body, names)
     kind = names[name] if name else _class_of(response.status)
     parts = [f"{subject} answered {response.status}"]
     if code := name or stated:

@@ -196,7 +196,7 @@ class Structures:
         self._decoders: dict[Any, tuple[msgspec.json.Decoder[Any], Hook]] = {}
         self._splitters: dict[type, msgspec.json.Decoder[Any]] = {}
         self._unfinished = _Unfinished()
-        self._fast = self._converter()
+        self._converter = self._new_converter()
 
     @cached_property
     def lenient(self) -> Structures:
@@ -222,7 +222,7 @@ class Structures:
             decoder = msgspec.json.Decoder(self._wire_record(cls))
         except (TypeError, NameError, SyntaxError) as error:
             raise ValueError(f"{cls.__name__} can't be structured from JSON: {error}") from None
-        return Structurer(cls, decoder, self._fast.get_structure_hook(cls), self)
+        return Structurer(cls, decoder, self._converter.get_structure_hook(cls), self)
 
     def _fields_of(self, cls: type[Any]) -> list[_Field]:
         if cls not in self._fields:
@@ -267,7 +267,7 @@ class Structures:
 
     # From wire forms.
 
-    def _converter(self) -> Converter:
+    def _new_converter(self) -> Converter:
         # cattrs calls the last factory first. Its own hooks for scalars take precedence over all
         # factories and turn "5" into 5, so replace them.
         converter = Converter(detailed_validation=False)
@@ -319,7 +319,7 @@ class Structures:
         """
         if annotation not in self._decoders:
             decoder = msgspec.json.Decoder(self._wire(annotation))
-            self._decoders[annotation] = decoder, self._fast.get_structure_hook(annotation)
+            self._decoders[annotation] = decoder, self._converter.get_structure_hook(annotation)
         decoder, hook = self._decoders[annotation]
         return hook(decode(text, decoder, path), annotation)
 
@@ -368,7 +368,7 @@ class Structurer(Generic[T]):
 
     cls: type[T]
     _decoder: msgspec.json.Decoder[Any]
-    _fast: Hook
+    _hook: Hook
     _structures: Structures
 
     def __call__(self, body: bytes | msgspec.Raw, path: str = "$") -> T:
@@ -395,7 +395,7 @@ class Structurer(Generic[T]):
     def _structured(self, body: bytes | msgspec.Raw, path: str) -> T:
         """Structure one object; raise a `SchemaError` with the first problem."""
         try:
-            return cast(T, self._fast(decode(body, self._decoder, path), self.cls))
+            return cast(T, self._hook(decode(body, self._decoder, path), self.cls))
         except (DecodeError, SchemaError):
             raise
         except Exception as error:  # the caller's class may raise any error

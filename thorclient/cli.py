@@ -182,13 +182,11 @@ async def _chargebox(chargebox_id: str, *, as_json: bool, sandbox: bool) -> int:
 def chargebox_json(box: Chargebox) -> bytes:
     """The chargebox as a JSON object, tokens masked."""
     # asdict keeps the order of the fields, which msgspec sorts. But it can't copy deeply nested
-    # lists, so leave them out.
-    untyped = {
-        "occupied_connectors": box.occupied_connectors,
-        "reserved_connectors": box.reserved_connectors,
-    }
-    typed = attrs.evolve(box, occupied_connectors=[], reserved_connectors=[])
-    return msgspec.json.encode(attrs.asdict(typed) | untyped, enc_hook=_masked)
+    # lists. These two are the last fields.
+    untyped = ("occupied_connectors", "reserved_connectors")
+    typed = attrs.asdict(box, filter=attrs.filters.exclude(*untyped))
+    lists = {name: getattr(box, name) for name in untyped}
+    return msgspec.json.encode(typed | lists, enc_hook=_masked)
 
 
 def _masked(value: object) -> str:
