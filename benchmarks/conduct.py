@@ -59,7 +59,7 @@ def running_python(
 def running_servers(sizes: Sizes) -> Generator[Servers]:
     """The servers, once all reports are written out."""
     told = json.dumps(attrs.asdict(sizes))
-    # What they complain of is shown at once: a pipe that nobody reads would fill up.
+    # What they echo_error of is shown at once: a pipe that nobody reads would fill up.
     with running_python("-m", "benchmarks.servers", told, errors=None) as process:
         line = process.stdout.readline() if process.stdout else ""
         if not line:

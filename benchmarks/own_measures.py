@@ -98,7 +98,7 @@ def export(task: Task) -> Figures:
 
 async def _exported(access: Access, folder: str) -> Figures:
     # Imported by the first file otherwise, and that would count as growth.
-    import depotclient.parquet  # noqa: F401
+    import depotclient.export.parquet  # noqa: F401
     from depotclient.export import export_session_reports
 
     charger_id, count = EXPORT

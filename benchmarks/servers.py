@@ -17,8 +17,8 @@ from benchmarks.workloads import (
     Sizes,
 )
 from depotclient.sandbox import DepotSandbox, ReportShape
-from depotclient.simulation import render, simulate_sessions
-from evtransport.sandbox import Sandbox
+from depotclient.sandbox.simulation import render, simulate_sessions
+from evtransport.testing.sandbox import Sandbox
 from thorclient.sandbox import ThorSandbox
 
 TIDY_SECONDS = 1.0

@@ -11,11 +11,11 @@ def main() -> None:
             "depotclient needs the cli extra: pip install 'thor-depot-clients[cli]'"
         ) from None
     try:
-        from depotclient.cli import app
-        from evtransport import cli
+        from depotclient.cli.app import app
+        from evtransport.cli import base
     except KeyboardInterrupt:  # Ctrl-C while this loads
         raise SystemExit(130) from None
-    cli.main(app, "depotclient")
+    base.main(app, "depotclient")
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ except ImportError as error:
 
 from depotclient.models import SessionReport, camel_case
 from depotclient.pages import Page
+from depotclient.partitions.calendar import Partition, WindowFilter
 from depotclient.reports import SessionReports
-from depotclient.windows import Membership, Partition
 from evtransport.errors import ApiError, SchemaError
 
 __all__ = ["FLEET_REPORTS", "SESSION_REPORTS", "record_batches", "schema_of"]
@@ -181,7 +181,7 @@ def _batch_before_error(
     return _from_objects(page, schema)
 
 
-def belonging(page: Page[Any], membership: Membership) -> tuple[pa.RecordBatch, list[int]]:
+def belonging(page: Page[Any], window_filter: WindowFilter) -> tuple[pa.RecordBatch, list[int]]:
     """Return the new reports of a page that belong to a window, and their keys.
 
     Returns:
@@ -194,7 +194,7 @@ def belonging(page: Page[Any], membership: Membership) -> tuple[pa.RecordBatch, 
     # As numbers, since Arrow makes datetimes with the help of pandas, where that is installed.
     starts = batch["session_time_start"].cast(pa.int64()).to_pylist()
     taken = [
-        membership.takes(key, session_id, _moment(start))
+        window_filter.accept(key, session_id, _moment(start))
         for key, session_id, start in zip(page.keys, page.ids, starts, strict=True)
     ]
     return batch if all(taken) else batch.filter(pa.array(taken)), [*compress(page.keys, taken)]

@@ -14,11 +14,11 @@ from depotclient.query import Query
 from depotclient.reports import LIMITS, SessionReports
 from evtransport.auth import Auth, BearerToken, ClientCredentials, Secret
 from evtransport.client import ApiClient, from_environment
-from evtransport.http import parse_base_url
 from evtransport.paging.cursor import Cursor
-from evtransport.proxies import proxy_option, reveal_proxy, seal_proxy
-from evtransport.retry import RetryPolicy, Timeout, whole_number
+from evtransport.proxy import proxy_option, reveal_proxy, seal_proxy
+from evtransport.retry import RetryPolicy, Timeout
 from evtransport.transport import MAX_RESPONSE_BYTES, ClientSession, Limiter, Transport
+from evtransport.validation import parse_base_url, validate_int
 
 __all__ = ["REGIONS", "DepotClient", "Region"]
 
@@ -231,8 +231,8 @@ class DepotClient(ApiClient):
         now = self.now
         query = Query.checked(charger_id, connector_id, from_, to, now())
         if limit is not None:
-            whole_number("limit", limit, least=1, most=LIMITS.most)
-        whole_number("read_ahead", read_ahead, least=0)
+            validate_int("limit", limit, minimum=1, maximum=LIMITS.most)
+        validate_int("read_ahead", read_ahead, minimum=0)
         if not isinstance(verify, bool):
             raise ValueError(f"verify must be True or False: {verify!r}")
         cursor = resume if resume is None or isinstance(resume, Cursor) else Cursor.parse(resume)

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from evtransport.validation import validate_int
+
 try:
     import dask.dataframe as dd
 except ImportError as error:
@@ -17,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from depotclient.arrow import FLEET_REPORTS
-from depotclient.partitions import (
+from depotclient.partitions.reader import (
     Connector,
     Partition,
     ReadSettings,
@@ -26,7 +28,6 @@ from depotclient.partitions import (
     read_batches,
     require_settings,
 )
-from evtransport.retry import whole_number
 
 if TYPE_CHECKING:
     from distributed import Semaphore
@@ -77,7 +78,7 @@ def read_session_reports(
     if not partitions:
         raise ValueError("there are no connectors to read: name some, such as ('CP-001', 1)")
     if npartitions is not None:
-        whole_number("npartitions", npartitions, least=1)
+        validate_int("npartitions", npartitions, minimum=1)
     if not (semaphore is None or isinstance(semaphore, AbstractContextManager)):
         kind = type(semaphore).__name__
         raise ValueError(f"semaphore must be a distributed.Semaphore, not {kind}")

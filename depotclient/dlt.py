@@ -20,7 +20,8 @@ except ImportError as error:
     raise ImportError("depotclient.dlt needs dlt: pip install 'thor-depot-clients[dlt]'") from error
 
 from depotclient.arrow import FLEET_REPORTS, TIME, named
-from depotclient.partitions import (
+from depotclient.partitions.calendar import connector_key, require_span
+from depotclient.partitions.reader import (
     Connector,
     Partition,
     ReadSettings,
@@ -30,7 +31,6 @@ from depotclient.partitions import (
     require_settings,
 )
 from depotclient.query import in_utc, is_before, require_aware
-from depotclient.windows import connector_key, require_span
 
 __all__ = ["LOOK_BACK", "PRIMARY_KEY", "Rows", "session_reports"]
 

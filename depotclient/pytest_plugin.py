@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from depotclient.sandbox import DepotSandbox
+    from depotclient.sandbox.server import DepotSandbox
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def depot_sandbox() -> Iterator[DepotSandbox]:
     Synchronous tests can use it as well as those of any asyncio plugin.
     """
     # Imported here: the plugin is loaded into every run of whoever installs the library.
-    from depotclient.sandbox import DepotSandbox, running_in_thread
+    from depotclient.sandbox.server import DepotSandbox, running_in_thread
 
     with running_in_thread(DepotSandbox()) as sandbox:
         yield sandbox

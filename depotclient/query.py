@@ -11,13 +11,13 @@ from typing import NamedTuple
 import attrs
 import msgspec
 
-from evtransport.echo import check_echo, connector_number
 from evtransport.errors import DecodeError, SchemaError
-from evtransport.http import identifier
+from evtransport.http import check_echo
 from evtransport.paging.cursor import Cursor
 from evtransport.paging.sizes import PageRequest
 from evtransport.structure import decode
 from evtransport.surrogates import without_lone_surrogates
+from evtransport.validation import connector_number, identifier
 
 __all__ = [
     "Query",

@@ -17,9 +17,10 @@ from evtransport.paging.cursor import Cursor
 from evtransport.paging.driver import PageDriver
 from evtransport.paging.paginator import NewRows, Paginator
 from evtransport.paging.sizes import PageLimits, PageRequest
-from evtransport.retry import asks_to_wait, is_retriable, whole_number
+from evtransport.retry import asks_to_wait, is_retryable
 from evtransport.structure import Structurer
 from evtransport.transport import Pauses, Transport
+from evtransport.validation import validate_int
 
 __all__ = ["LIMITS", "Page", "SessionReports", "Walk"]
 
@@ -85,7 +86,7 @@ class SessionReports(Generic[T]):
         Raises:
             ValueError: `max_items` is not an int of at least 1.
         """
-        whole_number("max_items", max_items, least=1)
+        validate_int("max_items", max_items, minimum=1)
         found: list[T] = []
         async with self.walk() as walk:
             async for report in walk:
@@ -118,7 +119,7 @@ class SessionReports(Generic[T]):
             self.query.split,
             self.query.parameters(to, page),
             # A failed trial is not repeated: the next page is smaller.
-            asks_to_wait if page.trial else is_retriable,
+            asks_to_wait if page.trial else is_retryable,
         )
         return await FetchedPage.of(page, await self._transport.send(request))
 

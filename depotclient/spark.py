@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from evtransport.validation import validate_int
+
 try:
     from pyspark.sql import datasource
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
@@ -21,7 +23,7 @@ import pyarrow as pa
 
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.models import camel_case
-from depotclient.partitions import (
+from depotclient.partitions.reader import (
     MARGIN,
     Connector,
     Partition,
@@ -31,7 +33,6 @@ from depotclient.partitions import (
     read_batches,
 )
 from depotclient.text import connector_named, read_connectors, read_days, read_time
-from evtransport.retry import whole_number
 
 if TYPE_CHECKING:
     from pyspark.sql.datasource import Filter
@@ -318,6 +319,6 @@ def _count(given: Mapping[str, str], name: str) -> int | None:
     if text is None:
         return None
     try:
-        return whole_number(name, int(text), least=1)
+        return validate_int(name, int(text), minimum=1)
     except ValueError:
         raise ValueError(f"{name} must be a whole number of at least 1, not {text!r}") from None

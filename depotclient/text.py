@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from depotclient.windows import Connector
+from depotclient.partitions.calendar import Connector
 
 __all__ = ["TIME", "connector_named", "read_connectors", "read_days", "read_time"]
 

@@ -18,18 +18,11 @@ import msgspec
 from yarl import URL
 
 from evtransport.errors import ApiError, AuthError, ResponseError, SchemaError, StatusError
-from evtransport.http import (
-    CONTROL,
-    ErrorNames,
-    Response,
-    decipher,
-    failure_of,
-    identifier,
-    says_invalid_token,
-)
+from evtransport.http import ErrorNames, Response, decipher, failure_of, says_invalid_token
 from evtransport.structure import JsonValue, decode
+from evtransport.validation import CONTROL, identifier
 
-__all__ = ["ApiKey", "Auth", "BearerToken", "ClientCredentials", "Secret", "mask"]
+__all__ = ["ApiKey", "Auth", "BearerToken", "ClientCredentials", "Secret", "redact"]
 
 MASK = "**********"
 
@@ -132,7 +125,7 @@ def check_secret(name: str, secret: Secret) -> None:
         raise ValueError(f"{name} {problem}")
 
 
-def mask(data: bytes, secrets: tuple[Secret, ...]) -> bytes:
+def redact(data: bytes, secrets: tuple[Secret, ...]) -> bytes:
     """Overwrite secrets that a server has sent back, in all usual encodings.
 
     Secrets of up to three characters stay: they are part of many words, so masking shows them.
@@ -197,7 +190,7 @@ class Auth(Protocol):
         """The header's value for one request, fetched by `post` where it has to be."""
         ...
 
-    def refused(self, header: Secret) -> bool:
+    def invalidate(self, header: Secret) -> bool:
         """Take note that the API refused this value with 401; True when another may be had."""
         ...
 
@@ -216,7 +209,7 @@ class _Fixed:
     def secrets(self) -> tuple[Secret, ...]:
         return (self.secret,)
 
-    def refused(self, header: Secret) -> bool:
+    def invalidate(self, header: Secret) -> bool:
         return False
 
     async def forbidden(self, header: Secret, response: Response, post: Post) -> bool:
@@ -382,7 +375,7 @@ class ClientCredentials:
             token = await self._renew(post)
         return token.header
 
-    def refused(self, header: Secret) -> bool:
+    def invalidate(self, header: Secret) -> bool:
         """Forget the token that was refused, unless another call has replaced it already."""
         if isinstance(self._outcome, _Token) and self._outcome.header == header:
             self._outcome = None

@@ -47,7 +47,7 @@ class ApiError(Exception):
     # It happened to another call, which this one has waited for without sending anything itself.
     borrowed: bool = False
 
-    def reword(self, change: Callable[[str], str]) -> None:
+    def redact(self, change: Callable[[str], str]) -> None:
         """Put every text that a server had a part in through `change`."""
         self.args = tuple(change(arg) if isinstance(arg, str) else arg for arg in self.args)
 
@@ -97,9 +97,9 @@ class StatusError(ApiError):
         self.body = body
         self.retry_after = retry_after
 
-    def reword(self, change: Callable[[str], str]) -> None:
+    def redact(self, change: Callable[[str], str]) -> None:
         """As of all errors, and the code as well."""
-        super().reword(change)
+        super().redact(change)
         self.code = None if self.code is None else change(self.code)
 
 

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -17,16 +16,17 @@ from yarl import URL
 
 from evtransport.errors import (
     AuthError,
+    MisdirectedResponse,
     NotFoundError,
     RateLimitedError,
     RedirectError,
     ServerError,
     StatusError,
 )
-from evtransport.retry import is_retriable
+from evtransport.retry import is_retryable
 
-__all__ = ["ErrorNames", "Request", "Response", "decipher", "parse_base_url", "path_segment"]
-__all__ += ["declared_length", "is_loopback", "parse_retry_after", "says_invalid_token"]
+__all__ = ["ErrorNames", "Request", "Response", "check_echo", "decipher", "declared_length"]
+__all__ += ["one_line", "parse_retry_after", "says_invalid_token"]
 
 T = TypeVar("T")
 
@@ -39,112 +39,16 @@ ERROR_BODY_BYTES = 64 * 1024
 NAMED_BODY_BYTES = 4 * 1024
 """Documented error names are looked for in bodies up to this size; longer ones say more."""
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 LONGEST_WAIT = 86_400.0
 """Maximum of `Retry-After` in seconds. A longer wait counts as this one."""
 
 KEPT_HEADERS = ("retry-after", "date", "location", "www-authenticate")
 """Headers of an error that this library reads."""
 
-# yarl reads a port with int(), which accepts digits of any script, signs and underscores.
-_PORT = re.compile(r"(:[0-9]*)?(?=[/?#]|\Z)")
-_AUTHORITY = re.compile(r"[^/?#]*//(?:[^/?#]*@)?(?:\[[^]/?#]*\]|[^:/?#]*)")
-_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
-_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]+")  # by RFC 3986
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 _LENGTH = re.compile(r"[0-9]+")
 # Elements of a comma-separated list. The comma after the day of a date does not end an element.
 _ELEMENT = re.compile(r"(?:\s*(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,)?[^,]+", re.IGNORECASE)
-
-
-def path_segment(name: str, value: object) -> str:
-    """Check an id and encode it as exactly one path segment, whatever it holds.
-
-    Args:
-        name: What the id is, for the message.
-        value: The id.
-
-    Raises:
-        ValueError: It is no string, is empty or only dots, or holds control characters or half
-            of a surrogate pair.
-    """
-    text = identifier(name, value)
-    if not text.strip("."):
-        raise ValueError(f"{name} must be more than dots, which a path would swallow: {text!r}")
-    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
-
-
-def identifier(name: str, value: object) -> str:
-    """Check an id that goes into a query or a path.
-
-    Raises:
-        ValueError: It is no string, is empty, or holds control characters or half of a
-            surrogate pair.
-    """
-    if not isinstance(value, str):
-        raise ValueError(f"{name} must be a string, not {type(value).__name__}")
-    if not value.strip():
-        raise ValueError(f"{name} must not be empty")
-    if CONTROL.search(value):
-        raise ValueError(f"{name} must not hold control characters: {value!r}")
-    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise ValueError(f"{name} must be valid Unicode, without lone surrogates: {value!r}")
-    return str.__str__(value)  # an enum's member would be sent by its name elsewhere
-
-
-def parse_base_url(name: str, value: str | URL) -> URL:
-    """Check an address that credentials will be sent to.
-
-    Args:
-        name: The setting it came from, for the message.
-        value: An absolute URL: https, or plain http to a loopback host.
-
-    Raises:
-        ValueError: It is anything else, or carries a user, a password, a query or a fragment.
-    """
-    url = http_url(value)
-    if url is None:
-        raise ValueError(f"{name} must be an absolute https URL, such as https://host/path")
-    if url.raw_user is not None or url.raw_password is not None:
-        raise ValueError(f"{name} must not hold a user or password")
-    if url.query_string or url.fragment:
-        raise ValueError(f"{name} must end after its path, without query or fragment")
-    if url.scheme == "http" and not is_loopback(url):
-        raise ValueError(f"{name} must be https, since credentials are sent to it: {url}")
-    return url
-
-
-def http_url(value: str | URL) -> URL | None:
-    """Return an absolute http or https URL, None if the value isn't one or its host can't exist."""
-    text = str(value)
-    try:
-        url = URL(value)
-    except (TypeError, ValueError):
-        return None
-    authority = _AUTHORITY.match(text)
-    if authority is None or not _PORT.match(text, authority.end()) or CONTROL.search(text):
-        return None
-    # Resolvers look up the ASCII form of the host.
-    host = url.raw_host or ""
-    if not authority[0].isascii() and "xn--" not in host:
-        return None  # digits or letters of another script only make it look like this host
-    is_name = "[" not in authority[0] and _NAME.fullmatch(host)
-    known = url.scheme in {"http", "https"}
-    return url if known and (is_name or _ip_address(host)) else None
-
-
-def is_loopback(url: URL) -> bool:
-    """Return True if the host is this machine, by name or by address."""
-    host = url.raw_host or ""
-    address = _ip_address(host)
-    return host == "localhost" or (address is not None and address.is_loopback)
-
-
-def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None
 
 
 @attrs.frozen
@@ -155,13 +59,13 @@ class Request(Generic[T]):
         segments: The path below the base URL, each segment percent-encoded already.
         decode: Makes the result from the body; raises `DecodeError` or `SchemaError`.
         query: Names and values, not encoded yet.
-        is_retriable: Returns True for failures after which the request is sent again.
+        is_retryable: Returns True for failures after which the request is sent again.
     """
 
     segments: tuple[str, ...]
     decode: Callable[[bytes], T]
     query: tuple[tuple[str, str], ...] = ()
-    is_retriable: Callable[[Exception], bool] = is_retriable
+    is_retryable: Callable[[Exception], bool] = is_retryable
 
     def url(self, base: str) -> URL:
         """The whole address below a base URL, encoded once and for all."""
@@ -192,7 +96,7 @@ def decipher(
     *,
     now: float,
     subject: str = "the server",
-    clean: Callable[[str], str] = str,
+    redact: Callable[[str], str] = str,
 ) -> bytes:
     """Tell an answer's body from an error.
 
@@ -203,7 +107,7 @@ def decipher(
         now: The time as a Unix timestamp, for a `Retry-After` that is a date where the answer
             carries no `Date` of its own.
         subject: Who answered, for the message.
-        clean: Masks secrets in the texts that the server states, before they are cut.
+        redact: Masks secrets in the texts that the server states, before they are cut.
 
     Returns:
         The body of a 200.
@@ -213,7 +117,7 @@ def decipher(
     """
     if response.status == 200:
         return response.body
-    raise failure_of(response, names, now=now, subject=subject, clean=clean)
+    raise failure_of(response, names, now=now, subject=subject, redact=redact)
 
 
 def failure_of(
@@ -222,10 +126,10 @@ def failure_of(
     *,
     now: float,
     subject: str,
-    clean: Callable[[str], str] = str,
+    redact: Callable[[str], str] = str,
 ) -> StatusError:
     """Return an answer as an error, whatever its status. Arguments are those of `decipher`."""
-    stated, message = _stated_error(response.body, clean)
+    stated, message = _stated_error(response.body, redact)
     name = stated if stated in names else _documented_name(response.body, names)
     kind = names[name] if name else _class_of(response.status)
     parts = [f"{subject} answered {response.status}"]
@@ -309,7 +213,7 @@ def _documented_name(body: bytes, names: ErrorNames) -> str | None:
     return found.group().decode() if found else None
 
 
-def _stated_error(body: bytes, clean: Callable[[str], str]) -> tuple[str | None, str | None]:
+def _stated_error(body: bytes, redact: Callable[[str], str]) -> tuple[str | None, str | None]:
     """The code and message that a body states: by itself, in `error`, or in JSON:API `errors`."""
     try:
         stated = msgspec.json.decode(body)
@@ -324,9 +228,25 @@ def _stated_error(body: bytes, clean: Callable[[str], str]) -> tuple[str | None,
     names = ("message", "Message", "detail", "title", "error_description")
     messages = [error[name] for name in names if isinstance(error.get(name), str)]
     return (
-        one_line(clean(str(code))) if isinstance(code, str | int) else None,
-        one_line(clean(messages[0])) if messages else None,
+        one_line(redact(str(code))) if isinstance(code, str | int) else None,
+        one_line(redact(messages[0])) if messages else None,
     )
+
+
+def check_echo(name: str, asked: str, echoed: str) -> None:
+    """Check that an answer belongs to a request. The case of letters does not matter.
+
+    Args:
+        name: Name of the id in the answer.
+        asked: The id in the request.
+        echoed: The id in the answer.
+
+    Raises:
+        MisdirectedResponse: The ids differ.
+    """
+    if echoed.casefold() != asked.casefold():
+        difference = f"asked for {name} {asked!r}, got {one_line(repr(echoed))}"
+        raise MisdirectedResponse(f"the answer belongs to another request: {difference}")
 
 
 def one_line(text: str) -> str:

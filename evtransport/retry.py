@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable
 
 import attrs
 
 from evtransport.errors import ApiError, ConnectionFailed, DecodeError, StatusError
+from evtransport.validation import validate_int
 
-__all__ = ["RetryPolicy", "RetryQuota", "RetrySchedule", "Timeout", "asks_to_wait", "is_retriable"]
+__all__ = ["RetryPolicy", "RetryQuota", "RetrySchedule", "Timeout", "asks_to_wait", "is_retryable"]
 
-RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _WAIT_STATUSES = frozenset({408, 429})
-
-
-def whole_number(name: str, value: object, *, least: int, most: float = math.inf) -> int:
-    """Check a count; a bool is none.
-
-    Raises:
-        ValueError: It is no int from `least` to `most`.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        allowed = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
-        raise ValueError(f"{name} must be an int {allowed}: {value!r}")
-    return value
 
 
 def _seconds(instance: object, attribute: attrs.Attribute[float], value: object) -> None:
@@ -46,7 +34,7 @@ def _more_than_no_seconds(
 
 
 def _count(instance: object, attribute: attrs.Attribute[int], value: object) -> None:
-    whole_number(attribute.name, value, least=1)
+    validate_int(attribute.name, value, minimum=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +56,7 @@ class RetryPolicy:
     max_delay: float = attrs.field(default=20.0, validator=_seconds)
     max_retry_after: float = attrs.field(default=120.0, validator=_seconds)
 
-    def longest_backoff(self, retry: int) -> float:
+    def backoff_bound(self, retry: int) -> float:
         """The upper end, in seconds, of the range of waits before retry 1, 2, ..."""
         # 2**64 seconds are beyond any max_delay, 2**5000 beyond any float.
         return min(self.max_delay, self.base_delay * 2.0 ** min(retry - 1, 64))
@@ -102,28 +90,28 @@ class RetryQuota:
 
     left: int = CAPACITY
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Pay for one retry; False when the allowance does not suffice."""
         if self.left < self.COST:
             return False
         self.left -= self.COST
         return True
 
-    def give_back(self, retries: int) -> None:
+    def release(self, retries: int) -> None:
         """Refill after a call that succeeded with that many retries."""
         self.left = min(self.CAPACITY, self.left + max(1, retries * self.COST))
 
 
-def is_retriable(error: Exception) -> bool:
+def is_retryable(error: Exception) -> bool:
     """Whether the same GET may well succeed when it is sent once more."""
     if isinstance(error, StatusError):
-        return error.status in RETRIED_STATUSES
+        return error.status in RETRYABLE_STATUSES
     return isinstance(error, (ConnectionFailed, DecodeError))
 
 
 def asks_to_wait(error: Exception) -> bool:
     """Return True if a server refuses the request now, whatever it asks for."""
-    if not (isinstance(error, StatusError) and is_retriable(error)):
+    if not (isinstance(error, StatusError) and is_retryable(error)):
         return False
     return error.status in _WAIT_STATUSES or error.retry_after is not None
 
@@ -137,20 +125,20 @@ class RetrySchedule:
         quota: The client's shared allowance.
         time_left: Seconds until the call's deadline, asked for at each decision.
         uniform: Draws a float between its two arguments.
-        is_retriable: Returns True for failures after which the request is sent again.
+        is_retryable: Returns True for failures after which the request is sent again.
     """
 
     policy: RetryPolicy
     quota: RetryQuota
     time_left: Callable[[], float]
     uniform: Callable[[float, float], float]
-    is_retriable: Callable[[Exception], bool] = is_retriable
+    is_retryable: Callable[[Exception], bool] = is_retryable
     retries: int = 0
     paid: int = 0
 
     def __call__(self, error: Exception) -> bool | float:
         """Seconds to wait before the next attempt, or False to let the error out."""
-        if not isinstance(error, ApiError) or not self.is_retriable(error):
+        if not isinstance(error, ApiError) or not self.is_retryable(error):
             return False
         if error.attempts >= self.policy.attempts:
             return False
@@ -161,13 +149,13 @@ class RetrySchedule:
                 f" more than max_retry_after={self.policy.max_retry_after:g}"
             )
             return False
-        wait = max(asked, self.uniform(0.0, self.policy.longest_backoff(self.retries + 1)))
+        wait = max(asked, self.uniform(0.0, self.policy.backoff_bound(self.retries + 1)))
         if wait >= self.time_left():
             error.add_note(f"not retried: a wait of {wait:.3g} s would cross the call's deadline")
             return False
         # A call that has only shared another one's failure has sent nothing yet.
         paid = not error.borrowed
-        if paid and not self.quota.take():
+        if paid and not self.quota.acquire():
             error.add_note("not retried: too many of this client's calls have failed lately")
             return False
         self.retries += 1

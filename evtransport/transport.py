@@ -25,7 +25,7 @@ from aiohttp import ClientSession
 from yarl import URL
 
 from evtransport._version import __version__
-from evtransport.auth import Auth, Secret, mask
+from evtransport.auth import Auth, Secret, redact
 from evtransport.deadlines import Deadlines
 from evtransport.errors import (
     ApiError,
@@ -45,14 +45,9 @@ from evtransport.http import (
     declared_length,
     one_line,
 )
-from evtransport.proxies import Proxy, ProxyOption, environment_proxy
-from evtransport.retry import (
-    RetryPolicy,
-    RetryQuota,
-    RetrySchedule,
-    Timeout,
-    whole_number,
-)
+from evtransport.proxy import Proxy, ProxyOption, environment_proxy
+from evtransport.retry import RetryPolicy, RetryQuota, RetrySchedule, Timeout
+from evtransport.validation import validate_int
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -123,7 +118,7 @@ class Unchanged(Enum):
 UNCHANGED: Final = Unchanged.UNCHANGED
 
 
-class _QuietConnector(aiohttp.TCPConnector):
+class CleanPoolConnector(aiohttp.TCPConnector):
     """A connector that reuses no connection on which something has come in unasked.
 
     aiohttp would take a second answer that arrives while the connection idles in the pool for the
@@ -160,7 +155,7 @@ class _QuietConnector(aiohttp.TCPConnector):
         return self._retired is None or protocol not in self._retired
 
 
-class _SessionHolder:
+class SessionManager:
     """`ClientSession` of a client and of all clients that `with_options` made from it.
 
     Args:
@@ -183,7 +178,7 @@ class _SessionHolder:
         self.reads_netrc = borrowed is not None and borrowed.trust_env
         if proxy is None and not self._borrowed:
             self._environment_proxy(base_url)
-        self._connector: _QuietConnector | None = None
+        self._connector: CleanPoolConnector | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         # What a session of ours sends by itself.
         self.headers = _HEADERS if self._borrowed else {}
@@ -203,7 +198,7 @@ class _SessionHolder:
         if loop is not self._loop:
             self._belong_to(loop)
         if self._session is None:
-            self._connector = _QuietConnector()
+            self._connector = CleanPoolConnector()
             self._session = ClientSession(
                 connector=self._connector, cookie_jar=aiohttp.DummyCookieJar(), headers=_HEADERS
             )
@@ -313,7 +308,7 @@ class _Overrides:
             request.headers.update(self.proxy.headers)
 
 
-class _OneRequest:
+class NoHiddenRetry:
     """Middleware that changes one request, sends it and refuses to send a second.
 
     aiohttp repeats an idempotent request when the connection drops before the head of
@@ -388,7 +383,7 @@ class Transport:
     uniform: Callable[[float, float], float] = attrs.field(default=random.uniform, repr=False)
     wall_clock: Callable[[], float] = attrs.field(default=time.time, repr=False)
     _quota: RetryQuota = attrs.field(factory=RetryQuota, repr=False, alias="quota")
-    _holder: _SessionHolder = attrs.field(init=False, repr=False)
+    _holder: SessionManager = attrs.field(init=False, repr=False)
     _address: str = attrs.field(init=False, repr=False)
     _client_timeout: aiohttp.ClientTimeout = attrs.field(init=False, repr=False)
     _deadlines: Deadlines = attrs.field(init=False, repr=False)
@@ -401,11 +396,11 @@ class Transport:
         ):
             if not isinstance(value, kind):
                 raise ValueError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
-        whole_number("max_response_bytes", self.max_response_bytes, least=1)
+        validate_int("max_response_bytes", self.max_response_bytes, minimum=1)
         enters = hasattr(self.limiter, "__aenter__") and hasattr(self.limiter, "__aexit__")
         if self.limiter is not None and not enters:
             raise ValueError(f"limiter must be an async context manager: {self.limiter!r}")
-        self._holder = _SessionHolder(self.session, self.proxy, self.base_url)
+        self._holder = SessionManager(self.session, self.proxy, self.base_url)
         self._address = str(self.base_url)
         self._deadlines = Deadlines(self.timeout.total)
         self._client_timeout = aiohttp.ClientTimeout(
@@ -461,11 +456,11 @@ class Transport:
                 try:
                     result = await self._attempt(request, call)
                 except ApiError as error:
-                    if not request.is_retriable(error):
+                    if not request.is_retryable(error):
                         raise
                     failures = [error]
                 else:
-                    self._quota.give_back(0)
+                    self._quota.release(0)
                     return result
                 return await self._retried(request, call, failures)
         except (ApiError, asyncio.CancelledError) as error:
@@ -494,7 +489,7 @@ class Transport:
             quota=self._quota,
             time_left=lambda: call.due - asyncio.get_running_loop().time(),
             uniform=self.uniform,
-            is_retriable=request.is_retriable,
+            is_retryable=request.is_retryable,
         )
 
         async def attempt() -> T:
@@ -508,7 +503,7 @@ class Transport:
 
         retrying = AsyncRetryingCaller(attempts=self.retry.attempts, timeout=None)
         result = await retrying(schedule, attempt)
-        self._quota.give_back(schedule.paid)
+        self._quota.release(schedule.paid)
         return result
 
     async def _attempt(self, request: Request[T], call: _Call) -> T:
@@ -519,21 +514,21 @@ class Transport:
             if response.status in {401, 403} and await self._try_renewal(response, call):
                 call.renewed = True
                 response = await exchange(request, call)
-            clean = partial(self._clean, call)
-            body = decipher(response, self.names, now=self.wall_clock(), clean=clean)
+            redact_text = partial(self._redact, call)
+            body = decipher(response, self.names, now=self.wall_clock(), redact=redact_text)
             if len(body) > LARGE_BYTES:
                 await pause()  # to put it together took its time, and so will the decoding
             return request.decode(body)
         except ApiError as error:
             error.attempts = call.attempts
-            error.reword(partial(self._clean, call))
+            error.redact(partial(self._redact, call))
             if isinstance(error, MisdirectedResponse):
                 self.retire_connections()
             raise
 
-    def _clean(self, call: _Call, text: str) -> str:
+    def _redact(self, call: _Call, text: str) -> str:
         """Return a server's text without the secrets of a call."""
-        return mask(text.encode(errors="replace"), self._secrets(*call.sent)).decode()
+        return redact(text.encode(errors="replace"), self._secrets(*call.sent)).decode()
 
     def _secrets(self, *sent: Secret) -> tuple[Secret, ...]:
         """Return the texts to mask: current credentials, sent ones, and passwords of proxies.
@@ -554,7 +549,7 @@ class Transport:
         """
         may_send = not call.renewed and call.attempts < max(2, self.retry.attempts)
         if response.status == 401:
-            return self.auth.refused(call.header) and may_send
+            return self.auth.invalidate(call.header) and may_send
         return may_send and await self.auth.forbidden(call.header, response, self._post)
 
     async def _limited_exchange(
@@ -594,7 +589,7 @@ class Transport:
         try:
             response = await self._read(method, url, credential, form)
         except (aiohttp.ClientError, OSError) as error:
-            reason = mask(_reason(error), self._secrets(_without_scheme(credential[1])))
+            reason = redact(_reason(error), self._secrets(_without_scheme(credential[1])))
             failure = ConnectionFailed(one_line(reason.decode()))
         except asyncio.CancelledError as error:
             # Closing a session cancels the tasks that wait for a connection.
@@ -632,7 +627,7 @@ class Transport:
             allow_redirects=False,
             auto_decompress=True,
             raise_for_status=False,
-            middlewares=(_OneRequest(self._holder.overrides(url, name, secret)),),
+            middlewares=(NoHiddenRetry(self._holder.overrides(url, name, secret)),),
             timeout=self._client_timeout,
         ) as answer:
             healthy = answer.status == 200
@@ -664,11 +659,11 @@ class Transport:
             secrets = self._secrets(_without_scheme(secret))
             kept = {
                 # A header that was sent more than once is a list.
-                name: mask(", ".join(values).encode(errors="replace"), secrets).decode()
+                name: redact(", ".join(values).encode(errors="replace"), secrets).decode()
                 for name in KEPT_HEADERS
                 if (values := answer.headers.getall(name, ()))
             }
-            return Response(answer.status, kept, mask(body, secrets)[:ERROR_BODY_BYTES])
+            return Response(answer.status, kept, redact(body, secrets)[:ERROR_BODY_BYTES])
 
 
 async def pause() -> None:

@@ -17,8 +17,9 @@ import aioresponses.core
 import pytest
 import stamina
 from aioresponses import aioresponses as AioResponses  # noqa: N812
-from support.blocking import no_blocking
-from support.figures import FIGURES, Figures, Record, table
+
+from tests.support.blocking import no_blocking
+from tests.support.figures import FIGURES, Figures, Record, table
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,11 +11,11 @@ def main() -> None:
             "thorclient needs the cli extra: pip install 'thor-depot-clients[cli]'"
         ) from None
     try:
-        from evtransport import cli
+        from evtransport.cli import base
         from thorclient.cli import app
     except KeyboardInterrupt:  # Ctrl-C while this loads
         raise SystemExit(130) from None
-    cli.main(app, "thorclient")
+    base.main(app, "thorclient")
 
 
 if __name__ == "__main__":

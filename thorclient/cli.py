@@ -14,18 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 from evtransport.auth import Secret
-from evtransport.cli import (
+from evtransport.cli.base import (
     FAILED,
     JsonOption,
     PortOption,
     SandboxOption,
     cell,
     command_line,
-    complain,
-    explain,
-    metering,
+    echo_error,
+    format_error,
     output_console,
     plain_table,
+    progress_line,
     run,
     serve,
     wants_json,
@@ -112,14 +112,14 @@ async def _ask(
         _client(sandbox) as client,
         aclosing(client.get_analytics_many(ids)) as results,
     ):
-        with metering(_so_far(0, len(ids))) as meter:
+        with progress_line(_so_far(0, len(ids))) as meter:
             count = 0
             async for chargebox_id, result in results:
                 count += 1
                 if isinstance(result, ApiError):
                     failures += 1
                     with meter.paused():
-                        complain(f"error: {chargebox_id}: {explain(result)}")
+                        echo_error(f"error: {chargebox_id}: {format_error(result)}")
                 elif as_json:
                     with meter.paused():
                         write_json(analytics_json(chargebox_id, result))
@@ -170,7 +170,7 @@ def _numbers(analytics: Analytics, window: str) -> tuple[str, ...]:
 
 async def _chargebox(chargebox_id: str, *, as_json: bool, sandbox: bool) -> int:
     async with _client(sandbox) as client:
-        with metering(f"asking for {chargebox_id}"):
+        with progress_line(f"asking for {chargebox_id}"):
             box = await client.get_chargebox(chargebox_id)
     if as_json:
         write_json(chargebox_json(box))

@@ -11,12 +11,12 @@ from yarl import URL
 
 from evtransport.auth import ApiKey, Secret
 from evtransport.client import ApiClient, from_environment
-from evtransport.echo import check_echo
 from evtransport.errors import ApiError
-from evtransport.http import Request, parse_base_url, path_segment
-from evtransport.proxies import proxy_option, reveal_proxy, seal_proxy
-from evtransport.retry import RetryPolicy, Timeout, whole_number
+from evtransport.http import Request, check_echo
+from evtransport.proxy import proxy_option, reveal_proxy, seal_proxy
+from evtransport.retry import RetryPolicy, Timeout
 from evtransport.transport import MAX_RESPONSE_BYTES, ClientSession, Limiter, Transport
+from evtransport.validation import parse_base_url, path_segment, validate_int
 from thorclient.errors import ERROR_NAMES
 from thorclient.models import Analytics, Chargebox, structure_analytics, structure_chargebox
 
@@ -155,7 +155,7 @@ class ThorClient(ApiClient):
         Raises:
             ValueError: `concurrency` is no int of at least 1, or `ids` no iterable of ids.
         """
-        whole_number("concurrency", concurrency, least=1)
+        validate_int("concurrency", concurrency, minimum=1)
         if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
             raise ValueError(f"ids must be an iterable of ids, not {type(ids).__name__}")
         return self._get_analytics_many(iter(ids), concurrency)

@@ -14,7 +14,7 @@ import attrs
 import msgspec
 
 from evtransport.auth import Secret
-from evtransport.structure import EpochMillis, JsonValue, Leaf, Structures
+from evtransport.structure import EpochMillis, JsonValue, ScalarCodec, Structures
 
 __all__ = [
     "Analytics",
@@ -111,7 +111,7 @@ class Analytics:
         charges: How many charges.
         disconnections: How often the chargebox lost its connection.
         energy: Wh delivered. The vendor documents integers. It is 0 as well if the chargebox sends
-            no metering data, so 0 does not mean that nothing was delivered.
+            no progress_line data, so 0 does not mean that nothing was delivered.
         users: How many distinct users charged.
         active_since: Since when the chargebox is online, in UTC.
     """
@@ -204,9 +204,9 @@ class Chargebox:
 Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 STRUCTURES = Structures(
     leaves={
-        Secret: Leaf(str, lambda value, _: Secret(value)),
-        int: Leaf(Int64),
-        int | float: Leaf(Int64 | float),
+        Secret: ScalarCodec(str, lambda value, _: Secret(value)),
+        int: ScalarCodec(Int64),
+        int | float: ScalarCodec(Int64 | float),
     }
 )
 structure_analytics = STRUCTURES.of(Analytics)

@@ -13,8 +13,8 @@ from urllib.parse import unquote
 import attrs
 import msgspec
 
-from evtransport.sandbox import (
-    RETRIABLE,
+from evtransport.testing.sandbox import (
+    RETRYABLE,
     Answer,
     Fault,
     RecordedRequest,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-__all__ = ["RETRIABLE", "Fault", "RecordedRequest", "ThorSandbox", "running_in_thread"]
+__all__ = ["RETRYABLE", "Fault", "RecordedRequest", "ThorSandbox", "running_in_thread"]
 
 ErrorShape = Literal["message", "Message", "error", "error.message", "string", "text"]
 

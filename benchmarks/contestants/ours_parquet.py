@@ -13,9 +13,9 @@ import attrs
 
 from benchmarks.contestants.interface import Contestant
 from benchmarks.workloads import DECODED, WALK
+from depotclient.export.parquet import ParquetWriter
 from depotclient.models import SessionReport, structurer_of
-from depotclient.parquet import Rows
-from depotclient.partitions import Membership
+from depotclient.partitions import WindowFilter
 from depotclient.query import Query
 from depotclient.reports import SessionReports
 from evtransport.http import Request
@@ -66,11 +66,11 @@ class OursParquet(Contestant):
                 query=query.identity(), pinned={"to": "now"}, limit=DECODED, overlap=False
             ),
         )
-        membership = Membership(FIRST, LAST)
-        rows = await asyncio.to_thread(Rows, file)
+        window_filter = WindowFilter(FIRST, LAST)
+        rows = await asyncio.to_thread(ParquetWriter, file)
         async with aclosing(reports.pages()) as walk:
             async for page in walk:
-                await asyncio.to_thread(rows.write, page, membership)
+                await asyncio.to_thread(rows.write, page, window_filter)
         await asyncio.to_thread(rows.finish, b"{}")
         await asyncio.to_thread(rows.close)
 

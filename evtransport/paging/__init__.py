@@ -1,1 +1,4 @@
-"""Walks over numbered pages: a paginator without I/O, its driver, and the cursor."""
+"""Walking of numbered pages: a paginator without I/O, its driver and the cursor.
+
+No HTTP and no vendor model belongs here.
+"""

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from support.fleet import (
+
+from tests.support.fleet import (
     BEGIN,
     END,
     REPORTS,
@@ -20,8 +21,8 @@ from support.fleet import (
     settings_of,
     sharing_an_id,
 )
-from support.proxy import LoopbackProxy
-from support.waiting import until
+from tests.support.proxy import LoopbackProxy
+from tests.support.waiting import until
 
 pytest.importorskip("dask.dataframe", reason="Dask is not installed")
 pytest.importorskip("distributed", reason="Dask's distributed is not installed")

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fleet import (
+
+from tests.support.fleet import (
     BEGIN,
     END,
     REPORTS,
@@ -23,9 +24,9 @@ from support.fleet import (
     ordered,
     settings_of,
 )
-from support.pages import served
-from support.proxy import LoopbackProxy
-from support.wire import Wire
+from tests.support.pages import served
+from tests.support.proxy import LoopbackProxy
+from tests.support.wire import Wire
 
 pytest.importorskip("dlt", reason="dlt is not installed")
 pytest.importorskip("duckdb", reason="DuckDB is not installed")

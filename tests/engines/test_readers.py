@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fleet import fleet
 
 from depotclient import DepotClient
 from depotclient.export import export_session_reports
-from depotclient.windows import Window
+from depotclient.partitions.calendar import Window
+from tests.support.fleet import fleet
 
 pytest.importorskip("pyarrow")
 

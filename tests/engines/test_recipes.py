@@ -21,9 +21,9 @@ import pytest
 pytest.importorskip("pyarrow")
 
 import pyarrow.parquet
-from support.fleet import fleet
 
 from depotclient.sandbox import DepotSandbox
+from tests.support.fleet import fleet
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "examples" / "recipes"

@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
-from support.clients import account_of
-from support.fleet import (
+
+from depotclient.models import camel_case
+from depotclient.partitions import Connector, plan
+from depotclient.sandbox import DepotSandbox, RecordedRequest
+from tests.support.clients import account_of
+from tests.support.fleet import (
     BEGIN,
     END,
     REPORTS,
@@ -23,11 +27,7 @@ from support.fleet import (
     ordered,
     sharing_an_id,
 )
-from support.shown import all_that_shows
-
-from depotclient.models import camel_case
-from depotclient.partitions import Connector, plan
-from depotclient.sandbox import DepotSandbox, RecordedRequest
+from tests.support.shown import all_that_shows
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("pyspark", reason="pyspark is not installed")
@@ -39,10 +39,10 @@ from pyspark.errors import AnalysisException, PythonException
 from pyspark.sql import SparkSession, datasource
 from pyspark.sql.datasource import CaseInsensitiveDict, InputPartition
 from pyspark.sql.types import StructType, TimestampType
-from support.spark import end_java
 
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.spark import OPTIONS, ROWS, SCHEMA, SessionReportsDataSource
+from tests.support.spark import end_java
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.clients import client_of
 
 from benchmarks import conduct
 from benchmarks.backfill import Cost, duration, history, pages_of
@@ -30,7 +29,8 @@ from benchmarks.workloads import (
     Workload,
 )
 from depotclient.sandbox import DepotSandbox
-from depotclient.simulation import ReportShape, render, simulate_sessions
+from depotclient.sandbox.simulation import ReportShape, render, simulate_sessions
+from tests.support.clients import client_of
 
 ENTRIES = (Entry("a"), Entry("b"), Entry("c"))
 FASTER = Target("speed", "W1", "seconds", "pydantic", "least", 1.5, "ours")

@@ -113,7 +113,7 @@ def test_importing_a_client_loads_neither_extras_nor_sandboxes(package: str) -> 
         *("pyarrow", "matplotlib", "pandas", "dask", "distributed", "pyspark", "dlt"),
         *(f"depotclient.{part}" for part in ("arrow", "export", "files", "parquet", "plot")),
         *(f"depotclient.{part}" for part in ("partitions", "windows", "dask", "spark", "dlt")),
-        *("evtransport.sandbox", "evtransport.cli"),
+        *("evtransport.testing.sandbox", "evtransport.cli.base"),
         *(f"{client}.{part}" for client in CLIENTS for part in ("sandbox", "cli")),
         *(client for client in CLIENTS if client != package),
     }

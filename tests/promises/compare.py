@@ -24,9 +24,9 @@ import stamina
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from promises.contestants import OURS, Contestant  # noqa: E402 - needs the path
-from promises.plain import PlainAiohttp, PlainHttpx  # noqa: E402
-from support.figures import Figures, line  # noqa: E402
+from tests.promises.contestants import OURS, Contestant  # noqa: E402 - needs the path
+from tests.promises.plain import PlainAiohttp, PlainHttpx  # noqa: E402
+from tests.support.figures import Figures, line  # noqa: E402
 
 CONTESTANTS: dict[str, Contestant] = {
     contestant.name: contestant for contestant in (OURS, PlainAiohttp(), PlainHttpx())

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
-import depotclient.parquet  # noqa: F401 - what is imported later would count as a moment
+import depotclient.export.parquet  # noqa: F401 - what is imported later would count as a moment
 from depotclient import DepotClient
 from depotclient.export import export_session_reports
-from depotclient.files import Format
+from depotclient.export.layout import Format
 
 JANUARY, FEBRUARY = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
 

@@ -17,7 +17,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import stamina
-from promises.contestants import CHARGEBOX, Access, Contestant, Patience
+
+from tests.promises.contestants import CHARGEBOX, Access, Contestant, Patience
 
 SECONDS = 20
 MEMORY = 3 * 2**29

@@ -12,8 +12,8 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable
 
-from support.faults import endless_chunks, gzip_bomb, plain_gibibyte
-from support.wire import Received, Wire, answer
+from tests.support.faults import endless_chunks, gzip_bomb, plain_gibibyte
+from tests.support.wire import Received, Wire, answer
 
 FORMS: dict[str, Callable[[], AsyncIterator[bytes]]] = {
     "gzip_bomb": gzip_bomb,

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import aiohttp
 import attrs
 import httpx
-from promises.contestants import CHARGER, CONNECTOR, Access, Depot, Patience, Thor
+
+from tests.promises.contestants import CHARGER, CONNECTOR, Access, Depot, Patience, Thor
 
 LIMIT = 100
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
-from promises.contestants import CHARGER, OURS, Access, Contestant, Patience
-from support.faults import (
+from tests.promises.contestants import CHARGER, OURS, Access, Contestant, Patience
+from tests.support.faults import (
     BYTE_BY_BYTE,
     ONE_ANSWER,
     hang_up_when_idle,
@@ -16,9 +16,9 @@ from support.faults import (
     refusing,
     serving,
 )
-from support.figures import Figures, Record
-from support.pages import page_of, pages_of
-from support.wire import Script, Wire
+from tests.support.figures import Figures, Record
+from tests.support.pages import page_of, pages_of
+from tests.support.wire import Script, Wire
 
 SHARE, LIMIT = 0.3, 100
 

@@ -13,10 +13,10 @@ from typing import Literal
 
 import aiohttp
 import attrs
-from promises.contestants import CHARGER, CONNECTOR, OURS, Access, Contestant
-from support.figures import Figures, Record
 
 from depotclient.sandbox import Churn, DepotSandbox, Fault, ReportShape
+from tests.promises.contestants import CHARGER, CONNECTOR, OURS, Access, Contestant
+from tests.support.figures import Figures, Record
 
 SHAPE = ReportShape(meter_values=1, charge_parameters=0, detail_states=0, device_states=0)
 STILL = Churn()

@@ -11,13 +11,13 @@ from itertools import product
 
 import attrs
 import pytest
-from promises.contestants import CHARGER, CONNECTOR, OURS, Access, Contestant
-from support.faults import whole
-from support.figures import Figures, Record
-from support.pages import pages_of
-from support.wire import Received, Wire
 
 from depotclient import ApiError, DepotClient
+from tests.promises.contestants import CHARGER, CONNECTOR, OURS, Access, Contestant
+from tests.support.faults import whole
+from tests.support.figures import Figures, Record
+from tests.support.pages import pages_of
+from tests.support.wire import Received, Wire
 
 NO_PAGE = {
     "an object without the key": whole(b"{}"),

@@ -17,13 +17,13 @@ from urllib.parse import quote, quote_plus
 import aiohttp
 import attrs
 import pytest
-from promises.contestants import CHARGEBOX, OURS, Access, Contestant, Patience
-from support.figures import Figures, Record
-from support.loopback import LoopbackServer
-from support.pages import ANALYTICS
-from support.wire import Wire, answer
 
 from depotclient import ApiError, RedirectError
+from tests.promises.contestants import CHARGEBOX, OURS, Access, Contestant, Patience
+from tests.support.figures import Figures, Record
+from tests.support.loopback import LoopbackServer
+from tests.support.pages import ANALYTICS
+from tests.support.wire import Wire, answer
 
 PATIENCE = Patience(total=5.0, read=1.0)
 STATUSES = (301, 302, 303, 307, 308)

@@ -28,8 +28,17 @@ import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from promises.contestants import CHARGEBOX, OURS, Access, Contestant, Depot, Patience, Thor
-from promises.test_r04_redirects import (
+from rich.pretty import pretty_repr
+from stamina.instrumentation import set_on_retry_hooks
+from yarl import URL
+
+import depotclient.cli.app
+import thorclient.cli
+from depotclient import ApiError, Cursor, DepotClient, NotFoundError
+from depotclient.pages import FetchedPage
+from evtransport.auth import ApiKey, BearerToken, ClientCredentials
+from tests.promises.contestants import CHARGEBOX, OURS, Access, Contestant, Depot, Patience, Thor
+from tests.promises.test_r04_redirects import (
     API_KEY,
     CLIENT_SECRET,
     CREDENTIALS,
@@ -40,21 +49,12 @@ from promises.test_r04_redirects import (
     call,
     spellings,
 )
-from rich.pretty import pretty_repr
-from stamina.instrumentation import set_on_retry_hooks
-from support.commands import Command
-from support.faults import BYTE_BY_BYTE, ONE_ANSWER, Honest, chunk, head, serving, whole
-from support.figures import Figures, Record
-from support.pages import ANALYTICS, pages_of
-from support.shown import TESTS
-from support.wire import Received, Script, Wire, raw, stall
-from yarl import URL
-
-import depotclient.cli
-import thorclient.cli
-from depotclient import ApiError, Cursor, DepotClient, NotFoundError
-from depotclient.pages import FetchedPage
-from evtransport.auth import ApiKey, BearerToken, ClientCredentials
+from tests.support.commands import Command
+from tests.support.faults import BYTE_BY_BYTE, ONE_ANSWER, Honest, chunk, head, serving, whole
+from tests.support.figures import Figures, Record
+from tests.support.pages import ANALYTICS, pages_of
+from tests.support.shown import TESTS
+from tests.support.wire import Received, Script, Wire, raw, stall
 from thorclient import RetryPolicy, Secret, ThorClient
 
 QUICK = Patience(attempts=2, total=5.0, read=0.1)
@@ -710,7 +710,7 @@ def test_no_message_quotes_a_secret_out_of_an_address(address: str, secret: str)
 # The command lines.
 
 THOR = Command(thorclient.cli.app, "thorclient")
-DEPOT = Command(depotclient.cli.app, "depotclient")
+DEPOT = Command(depotclient.cli.app.app, "depotclient")
 
 
 @attrs.frozen

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import attrs
 import pytest
-from promises.contestants import OURS, Access, Contestant
-from promises.huge_client import MEMORY, SECONDS, TOTAL, memory
-from promises.huge_server import FORMS
-from support.figures import Figures, Record
 
 from evtransport.transport import MAX_RESPONSE_BYTES
+from tests.promises.contestants import OURS, Access, Contestant
+from tests.promises.huge_client import MEMORY, SECONDS, TOTAL, memory
+from tests.promises.huge_server import FORMS
+from tests.support.figures import Figures, Record
 
 MEBIBYTE = 2**20
 

@@ -10,8 +10,9 @@ from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import attrs
-from promises.contestants import CHARGEBOX, CHARGER, OURS, Access, Contestant, Patience
-from support.faults import (
+
+from tests.promises.contestants import CHARGEBOX, CHARGER, OURS, Access, Contestant, Patience
+from tests.support.faults import (
     BYTE_BY_BYTE,
     ONE_ANSWER,
     Honest,
@@ -21,9 +22,9 @@ from support.faults import (
     serving,
     whole,
 )
-from support.figures import Figures, Record
-from support.pages import ANALYTICS, page_of, pages_of
-from support.wire import Received, Script, Wire, answer, hang_up, stall
+from tests.support.figures import Figures, Record
+from tests.support.pages import ANALYTICS, page_of, pages_of
+from tests.support.wire import Received, Script, Wire, answer, hang_up, stall
 
 Call = Callable[[], Coroutine[Any, Any, object]]
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import attrs
 import pytest
-from promises.contestants import CHARGER, CONNECTOR, OURS, Access, Contestant, Depot, Patience
-from support.faults import head, whole
-from support.figures import Figures, Record
-from support.pages import page_of
-from support.wire import Received, Script, Wire, answer, stall
 
 from depotclient import DeadlineExceeded, DepotClient, RetryPolicy, ServerError, Timeout
+from tests.promises.contestants import CHARGER, CONNECTOR, OURS, Access, Contestant, Depot, Patience
+from tests.support.faults import head, whole
+from tests.support.figures import Figures, Record
+from tests.support.pages import page_of
+from tests.support.wire import Received, Script, Wire, answer, stall
 
 FIRST_ID, LIMIT = 100_000_001, 10
 

@@ -12,13 +12,13 @@ from typing import Any
 import aiohttp
 import attrs
 import pytest
-from promises.contestants import CHARGEBOX, OURS, Access, Contestant, Depot, Patience
-from support.faults import head
-from support.figures import Figures, Record
-from support.pages import ANALYTICS, pages_of
-from support.wire import Received, Script, Wire
 
 from depotclient import DepotClient
+from tests.promises.contestants import CHARGEBOX, OURS, Access, Contestant, Depot, Patience
+from tests.support.faults import head
+from tests.support.figures import Figures, Record
+from tests.support.pages import ANALYTICS, pages_of
+from tests.support.wire import Received, Script, Wire
 from thorclient import ThorClient
 
 Job = Callable[[], Coroutine[Any, Any, None]]

@@ -12,13 +12,13 @@ import aiohttp
 import attrs
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
-from promises.contestants import CHARGEBOX, OURS, Access, Contestant, Patience
-from support.faults import BYTE_BY_BYTE, chunk, head, serving, whole
-from support.figures import Figures, Record
-from support.pages import page_of, pages_of
-from support.wire import Received, Script, Wire, answer, stall
 
 from depotclient import ApiError, DeadlineExceeded, DepotClient, RetryPolicy, Timeout
+from tests.promises.contestants import CHARGEBOX, OURS, Access, Contestant, Patience
+from tests.support.faults import BYTE_BY_BYTE, chunk, head, serving, whole
+from tests.support.figures import Figures, Record
+from tests.support.pages import page_of, pages_of
+from tests.support.wire import Received, Script, Wire, answer, stall
 from thorclient import ThorClient
 
 GRACE = 0.25

@@ -15,11 +15,11 @@ from urllib.parse import unquote, unquote_plus
 import aiohttp
 import attrs
 import pytest
-from promises.contestants import CHARGEBOX, OURS, Access, Contestant, Depot, Patience, Thor
-from promises.test_r04_redirects import FOR_EVERYBODY, Listener
-from support.figures import Figures, Record
 
 from depotclient import DepotClient
+from tests.promises.contestants import CHARGEBOX, OURS, Access, Contestant, Depot, Patience, Thor
+from tests.promises.test_r04_redirects import FOR_EVERYBODY, Listener
+from tests.support.figures import Figures, Record
 from thorclient import ThorClient
 
 ARRIVED, REFUSED = "arrived as one segment", "refused before anything was sent"

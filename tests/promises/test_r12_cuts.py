@@ -8,11 +8,12 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 
 import attrs
-from promises.contestants import CHARGEBOX, OURS, Access, Contestant, Depot, Patience
-from support.faults import chunk, head, whole
-from support.figures import Figures, Record
-from support.pages import ANALYTICS, page_of
-from support.wire import Received, Wire
+
+from tests.promises.contestants import CHARGEBOX, OURS, Access, Contestant, Depot, Patience
+from tests.support.faults import chunk, head, whole
+from tests.support.figures import Figures, Record
+from tests.support.pages import ANALYTICS, page_of
+from tests.support.wire import Received, Wire
 
 IDS = list(range(100_000_001, 100_000_009))
 PAGE = json.dumps(

@@ -12,14 +12,14 @@ from contextlib import asynccontextmanager
 
 import attrs
 import pytest
-from promises.contestants import CHARGEBOX, OURS, Access, Contestant, Depot, Patience, Thor
-from support.faults import chunk, head, whole
-from support.figures import Figures, Record
-from support.pages import ANALYTICS
-from support.wire import Received, Wire, raw
 
 from depotclient.sandbox import ReportShape
-from depotclient.simulation import render, simulate_sessions
+from depotclient.sandbox.simulation import render, simulate_sessions
+from tests.promises.contestants import CHARGEBOX, OURS, Access, Contestant, Depot, Patience, Thor
+from tests.support.faults import chunk, head, whole
+from tests.support.figures import Figures, Record
+from tests.support.pages import ANALYTICS
+from tests.support.wire import Received, Wire, raw
 from thorclient import ApiError, RetryPolicy, ThorClient
 
 SHAPE = ReportShape(meter_values=2, charge_parameters=1, detail_states=1, device_states=1)

@@ -14,12 +14,12 @@ from pathlib import Path
 import attrs
 import msgspec
 import pytest
-from support.figures import Record
 
-from depotclient.files import FORMATS, ConnectorFolder, Format
+from depotclient.export.layout import FORMATS, ConnectorFolder, Format
 from depotclient.partitions import Partition
 from depotclient.sandbox import DepotSandbox, ReportShape, TimeFilter
-from evtransport.sandbox import running_in_thread
+from evtransport.testing.sandbox import running_in_thread
+from tests.support.figures import Record
 
 parquet = pytest.importorskip("pyarrow.parquet")
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import attrs
 import pytest
-from promises.contestants import (
+
+from depotclient.sandbox import DepotSandbox, ReportShape
+from tests.promises.contestants import (
     CHARGER,
     CONNECTOR,
     OURS,
@@ -23,9 +25,7 @@ from promises.contestants import (
     Patience,
     Thor,
 )
-from support.figures import Figures, Record
-
-from depotclient.sandbox import DepotSandbox, ReportShape
+from tests.support.figures import Figures, Record
 from thorclient.sandbox import ThorSandbox
 
 SESSIONS = 300

@@ -23,14 +23,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from promises.contestants import CHARGER, CONNECTOR
 
 from depotclient import ApiError, DepotClient, PaginationError, RetryPolicy, SessionReport, Walk
-from depotclient.sandbox import RETRIABLE, DepotSandbox, Fault
+from depotclient.sandbox import RETRYABLE, DepotSandbox, Fault
+from tests.promises.contestants import CHARGER, CONNECTOR
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime(2026, 2, 1, tzinfo=UTC)
-FAULTS = (*RETRIABLE, Fault.status(401), Fault.status(403), Fault.status(302), Fault.status(204))
+FAULTS = (*RETRYABLE, Fault.status(401), Fault.status(403), Fault.status(302), Fault.status(204))
 
 
 class WalkMachine(RuleBasedStateMachine):

@@ -17,7 +17,7 @@ import pytest
 import typer
 
 from depotclient.sandbox import DepotSandbox
-from evtransport.sandbox import running_in_thread
+from evtransport.testing.sandbox import running_in_thread
 from thorclient.sandbox import ThorSandbox
 
 S = TypeVar("S", DepotSandbox, ThorSandbox)

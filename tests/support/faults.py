@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Literal
 
 import attrs
-from support.wire import Received, Script, Wire
+
+from tests.support.wire import Received, Script, Wire
 
 Honest = Callable[[Received], bytes]
 """The body of the right answer to a request."""

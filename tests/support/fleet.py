@@ -12,13 +12,13 @@ import pytest
 pytest.importorskip("pyarrow")
 
 import pyarrow as pa
-from support.clients import account_of
-from support.pages import served
-from support.wire import Wire
 
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.partitions import Connector, ReadSettings, plan, read_table
 from depotclient.sandbox import DepotSandbox, ReportShape, running_in_thread
+from tests.support.clients import account_of
+from tests.support.pages import served
+from tests.support.wire import Wire
 
 BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
 REPORTS = 5000

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from support.wire import Received, Script, answer
+from tests.support.wire import Received, Script, answer
 
 T = TypeVar("T")
 

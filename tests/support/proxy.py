@@ -8,8 +8,9 @@ import re
 import ssl
 from pathlib import Path
 
-from support.loopback import LoopbackServer
 from yarl import URL
+
+from tests.support.loopback import LoopbackServer
 
 CERTIFICATE = str(Path(__file__).parent / "localhost.pem")
 """Self-signed certificate of localhost and 127.0.0.1 with its key, only for tests."""

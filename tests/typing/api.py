@@ -287,7 +287,7 @@ def session_report(report: SessionReport) -> None:
 def one_tree() -> None:
     error: type[thorclient.ApiError] = depotclient.ApiError
     assert_type(thorclient.__version__, str)
-    assert_type(RetryQuota().take(), bool)
+    assert_type(RetryQuota().acquire(), bool)
     assert_type(error("no").attempts, int)
 
 

@@ -1,0 +1,18 @@
+"""Partitions: connectors split into calendar windows, and reading them as Arrow tables.
+
+File formats and engines do not belong here.
+"""
+
+from depotclient.partitions.calendar import (
+    MARGIN,
+    WINDOWS,
+    Connector,
+    Partition,
+    Window,
+    WindowFilter,
+    plan,
+)
+from depotclient.partitions.reader import ReadSettings, read_batches, read_partition, read_table
+
+__all__ = ["MARGIN", "WINDOWS", "Connector", "Partition", "ReadSettings", "Window", "WindowFilter"]
+__all__ += ["plan", "read_batches", "read_partition", "read_table"]

@@ -1,0 +1,4 @@
+"""Parts shared by both command lines: exit codes, signals, output and progress.
+
+No command belongs here.
+"""

@@ -1,0 +1,1 @@
+"""Tests of the packages; each folder mirrors one of them."""

@@ -1,0 +1,130 @@
+"""Standard streams: closed or full ones give clear errors, and slow ones lose no byte."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from evtransport.cli.streams import ErrorStream, OutputStream, discard_output, open_streams
+
+FULL = "standard output can't be written: No space left on device"
+CLOSED = "standard output is closed: use >/dev/null to discard the output"
+GONE = "standard output can't be written: Broken pipe"
+
+
+@contextmanager
+def descriptor(kind: str) -> Iterator[int]:
+    """Yield a descriptor that can't be written, for one of three reasons."""
+    if kind == "gone":
+        reader, number = os.pipe()
+        os.close(reader)
+    else:
+        path, mode = {"full": ("/dev/full", os.O_WRONLY), "closed": (os.devnull, os.O_RDONLY)}[kind]
+        number = os.open(path, mode)
+    try:
+        yield number
+    finally:
+        os.close(number)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "message"),
+    [("full", OSError, FULL), ("closed", OSError, CLOSED), ("gone", BrokenPipeError, GONE)],
+)
+def test_output_that_cannot_be_written_is_named(
+    kind: str, error: type[OSError], message: str
+) -> None:
+    with descriptor(kind) as number:
+        with pytest.raises(error) as failed:
+            OutputStream(number, "w", closefd=False).write(b"text")
+    assert type(failed.value) is error
+    assert str(failed.value) == message
+
+
+@pytest.mark.parametrize("kind", ["full", "closed", "gone"])
+def test_messages_that_cannot_be_written_are_dropped(kind: str) -> None:
+    with descriptor(kind) as number:
+        with io.TextIOWrapper(io.BufferedWriter(ErrorStream(number, "w", closefd=False))) as stream:
+            stream.write("message\n" * 10_000)
+
+
+@pytest.mark.parametrize("kind", [OutputStream, ErrorStream])
+def test_a_slow_reader_gets_every_byte_whatever_mode_the_descriptor_has(
+    kind: type[io.FileIO],
+) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    filled = 0
+    with pytest.raises(BlockingIOError):
+        while True:
+            filled += os.write(writer, b"." * 4096)
+    found: list[bytes] = []
+
+    def read() -> None:
+        with open(reader, "rb") as file:  # noqa: PTH123
+            found.append(file.read())
+
+    reading = threading.Thread(target=read)
+    with io.BufferedWriter(kind(writer, "w")) as stream:
+        reading.start()
+        stream.write(b"data" * 100_000)
+    reading.join(60)
+    assert found == [b"." * filled + b"data" * 100_000]
+
+
+@contextmanager
+def standard_descriptors_closed() -> Iterator[None]:
+    saved = [os.dup(number) for number in range(3)]
+    for number in range(3):
+        os.close(number)
+    try:
+        yield
+    finally:
+        for number, copy in enumerate(saved):
+            os.dup2(copy, number)
+            os.close(copy)
+
+
+def test_closed_streams_are_opened_so_that_no_file_takes_their_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    with standard_descriptors_closed():
+        open_streams()
+        next_number = os.open(os.devnull, os.O_RDONLY)
+        os.close(next_number)
+        typed = os.read(0, 1)
+        print("message", file=sys.stderr, flush=True)
+        with pytest.raises(OSError, match=CLOSED):
+            print("text", flush=True)
+        discard_output()
+        sys.stdout.flush()
+    assert next_number > 2
+    assert typed == b""
+
+
+def test_open_streams_keep_their_encoding_and_lose_no_character(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    open_streams()
+    print("zoë", flush=True)
+    print("🚌 \udcff", file=sys.stderr, flush=True)
+    assert capfd.readouterr() == ("zo\\xeb\n", "\\U0001f68c \\udcff\n")
+
+
+def test_output_without_a_descriptor_is_not_discarded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", stream := io.StringIO())
+    print("text")
+    discard_output()
+    assert stream.getvalue() == "text\n"
