@@ -15,7 +15,7 @@ def no_blocking(modules: Sequence[str] | None = None) -> Generator[None]:
         # The command lines write to a pipe in the loop that is theirs alone, and fetch nothing
         # ahead meanwhile.
         writing = detector.functions["io.BufferedWriter.write"]
-        writing.can_block_in("evtransport/cli.py", "_write_whole")
+        writing.can_block_in("evtransport/cli/base.py", "_write_whole")
         # When two threads come to lines that are new to the measuring of coverage, one waits.
         for acquire in ("threading.Lock.acquire", "threading.Lock.acquire_lock"):
             detector.functions[acquire].can_block_in("coverage/collector.py", "lock_data")

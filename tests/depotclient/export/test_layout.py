@@ -213,9 +213,9 @@ EDITS: dict[str, dict[str, Any]] = {
     "a fraction": {"reports": 3.5},
     "null": {"bytesRead": None},
     "a text for a flag": {"verify": "yes"},
-    "a text for ids": {"missing_start": "7"},
-    "ids that are none": {"missing_start": ["a"]},
-    "keys that are none": {"untimedKeys": [None]},
+    "a text for ids": {"missingStart": "7"},
+    "ids that are none": {"missingStart": ["a"]},
+    "keys that are none": {"missingStartKeys": [None]},
     "a list for an id": {"chargerId": ["CP-001"]},
     "another version": {"version": 1.5},
 }

@@ -634,7 +634,7 @@ async def test_reports_in_files_of_earlier_versions_move_to_the_window_that_read
         await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format="ndjson")
         for file in tmp_path.rglob("*.json"):
             record = json.loads(file.read_text())
-            del record["untimedKeys"]
+            del record["missingStartKeys"]
             file.write_text(json.dumps(record))
         for _ in range(2):
             await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format="ndjson")

@@ -534,7 +534,7 @@ def test_the_parts_of_a_text_are_accepted_exactly_if_the_whole_is(
 ) -> None:
     text = json.dumps(body).encode()
     explanation = _Explanation(STRUCTURES)
-    with mock.patch("evtransport.structure.SMALL_BYTES", small):
+    with mock.patch("evtransport.structure.converter.SMALL_BYTES", small):
         parts = explanation.value(Everything, text, "$")
     try:
         whole = structure(text)
