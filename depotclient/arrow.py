@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
-from itertools import compress
+from datetime import UTC, datetime
 from types import NoneType
 from typing import IO, Any, Final, cast, get_args, get_origin, get_type_hints
 
@@ -25,14 +24,11 @@ except ImportError as error:
 
 from depotclient.models import SessionReport, camel_case
 from depotclient.pages import Page
-from depotclient.partitions.calendar import Partition, WindowFilter
 from depotclient.reports import SessionReports
 from evtransport.errors import ApiError, SchemaError
 
 __all__ = ["FLEET_REPORTS", "SESSION_REPORTS", "record_batches", "schema_of"]
 __all__ += ["session_reports_from"]
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 TIME: Final = pa.timestamp("ms", tz="UTC")
 
@@ -179,36 +175,6 @@ def _batch_before_error(
         except (pa.ArrowInvalid, _NotSoPlain):
             pass
     return _from_objects(page, schema)
-
-
-def belonging(page: Page[Any], window_filter: WindowFilter) -> tuple[pa.RecordBatch, list[int]]:
-    """Return the new reports of a page that belong to a window, and their keys.
-
-    Returns:
-        A batch with `SESSION_REPORTS`, and the key of each row from `Page.keys`.
-
-    Raises:
-        SchemaError: As in `batch_of`.
-    """
-    batch = batch_of(page, SESSION_REPORTS)
-    # As numbers, since Arrow makes datetimes with the help of pandas, where that is installed.
-    starts = batch["session_time_start"].cast(pa.int64()).to_pylist()
-    taken = [
-        window_filter.accept(key, session_id, _moment(start))
-        for key, session_id, start in zip(page.keys, page.ids, starts, strict=True)
-    ]
-    return batch if all(taken) else batch.filter(pa.array(taken)), [*compress(page.keys, taken)]
-
-
-def _moment(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else EPOCH + timedelta(milliseconds=milliseconds)
-
-
-def named(batch: pa.RecordBatch, partition: Partition, _: Sequence[int] = ()) -> pa.RecordBatch:
-    """The same reports with `FLEET_REPORTS`."""
-    ids = (partition.charger_id, partition.connector_id)
-    columns = [pa.repeat(pa.scalar(name), batch.num_rows) for name in ids]
-    return pa.RecordBatch.from_arrays([*columns, *batch.columns], schema=FLEET_REPORTS)
 
 
 def table_of(batches: Iterable[pa.RecordBatch]) -> pa.Table:

@@ -19,7 +19,8 @@ try:
 except ImportError as error:
     raise ImportError("depotclient.dlt needs dlt: pip install 'thor-depot-clients[dlt]'") from error
 
-from depotclient.arrow import FLEET_REPORTS, TIME, named
+from depotclient.arrow import FLEET_REPORTS, TIME
+from depotclient.partitions.batches import add_connector
 from depotclient.partitions.calendar import connector_key, require_span
 from depotclient.partitions.reader import (
     Connector,
@@ -274,7 +275,7 @@ def _keyed(batch: pa.RecordBatch, partition: Partition, keys: Sequence[int]) -> 
     """Return the reports of a partition with the schema `_ROWS`."""
     starts = batch["session_time_start"].cast(pa.timestamp("ms")).cast(pa.string())
     session_keys = pc.coalesce(starts, pa.array([f"{key:016x}" for key in keys]))
-    columns = [*named(batch, partition).columns, session_keys]
+    columns = [*add_connector(batch, partition).columns, session_keys]
     return pa.RecordBatch.from_arrays(columns, schema=_ROWS)
 
 

@@ -9,9 +9,10 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 from pyarrow import parquet
 
-from depotclient.arrow import SESSION_REPORTS, belonging, session_reports_from
+from depotclient.arrow import SESSION_REPORTS, session_reports_from
 from depotclient.models import SessionReport
 from depotclient.pages import Page
+from depotclient.partitions.batches import filter_page
 from depotclient.partitions.calendar import WindowFilter
 
 __all__ = ["ParquetWriter", "read_manifest", "read_session"]
@@ -85,7 +86,7 @@ class ParquetWriter:
 
     def write(self, page: Page[Any], window_filter: WindowFilter) -> int:
         """Add those reports of a page that belong here; how many they are."""
-        batch, _ = belonging(page, window_filter)
+        batch, _ = filter_page(page, window_filter)
         self._held.append(batch)
         self._bytes += batch.nbytes
         if self._bytes >= ROW_GROUP_BYTES:

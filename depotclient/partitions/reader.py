@@ -373,7 +373,10 @@ class _Reading:
     def _batches(
         self, runner: asyncio.Runner, depot: DepotClient, partition: Partition
     ) -> Generator[pa.RecordBatch, None, None]:
-        from depotclient.arrow import belonging, named  # not above, since to plan takes no pyarrow
+        from depotclient.partitions.batches import (
+            add_connector,
+            filter_page,
+        )  # planning needs no pyarrow
 
         settings, now = self._settings, depot.now()
         if partition.begin - settings.margin >= now:
@@ -390,10 +393,10 @@ class _Reading:
         pages = reports.pages()
         try:
             while (page := runner.run(self._next_page(pages))) is not None:
-                batch, keys = belonging(page, window_filter)
+                batch, keys = filter_page(page, window_filter)
                 del page  # Release the page while the next one is awaited.
                 if keys:
-                    shape = self._shape or named
+                    shape = self._shape or add_connector
                     yield shape(batch, partition, keys)
         except ApiError as error:
             error.add_note(f"partition {partition.key}")
