@@ -21,13 +21,13 @@ except ImportError as error:
 
 from depotclient.arrow import FLEET_REPORTS, TIME
 from depotclient.partitions.batches import add_connector
-from depotclient.partitions.calendar import connector_key, require_span
+from depotclient.partitions.calendar import connector_key, validate_duration
 from depotclient.partitions.reader import (
     Connector,
     Partition,
     ReadSettings,
     Window,
-    batches_of,
+    iter_batches,
     plan,
     require_settings,
 )
@@ -120,7 +120,7 @@ def session_reports(
         require_aware("to", to)
     if not is_before(from_, now):
         raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to load")
-    require_span("look_back", look_back)
+    validate_duration("look_back", look_back)
     if rows not in get_args(Rows):
         raise ValueError(f"rows must be one of {', '.join(get_args(Rows))}, not {rows!r}")
     if not (isinstance(name, str) and name.strip()):
@@ -261,7 +261,7 @@ class _Load:
             for ids, begin in due.items()
             for partition in plan([ids], begin, end, self.window, whole=False)
         ]
-        with closing(batches_of(partitions, self.settings, _keyed)) as batches:
+        with closing(iter_batches(partitions, self.settings, _keyed)) as batches:
             for batch in batches:
                 _note(batch, newest)
                 yield batch.to_pylist() if self.rows == "objects" else batch.cast(_SCHEMA)

@@ -32,7 +32,7 @@ from depotclient.partitions.reader import (
     plan,
     read_batches,
 )
-from depotclient.text import connector_named, read_connectors, read_days, read_time
+from depotclient.text import parse_connector, parse_days, parse_time, read_connectors
 
 if TYPE_CHECKING:
     from pyspark.sql.datasource import Filter
@@ -251,7 +251,7 @@ def _checked(given: Mapping[str, str]) -> _Scan:
     if unknown := sorted(given.keys() - {name.lower() for name in OPTIONS}):
         raise ValueError(f"there is no option {', '.join(unknown)}")
     now = datetime.now(UTC)
-    from_, to = read_time("from", given.get("from")), read_time("to", given.get("to"))
+    from_, to = parse_time("from", given.get("from")), parse_time("to", given.get("to"))
     if from_ is None:
         raise ValueError("from is missing: the begin of the time span, such as 2026-01-31")
     if not from_ < (to or now):
@@ -273,7 +273,7 @@ def _checked(given: Mapping[str, str]) -> _Scan:
 
 
 def _settings(given: Mapping[str, str]) -> ReadSettings:
-    margin = read_days("margin", given["margin"]) if "margin" in given else MARGIN
+    margin = parse_days("margin", given["margin"]) if "margin" in given else MARGIN
     verify, limit = _flag(given, "verify"), _count(given, "limit")
     account: dict[str, Any] = {
         name: given.get(camel_case(name).lower())
@@ -292,7 +292,7 @@ def _settings(given: Mapping[str, str]) -> ReadSettings:
 
 def _connectors(given: Mapping[str, str]) -> tuple[Connector, ...]:
     named = given["connectors"].split(",") if "connectors" in given else []
-    found = [connector_named(text.strip()) for text in named]
+    found = [parse_connector(text.strip()) for text in named]
     if "path" in given:
         path = Path(given["path"])
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from depotclient.partitions.calendar import Connector
 
-__all__ = ["TIME", "connector_named", "read_connectors", "read_days", "read_time"]
+__all__ = ["TIME", "parse_connector", "parse_days", "parse_time", "read_connectors"]
 
 TIME = (
     "ISO 8601, such as 2026-01-31T18:00:00+01:00 or ...Z; a plain date is its midnight,"
@@ -17,7 +17,7 @@ TIME = (
 )
 
 
-def read_time(name: str, text: str | None) -> datetime | None:
+def parse_time(name: str, text: str | None) -> datetime | None:
     """A time in UTC from what was typed; one without an offset is UTC already.
 
     Raises:
@@ -34,7 +34,7 @@ def read_time(name: str, text: str | None) -> datetime | None:
         ) from None
 
 
-def read_days(name: str, number: str | float) -> timedelta:
+def parse_days(name: str, number: str | float) -> timedelta:
     """A time span that was given as a number of days.
 
     Raises:
@@ -46,7 +46,7 @@ def read_days(name: str, number: str | float) -> timedelta:
         raise ValueError(f"{name} must be a number of days, such as 1, not {number}") from None
 
 
-def connector_named(text: str) -> Connector:
+def parse_connector(text: str) -> Connector:
     """The connector that was typed as CHARGER/CONNECTOR.
 
     Raises:

@@ -16,7 +16,7 @@ from depotclient.cli.connection import connected
 from depotclient.cli.export import export
 from depotclient.cli.plot import plot
 from depotclient.reports import SessionReports
-from depotclient.text import TIME, read_time
+from depotclient.text import TIME, parse_time
 from evtransport.cli.base import (
     JsonOption,
     PortOption,
@@ -126,7 +126,7 @@ class Reports:
             ValueError: An argument is not usable.
             ApiError: The walk failed; what came before it has been printed.
         """
-        from_, to = read_time("--from", self.from_), read_time("--to", self.to)
+        from_, to = parse_time("--from", self.from_), parse_time("--to", self.to)
         async with connected(sandbox) as it:
             # Nothing is under way while a page is printed: a reader that takes minutes, such as
             # a pager, would let the deadline of a page fetched ahead pass.

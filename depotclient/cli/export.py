@@ -20,7 +20,7 @@ from depotclient.cli.connection import connected
 from depotclient.export.layout import FORMATS
 from depotclient.export.runner import CONCURRENCY, ConnectorExport, Export, export_session_reports
 from depotclient.partitions.calendar import MARGIN, WINDOWS, Connector
-from depotclient.text import TIME, connector_named, read_connectors, read_days, read_time
+from depotclient.text import TIME, parse_connector, parse_days, parse_time, read_connectors
 from evtransport.cli.base import (
     FAILED,
     JsonOption,
@@ -109,7 +109,7 @@ def export(
     """
     # Read before the event loop starts, so that a signal can end the wait for a pipe.
     with reporting():
-        named = [connector_named(text) for text in connectors or ()]
+        named = [parse_connector(text) for text in connectors or ()]
         named += [] if listed is None else _listed(listed)
     wanted = Wanted(
         folder, tuple(named), from_, to, window, format_, margin, concurrency, verify
@@ -146,10 +146,10 @@ class Wanted:
             ValueError: An argument is not usable.
             OSError: The folder is a file, or can't be written to.
         """
-        from_ = read_time("--from", self.from_ or None)
+        from_ = parse_time("--from", self.from_ or None)
         if from_ is None:
             raise ValueError("--from is missing: the time at which to begin, such as 2026-01-01")
-        to = read_time("--to", self.to)
+        to = parse_time("--to", self.to)
         async with connected(sandbox) as asked:
             connectors = self.connectors or asked.sandbox_connectors
             if not connectors:
@@ -164,7 +164,7 @@ class Wanted:
                         to=to,
                         window=_one_of("--window", self.window, WINDOWS),
                         format=_one_of("--format", self.format, FORMATS),
-                        margin=read_days("--margin", self.margin),
+                        margin=parse_days("--margin", self.margin),
                         concurrency=self.concurrency,
                         verify=self.verify,
                         on_progress=shown.show,

@@ -12,7 +12,7 @@ import typer
 from depotclient.cli.connection import Connected, connected
 from depotclient.models import STRUCTURES, SessionReport
 from depotclient.partitions.calendar import Connector
-from depotclient.text import TIME, connector_named, read_time
+from depotclient.text import TIME, parse_connector, parse_time
 from evtransport.cli.base import SandboxOption, clean, reporting, result_of
 from evtransport.errors import ApiError
 
@@ -75,7 +75,7 @@ class Wanted:
             ValueError: An argument is not usable, or there is no such session.
             ApiError: The walk failed.
         """
-        from_, to = read_time("--from", self.from_), read_time("--to", self.to)
+        from_, to = parse_time("--from", self.from_), parse_time("--to", self.to)
         async with connected(sandbox) as it:
             charger, connector = self._whose(it)
             found = it.client.session_reports(
@@ -98,7 +98,7 @@ class Wanted:
 
     def _whose(self, it: Connected) -> Connector:
         if self.connector is not None:
-            return connector_named(self.connector)
+            return parse_connector(self.connector)
         if it.sandbox_connectors:
             return it.sandbox_connectors[0]
         raise ValueError("name a connector, such as CP-001/1, or give --file")

@@ -34,7 +34,7 @@ from depotclient.partitions.calendar import (
     Window,
     WindowFilter,
     plan,
-    require_span,
+    validate_duration,
 )
 from depotclient.query import is_before, require_aware
 from evtransport._version import __version__
@@ -161,7 +161,7 @@ async def export_session_reports(
         raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to export")
     if format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
-    require_span("margin", margin)
+    validate_duration("margin", margin)
     validate_int("concurrency", concurrency, minimum=1)
     if not isinstance(verify, bool):
         raise ValueError(f"verify must be True or False: {verify!r}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from depotclient.client import DepotClient
 
 __all__ = ["MARGIN", "WINDOWS", "Connector", "Partition", "Window", "WindowFilter"]
-__all__ += ["connector_key", "plan", "require_span", "require_window"]
+__all__ += ["connector_key", "plan", "require_window", "validate_duration"]
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ LONGEST: Final = timedelta(days=366)
 """The longest margin that is taken, and the longest look back."""
 
 
-def require_span(name: str, span: object) -> None:
+def validate_duration(name: str, span: object) -> None:
     """Check a margin, or what is like one.
 
     Raises:
@@ -91,7 +91,7 @@ class Partition:
         That of a window which is cut tells where, too.
         """
         is_cut = self.from_ is not None or self.to is not None
-        part = [f"{self.begin.isoformat()}--{self.end.isoformat()}"] if is_cut else []
+        part = [f"{self.start.isoformat()}--{self.end.isoformat()}"] if is_cut else []
         return "/".join((connector_key(self.charger_id, self.connector_id), self.window, *part))
 
     @property
@@ -100,7 +100,7 @@ class Partition:
         return "day" if self.window.count("-") == 2 else "month"
 
     @property
-    def begin(self) -> datetime:
+    def start(self) -> datetime:
         """The first moment inside."""
         return self._first if self.from_ is None else max(self._first, self.from_)
 
@@ -156,7 +156,7 @@ class Partition:
         Which of a session's times the server tests is not known. So more is asked for on both
         sides, and `WindowFilter` tells what of it belongs here. Nothing is asked of the future.
         """
-        from_, to = self.begin - margin, min(self.end + margin, now)
+        from_, to = self.start - margin, min(self.end + margin, now)
         # A clock that was set back meanwhile must not end the whole export.
         return from_, to if from_ < to else from_ + timedelta(milliseconds=1)
 
@@ -172,7 +172,7 @@ class Partition:
             margin: Time read on both sides of each.
         """
         other, both = Partition(self.charger_id, self.connector_id, window), 2 * margin
-        return other.begin <= self.end + both and self.begin <= other.end + both
+        return other.start <= self.end + both and self.start <= other.end + both
 
     def window_filter(self, elsewhere: Iterable[int] = ()) -> WindowFilter:
         """Return a new `WindowFilter` of this window, for one reading.
@@ -180,7 +180,7 @@ class Partition:
         Args:
             elsewhere: Keys of the reports without a start that other windows hold already.
         """
-        return WindowFilter(self.begin, self.end, frozenset(elsewhere))
+        return WindowFilter(self.start, self.end, frozenset(elsewhere))
 
 
 @attrs.define(eq=False)
@@ -191,7 +191,7 @@ class WindowFilter:
     the first window whose reading brings it, so that it is in none twice and never dropped.
 
     Attributes:
-        begin: The first moment inside.
+        start: The first moment inside.
         end: The first moment behind.
         elsewhere: Keys of reports without a start that another window holds already.
         met: Keys of all reports in the reading so far.
@@ -199,7 +199,7 @@ class WindowFilter:
         missing_start: Session ids of the taken reports without a start, by key.
     """
 
-    begin: datetime
+    start: datetime
     end: datetime
     elsewhere: frozenset[int] = frozenset()
     met: set[int] = attrs.field(factory=set[int])
@@ -214,7 +214,7 @@ class WindowFilter:
             session_id: Session id, None if the report has no valid one.
             start: Start of the session, aware, or None.
         """
-        inside = key not in self.elsewhere if start is None else self.begin <= start < self.end
+        inside = key not in self.elsewhere if start is None else self.start <= start < self.end
         is_new = key not in self.met
         self.met.add(key)
         if not (inside and is_new):
@@ -299,7 +299,7 @@ def _cut(
     if whole:
         return window, None, None
     uncut = Partition("", "", window)
-    return window, from_ if uncut.begin < from_ else None, to if to < uncut.end else None
+    return window, from_ if uncut.start < from_ else None, to if to < uncut.end else None
 
 
 def _following(begin: datetime, kind: Window) -> datetime:

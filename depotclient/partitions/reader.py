@@ -23,7 +23,7 @@ from depotclient.partitions.calendar import (
     Window,
     WindowFilter,
     plan,
-    require_span,
+    validate_duration,
 )
 from depotclient.reports import LIMITS
 from evtransport.auth import Secret
@@ -118,7 +118,7 @@ class ReadSettings:
         )
 
     def __attrs_post_init__(self) -> None:
-        require_span("margin", self.margin)
+        validate_duration("margin", self.margin)
         if self.limit is not None:
             validate_int("limit", self.limit, minimum=1, maximum=LIMITS.most)
         if not isinstance(self.verify, bool):
@@ -240,14 +240,14 @@ def read_batches(
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return batches_of(partitions, settings)
+        return iter_batches(partitions, settings)
     raise RuntimeError(
         "partitions are read synchronously, which would stop the event loop that runs here:"
         " use asyncio.to_thread(read_partition, partition, settings), or DepotClient itself"
     )
 
 
-def batches_of(
+def iter_batches(
     partitions: Iterable[Partition],
     settings: ReadSettings | None = None,
     shape: Shape | None = None,
@@ -379,7 +379,7 @@ class _Reading:
         )  # planning needs no pyarrow
 
         settings, now = self._settings, depot.now()
-        if partition.begin - settings.margin >= now:
+        if partition.start - settings.margin >= now:
             return  # all that there is to ask for lies in the future
         window_filter = partition.window_filter()
         reports = partition.reports(

@@ -374,7 +374,7 @@ def test_a_filter_leaves_every_row_that_it_could_keep(
     reader = source({**ONE, "pushFilters": "true"}).reader(SCHEMA)
     assert list(reader.pushFilters([it])) == [it], "Spark applies it itself"
     tasks = [task.value[0] for task in reader.partitions()]
-    assert (tasks[0].begin, tasks[-1].end) == (from_, to)
+    assert (tasks[0].start, tasks[-1].end) == (from_, to)
 
 
 # Wrong options.

@@ -324,7 +324,7 @@ async def arrow_batches(depot: DepotClient) -> list[SessionReport]:
 def windows() -> str:
     planned = plan([("CP-001", 1)], datetime(2026, 1, 1, tzinfo=UTC), datetime.now(UTC))
     assert_type(planned, tuple[Partition, ...])
-    assert_type(planned[0].begin, datetime)
+    assert_type(planned[0].start, datetime)
     return planned[0].key
 
 

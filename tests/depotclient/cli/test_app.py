@@ -19,7 +19,7 @@ from stamina.instrumentation import set_on_retry_hooks
 from depotclient import Cursor
 from depotclient.cli.app import ReportHead, app, report_table
 from depotclient.sandbox import DepotSandbox, Fault, ReportShape
-from depotclient.text import read_time
+from depotclient.text import parse_time
 from tests.support.commands import Command, Servers, Terminal, in_shell, read_terminal
 
 SETTINGS = ("TOKEN", "CLIENT_ID", "CLIENT_SECRET", "REGION", "BASE_URL", "TOKEN_URL")
@@ -155,7 +155,7 @@ def test_window_and_limit_are_sent_as_they_are_meant(depot: DepotSandbox) -> Non
     ],
 )
 def test_a_time_without_an_offset_is_utc(text: str, time: datetime) -> None:
-    read = read_time("--to", text)
+    read = parse_time("--to", text)
     assert read == time
     assert read is not None
     assert read.utcoffset() == timedelta(0)

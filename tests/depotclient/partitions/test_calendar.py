@@ -50,12 +50,12 @@ def test_the_windows_of_a_plan_cover_its_span_without_gap_or_overlap(
     from_, to, kind = span
     planned = plan(ONE, *span)
 
-    assert all(earlier.end == later.begin for earlier, later in pairwise(planned))
-    assert planned[0].begin <= from_ < planned[0].end
-    assert planned[-1].begin <= to - MOMENT < planned[-1].end
+    assert all(earlier.end == later.start for earlier, later in pairwise(planned))
+    assert planned[0].start <= from_ < planned[0].end
+    assert planned[-1].start <= to - MOMENT < planned[-1].end
     assert {partition.kind for partition in planned} == {kind}
     for partition in planned:
-        first, last = partition.begin, partition.end - MOMENT
+        first, last = partition.start, partition.end - MOMENT
         assert first.utcoffset() == last.utcoffset() == timedelta(0)
         assert (first.hour, first.minute, first.second, first.microsecond) == (0, 0, 0, 0)
         assert (first.year, first.month) == (last.year, last.month)
@@ -213,12 +213,12 @@ def test_a_plan_whose_windows_are_cut_covers_exactly_its_span(
     from_, to, _ = span
     whole, cut = plan(ONE, *span), plan(ONE, *span, whole=False)
 
-    assert (cut[0].begin, cut[-1].end) == (from_, to)
-    assert all(earlier.end == later.begin for earlier, later in pairwise(cut))
+    assert (cut[0].start, cut[-1].end) == (from_, to)
+    assert all(earlier.end == later.start for earlier, later in pairwise(cut))
     assert [part.window for part in cut] == [part.window for part in whole]
     assert cut[1:-1] == whole[1:-1]
     for part, window in zip(cut, whole, strict=True):
-        is_whole = (part.begin, part.end) == (window.begin, window.end)
+        is_whole = (part.start, part.end) == (window.start, window.end)
         assert (part == window) == (part.key == window.key) == is_whole
         assert part.key.startswith(window.key)
 
@@ -258,7 +258,7 @@ def test_partitions_of_a_connector_sort_by_time(span: tuple[datetime, datetime, 
     planned = plan(ONE, *span)
 
     assert sorted(planned) == list(planned)
-    assert sorted(planned, key=lambda partition: partition.begin) == list(planned)
+    assert sorted(planned, key=lambda partition: partition.start) == list(planned)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_a_partition_knows_its_first_moment_and_the_first_one_behind(
 ) -> None:
     partition = Partition("A", "1", window)
 
-    assert (partition.kind, partition.begin, partition.end) == (kind, begin, end)
+    assert (partition.kind, partition.start, partition.end) == (kind, begin, end)
 
 
 def test_a_query_asks_for_a_margin_more_on_both_sides() -> None:
@@ -329,8 +329,8 @@ def test_every_report_with_a_start_belongs_to_exactly_one_window_of_a_plan(
     span: tuple[datetime, datetime, Window], data: st.DataObject
 ) -> None:
     planned = plan(ONE, *span)
-    first, end = planned[0].begin, planned[-1].end
-    edges = [partition.begin for partition in planned]
+    first, end = planned[0].start, planned[-1].end
+    edges = [partition.start for partition in planned]
     starts = data.draw(
         st.lists(
             st.sampled_from(edges)

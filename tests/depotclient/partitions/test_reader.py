@@ -50,7 +50,7 @@ from depotclient.partitions import (
     read_partition,
     read_table,
 )
-from depotclient.partitions.reader import batches_of
+from depotclient.partitions.reader import iter_batches
 from depotclient.sandbox import DepotSandbox, Fault, running_in_thread
 from evtransport.proxy import reveal_proxy
 from tests.support.fleet import (
@@ -82,7 +82,7 @@ def test_a_partition_holds_the_reports_that_begin_in_its_window(sandbox: DepotSa
     tables = [read_partition(day, settings_of(sandbox)) for day in days]
     for day, table in zip(days, tables, strict=True):
         assert table.schema == FLEET_REPORTS
-        assert all(day.begin <= it < day.end for it in table["session_time_start"].to_pylist())  # type: ignore[operator]
+        assert all(day.start <= it < day.end for it in table["session_time_start"].to_pylist())  # type: ignore[operator]
     found = [it for table in tables for it in ids_of(table)]
     assert found == sandbox.session_ids("CP-001", "1")
 
@@ -440,7 +440,7 @@ def test_settings_of_another_version_are_refused_without_a_word_of_what_they_hol
 
 def test_a_message_about_wrong_settings_does_not_quote_them() -> None:
     with pytest.raises(ValueError, match="settings must be ReadSettings, not str") as failed:
-        batches_of([JANUARY], SECRET)  # type: ignore[arg-type]
+        iter_batches([JANUARY], SECRET)  # type: ignore[arg-type]
     assert SECRET not in str(failed.value)
 
 
