@@ -1,4 +1,4 @@
-"""The process with the servers: it prints their addresses as one line and ends with its stdin."""
+"""Server process of the benchmarks: prints its addresses as one line of JSON, ends with stdin."""
 
 from __future__ import annotations
 
@@ -6,88 +6,68 @@ import asyncio
 import json
 import sys
 
-from benchmarks.protocol import Access, Servers
-from benchmarks.workloads import (
-    CHARGEBOXES,
-    EXPORT,
-    FLEET,
-    LATENCY,
-    REPORTS_EACH,
-    WALK,
-    Sizes,
-)
+from benchmarks.workloads import CHARGEBOXES, EXPORT, FLEET, FLEET_REPORTS, LATENCY, WALK, Sizes
 from depotclient.sandbox import DepotSandbox, ReportShape
 from depotclient.sandbox.simulation import render, simulate_sessions
 from evtransport.testing.sandbox import Sandbox
 from thorclient.sandbox import ThorSandbox
 
-TIDY_SECONDS = 1.0
+
+def connector_ids(count: int) -> list[str]:
+    """Return the ids "1", "2" and so on."""
+    return [str(number) for number in range(1, count + 1)]
 
 
-def rendered(count: int) -> list[bytes]:
-    """So many reports of the default shape, written out: serving them is then mere copying."""
-    shape = ReportShape()
-    return [render(plan, shape) for plan in simulate_sessions(0, *WALK, count)]
-
-
-def depot(
-    reports: list[bytes],
-    connectors: int = 0,
-    exported: list[bytes] | None = None,
-    latency: float = 0.0,
+def depot_sandbox(
+    reports: list[bytes], fleet: int = 0, exported: int = 0, latency: float = 0.0
 ) -> DepotSandbox:
-    """A server of these reports; the connectors of the fleet share them.
+    """Return a server of the given reports.
 
     Args:
-        reports: Of the connector that is walked.
-        connectors: Of the fleet.
-        exported: Of each connector that is exported.
-        latency: Seconds.
+        reports: Reports of the connector of W2.
+        fleet: Number of connectors of W5.
+        exported: Number of reports of each connector of W8.
+        latency: Seconds added to each response.
     """
     charger_id, connector_id = WALK
-    fleet, (exporter, count) = ids(connectors), EXPORT
-    chargers = {charger_id: [connector_id], FLEET: fleet, exporter: ids(count)}
-    sandbox = DepotSandbox(chargers=chargers, sessions=0, latency=latency)
+    exporter, count = EXPORT
+    ids = {charger_id: [connector_id], FLEET: connector_ids(fleet), exporter: connector_ids(count)}
+    sandbox = DepotSandbox(chargers=ids, sessions=0, latency=latency)
     for report in reports:
         sandbox.insert(charger_id, connector_id, report)
-    for place, connector_id in enumerate(fleet):
-        for n in range(REPORTS_EACH):
-            report = reports[(place * REPORTS_EACH + n) % len(reports)]
-            sandbox.insert(FLEET, connector_id, report)
-    for connector_id in ids(count):
-        for report in exported or ():
+    for index, connector_id in enumerate(ids[FLEET]):
+        for number in range(index * FLEET_REPORTS, (index + 1) * FLEET_REPORTS):
+            sandbox.insert(FLEET, connector_id, reports[number % len(reports)])
+    for connector_id in ids[exporter]:
+        for report in reports[:exported]:
             sandbox.insert(exporter, connector_id, report)
     return sandbox
 
 
-def ids(count: int) -> list[str]:
-    """So many connector ids."""
-    return [str(number) for number in range(1, count + 1)]
-
-
 async def serve(sizes: Sizes) -> None:
     """Serve until stdin is closed."""
-    reports = rendered(sizes.distinct)
-    exported = reports[: sizes.exported // EXPORT[1]]
-    quick = depot(reports[: sizes.reports], sizes.connectors, exported)
-    slow = depot(reports[: sizes.far], latency=LATENCY)
+    # Reports are rendered once: serving them is then a copy.
+    reports = [render(plan, ReportShape()) for plan in simulate_sessions(0, *WALK, sizes.distinct)]
+    exported = sizes.exported // EXPORT[1]
+    depot = depot_sandbox(reports[: sizes.reports], sizes.connectors, exported)
+    slow = depot_sandbox(reports[: sizes.slow_reports], latency=LATENCY)
     thor = ThorSandbox(chargeboxes=CHARGEBOXES)
-    async with quick, slow, thor:
-        addresses = Servers(
-            Access(quick.base_url, quick.token),
-            Access(slow.base_url, slow.token),
-            Access(thor.base_url, thor.api_key),
-        )
-        print(addresses.to_line(), flush=True)
-        tidying = asyncio.create_task(forget_requests(quick, slow, thor))
+    async with depot, slow, thor:
+        addresses = {
+            "depot": (depot.base_url, depot.token),
+            "slow": (slow.base_url, slow.token),
+            "thor": (thor.base_url, thor.api_key),
+        }
+        print(json.dumps(addresses), flush=True)
+        clearing = asyncio.create_task(clear_requests(depot, slow, thor))
         await asyncio.to_thread(sys.stdin.read)
-        tidying.cancel()
+        clearing.cancel()
 
 
-async def forget_requests(*sandboxes: Sandbox) -> None:
-    """Keep the records from piling up: nobody asks for them, and there are a million."""
+async def clear_requests(*sandboxes: Sandbox) -> None:
+    """Clear the recorded requests every second to keep the memory of the servers small."""
     while True:
-        await asyncio.sleep(TIDY_SECONDS)
+        await asyncio.sleep(1.0)
         for sandbox in sandboxes:
             sandbox.requests.clear()
 

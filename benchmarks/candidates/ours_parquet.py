@@ -1,4 +1,4 @@
-"""This library's road from the bytes of pages to a Parquet file, as an export goes it."""
+"""This library's way from the bytes of pages to a Parquet file, as an export goes it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TypeVar, cast
 
 import attrs
 
-from benchmarks.contestants.interface import Contestant
-from benchmarks.workloads import DECODED, WALK
+from benchmarks.candidates import base
+from benchmarks.workloads import PAGE_REPORTS, WALK
 from depotclient.export.parquet import ParquetWriter
 from depotclient.models import SessionReport, structurer_of
 from depotclient.partitions import WindowFilter
@@ -24,29 +24,24 @@ from evtransport.transport import Transport
 
 T = TypeVar("T")
 
-FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-NO_MORE = b'{"items":[]}'
+START, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @attrs.frozen
-class _Answers:
-    """Gives the pages at once; what reads them is the library's own."""
+class StubTransport:
+    """Transport that returns given pages at once."""
 
     pages: Iterator[bytes]
 
     async def send(self, request: Request[T]) -> T:
-        return request.decode(next(self.pages, NO_MORE))
+        return request.decode(next(self.pages, b'{"items":[]}'))
 
     def retire_connections(self) -> None:
         """Do nothing: there are no connections."""
 
 
-class OursParquet(Contestant):
-    """A walk over the pages, and the rows of an export; only that these reach the disk is left out.
-
-    No page is split ahead while another one is written. Arrow reads the blocks of a page on all
-    cores, as it does in an export.
-    """
+class OursParquet(base.Candidate):
+    """Walk over the pages, and the writer of an export without its `fsync`."""
 
     def write_parquet(self, pages: Sequence[bytes], file: Path) -> None:
         asyncio.run(self._write(pages, file))
@@ -54,19 +49,19 @@ class OursParquet(Contestant):
     async def _write(self, pages: Sequence[bytes], file: Path) -> None:
         now, query = datetime.now(UTC), Query(*WALK, None, None)
         reports = SessionReports(
-            transport=cast(Transport, _Answers(iter(pages))),
+            transport=cast(Transport, StubTransport(iter(pages))),
             structure=structurer_of(SessionReport),
             now=lambda: now,
             query=query,
-            limit=DECODED,
+            limit=PAGE_REPORTS,
             read_ahead=0,
             verify=False,
             # The pages that are given do not overlap.
             resume=Cursor(
-                query=query.identity(), pinned={"to": "now"}, limit=DECODED, overlap=False
+                query=query.identity(), pinned={"to": "now"}, limit=PAGE_REPORTS, overlap=False
             ),
         )
-        window_filter = WindowFilter(FIRST, LAST)
+        window_filter = WindowFilter(START, END)
         rows = await asyncio.to_thread(ParquetWriter, file)
         async with aclosing(reports.pages()) as walk:
             async for page in walk:

@@ -1,0 +1,216 @@
+"""Measuring process: takes one row of one workload as JSON, and prints its figures as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from importlib import import_module
+from itertools import cycle, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlencode
+
+import attrs
+import msgspec
+
+from benchmarks import workloads
+from benchmarks.candidates.base import Access, Candidate, Walk, Work
+from benchmarks.metrics import Figures, Metrics
+from benchmarks.workloads import WALK, Row, Sizes
+
+MIN_CALLS = 500
+
+
+class _Split(msgspec.Struct):
+    items: list[msgspec.Raw]
+
+
+def load_candidate(name: str) -> Candidate:
+    """Import a candidate, such as `ours:FULL`, and nothing of the others."""
+    module, _, attribute = name.partition(":")
+    candidate = getattr(import_module(f"benchmarks.candidates.{module}"), attribute)
+    if not isinstance(candidate, Candidate):
+        raise TypeError(f"{name} is not a candidate")
+    return candidate
+
+
+@attrs.frozen
+class Measurement:
+    """One row of one workload, with the servers to use."""
+
+    row: Row
+    sizes: Sizes
+    depot: Access
+    slow: Access
+    thor: Access
+
+    def run(self, workload: str) -> Figures:
+        """Return the figures of a workload."""
+        method = getattr(self, workload.lower())
+        figures: Figures = method() if workload in {"W1", "W7", "W8"} else asyncio.run(method())
+        return figures
+
+    def w1(self) -> Figures:
+        """Decode the same reports again and again."""
+        page = fetch_page(self.depot, 1)
+        reports = split(page)
+        return repeat(self._candidate.decoder(page, reports), reports, self.sizes.seconds)
+
+    async def w2(self) -> Figures:
+        """Walk over one connector."""
+        async with self._candidate.depot(self.depot) as walk:
+            if self.row.freeze:
+                gc.collect()
+                gc.freeze()
+            return await measure_walk(walk, self.sizes.reports)
+
+    async def w3(self) -> Figures:
+        """Walk over one connector of the slow server."""
+        candidate = self._candidate.with_read_ahead(self.row.read_ahead)
+        async with candidate.depot(self.slow) as walk:
+            return await measure_walk(walk, self.sizes.slow_reports)
+
+    async def w4(self) -> Figures:
+        """Make many small calls."""
+        calls = max(round(self.sizes.calls * self.row.share), MIN_CALLS)
+        ids = cycle(f"TB-{number:04}" for number in range(1, workloads.CHARGEBOXES + 1))
+        async with self._candidate.thor(self.thor) as poll:
+            # Open the connections before the clock starts.
+            await poll(islice(ids, 2 * workloads.CONCURRENCY), lambda: None)
+            async with Metrics() as metrics:
+                await poll(islice(ids, calls), metrics.count_item)
+        require_count(metrics.items, calls)
+        return {key: metrics.figures[key] * self.sizes.calls / calls for key in ("seconds", "cpu")}
+
+    async def w5(self) -> Figures:
+        """Walk over many connectors at once."""
+        limiter = asyncio.Semaphore(workloads.FLEET_REQUESTS)
+        connectors = range(1, self.sizes.connectors + 1)
+        async with (
+            self._candidate.depot(self.depot, limiter) as walk,
+            Metrics() as metrics,
+            asyncio.TaskGroup() as group,
+        ):
+            for number in connectors:
+                group.create_task(consume(walk(workloads.FLEET, str(number)), metrics))
+        require_count(metrics.items, len(connectors) * workloads.FLEET_REPORTS)
+        return metrics.figures
+
+    def w7(self) -> Figures:
+        """Write the same pages into a file again and again."""
+        from pyarrow import parquet
+
+        pages = [fetch_page(self.depot, number + 1) for number in range(workloads.PAGES)]
+        reports = [report for page in pages for report in split(page)]
+        candidate = self._candidate
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "reports.parquet"
+            figures = repeat(
+                lambda: candidate.write_parquet(pages, file), reports, self.sizes.seconds
+            )
+            require_count(parquet.read_metadata(file).num_rows, len(reports))
+        return figures
+
+    def w8(self) -> Figures:
+        """Export some connectors."""
+        from pyarrow import parquet
+
+        with TemporaryDirectory() as folder:
+            figures = asyncio.run(self._export(folder))
+            files = Path(folder).rglob("*.parquet")
+            count = sum(parquet.read_metadata(file).num_rows for file in files)
+            require_count(count, self.sizes.exported)
+        return figures
+
+    async def _export(self, folder: str) -> Figures:
+        # The first file imports this otherwise, and it would count as growth.
+        import depotclient.export.parquet  # noqa: F401
+        from depotclient import DepotClient
+        from depotclient.export import export_session_reports
+
+        charger_id, count = workloads.EXPORT
+        connectors = [(charger_id, number) for number in range(1, count + 1)]
+        start, end = workloads.EXPORT_SPAN
+        async with (
+            DepotClient(token=self.depot.credential, base_url=self.depot.base_url) as client,
+            Metrics() as metrics,
+        ):
+            export = await export_session_reports(client, connectors, folder, from_=start, to=end)
+        for connector in export.failed:
+            raise RuntimeError(f"the export failed: {connector.error}")
+        size = sum(connector.bytes_read for connector in export.connectors)
+        return metrics.figures | {"speed": size / metrics.figures["seconds"]}
+
+    @property
+    def _candidate(self) -> Candidate:
+        return load_candidate(self.row.candidate)
+
+
+def repeat(work: Work, reports: Sequence[bytes], min_seconds: float) -> Figures:
+    """Return time and speed per report of work that is repeated after a first time."""
+    work()
+    gc.collect()
+    passes, started = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - started) < min_seconds:
+        work()
+        passes += 1
+    seconds = elapsed / (passes * len(reports))
+    return {"seconds": seconds, "speed": sum(map(len, reports)) / len(reports) / seconds}
+
+
+def split(page: bytes) -> list[bytes]:
+    """Return the reports of a full page."""
+    reports = [bytes(item) for item in msgspec.json.decode(page, type=_Split).items]
+    require_count(len(reports), workloads.PAGE_REPORTS)
+    return reports
+
+
+def fetch_page(access: Access, number: int) -> bytes:
+    """Return one page of reports."""
+    charger_id, connector_id = WALK
+    query = {"chargerId": charger_id, "connectorId": connector_id}
+    request = urllib.request.Request(  # noqa: S310 - http on loopback
+        f"{access.base_url}/sessionReports?"
+        + urlencode(query | {"page": str(number), "limit": str(workloads.PAGE_REPORTS)}),
+        headers={"Authorization": f"Bearer {access.credential}"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+        page: bytes = response.read()
+    return page
+
+
+async def measure_walk(walk: Walk, expected: int) -> Figures:
+    """Return the figures of one walk that drops each report."""
+    async with Metrics() as metrics:
+        await consume(walk(*WALK), metrics)
+    require_count(metrics.items, expected)
+    return metrics.figures
+
+
+async def consume(reports: AsyncGenerator[object, None], metrics: Metrics) -> None:
+    """Count and drop all reports of a walk."""
+    async with aclosing(reports):
+        async for _ in reports:
+            metrics.count_item()
+
+
+def require_count(count: int, expected: int) -> None:
+    """Raise RuntimeError if a candidate lost or doubled items."""
+    if count != expected:
+        raise RuntimeError(f"expected {expected} items, got {count}")
+
+
+if __name__ == "__main__":
+    task = json.loads(sys.stdin.readline())
+    measurement = Measurement(
+        Row(**task["row"]),
+        Sizes(**task["sizes"]),
+        **{name: Access(*address) for name, address in task["servers"].items()},
+    )
+    print(json.dumps(measurement.run(task["workload"])))
