@@ -1,4 +1,4 @@
-"""A pytest fixture that runs the Depot sandbox; loaded by pytest itself, so it imports little."""
+"""Pytest fixture that runs the Depot sandbox."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from depotclient.sandbox.server import DepotSandbox
+    from depotclient.sandbox import DepotSandbox
 
 
 @pytest.fixture
 def depot_sandbox() -> Iterator[DepotSandbox]:
-    """A running `DepotSandbox`, new for each test, in a thread of its own.
-
-    Synchronous tests can use it as well as those of any asyncio plugin.
-    """
-    # Imported here: the plugin is loaded into every run of whoever installs the library.
-    from depotclient.sandbox.server import DepotSandbox, running_in_thread
+    """Yield a new, running `DepotSandbox` in its own thread, for sync and async tests."""
+    # Pytest loads this plugin in every environment that has the package; most never use it.
+    from depotclient.sandbox import DepotSandbox, running_in_thread
 
     with running_in_thread(DepotSandbox()) as sandbox:
         yield sandbox

@@ -13,15 +13,9 @@ from urllib.parse import unquote
 import attrs
 import msgspec
 
-from evtransport.testing.sandbox import (
-    RETRYABLE,
-    Answer,
-    Fault,
-    RecordedRequest,
-    Sandbox,
-    require_number,
-    running_in_thread,
-)
+from evtransport.testing.faults import RETRYABLE, Fault, SandboxResponse
+from evtransport.testing.sandbox import RecordedRequest, Sandbox, running_in_thread
+from evtransport.validation import validate_int
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,7 +86,7 @@ class ThorSandbox(Sandbox):
         ValueError: An argument is out of range, or a broken chargebox does not exist.
     """
 
-    prefix: ClassVar[str] = "/latest/integration"
+    _prefix: ClassVar[str] = "/latest/integration"
 
     _chargeboxes: int | Sequence[str] = attrs.field(default=20, alias="chargeboxes")
     enabled: bool = True
@@ -136,22 +130,22 @@ class ThorSandbox(Sandbox):
         """The JSON of a chargebox, tokens of its terminals included; KeyError if unknown."""
         return self._boxes[chargebox_id]
 
-    async def answer(self, request: web.BaseRequest, path: str) -> Answer:
-        """Answer one request; what is refused gets one of the vendor's error names."""
-        match path.removeprefix(self.prefix).split("/"):
+    async def _respond(self, request: web.BaseRequest, path: str) -> SandboxResponse:
+        """Return the response. A refused request gets one of the vendor's error names."""
+        match path.removeprefix(self._prefix).split("/"):
             case ["", "analytics", segment]:
                 served = self._analytics
             case ["", "chargeboxes", segment]:
                 served = self._boxes
             case _:
-                return Answer.json({"message": "no such resource"}, 404)
+                return SandboxResponse.json({"message": "no such resource"}, 404)
         if request.method != "GET":
-            return Answer.json({"message": "only GET is allowed"}, 405)
+            return SandboxResponse.json({"message": "only GET is allowed"}, 405)
         chargebox_id = unquote(segment)
         name = self._refusal(request, chargebox_id)
         if name is not None:
             return _error(name, self.error_shape)
-        return Answer(served[chargebox_id])
+        return SandboxResponse(served[chargebox_id])
 
     def _refusal(self, request: web.BaseRequest, chargebox_id: str) -> str | None:
         given = request.headers.get("X-Api-Key", "").encode("utf-8", "surrogateescape")
@@ -170,24 +164,24 @@ def _ids(chargeboxes: int | Sequence[str]) -> Sequence[str]:
     if isinstance(chargeboxes, str):
         raise ValueError("chargeboxes must be a number or a list of ids")
     if not isinstance(chargeboxes, Sequence):
-        require_number("chargeboxes", chargeboxes, 0, whole=True)
+        validate_int("chargeboxes", chargeboxes, minimum=0)
         return [f"TB-{n:04}" for n in range(1, chargeboxes + 1)]
     if "" in chargeboxes or len(set(chargeboxes)) < len(chargeboxes):
         raise ValueError("ids of chargeboxes must be distinct and not empty")
     return chargeboxes
 
 
-def _error(name: str, shape: ErrorShape) -> Answer:
+def _error(name: str, shape: ErrorShape) -> SandboxResponse:
     status = _STATUS[name]
     match shape:
         case "text":
-            return Answer(name.encode(), status, "text/plain")
+            return SandboxResponse(name.encode(), status, "text/plain")
         case "string":
-            return Answer.json(name, status)
+            return SandboxResponse.json(name, status)
         case "error.message":
-            return Answer.json({"error": {"message": name}}, status)
+            return SandboxResponse.json({"error": {"message": name}}, status)
         case _:
-            return Answer.json({shape: name}, status)
+            return SandboxResponse.json({shape: name}, status)
 
 
 def _chargebox(

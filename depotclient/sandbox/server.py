@@ -1,304 +1,102 @@
-"""An embedded server that behaves as the Depot Session Reports API is described to behave."""
+"""HTTP server that behaves as the Depot Session Reports API is documented to behave."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import hmac
 import itertools
 import random
 import re
 import secrets
-import threading
 import time
-import zlib
-from bisect import insort
-from collections import OrderedDict
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
+from collections.abc import Mapping
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, ClassVar, get_args
 from urllib.parse import parse_qs
 
 import attrs
 import msgspec
 
 from depotclient.sandbox.simulation import ReportShape, SessionPlan, render, simulate_sessions
-from evtransport.surrogates import without_lone_surrogates
-from evtransport.testing.sandbox import (
-    RETRYABLE,
-    Answer,
-    Channel,
-    Fault,
-    RecordedRequest,
-    Sandbox,
-    require_number,
-    running_in_thread,
+from depotclient.sandbox.store import (
+    AwareTime,
+    Churn,
+    ConnectorStore,
+    Order,
+    StoredReport,
+    TimeFilter,
+    TimeRange,
+    epoch_us,
 )
+from evtransport.testing.faults import Fault, SandboxResponse, validate_number
+from evtransport.testing.sandbox import Channel, RecordedRequest, Sandbox
+from evtransport.validation import validate_int
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from aiohttp import web
 
-__all__ = [
-    "RETRYABLE",
-    "Churn",
-    "DepotSandbox",
-    "Fault",
-    "RecordedRequest",
-    "ReportShape",
-    "running_in_thread",
-]
+__all__ = ["DepotSandbox"]
 
-Order = Literal["ascending", "descending", "shuffled"]
-TimeFilter = Literal["start", "end", "overlap"]
-Aware = Annotated[datetime, msgspec.Meta(tz=True)]
-
-_DEFAULT_CHARGERS = (("CP-001", ("1", "2")), ("CP-002", ("1",)))
+_DEFAULT_CHARGERS = {"CP-001": ("1", "2"), "CP-002": ("1",)}
 _DEFAULT_LIMIT = 3
-_OAUTH_PATH = "/oauth2/token"
-_RFC_3339 = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
-)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TOKEN_PATH = "/oauth2/token"  # noqa: S105
+# At most 128 MB, since the largest report has 500 kB.
+_RENDERED_REPORTS = 256
 
 
-@attrs.frozen(kw_only=True)
-class Churn:
-    """How many sessions of a connector come and go after each page that was asked of it.
+class _RefusedError(Exception):
+    """A request that gets an error status and a JSON `message`."""
 
-    The numbers are averages: 0.25 is one session after every fourth page or so, drawn by the
-    sandbox's seed. A session that comes agrees with itself, but its energy counters do not join
-    those of its neighbours.
-
-    Args:
-        inserts: Sessions that have just ended, newer than all others.
-        late_inserts: Sessions that began between the others, and were uploaded late.
-        deletes: Sessions that vanish.
-        pages: After so many pages of a connector nothing moves any more; None: it never settles.
-
-    Raises:
-        ValueError: A number is out of range.
-    """
-
-    inserts: float = 0.0
-    late_inserts: float = 0.0
-    deletes: float = 0.0
-    pages: int | None = None
-
-    def __attrs_post_init__(self) -> None:
-        for name in ("inserts", "late_inserts", "deletes"):
-            require_number(name, getattr(self, name), 0)
-        if self.pages is not None:
-            require_number("pages", self.pages, 0, whole=True)
-
-
-class _Refused(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
-        self.answer = Answer.json({"message": message}, status)
-
-
-class _Header(msgspec.Struct, rename="camel"):
-    """Fields of a report that the sandbox reads. The times decide which windows contain it."""
-
-    session_id: int
-    session_time_start: Aware | None = None
-    session_time_end: Aware | None = None
-
-
-@attrs.frozen
-class _Row:
-    """One report on offer: a plan that is written out when asked for, or bytes as given."""
-
-    session_id: int
-    start: int  # epoch µs, as is `end`
-    end: int
-    content: SessionPlan | bytes
-    has_times: bool = True
-
-    @classmethod
-    def planned(cls, plan: SessionPlan) -> _Row:
-        return cls(plan.session_id, plan.start * 1000, plan.end * 1000, plan)
-
-    @classmethod
-    def given(cls, report: bytes, default_time: int) -> _Row:
-        """Return the row of a report. One without times is sorted by `default_time`."""
-        try:
-            header = msgspec.json.decode(without_lone_surrogates(report), type=_Header)
-        except msgspec.MsgspecError as error:
-            raise ValueError(f"the report cannot be served: {error}") from None
-        times = (header.session_time_start, header.session_time_end)
-        known = [_microseconds(time) for time in times if time is not None]
-        if not known:
-            return cls(header.session_id, default_time, default_time, report, has_times=False)
-        return cls(header.session_id, known[0], known[-1], report)
-
-
-@attrs.frozen
-class _Window:
-    """The part of time that a request asks for, in epoch µs."""
-
-    first: int | None
-    last: int | None
-    by: TimeFilter
-    inclusive: bool
-
-    def holds(self, row: _Row) -> bool:
-        if not row.has_times:
-            return True
-        late = row.end if self.by in {"end", "overlap"} else row.start
-        early = row.start if self.by in {"start", "overlap"} else row.end
-        slack = 0 if self.inclusive else 1
-        return (self.first is None or late >= self.first + slack) and (
-            self.last is None or early <= self.last - slack
-        )
-
-
-@attrs.define
-class ConnectorStore:
-    """The reports of one connector.
-
-    Rows are replaced and never changed in place, so that another thread may read meanwhile.
-    """
-
-    rows: tuple[_Row, ...]
-    order: Order
-    salt: int
-    guest: SessionPlan  # what the sessions that come are modelled on
-    draw: random.Random
-    pages: int = 0
-    _ids: set[int] = attrs.field(init=False)
-    _selected: tuple[_Window, tuple[_Row, ...], list[_Row]] | None = None
-
-    def __attrs_post_init__(self) -> None:
-        self._ids = {row.session_id for row in self.rows}
-
-    def select(self, window: _Window) -> list[_Row]:
-        """The rows in a window, in the order of serving; the last selection is kept."""
-        rows, held = self.rows, self._selected
-        if held is not None and held[0] == window and held[1] is rows:
-            return held[2]
-        chosen = [row for row in rows if window.holds(row)]
-        if self.order == "descending":
-            chosen.reverse()
-        elif self.order == "shuffled":
-            chosen.sort(key=self._place)
-        self._selected = window, rows, chosen
-        return chosen
-
-    def insert(self, row: _Row) -> None:
-        if row.session_id in self._ids:
-            raise ValueError(f"session {row.session_id} is there already")
-        rows = list(self.rows)
-        insort(rows, row, key=lambda other: (other.start, not other.has_times, other.session_id))
-        self.rows = tuple(rows)
-        self._ids.add(row.session_id)
-
-    def delete(self, session_id: int) -> None:
-        if session_id not in self._ids:
-            raise ValueError(f"there is no session {session_id}")
-        self.rows = tuple(row for row in self.rows if row.session_id != session_id)
-        self._ids.remove(session_id)
-
-    def churn(self, churn: Churn, fresh_ids: Iterator[int]) -> tuple[list[int], list[int]]:
-        """Let sessions come and go after a page; the ids of those that came, and that went."""
-        came, went = list[int](), list[int]()
-        self.pages += 1
-        if churn.pages is None or self.pages <= churn.pages:
-            for late, rate in ((False, churn.inserts), (True, churn.late_inserts)):
-                for _ in range(self._drawn(rate)):
-                    came.append(next(fresh for fresh in fresh_ids if fresh not in self._ids))
-                    plan = self.guest.at(self._begin(late=late))
-                    self.insert(_Row.planned(attrs.evolve(plan, session_id=came[-1])))
-            for _ in range(min(self._drawn(churn.deletes), len(self.rows))):
-                went.append(self.draw.choice(self.rows).session_id)
-                self.delete(went[-1])
-        return came, went
-
-    def _drawn(self, rate: float) -> int:
-        return int(rate + self.draw.random())
-
-    def _begin(self, *, late: bool) -> int:
-        """When a session that comes has begun, epoch ms."""
-        newest = int(time.time() * 1000) - (self.guest.end - self.guest.start)
-        if not self.rows:
-            return newest
-        first, last = self.rows[0].start // 1000, -(-self.rows[-1].start // 1000)
-        return self.draw.randint(first, last) if late else max(newest, last)
-
-    def _place(self, row: _Row) -> int:
-        # A hash and not a shuffle: what comes and goes leaves the order of the others alone.
-        return zlib.crc32(f"{self.salt}/{row.session_id}".encode())
-
-
-@attrs.define
-class _RenderCache:
-    """Reports written out lately, up to so many bytes."""
-
-    shape: ReportShape | None
-    budget: int
-    _used: int = 0
-    _held: OrderedDict[int, bytes] = attrs.field(factory=OrderedDict[int, bytes], repr=False)
-    _lock: threading.Lock = attrs.field(factory=threading.Lock, repr=False)
-
-    def get(self, row: _Row) -> bytes:
-        if isinstance(row.content, bytes):
-            return row.content
-        with self._lock:
-            report = self._held.get(row.session_id)
-            if report is not None:
-                self._held.move_to_end(row.session_id)
-                return report
-            report = self._held[row.session_id] = render(row.content, self.shape)
-            self._used += len(report)
-            while self._used > self.budget:
-                self._used -= len(self._held.popitem(last=False)[1])
-            return report
+        self.response = SandboxResponse.json({"message": message}, status)
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class DepotSandbox(Sandbox):
-    """A server on loopback that answers `GET /v1/sessionReports` and `POST /oauth2/token`.
+    """A server on loopback for `GET /v1/sessionReports` and `POST /oauth2/token`.
 
-    What the vendor leaves open (order, clamping of `limit`, which time `from` and `to` test, what
-    moves between two pages) is a setting here. Besides these arguments it takes those of `Sandbox`.
+    The settings cover what the vendor leaves open. `DepotSandbox` also accepts the arguments of
+    `Sandbox`.
 
     Args:
-        chargers: Connector ids by charger id; by default CP-001 with 1 and 2, and CP-002 with 1.
-            A number makes that many, CP-001 and on, with connectors 1 and 2 each.
+        chargers: Connector ids by charger id. The default is CP-001 with connectors 1 and 2, and
+            CP-002 with 1. A number creates that many chargers with connectors 1 and 2 each.
         sessions: Sessions per connector.
-        shape: The size of every report; by default it varies from 50 to 500 kB.
-        order: The order of the items by time; "shuffled" is one fixed permutation.
-        max_limit: A `limit` above it is lowered to it; None lowers nothing.
-        min_limit: A `limit` below it is raised to it.
-        ignore_page: Serve the first page whatever `page` says.
-        time_filter: Whether `from` and `to` test the start of a session, its end, or any overlap.
-        inclusive: Whether a time that equals `from` or `to` is inside.
-        churn: What comes and goes between pages; by default nothing.
-        cluster: So many sessions in a row begin in the same millisecond.
-        token_lifetime: Seconds until an issued token is answered with 401.
-        clock: Monotonic seconds, by which that is told.
-        token_faults: Faults of the token endpoint, consumed as `faults` is by the API.
-        start: When the first session of each connector begins, aware; by default 2026-01-01 UTC,
-            or earlier where so many sessions need more room.
+        shape: Size of every report. The default varies from 50 to 500 kB.
+        order: Order of the items by time. "shuffled" is one fixed permutation.
+        max_limit: Largest page; the server lowers a larger `limit` to it. None: no bound.
+        min_limit: Smallest page; the server raises a smaller `limit` to it.
+        ignore_page: Serve the first page for every `page`.
+        time_filter: Time that `from` and `to` filter by: the start of a session, its end, or any
+            overlap.
+        inclusive: Whether a time equal to `from` or `to` is in the range.
+        churn: Sessions that appear and disappear between pages. The default is none.
+        cluster: Number of consecutive sessions that start in the same millisecond.
+        token_lifetime: Lifetime of an issued token, in seconds.
+        clock: Returns monotonic seconds, for the lifetime of tokens.
+        token_faults: Faults of the token requests, in the order of arrival.
+        start: Start of the first session of each connector, aware. The default is 2026-01-01 UTC,
+            or earlier for more than 60 sessions.
 
     Attributes:
-        token: A bearer token that is always valid.
-        client_id: For the token endpoint.
-        client_secret: For the token endpoint.
-        chargers: Connector ids by charger id.
-        inserted: The ids of the sessions that `churn` has made come, in that order.
-        deleted: The ids of those that it has made vanish; some may be among `inserted`.
+        token: Bearer token that is always valid.
+        client_id: Client id for the token endpoint.
+        client_secret: Client secret for the token endpoint.
+        inserted: Ids of the sessions that `churn` inserted, in that order.
+        deleted: Ids of the sessions that `churn` deleted, in that order.
 
     Raises:
-        ValueError: An argument is out of range, or the last session would end in the future.
+        ValueError: An argument is out of range, or the last session ends in the future.
     """
 
-    prefix: ClassVar[str] = "/v1"
-    cache_bytes: ClassVar[int] = 64 * 2**20
+    _prefix: ClassVar[str] = "/v1"
 
-    _chargers: Mapping[str, Sequence[str | int]] | int | None = attrs.field(
-        default=None, alias="chargers"
+    _chargers: Mapping[str, Sequence[str | int]] | int = attrs.field(
+        default=_DEFAULT_CHARGERS, alias="chargers"
     )
     _sessions: int = attrs.field(default=60, alias="sessions")
     _shape: ReportShape | None = attrs.field(default=None, alias="shape")
@@ -308,9 +106,9 @@ class DepotSandbox(Sandbox):
     ignore_page: bool = False
     time_filter: TimeFilter = "start"
     inclusive: bool = True
-    churn: Churn = Churn()
+    churn: Churn = attrs.field(factory=Churn)
     _cluster: int = attrs.field(default=1, alias="cluster")
-    token_lifetime: float = 3600.0
+    token_lifetime: float = 3600
     _clock: Callable[[], float] = attrs.field(default=time.monotonic, alias="clock")
     _token_faults: Iterable[Fault | None] = attrs.field(default=(), alias="token_faults")
     _start: datetime | None = attrs.field(default=None, alias="start")
@@ -320,40 +118,34 @@ class DepotSandbox(Sandbox):
     inserted: list[int] = attrs.field(init=False, factory=list[int])
     deleted: list[int] = attrs.field(init=False, factory=list[int])
     _tokens: Channel = attrs.field(init=False)
-    _expiry: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
-    _fresh_ids: Iterator[int] = attrs.field(init=False)
-    _shelves: dict[str, dict[str, ConnectorStore]] = attrs.field(init=False)
-    _cache: _RenderCache = attrs.field(init=False)
+    _token_expiry: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
+    _new_ids: Iterator[int] = attrs.field(init=False)
+    _stores: dict[str, dict[str, ConnectorStore]] = attrs.field(init=False)
+    _render: Callable[[SessionPlan], bytes] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        require_number("sessions", self._sessions, 0, whole=True)
-        require_number("min_limit", self.min_limit, 1, whole=True)
+        validate_int("sessions", self._sessions, minimum=0)
+        validate_int("min_limit", self.min_limit, minimum=1)
         if self.max_limit is not None:
-            require_number("max_limit", self.max_limit, self.min_limit, whole=True)
-        require_number("cluster", self._cluster, 1, whole=True)
-        require_number("token_lifetime", self.token_lifetime, 0)
-        _require_one_of("order", self._order, get_args(Order))
-        _require_one_of("time_filter", self.time_filter, get_args(TimeFilter))
+            validate_int("max_limit", self.max_limit, minimum=self.min_limit)
+        validate_int("cluster", self._cluster, minimum=1)
+        validate_number("token_lifetime", self.token_lifetime)
+        _validate_choice("order", self._order, get_args(Order))
+        _validate_choice("time_filter", self.time_filter, get_args(TimeFilter))
         self._tokens = Channel(iter(self._token_faults))
-        self._cache = _RenderCache(self._shape, self.cache_bytes)
-        self._shelves = self._simulated(_ids(self._chargers))
-
-    def _simulated(
-        self, chargers: Mapping[str, Sequence[str]]
-    ) -> dict[str, dict[str, ConnectorStore]]:
+        self._render = lru_cache(_RENDERED_REPORTS)(partial(render, shape=self._shape))
         first_ids = itertools.count(100_000_001, max(1, self._sessions))
-        shelves = {
+        self._stores = {
             charger_id: {
-                connector_id: self._shelf_of(charger_id, connector_id, next(first_ids))
+                connector_id: self._make_store(charger_id, connector_id, next(first_ids))
                 for connector_id in connector_ids
             }
-            for charger_id, connector_ids in chargers.items()
+            for charger_id, connector_ids in _parse_chargers(self._chargers).items()
         }
-        self._fresh_ids = itertools.count(next(first_ids))
-        return shelves
+        self._new_ids = itertools.count(next(first_ids))
 
-    def _shelf_of(self, charger_id: str, connector_id: str, first_id: int) -> ConnectorStore:
+    def _make_store(self, charger_id: str, connector_id: str, first_id: int) -> ConnectorStore:
         plans = simulate_sessions(
             self._seed,
             charger_id,
@@ -363,33 +155,33 @@ class DepotSandbox(Sandbox):
             first_session_id=first_id,
         )
         if self._start is not None and plans and plans[-1].end > time.time() * 1000:
-            raise ValueError("start is too late: the last session would end in the future")
-        rows = tuple(
-            _Row.planned(plan.at(plans[place - place % self._cluster].start))
-            for place, plan in enumerate(plans)
+            raise ValueError("start is too late: the last session ends in the future")
+        reports = tuple(
+            StoredReport.from_plan(plan.starting_at(plans[n - n % self._cluster].start))
+            for n, plan in enumerate(plans)
         )
-        [guest] = simulate_sessions(self._seed, charger_id, connector_id, 1)
+        [template] = simulate_sessions(self._seed, charger_id, connector_id, 1)
         draw = random.Random(f"{self._seed}/{charger_id}/{connector_id}/churn")  # noqa: S311
-        return ConnectorStore(rows, self._order, self._seed, guest, draw)
+        return ConnectorStore(reports, self._order, self._seed, template, draw)
 
     @property
     def chargers(self) -> dict[str, tuple[str, ...]]:
-        """Connector ids by charger id."""
-        return {charger_id: tuple(shelves) for charger_id, shelves in self._shelves.items()}
+        """Return the connector ids by charger id."""
+        return {charger_id: tuple(stores) for charger_id, stores in self._stores.items()}
 
     @property
     def token_url(self) -> str:
-        """The URL of the token endpoint; RuntimeError unless the sandbox is running."""
-        return self.origin + _OAUTH_PATH
+        """Return the URL of the token endpoint. Raise RuntimeError if the sandbox does not run."""
+        return self.origin + _TOKEN_PATH
 
     @property
     def token_requests(self) -> list[RecordedRequest]:
-        """The last 10,000 token requests that were answered, in the order of answering."""
+        """Return the last 10,000 token requests, in the order of their responses."""
         return self._tokens.requests
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that a client needs; RuntimeError unless running."""
+        """Return the environment variables of a client. Raise RuntimeError unless running."""
         return {
             "DEPOT_BASE_URL": self.base_url,
             "DEPOT_TOKEN_URL": self.token_url,
@@ -398,122 +190,130 @@ class DepotSandbox(Sandbox):
         }
 
     def reports(self, charger_id: str, connector_id: str | int) -> list[bytes]:
-        """The JSON of all reports of a connector, ascending by start; ValueError if unknown."""
-        return [self._cache.get(row) for row in self._shelf(charger_id, connector_id).rows]
+        """Return the JSON of a connector's reports, ascending by start.
+
+        Raises:
+            ValueError: The connector is unknown.
+        """
+        return [self._json(report) for report in self._store(charger_id, connector_id).reports]
 
     def session_ids(self, charger_id: str, connector_id: str | int) -> list[int]:
-        """The ids of all sessions of a connector, ascending by start; ValueError if unknown."""
-        return [row.session_id for row in self._shelf(charger_id, connector_id).rows]
+        """Return the ids of a connector's sessions, ascending by start.
+
+        Raises:
+            ValueError: The connector is unknown.
+        """
+        return [report.session_id for report in self._store(charger_id, connector_id).reports]
 
     def insert(self, charger_id: str, connector_id: str | int, report: bytes) -> None:
-        """Serve one more report from now on.
+        """Add a report.
 
         Args:
-            charger_id: A charger of this sandbox.
-            connector_id: A connector of it.
-            report: JSON with at least `sessionId`, else ValueError. Without `sessionTimeStart`,
-                `sessionTimeEnd` replaces it. Without both, the report sorts last and is in every
-                window.
+            charger_id: Charger of this sandbox.
+            connector_id: Connector of the charger.
+            report: JSON with at least `sessionId`. Without `sessionTimeStart`, `sessionTimeEnd`
+                replaces it. Without both, the report sorts last and is in every time range.
+
+        Raises:
+            ValueError: The connector is unknown, the report has no id or a bad time, or its
+                session exists already.
         """
-        shelf = self._shelf(charger_id, connector_id)
-        shelf.insert(_Row.given(report, shelf.rows[-1].start if shelf.rows else 0))
+        store = self._store(charger_id, connector_id)
+        last = store.reports[-1].start if store.reports else 0
+        store.insert(StoredReport.from_json(report, last))
 
     def delete(self, charger_id: str, connector_id: str | int, session_id: int) -> None:
-        """Serve a report no longer; ValueError where there is none."""
-        self._shelf(charger_id, connector_id).delete(session_id)
+        """Remove a report. Raise ValueError if there is none."""
+        self._store(charger_id, connector_id).delete(session_id)
 
     def revoke_tokens(self) -> None:
-        """Answer every token issued so far with 401; `token` stays valid."""
-        self._expiry.clear()
+        """Respond to every token issued so far with 401. `token` stays valid."""
+        self._token_expiry.clear()
 
-    def channel(self, path: str) -> Channel:
-        """Token requests are counted apart, so that the API requests are counted exactly."""
-        return self._tokens if path == _OAUTH_PATH else self._api
+    def _channel(self, path: str) -> Channel:
+        return self._tokens if path == _TOKEN_PATH else self._api
 
-    async def answer(self, request: web.BaseRequest, path: str) -> Answer:
-        """Answer one request; what is refused gets a status and a JSON `message`."""
+    async def _respond(self, request: web.BaseRequest, path: str) -> SandboxResponse:
         try:
-            if path == _OAUTH_PATH:
-                return self._issue(request, await request.read())
-            if path != f"{self.prefix}/sessionReports":
-                return Answer.json({"message": "no such resource"}, 404)
+            if path == _TOKEN_PATH:
+                return self._issue_token(request, await request.read())
+            if path != f"{self._prefix}/sessionReports":
+                return SandboxResponse.json({"message": "no such resource"}, 404)
             self._authorize(request)
-            return await self._page(request.query)
-        except _Refused as refused:
-            return refused.answer
+            return await self._serve_page(request.query)
+        except _RefusedError as refused:
+            return refused.response
 
-    def _issue(self, request: web.BaseRequest, form: bytes) -> Answer:
+    def _issue_token(self, request: web.BaseRequest, form: bytes) -> SandboxResponse:
         if request.method != "POST":
-            raise _Refused(405, "a token is asked for by POST")
+            raise _RefusedError(405, "the method must be POST")
         pair = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
+        authorized = request.headers.get("Authorization") == f"Basic {pair}"
         grant = parse_qs(form.decode("utf-8", "replace")).get("grant_type")
-        if not _same(request, f"Basic {pair}") or grant != ["client_credentials"]:
-            raise _Refused(403, "Forbidden")
-        now = self._clock()
-        self._expiry = {token: end for token, end in self._expiry.items() if end > now}
+        if not authorized or grant != ["client_credentials"]:
+            raise _RefusedError(403, "Forbidden")
         token = secrets.token_urlsafe()
-        self._expiry[token] = now + self.token_lifetime
-        whole = int(self.token_lifetime)
-        expires_in = whole if whole == self.token_lifetime else self.token_lifetime
-        return Answer.json(
-            {"access_token": token, "expires_in": expires_in, "token_type": "bearer"}
+        self._token_expiry[token] = self._clock() + self.token_lifetime
+        return SandboxResponse.json(
+            {"access_token": token, "expires_in": self.token_lifetime, "token_type": "bearer"}
         )
 
     def _authorize(self, request: web.BaseRequest) -> None:
         if request.method != "GET":
-            raise _Refused(405, "session reports are asked for by GET")
-        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        fresh = self._expiry.get(bearer, 0.0) > self._clock()
-        if not (fresh or _same(request, f"Bearer {self.token}")):
-            raise _Refused(401, "Unauthorized")
+            raise _RefusedError(405, "the method must be GET")
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token != self.token and self._token_expiry.get(token, 0.0) <= self._clock():
+            raise _RefusedError(401, "Unauthorized")
 
-    async def _page(self, query: Mapping[str, str]) -> Answer:
-        page, limit = _count(query, "page", 1), _count(query, "limit", _DEFAULT_LIMIT)
+    async def _serve_page(self, query: Mapping[str, str]) -> SandboxResponse:
+        page, limit = _parse_count(query, "page", 1), _parse_count(query, "limit", _DEFAULT_LIMIT)
         if page == 0:
-            raise _Refused(400, "page counts from 1")
-        window = _Window(
-            _moment(query, "from"), _moment(query, "to"), self.time_filter, self.inclusive
-        )
-        charger_id, connector_id = _named(query, "chargerId"), _named(query, "connectorId")
+            raise _RefusedError(400, "page must be >= 1")
+        start, end = _parse_time(query, "from"), _parse_time(query, "to")
+        charger_id, connector_id = _require(query, "chargerId"), _require(query, "connectorId")
         try:
-            shelf = self._shelf(charger_id, connector_id)
+            store = self._store(charger_id, connector_id)
         except ValueError as error:
-            raise _Refused(404, str(error)) from None
+            raise _RefusedError(404, str(error)) from None
         limit = max(limit, self.min_limit)
         limit = limit if self.max_limit is None else min(limit, self.max_limit)
-        skipped = 0 if self.ignore_page else (page - 1) * limit
-        parts = [b'{"items":[']
-        for row in shelf.select(window)[skipped : skipped + limit]:
-            parts += (self._cache.get(row), b",")
-            await asyncio.sleep(0)  # writing a report out takes some ms: let others have a turn
-        if len(parts) > 1:
-            parts.pop()
-        came, went = shelf.churn(self.churn, self._fresh_ids)
-        self.inserted += came
-        self.deleted += went
-        echo = msgspec.json.encode({"ChargerID": charger_id, "ConnectorID": connector_id})
-        return Answer(b"".join((*parts, b"],", echo[1:])))
+        offset = 0 if self.ignore_page else (page - 1) * limit
+        selected = store.select(TimeRange(start, end, self.time_filter, self.inclusive))
+        items = list[msgspec.Raw]()
+        for report in selected[offset : offset + limit]:
+            items.append(msgspec.Raw(self._json(report)))
+            await asyncio.sleep(0)  # Rendering a report takes some ms.
+        inserted, deleted = store.churn(self.churn, self._new_ids)
+        self.inserted += inserted
+        self.deleted += deleted
+        return SandboxResponse.json(
+            {"items": items, "ChargerID": charger_id, "ConnectorID": connector_id}
+        )
 
-    def _shelf(self, charger_id: str, connector_id: str | int) -> ConnectorStore:
-        shelves = self._shelves.get(charger_id)
-        if shelves is None:
-            raise ValueError(f"unknown charger {charger_id!r}; known: {', '.join(self._shelves)}")
-        shelf = shelves.get(str(connector_id))
-        if shelf is None:
-            known = ", ".join(shelves)
+    def _json(self, report: StoredReport) -> bytes:
+        content = report.content
+        return content if isinstance(content, bytes) else self._render(content)
+
+    def _store(self, charger_id: str, connector_id: str | int) -> ConnectorStore:
+        stores = self._stores.get(charger_id)
+        if stores is None:
+            raise ValueError(f"unknown charger {charger_id!r}; known: {', '.join(self._stores)}")
+        store = stores.get(str(connector_id))
+        if store is None:
+            known = ", ".join(stores)
             raise ValueError(f"unknown connector {connector_id!r} of {charger_id}; known: {known}")
-        return shelf
+        return store
 
 
-def _ids(chargers: Mapping[str, Sequence[str | int]] | int | None) -> dict[str, tuple[str, ...]]:
-    if chargers is None:
-        return dict(_DEFAULT_CHARGERS)
-    if isinstance(chargers, int):
-        require_number("chargers", chargers, 0, 1_000_000, whole=True)
+def _parse_chargers(
+    chargers: Mapping[str, Sequence[str | int]] | int,
+) -> dict[str, tuple[str, ...]]:
+    if not isinstance(chargers, Mapping):
+        validate_int("chargers", chargers, minimum=0, maximum=1_000_000)
         return {f"CP-{number:03}": ("1", "2") for number in range(1, chargers + 1)}
     ids: dict[str, tuple[str, ...]] = {}
     for charger_id, connector_ids in chargers.items():
-        # A plain string would pass for a sequence of connectors of one digit each.
+        # A string would pass for a sequence of one-digit connectors.
         if isinstance(connector_ids, str) or not charger_id:
             raise ValueError("chargers must map non-empty charger ids to lists of connector ids")
         ids[charger_id] = tuple(str(connector_id) for connector_id in connector_ids)
@@ -522,42 +322,28 @@ def _ids(chargers: Mapping[str, Sequence[str | int]] | int | None) -> dict[str, 
     return ids
 
 
-def _require_one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+def _validate_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
-def _same(request: web.BaseRequest, authorization: str) -> bool:
-    given = request.headers.get("Authorization", "")
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), authorization.encode())
-
-
-def _named(query: Mapping[str, str], name: str) -> str:
+def _require(query: Mapping[str, str], name: str) -> str:
     if not query.get(name):
-        raise _Refused(400, f"{name} is missing")
+        raise _RefusedError(400, f"{name} is missing")
     return query[name]
 
 
-def _count(query: Mapping[str, str], name: str, default: int) -> int:
-    text = query.get(name)
-    if text is None:
-        return default
+def _parse_count(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise _Refused(400, f"{name} must be a whole number")
+        raise _RefusedError(400, f"{name} must be a whole number")
     return int(text)
 
 
-def _moment(query: Mapping[str, str], name: str) -> int | None:
-    text = query.get(name)
-    if text is None:
+def _parse_time(query: Mapping[str, str], name: str) -> int | None:
+    if name not in query:
         return None
     try:
-        if _RFC_3339.fullmatch(text):
-            return _microseconds(datetime.fromisoformat(text.upper()))
-    except ValueError:
-        pass
-    raise _Refused(400, f"{name} must be an RFC 3339 date-time")
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+        return epoch_us(msgspec.convert(query[name], AwareTime))
+    except msgspec.ValidationError:
+        raise _RefusedError(400, f"{name} must be an RFC 3339 date-time") from None

@@ -1,4 +1,4 @@
-"""Session reports that never happened but could have: made from a seed, for the sandbox."""
+"""Simulated charging sessions: plausible plans made from a seed, and their reports as JSON."""
 
 from __future__ import annotations
 
@@ -12,46 +12,44 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
-from evtransport.testing.sandbox import require_number
+from evtransport.validation import validate_int
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 __all__ = ["Battery", "ReportShape", "SessionPlan", "render", "simulate_sessions"]
 
-FIRST_START = datetime(2026, 1, 1, tzinfo=UTC)
-"""When the first session begins unless a caller says otherwise."""
-
+_FIRST_START = datetime(2026, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TAPER = 80  # percent; above it a battery takes less and less current
-_TAPER_END = 0.15  # the share of the full current that is left at 100 percent
-_REQUEST = 1.006  # vehicles ask for a little more than they get, as in the vendor's example
-_HOUR = 3_600_000  # ms
+_HOUR_MS = 3_600_000
+_SAMPLE_MS = 2_200  # between two meter values of the vendor's chargers
 
-# Minutes of charging and of idling. They bound a cycle, so that the first start of many sessions
-# can be chosen early enough for the last one to be over.
-_CHARGING = (6.0, 42.0)
-_IDLING = (15.0, 180.0)
+_TAPER_START = 80  # percent of charge above which the current falls
+_TAPER_END = 0.15  # share of the full current at 100 percent
+_REQUEST = 1.006  # a vehicle requests a little more than it gets, as in the vendor's example
+
+# A cycle is longer than any charging and idle time together. A start that is so many cycles
+# earlier lets the last session of many end in January 2026.
+_CHARGING_MINUTES = (6.0, 42.0)
+_IDLE_MINUTES = (15.0, 180.0)
 _CYCLE = timedelta(hours=4)
-_ROOM = 60
+_SESSIONS_IN_JANUARY = 60
 
-# The first two keys are the vendor's; the other two are an assumption of this sandbox.
+# The first two keys are the vendor's. The other two are an assumption.
 _METER_KEYS = ("present_current", "present_voltage", "requested_current", "requested_voltage")
 _DEVICES = (("Converter", "STANDBY", "CHARGE"), ("Breaker", "OPEN", "CLOSED"))
 _WARNING = "WARN: converter : sibcos {}: VQS disabled from operating mode(no:144)"
 
-Event = dict[str, str | int | float]
-
 
 @attrs.frozen
 class Battery:
-    """A traction battery: its voltage rises with its charge, its current tapers off near the top.
+    """A traction battery. Its voltage rises with the charge; its current tapers near the end.
 
     Attributes:
-        capacity: Wh; a whole number of them for each percent of charge.
-        empty_voltage: V at 0 %.
-        full_voltage: V at 100 %.
-        full_current: A up to 80 %.
+        capacity: Capacity in Wh, a multiple of 100.
+        empty_voltage: Voltage at 0 %, in V.
+        full_voltage: Voltage at 100 %, in V.
+        full_current: Current up to 80 %, in A.
     """
 
     capacity: int
@@ -61,21 +59,27 @@ class Battery:
 
     @cached_property
     def hours(self) -> tuple[float, ...]:
-        """The time of charging from 0 % to n % at place n."""
+        """Return the charging time from 0 % to 0, 1, ... 100 %, in hours."""
         pace = [self.capacity / 100 / (self.voltage(n) * self.current(n)) for n in range(101)]
         times = [0.0]
-        for slower, faster in pairwise(pace):
-            times.append(times[-1] + (slower + faster) / 2)
+        for before, after in pairwise(pace):
+            times.append(times[-1] + (before + after) / 2)
         return tuple(times)
 
+    def soc(self, hours: float) -> float:
+        """Return the state of charge after charging from 0 % for some hours, in percent."""
+        percent = min(bisect_right(self.hours, hours), 100) - 1
+        start = self.hours[percent]
+        return percent + (hours - start) / (self.hours[percent + 1] - start)
+
     def voltage(self, soc: float) -> float:
-        """V at a state of charge in percent."""
+        """Return the voltage at a state of charge in percent, in V."""
         return self.empty_voltage + (self.full_voltage - self.empty_voltage) * soc / 100
 
     def current(self, soc: float) -> float:
-        """A at a state of charge in percent."""
-        over = max(0.0, soc - _TAPER) / (100 - _TAPER)
-        return self.full_current * (1 - (1 - _TAPER_END) * over)
+        """Return the current at a state of charge in percent, in A."""
+        taper = max(0.0, soc - _TAPER_START) / (100 - _TAPER_START)
+        return self.full_current * (1 - (1 - _TAPER_END) * taper)
 
 
 _BATTERIES = (
@@ -89,7 +93,7 @@ _FLEET = tuple((f"BUS-{n:03}", _BATTERIES[n % len(_BATTERIES)]) for n in range(1
 
 @attrs.frozen
 class ReportShape:
-    """How many events a report carries; the default makes about 208 kB of JSON.
+    """Number of events in a report. The default results in about 208 kB of JSON.
 
     Args:
         meter_values: Entries of `sessionMeterValues`, four for each point in time.
@@ -98,7 +102,7 @@ class ReportShape:
         device_states: Entries of `deviceStatus`.
 
     Raises:
-        ValueError: A count is no int or is negative.
+        ValueError: A count is not an int or is negative.
     """
 
     meter_values: int = 2000
@@ -108,36 +112,25 @@ class ReportShape:
 
     def __attrs_post_init__(self) -> None:
         for field in attrs.fields(ReportShape):
-            require_number(field.name, getattr(self, field.name), 0, whole=True)
+            validate_int(field.name, getattr(self, field.name), minimum=0)
 
     @classmethod
     def small(cls) -> ReportShape:
-        """A few events of each kind: about 2 kB of JSON."""
+        """Return a shape with a few events of each kind: about 2 kB of JSON."""
         return cls(meter_values=4, charge_parameters=2, detail_states=2, device_states=1)
-
-    @classmethod
-    def lasting(cls, seconds: float) -> ReportShape:
-        """What a charger that samples every 2.2 s writes down: 50 to 500 kB of JSON."""
-        samples = max(2, round(seconds / 2.2))
-        return cls(4 * samples, samples // 3, samples // 9, samples // 18)
 
 
 @attrs.frozen
 class SessionPlan:
-    """One session before it is written out: who charged what, when, and how much.
+    """A simulated session. Times are in milliseconds since 1970.
 
     Attributes:
-        session_id: Unique and ascending.
-        vehicle_id: The vehicle.
-        battery: Its battery.
-        start: Of the session, epoch ms.
-        charge_start: When the current begins to flow, epoch ms.
-        charge_end: When it ceases, epoch ms.
-        end: Of the session, epoch ms.
-        soc: State of charge at both ends, percent.
-        charge: Energy counter at both ends, Wh.
-        primary: Energy counter of the supply side at both ends, Wh.
-        requested: Counter of the energy that the vehicles asked for at both ends, Wh.
+        charge_start: Start of the current.
+        charge_end: End of the current.
+        soc: State of charge at the start and the end, in percent.
+        charge: Energy counter at the start and the end, in Wh.
+        primary: Energy counter of the supply side at the start and the end, in Wh.
+        requested: Counter of the requested energy at the start and the end, in Wh.
     """
 
     session_id: int
@@ -154,19 +147,15 @@ class SessionPlan:
 
     @property
     def shape(self) -> ReportShape:
-        """The shape that fits how long the session charged."""
-        return ReportShape.lasting((self.charge_end - self.charge_start) / 1000)
+        """Return the shape of a charger that samples every 2.2 s: 50 to 500 kB of JSON."""
+        samples = max(2, round((self.charge_end - self.charge_start) / _SAMPLE_MS))
+        return ReportShape(4 * samples, samples // 3, samples // 9, samples // 18)
 
-    def at(self, start: int) -> SessionPlan:
-        """The same session beginning at another time, in epoch ms."""
-        later = start - self.start
-        return attrs.evolve(
-            self,
-            start=start,
-            charge_start=self.charge_start + later,
-            charge_end=self.charge_end + later,
-            end=self.end + later,
-        )
+    def starting_at(self, start: int) -> SessionPlan:
+        """Return the same session at another time."""
+        times = ("start", "charge_start", "charge_end", "end")
+        shift = start - self.start
+        return attrs.evolve(self, **{name: getattr(self, name) + shift for name in times})
 
 
 def simulate_sessions(
@@ -181,223 +170,210 @@ def simulate_sessions(
     """Plan the sessions of one connector, ascending in time and without overlap.
 
     Args:
-        seed: The same seed and ids give the same sessions.
-        charger_id: The charger.
-        connector_id: The connector.
-        count: How many sessions.
-        start: An aware datetime, not before which the first session begins. By default 2026-01-01
-            UTC; above 60 sessions as much earlier as it takes for the last to end in January 2026.
-        first_session_id: The id of the first session; the others count up from it.
+        seed: Seed of the data. The same seed and ids return the same sessions.
+        charger_id: Id of the charger.
+        connector_id: Id of the connector.
+        count: Number of sessions.
+        start: Start of the first session, aware. The default is 2026-01-01 UTC. With more than 60
+            sessions it is so much earlier that the last one ends in January 2026.
+        first_session_id: Id of the first session. The others count up from it.
 
     Raises:
         ValueError: A number is out of range, or `start` is naive.
     """
-    require_number("count", count, 0, whole=True)
-    require_number("first_session_id", first_session_id, 0, whole=True)
+    validate_int("count", count, minimum=0)
+    validate_int("first_session_id", first_session_id, minimum=0)
     if start is None:
-        start = FIRST_START - _CYCLE * max(0, count - _ROOM)
+        start = _FIRST_START - _CYCLE * max(0, count - _SESSIONS_IN_JANUARY)
     if start.tzinfo is None:
         raise ValueError("start must be an aware datetime, such as one in UTC")
     draw = random.Random(f"{seed}/{charger_id}/{connector_id}")  # noqa: S311
-    clock = (start - _EPOCH) // timedelta(milliseconds=1)
-    return tuple(_plans(draw, clock, range(first_session_id, first_session_id + count)))
+    first_start = (start - _EPOCH) // timedelta(milliseconds=1)
+    session_ids = range(first_session_id, first_session_id + count)
+    return tuple(_plan_sessions(draw, first_start, session_ids))
 
 
-def _plans(draw: random.Random, clock: int, session_ids: Sequence[int]) -> Iterator[SessionPlan]:
+def _plan_sessions(
+    draw: random.Random, start: int, session_ids: Sequence[int]
+) -> Iterator[SessionPlan]:
     charge = draw.randrange(500_000, 2_000_000)
     primary = draw.randrange(100_000_000, 300_000_000)
     requested = charge + draw.randrange(5_000, 10_000)
     for session_id in session_ids:
         vehicle_id, battery = draw.choice(_FLEET)
-        soc = _socs(draw, battery)
+        soc = _draw_soc(draw, battery)
         energy = battery.capacity * (soc[1] - soc[0]) // 100
         supplied = round(energy / draw.uniform(0.94, 0.96))
-        asked = round(energy * _REQUEST)
-        begin = clock + draw.randrange(25_000, 60_000)
-        over = begin + round((battery.hours[soc[1]] - battery.hours[soc[0]]) * _HOUR)
-        end = over + draw.randrange(20_000, 90_000)
-        yield SessionPlan(
+        charge_start = start + draw.randrange(25_000, 60_000)
+        charge_hours = battery.hours[soc[1]] - battery.hours[soc[0]]
+        charge_end = charge_start + round(charge_hours * _HOUR_MS)
+        plan = SessionPlan(
             session_id=session_id,
             vehicle_id=vehicle_id,
             battery=battery,
-            start=clock,
-            charge_start=begin,
-            charge_end=over,
-            end=end,
+            start=start,
+            charge_start=charge_start,
+            charge_end=charge_end,
+            end=charge_end + draw.randrange(20_000, 90_000),
             soc=soc,
             charge=(charge, charge + energy),
             primary=(primary, primary + supplied),
-            requested=(requested, requested + asked),
+            requested=(requested, requested + round(energy * _REQUEST)),
         )
-        charge, primary, requested = charge + energy, primary + supplied, requested + asked
-        clock = end + round(draw.uniform(*_IDLING) * 60_000)
+        yield plan
+        charge, primary, requested = plan.charge[1], plan.primary[1], plan.requested[1]
+        start = plan.end + round(draw.uniform(*_IDLE_MINUTES) * 60_000)
 
 
-def _socs(draw: random.Random, battery: Battery) -> tuple[int, int]:
-    """Where a session begins and ends, so that it charges for about the drawn time."""
+def _draw_soc(draw: random.Random, battery: Battery) -> tuple[int, int]:
+    """Return the states of charge at both ends of a session that charges for a drawn time."""
     first = draw.randint(12, 74)
-    shortest, longest = _CHARGING
+    shortest, longest = _CHARGING_MINUTES
     hours = shortest * (longest / shortest) ** draw.random() / 60
-    last = bisect_right(battery.hours, battery.hours[first] + hours) - 1
+    last = int(battery.soc(battery.hours[first] + hours))
     return first, min(98, max(first + 3, last))
 
 
 def render(plan: SessionPlan, shape: ReportShape | None = None) -> bytes:
-    """Write a report as the vendor does: JSON with camelCase keys.
+    """Return the report of a session as JSON in the vendor's format.
 
     The energy under the curve of `present_current` and `present_voltage` agrees with the counters
     to about 1 %, given a hundred meter values or more.
 
     Args:
         plan: The session.
-        shape: How many events; by default what fits how long the session charged.
+        shape: Number of events. The default depends on how long the session charged.
     """
     shape = shape or plan.shape
     draw = random.Random(plan.session_id ^ plan.start)  # noqa: S311
-    voltage = round(plan.battery.voltage(plan.soc[0]))
-    last_voltage = round(plan.battery.voltage(plan.soc[1]))
+    voltage, last_voltage = (round(plan.battery.voltage(soc)) for soc in plan.soc)
     report = {
         "sessionId": plan.session_id,
         "vehicleId": plan.vehicle_id,
-        "ocppStatus": _ocpp_states(plan),
-        "detailStatus": _detail_states(plan, shape.detail_states, draw),
-        "deviceStatus": _device_states(plan, shape.device_states, draw),
+        "ocppStatus": _render_ocpp_states(plan),
+        "detailStatus": list(_render_detail_states(plan, shape.detail_states, draw)),
+        "deviceStatus": list(_render_device_states(plan, shape.device_states, draw)),
         "energySocEnd": plan.soc[1],
         "energySocStart": plan.soc[0],
-        "sessionTimeEnd": _stamp(plan.end),
+        "sessionTimeEnd": _format_time(plan.end),
         "energyChargeEnd": plan.charge[1],
-        "chargeParameters": _charge_parameters(plan, shape.charge_parameters),
+        "chargeParameters": list(_render_parameters(plan, shape.charge_parameters)),
         "energyPrimaryEnd": plan.primary[1],
-        "sessionTimeStart": _stamp(plan.start),
+        "sessionTimeStart": _format_time(plan.start),
         "energyChargeStart": plan.charge[0],
         "energyPrimaryStart": plan.primary[0],
         "energyRequestedEnd": plan.requested[1],
-        "sessionMeterValues": _meter_values(plan, shape.meter_values),
+        "sessionMeterValues": list(_render_meter_values(plan, shape.meter_values)),
         "energyRequestedStart": plan.requested[0],
         "batteryAlignmentResults": {
             "inRange": True,
-            "eventTimestamp": _stamp(plan.charge_start - 2_000),
+            "eventTimestamp": _format_time(plan.charge_start - 2_000),
             "presentVoltage": voltage,
             "requestedVoltage": voltage,
         },
         "dcBreakerOpenConditions": {
             "current": 0,
             "voltage": last_voltage,
-            "eventTimestamp": _stamp(plan.charge_end + 1_500),
+            "eventTimestamp": _format_time(plan.charge_end + 1_500),
         },
     }
     return msgspec.json.encode(report)
 
 
 @lru_cache(maxsize=1024)
-def _minute(number: int) -> str:
+def _format_minute(number: int) -> str:
     return (_EPOCH + timedelta(minutes=number)).isoformat()[:17]
 
 
-def _stamp(epoch_ms: int) -> str:
-    # A quarter of the time that formatting a datetime takes, and this is most of the rendering.
+def _format_time(epoch_ms: int) -> str:
+    # Formatting a datetime every time takes half of the time of rendering.
     minute, rest = divmod(epoch_ms, 60_000)
     digits = str(100_000 + rest)
-    return f"{_minute(minute)}{digits[1:3]}.{digits[3:]}Z"
+    return f"{_format_minute(minute)}{digits[1:3]}.{digits[3:]}Z"
 
 
-def _spread(first: int, last: int, count: int) -> Iterator[int]:
-    """So many moments at regular steps; the first and the last are among them."""
-    for n in range(count):
-        yield first + (last - first) * n // max(1, count - 1)
+def _spread(first: int, last: int, count: int) -> list[int]:
+    """Return `count` moments at regular steps, including the first and the last."""
+    return [first + (last - first) * n // max(1, count - 1) for n in range(count)]
 
 
-def _socs_at(plan: SessionPlan, moments: Iterator[int]) -> Iterator[tuple[int, float]]:
-    """The state of charge at ascending moments while the current flows."""
-    hours, percent = plan.battery.hours, plan.soc[0]
-    offset = hours[percent]
-    for moment in moments:
-        passed = offset + (moment - plan.charge_start) / _HOUR
-        while percent < plan.soc[1] - 1 and hours[percent + 1] <= passed:
-            percent += 1
-        yield moment, percent + (passed - hours[percent]) / (hours[percent + 1] - hours[percent])
+def _charging_points(plan: SessionPlan, count: int) -> Iterator[tuple[str, float]]:
+    """Yield moments while the current flows, with the state of charge in percent."""
+    battery = plan.battery
+    for moment in _spread(plan.charge_start, plan.charge_end, count):
+        hours = battery.hours[plan.soc[0]] + (moment - plan.charge_start) / _HOUR_MS
+        yield _format_time(moment), battery.soc(hours)
 
 
-def _meter_values(plan: SessionPlan, count: int) -> list[Event]:
-    battery, values = plan.battery, list[Event]()
-    moments = _spread(plan.charge_start, plan.charge_end, -(-count // len(_METER_KEYS)))
-    for moment, soc in _socs_at(plan, moments):
-        stamp, current = _stamp(moment), battery.current(soc)
-        voltage = round(battery.voltage(soc))
+def _render_meter_values(plan: SessionPlan, count: int) -> list[dict[str, object]]:
+    values = list[dict[str, object]]()
+    for moment, soc in _charging_points(plan, -(-count // len(_METER_KEYS))):
+        current, voltage = plan.battery.current(soc), round(plan.battery.voltage(soc))
         readings = (round(current, 1), voltage, round(current * _REQUEST, 1), voltage)
         values += [
-            {"key": key, "value": value, "eventTimestamp": stamp}
+            {"key": key, "value": value, "eventTimestamp": moment}
             for key, value in zip(_METER_KEYS, readings, strict=True)
         ]
     return values[:count]
 
 
-def _charge_parameters(plan: SessionPlan, count: int) -> list[Event]:
-    """By turns what the station offers and what the vehicle asks for."""
-    parameters = list[Event]()
-    moments = _spread(plan.charge_start, plan.charge_end, count)
-    for n, (moment, soc) in enumerate(_socs_at(plan, moments)):
-        amperes = round(plan.battery.current(soc) * _REQUEST) if n % 2 else 600
-        parameters.append(
-            {
-                "maxPower": 750 * amperes,
-                "paramType": "Request" if n % 2 else "Station",
-                "maxCurrent": amperes,
-                "maxVoltage": 750,
-                "minCurrent": 0,
-                "minVoltage": 0 if n % 2 else 400,
-                "eventTimestamp": _stamp(moment),
-            }
-        )
-    return parameters
+def _render_parameters(plan: SessionPlan, count: int) -> Iterator[dict[str, object]]:
+    """Yield the limits of the station and of the vehicle alternately."""
+    for n, (moment, soc) in enumerate(_charging_points(plan, count)):
+        current = round(plan.battery.current(soc) * _REQUEST) if n % 2 else 600
+        yield {
+            "maxPower": 750 * current,
+            "paramType": "Request" if n % 2 else "Station",
+            "maxCurrent": current,
+            "maxVoltage": 750,
+            "minCurrent": 0,
+            "minVoltage": 0 if n % 2 else 400,
+            "eventTimestamp": moment,
+        }
 
 
-def _ocpp_states(plan: SessionPlan) -> list[Event]:
-    moments = {
-        "Available": plan.start,
-        "Preparing": plan.start + 5_000,
-        "Charging": plan.charge_start,
-        "Finishing": plan.charge_end,
-    }
-    states: list[Event] = [
-        {"value": state, "eventTimestamp": _stamp(moment)} for state, moment in moments.items()
-    ]
-    return [*states, {"value": "Available", "eventTimestamp": _stamp(plan.end)}]
+def _render_ocpp_states(plan: SessionPlan) -> list[dict[str, str]]:
+    states = (
+        ("Available", plan.start),
+        ("Preparing", plan.start + 5_000),
+        ("Charging", plan.charge_start),
+        ("Finishing", plan.charge_end),
+        ("Available", plan.end),
+    )
+    return [{"value": name, "eventTimestamp": _format_time(moment)} for name, moment in states]
 
 
-def _detail_states(plan: SessionPlan, count: int, draw: random.Random) -> list[Event]:
-    return [
-        {
+def _render_detail_states(
+    plan: SessionPlan, count: int, draw: random.Random
+) -> Iterator[dict[str, str]]:
+    for n, moment in enumerate(_spread(plan.start, plan.end, count)):
+        yield {
             "key": "operationalStatus" if n % 2 else "systemStatus",
             "value": f"0x{draw.getrandbits(16) if n > 1 else 0:08X}",
-            "eventTimestamp": _stamp(moment),
+            "eventTimestamp": _format_time(moment),
         }
-        for n, moment in enumerate(_spread(plan.start, plan.end, count))
-    ]
 
 
-def _device_states(
+def _render_device_states(
     plan: SessionPlan, count: int, draw: random.Random
-) -> list[dict[str, str | list[Event]]]:
-    """By turns the converter, at times with warnings, and the breaker."""
-    states = list[dict[str, str | list[Event]]]()
+) -> Iterator[dict[str, object]]:
+    """Yield states of the converter, sometimes with warnings, and of the breaker alternately."""
     for n, moment in enumerate(_spread(plan.start, plan.end, count)):
         device, idle, busy = _DEVICES[n % 2]
         charging = plan.charge_start <= moment < plan.charge_end
-        stamp = _stamp(moment)
-        state: dict[str, str | list[Event]] = {
+        time = _format_time(moment)
+        state: dict[str, object] = {
             "status": busy if charging else idle,
             "deviceId": device,
-            "eventTimestamp": stamp,
+            "eventTimestamp": time,
         }
         if n % 8 == 0:
             state["errorCodes"] = [
                 {
                     "errorCode": _WARNING.format(unit),
                     "errorCounter": draw.randrange(1, 60),
-                    "eventTimestamp": stamp,
+                    "eventTimestamp": time,
                 }
                 for unit in range(1, draw.randint(1, 2) + 1)
             ]
-        states.append(state)
-    return states
+        yield state

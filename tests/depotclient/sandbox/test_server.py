@@ -334,10 +334,10 @@ def test_a_report_without_an_id_or_with_a_bad_time_is_refused(report: bytes) -> 
 def test_changes_that_make_no_sense_are_refused() -> None:
     sandbox = DepotSandbox(chargers=ONE, sessions=1)
     [session_id] = sandbox.session_ids("CP-1", "1")
-    with pytest.raises(ValueError, match="there already"):
+    with pytest.raises(ValueError, match="exists already"):
         sandbox.insert("CP-1", "1", bare(session_id, NOON))
     sandbox.delete("CP-1", "1", session_id)
-    with pytest.raises(ValueError, match="no session"):
+    with pytest.raises(ValueError, match="does not exist"):
         sandbox.delete("CP-1", "1", session_id)
     with pytest.raises(ValueError, match="unknown charger 'CP-9'"):
         sandbox.reports("CP-9", "1")
@@ -361,18 +361,6 @@ def test_the_same_seed_offers_the_same_reports() -> None:
         return DepotSandbox(seed=seed, sessions=5, shape=SMALL).reports("CP-002", "1")
 
     assert offered(3) == offered(3) != offered(4)
-
-
-def test_reports_written_out_lately_are_kept_within_a_budget() -> None:
-    class Tight(DepotSandbox):
-        cache_bytes = 5_000
-
-    sandbox = Tight(chargers=ONE, sessions=4, shape=SMALL)
-    assert sandbox.reports("CP-1", "1") == sandbox.reports("CP-1", "1")
-    assert 0 < sum(map(len, sandbox._cache._held.values())) == sandbox._cache._used <= 5_000
-    roomy = DepotSandbox(chargers=ONE, sessions=4, shape=SMALL)
-    once, again = roomy.reports("CP-1", "1"), roomy.reports("CP-1", "1")
-    assert all(report is same for report, same in zip(once, again, strict=True))
 
 
 @pytest.mark.parametrize("token", ["nonsense", "é"])
@@ -428,7 +416,7 @@ async def test_token_requests_are_recorded_and_spoiled_apart(depot: Depot) -> No
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ({"page": "0"}, "page counts from 1"),
+        ({"page": "0"}, "page must be >= 1"),
         ({"page": "-1"}, "page"),
         ({"page": "1.0"}, "page"),
         ({"page": "9" * 5000}, "page"),
@@ -561,5 +549,5 @@ def test_a_number_of_chargers_makes_that_many_with_two_connectors_each() -> None
     sandbox = DepotSandbox(chargers=3, sessions=1)
 
     assert sandbox.chargers == dict.fromkeys(("CP-001", "CP-002", "CP-003"), ("1", "2"))
-    with pytest.raises(ValueError, match="chargers must be a whole number"):
+    with pytest.raises(ValueError, match="chargers"):
         DepotSandbox(chargers=-1)

@@ -1,0 +1,220 @@
+"""Store of the sandbox: the reports of one connector, their order and their churn."""
+
+from __future__ import annotations
+
+import random
+import time
+import zlib
+from bisect import insort
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import attrs
+import msgspec
+
+from depotclient.sandbox.simulation import SessionPlan
+from evtransport.surrogates import without_lone_surrogates
+from evtransport.testing.faults import validate_number
+from evtransport.validation import validate_int
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["AwareTime", "Churn", "ConnectorStore", "Order", "StoredReport"]
+__all__ += ["TimeFilter", "TimeRange", "epoch_us"]
+
+Order = Literal["ascending", "descending", "shuffled"]
+TimeFilter = Literal["start", "end", "overlap"]
+AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def epoch_us(moment: datetime) -> int:
+    """Return an aware datetime in microseconds since 1970."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+@attrs.frozen(kw_only=True)
+class Churn:
+    """Average number of sessions that appear and disappear after each page of a connector.
+
+    A rate of 0.25 is about one session every fourth page, drawn by the sandbox's seed. The energy
+    counters of an inserted session do not continue those of its neighbours.
+
+    Args:
+        inserts: Rate of sessions that have just ended, newer than all others.
+        late_inserts: Rate of sessions uploaded late, which started between the others.
+        deletes: Rate of sessions that disappear.
+        pages: Number of pages of a connector after which its churn stops. None: it never stops.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    inserts: float = 0.0
+    late_inserts: float = 0.0
+    deletes: float = 0.0
+    pages: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("inserts", "late_inserts", "deletes"):
+            validate_number(name, getattr(self, name))
+        if self.pages is not None:
+            validate_int("pages", self.pages, minimum=0)
+
+
+class _ReportHeader(msgspec.Struct, rename="camel"):
+    """Fields of a report that the sandbox reads. The times decide which ranges contain it."""
+
+    session_id: int
+    session_time_start: AwareTime | None = None
+    session_time_end: AwareTime | None = None
+
+
+@attrs.frozen
+class StoredReport:
+    """A report in a store: a plan to render, or JSON as it was inserted.
+
+    Attributes:
+        start: Start of the session, in microseconds since 1970.
+        end: End of the session, in microseconds since 1970.
+        has_times: False if every time range contains the report.
+    """
+
+    session_id: int
+    start: int
+    end: int
+    content: SessionPlan | bytes
+    has_times: bool = True
+
+    @classmethod
+    def from_plan(cls, plan: SessionPlan) -> StoredReport:
+        """Return the report of a simulated session."""
+        return cls(plan.session_id, plan.start * 1000, plan.end * 1000, plan)
+
+    @classmethod
+    def from_json(cls, report: bytes, default_time: int) -> StoredReport:
+        """Return the report of a JSON text. One without times is sorted by `default_time`.
+
+        Raises:
+            ValueError: The text has no session id or a bad time.
+        """
+        try:
+            header = msgspec.json.decode(without_lone_surrogates(report), type=_ReportHeader)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"the report cannot be served: {error}") from None
+        times = (header.session_time_start, header.session_time_end)
+        known = [epoch_us(time) for time in times if time is not None]
+        if not known:
+            return cls(header.session_id, default_time, default_time, report, has_times=False)
+        return cls(header.session_id, known[0], known[-1], report)
+
+
+@attrs.frozen
+class TimeRange:
+    """Range of a query, `from` to `to`, in microseconds since 1970. None leaves a side open."""
+
+    start: int | None
+    end: int | None
+    time_filter: TimeFilter
+    inclusive: bool
+
+    def contains(self, report: StoredReport) -> bool:
+        """Return True if the server selects the report."""
+        if not report.has_times:
+            return True
+        late = report.start if self.time_filter == "start" else report.end
+        early = report.end if self.time_filter == "end" else report.start
+        slack = 0 if self.inclusive else 1
+        return (self.start is None or late >= self.start + slack) and (
+            self.end is None or early <= self.end - slack
+        )
+
+
+@attrs.define
+class ConnectorStore:
+    """Reports of one connector.
+
+    A change replaces `reports`, so another thread can read them at any time.
+
+    Args:
+        reports: Reports, ascending by start.
+        order: Order of serving.
+        seed: Seed of the shuffled order.
+        template: Session that churn copies.
+        draw: Random numbers of churn.
+    """
+
+    reports: tuple[StoredReport, ...]
+    order: Order
+    seed: int
+    template: SessionPlan
+    draw: random.Random
+    _pages: int = attrs.field(init=False, default=0)
+    # The last selection, since selecting anew for every page takes quadratic time.
+    _selected: tuple[TimeRange, tuple[StoredReport, ...], list[StoredReport]] | None = attrs.field(
+        init=False, default=None
+    )
+
+    def select(self, time_range: TimeRange) -> list[StoredReport]:
+        """Return the reports in a time range, in the order of serving."""
+        reports, last = self.reports, self._selected
+        if last is not None and last[0] == time_range and last[1] is reports:
+            return last[2]
+        selected = [report for report in reports if time_range.contains(report)]
+        if self.order == "descending":
+            selected.reverse()
+        elif self.order == "shuffled":
+            # Unlike a shuffle, a hash keeps the order of the others when a report is inserted.
+            selected.sort(
+                key=lambda report: zlib.crc32(f"{self.seed}/{report.session_id}".encode())
+            )
+        self._selected = time_range, reports, selected
+        return selected
+
+    def insert(self, report: StoredReport) -> None:
+        """Add a report. Raise ValueError if its session is stored already."""
+        if report.session_id in self._session_ids():
+            raise ValueError(f"session {report.session_id} exists already")
+        reports = list(self.reports)
+        insort(reports, report, key=lambda r: (r.start, not r.has_times, r.session_id))
+        self.reports = tuple(reports)
+
+    def delete(self, session_id: int) -> None:
+        """Remove a report. Raise ValueError if there is none."""
+        if session_id not in self._session_ids():
+            raise ValueError(f"session {session_id} does not exist")
+        self.reports = tuple(r for r in self.reports if r.session_id != session_id)
+
+    def churn(self, churn: Churn, new_ids: Iterator[int]) -> tuple[list[int], list[int]]:
+        """Insert and delete sessions after a page. Return the ids of both."""
+        inserted, deleted = list[int](), list[int]()
+        self._pages += 1
+        if churn.pages is not None and self._pages > churn.pages:
+            return inserted, deleted
+        for late, rate in ((False, churn.inserts), (True, churn.late_inserts)):
+            for _ in range(self._draw_count(rate)):
+                used = self._session_ids()
+                session_id = next(number for number in new_ids if number not in used)
+                plan = self.template.starting_at(self._draw_start(late=late))
+                self.insert(StoredReport.from_plan(attrs.evolve(plan, session_id=session_id)))
+                inserted.append(session_id)
+        for _ in range(min(self._draw_count(churn.deletes), len(self.reports))):
+            deleted.append(self.draw.choice(self.reports).session_id)
+            self.delete(deleted[-1])
+        return inserted, deleted
+
+    def _session_ids(self) -> set[int]:
+        return {report.session_id for report in self.reports}
+
+    def _draw_count(self, rate: float) -> int:
+        return int(rate + self.draw.random())
+
+    def _draw_start(self, *, late: bool) -> int:
+        """Return the start of an inserted session, in milliseconds since 1970."""
+        now = int(time.time() * 1000) - (self.template.end - self.template.start)
+        if not self.reports:
+            return now
+        first, last = self.reports[0].start // 1000, -(-self.reports[-1].start // 1000)
+        return self.draw.randint(first, last) if late else max(now, last)
