@@ -161,7 +161,13 @@ def camel_case(name: str) -> str:
     return re.sub("_(.)", lambda letter: letter[1].upper(), name)
 
 
-STRUCTURES = Structures(rename=camel_case)
+STRUCTURES = Structures(
+    rename=camel_case,
+    plain={
+        *(OcppStatus, DetailStatus, ErrorCode, DeviceStatus, ChargeParameters, MeterValue),
+        *(BatteryAlignmentResults, DcBreakerOpenConditions, SessionReport),
+    },
+)
 
 
 def structurer_of(into: type[T]) -> Structurer[T]:

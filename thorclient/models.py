@@ -203,7 +203,7 @@ class Chargebox:
 # JSON encoders and databases take no larger integers.
 Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 STRUCTURES = Structures(
-    leaves={
+    codecs={
         Secret: ScalarCodec(str, lambda value, _: Secret(value)),
         int: ScalarCodec(Int64),
         int | float: ScalarCodec(Int64 | float),

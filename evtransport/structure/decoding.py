@@ -1,0 +1,88 @@
+"""Decoding of JSON bytes with msgspec, and the wording of its errors."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from evtransport.errors import DecodeError, SchemaError
+from evtransport.surrogates import without_lone_surrogates
+
+__all__ = ["decode", "problem_line", "reason"]
+
+T = TypeVar("T")
+
+_BOM = b"\xef\xbb\xbf"
+_PATH = re.compile(r" - at `\$?(.*)`$")
+
+
+def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: str = "$") -> T:
+    """Decode JSON as UTF-8, whatever charset the response headers name.
+
+    Args:
+        body: JSON text. A byte order mark is ignored.
+        decoder: Decoder of the expected type.
+        path: Path of the text in a larger text, for the messages.
+
+    Raises:
+        DecodeError: The text is not JSON in UTF-8, is truncated, or is nested too deeply.
+        SchemaError: The JSON has another type. The error names the first problem. It is also raised
+            for every error of a `Raw`, and for a lone surrogate in a string that `decoder` reads.
+    """
+    if not isinstance(body, msgspec.Raw):
+        body = body.removeprefix(_BOM)
+    try:
+        if isinstance(body, bytes) and not body.isascii():
+            # msgspec does not check the strings that it skips. A Raw is part of checked bytes.
+            body.decode()
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        failure: SchemaError | str = SchemaError((problem_line(path, str(error)),))
+    except RecursionError:
+        failure = "nested too deeply"
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        failure = str(error) if body else "it is empty"
+    if isinstance(failure, SchemaError):
+        raise failure
+    if isinstance(body, msgspec.Raw):
+        return _decode_ignoring_surrogates(bytes(body), decoder, path, failure)
+    raise DecodeError(f"the body is not JSON in UTF-8: {failure}")
+
+
+def _decode_ignoring_surrogates(
+    text: bytes, decoder: msgspec.json.Decoder[T], path: str, message: str
+) -> T:
+    """Decode a part of a text whose lone surrogates are in strings that the decoder skips.
+
+    Raises:
+        SchemaError: The decoder reads a lone surrogate, or the text has another error.
+    """
+    # If two replacements give the same value, the decoder has read none of them.
+    first, second = (without_lone_surrogates(text, instead) for instead in (b"fffd", b"fffe"))
+    if first == text:
+        raise SchemaError((f"{path}: {message}",))
+    value = decode(first, decoder, path)
+    if value != decode(second, decoder, path):
+        raise SchemaError((f"{path}: half of a surrogate pair in a string",))
+    return value
+
+
+def problem_line(path: str, message: str) -> str:
+    """Return a line of `SchemaError.problems` for a message.
+
+    Args:
+        path: Path of the decoded text.
+        message: A message such as "Expected `int | null`, got `str` - at `$.a`".
+    """
+    found = _PATH.search(message)
+    inner = found[1] if found else ""
+    text = _PATH.sub("", message).replace("`", "").replace(" | null", "")
+    return f"{path}{inner}: {text[0].lower()}{text[1:]}"
+
+
+def reason(error: Exception) -> str:
+    """Return the message of an error, at most 300 characters of it."""
+    # Validators of attrs put a message and then the attribute and its value into args.
+    return str(error.args[0] if error.args and error.args[0] else type(error).__name__)[:300]

@@ -1,0 +1,163 @@
+"""Types that can be structured: scalar codecs, fields of attrs classes, and annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    TypeAlias,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+import attrs
+import msgspec
+
+__all__ = ["LENIENT_TIMES", "TIMES", "EpochMillis", "Hook", "JsonValue", "ScalarCodec"]
+__all__ += ["fields_of", "is_list", "is_optional", "is_required", "is_scalar", "keep"]
+__all__ += ["open_enum", "to_utc", "uses_default", "without_none"]
+
+if TYPE_CHECKING:
+    JsonValue: TypeAlias = (
+        "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+    )
+else:
+    JsonValue = Any
+"""Any JSON value, for fields that the vendor does not describe."""
+
+EpochMillis = Annotated[datetime, "epoch milliseconds"]
+"""An aware UTC datetime that is an integer in JSON: milliseconds since 1970."""
+
+Hook = Callable[[Any, Any], Any]
+"""A cattrs structure hook: it takes a decoded value and its type."""
+
+
+def keep(value: Any, _: object) -> Any:
+    """Return the decoded value."""
+    return value
+
+
+@attrs.frozen(eq=False)
+class ScalarCodec:
+    """JSON form of a type that is neither an attrs class nor a list.
+
+    Attributes:
+        wire: Type that msgspec decodes and checks.
+        build: Hook that builds the user's value from the decoded one.
+    """
+
+    wire: Any
+    build: Hook = keep
+
+
+def to_utc(value: datetime | None, _: object) -> datetime | None:
+    """Convert an aware datetime to UTC."""
+    try:
+        return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time before the year 1 or after 9999 in UTC") from None
+
+
+def _from_epoch_millis(value: int | None, _: object) -> datetime | None:
+    try:
+        return None if value is None else _EPOCH + timedelta(milliseconds=value)
+    except OverflowError:
+        raise ValueError("milliseconds since 1970 beyond the year 9999") from None
+
+
+def _empty_as_null(codec: ScalarCodec) -> ScalarCodec:
+    decoder = msgspec.json.Decoder(codec.wire)
+
+    def build(text: msgspec.Raw | None, annotation: object) -> Any:
+        if text is None or bytes(text) == b'""':
+            return None
+        return codec.build(decoder.decode(text), annotation)
+
+    return ScalarCodec(msgspec.Raw, build)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_AWARE = Annotated[datetime, msgspec.Meta(tz=True)]
+_OptionalEpochMillis: TypeAlias = EpochMillis | None
+
+TIMES: Mapping[Any, ScalarCodec] = {
+    datetime: ScalarCodec(_AWARE, to_utc),
+    datetime | None: ScalarCodec(_AWARE | None, to_utc),
+    EpochMillis: ScalarCodec(int, _from_epoch_millis),
+    _OptionalEpochMillis: ScalarCodec(int | None, _from_epoch_millis),
+}
+"""Codecs of times. In a JSON string, a time has an offset from UTC."""
+
+LENIENT_TIMES: Mapping[Any, ScalarCodec] = {
+    optional: _empty_as_null(TIMES[optional])
+    for optional in (datetime | None, _OptionalEpochMillis)
+}
+"""Codecs of optional times that read an empty string as null."""
+
+
+def fields_of(cls: type[Any]) -> list[attrs.Attribute[Any]]:
+    """Return the fields that the constructor of an attrs class accepts, with resolved types."""
+    origin = get_origin(cls) or cls
+    hints = get_type_hints(origin, include_extras=True)
+    arguments: dict[Any, Any] = dict(
+        zip(getattr(origin, "__parameters__", ()), get_args(cls), strict=False)
+    )
+    types = {name: arguments.get(hint, hint) for name, hint in hints.items()}
+    fields = [field for field in attrs.fields(origin) if field.init]
+    return [field.evolve(type=types.get(field.name)) for field in fields]
+
+
+def is_required(field: attrs.Attribute[Any]) -> bool:
+    """Return True if the JSON must have a value for the field."""
+    return field.default is attrs.NOTHING and not _is_nullable(field.type)
+
+
+def uses_default(field: attrs.Attribute[Any]) -> bool:
+    """Return True if the default of the class replaces null, which the type does not accept."""
+    return field.default is not attrs.NOTHING and not _is_nullable(field.type)
+
+
+def is_list(annotation: Any) -> bool:
+    """Return True for `list[X]`."""
+    return get_origin(annotation) is list
+
+
+def is_optional(annotation: Any) -> bool:
+    """Return True for `X | None`."""
+    return _is_union(annotation) and NoneType in get_args(annotation)
+
+
+def without_none(annotation: Any) -> Any:
+    """Return `X` for `X | None`. Return other annotations unchanged."""
+    if not is_optional(annotation):
+        return annotation
+    return Union[tuple(arg for arg in get_args(annotation) if arg is not NoneType)]  # noqa: UP007
+
+
+def is_scalar(annotation: Any) -> bool:
+    """Return True for a scalar of JSON, a union of scalars, and `JsonValue`."""
+    if _is_union(annotation):
+        return all(is_scalar(arg) for arg in get_args(annotation))
+    return annotation in (str, int, float, bool, Any)
+
+
+def open_enum(annotation: Any) -> type[StrEnum] | None:
+    """Return the enum of `SomeEnum | str`, an enum that may get more values."""
+    args = get_args(annotation)
+    enums = [arg for arg in args if isinstance(arg, type) and issubclass(arg, StrEnum)]
+    return enums[0] if enums and str in args else None
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, UnionType)
+
+
+def _is_nullable(annotation: Any) -> bool:
+    return is_optional(annotation) or is_list(annotation)  # For a list, null is an empty list.
