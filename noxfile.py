@@ -1,7 +1,8 @@
-"""`nox` tests on every Python that is there, with new and old dependencies, and lints."""
+"""Sessions of nox: tests, old and new dependencies, linters, the wheel, and nightly checks."""
 
 from __future__ import annotations
 
+import random
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,19 +11,28 @@ import nox
 from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["tests", "lowest", "no_extensions", "lint", "package"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
-TEST = nox.project.dependency_groups(PROJECT, "test")
-COMPARE = nox.project.dependency_groups(PROJECT, "compare")
+OLDEST = PYTHONS[0]
 EXTRAS = ".[cli,arrow,plot,dask,dlt]"
+TEST = nox.project.dependency_groups(PROJECT, "test")
+BENCHMARK = nox.project.dependency_groups(PROJECT, "benchmark")
 RECIPES = nox.project.dependency_groups(PROJECT, "recipes")
 DEV = nox.project.dependency_groups(PROJECT, "dev")
 
+READS_SOCKETS = (
+    *("tests/evtransport/test_transport.py", "tests/evtransport/test_connection.py"),
+    *("tests/promises/test_r01_faults.py", "tests/promises/test_r12_cuts.py"),
+)
+"""Tests of code that behaves differently without the C extensions of aiohttp."""
+
 
 def lowest_and_newest_present(versions: Sequence[str]) -> list[str]:
-    """The lowest version, and the newest of which there is an interpreter."""
+    """Return the lowest version, and the newest one whose interpreter is installed."""
     for version in reversed(versions[1:]):
         try:
             subprocess.run(  # noqa: S603
@@ -34,8 +44,8 @@ def lowest_and_newest_present(versions: Sequence[str]) -> list[str]:
     return [versions[0]]
 
 
-def floors() -> Iterator[str]:
-    """Each dependency, of the extras too, pinned to the lowest version that is allowed."""
+def lowest_versions() -> Iterator[str]:
+    """Yield each dependency, pinned to the lowest allowed version."""
     project = PROJECT["project"]
     for group in (project["dependencies"], *project["optional-dependencies"].values()):
         for text in group:
@@ -47,48 +57,119 @@ def floors() -> Iterator[str]:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The tests with the newest dependencies."""
+    """Run the tests with the newest dependencies."""
     session.install("--upgrade", "-e", EXTRAS, *TEST)
     session.run("python", "-m", "pytest", *session.posargs)
 
 
 @nox.session(python=lowest_and_newest_present(PYTHONS))
 def lowest(session: nox.Session) -> None:
-    """The tests with the lowest dependencies that are allowed; pytest and the like are new."""
+    """Run the tests with the lowest allowed dependencies."""
     constraints = Path(session.create_tmp()) / "lowest.txt"
-    constraints.write_text("\n".join(floors()) + "\n", encoding="utf-8")
-    session.install("--upgrade", "-c", str(constraints), "-e", EXTRAS, *TEST)
+    constraints.write_text("\n".join(lowest_versions()) + "\n", encoding="utf-8")
+    session.install("-c", str(constraints), "-e", EXTRAS, *TEST)
     session.run("python", "-m", "pytest", *session.posargs)
 
 
-@nox.session(python=PYTHONS[0], default=False)
-def promises(session: nox.Session) -> None:
-    """The promises with their full counts, and the table in the docs."""
-    session.install("--upgrade", "-e", EXTRAS, *TEST, *COMPARE)
-    figures = f"--figures={session.create_tmp()}/figures.json"
-    session.run("python", "-m", "pytest", "tests/promises", "--full", figures, *session.posargs)
-    session.run("python", "tests/promises/compare.py", figures, "--write", "docs/promises.md")
+@nox.session(python=OLDEST)
+def no_extensions(session: nox.Session) -> None:
+    """Run the tests that read sockets without the C extensions of aiohttp."""
+    session.install("-e", EXTRAS, *TEST)
+    session.run("python", "-m", "pytest", *READS_SOCKETS, env={"AIOHTTP_NO_EXTENSIONS": "1"})
 
 
-@nox.session(python=PYTHONS[0])
-def spark(session: nox.Session) -> None:
-    """What needs Spark, and so Java."""
-    session.install("--upgrade", "-e", ".[spark]", *TEST)
-    session.run("python", "-m", "pytest", "tests/engines", "-k", "spark", *session.posargs)
-
-
-@nox.session(python=PYTHONS[0])
-def recipes(session: nox.Session) -> None:
-    """The recipes for Airflow and Dagster."""
-    session.install("--upgrade", "-e", ".[arrow]", *TEST, *RECIPES)
-    session.run("python", "-m", "pytest", "tests/engines/test_recipes.py", *session.posargs)
-
-
-@nox.session(python=PYTHONS[0])
+@nox.session(python=OLDEST)
 def lint(session: nox.Session) -> None:
-    """Ruff, mypy and pyright."""
-    session.install("--upgrade", "-e", EXTRAS, "-e", ".[spark]", *DEV)
+    """Run ruff, mypy and pyright."""
+    session.install("-e", EXTRAS, "-e", ".[spark]", *DEV)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("pyright")
+
+
+@nox.session(python=OLDEST)
+def package(session: nox.Session) -> None:
+    """Build a wheel from the source distribution, and check it in an empty environment."""
+    dist = Path(session.create_tmp()).resolve() / "dist"
+    session.install("build")
+    session.run("python", "-m", "build", "--outdir", str(dist), silent=True)
+    (wheel,) = dist.glob("*.whl")
+    check = str(Path("tests/project/check_wheel.py").resolve())
+    session.chdir(dist)
+    session.install("--force-reinstall", str(wheel))
+    session.run("python", "-I", check)
+    session.install(f"{wheel}[cli]")
+    session.run("depotclient", "reports", "CP-001", "1", "--sandbox", "--json", silent=True)
+    session.run("thorclient", "analytics", "TB-0001", "TB-0002", "--sandbox", "--json", silent=True)
+
+
+@nox.session(python=OLDEST, default=False)
+def promises(session: nox.Session) -> None:
+    """Measure the promises with their full counts, and update the table in the docs."""
+    session.install("-e", EXTRAS, *TEST, *BENCHMARK)
+    figures = f"--figures={session.create_tmp()}/figures.json"
+    command = ("python", "-m", "pytest", "tests/promises", "-n0", "-m", "", "--full")
+    session.run(*command, figures, *session.posargs)
+    session.run("python", "tests/promises/compare.py", figures, "--write", "docs/promises.md")
+
+
+@nox.session(python=OLDEST, default=False)
+def spark(session: nox.Session) -> None:
+    """Run the tests that need Spark and Java."""
+    session.install("-e", ".[spark]", *TEST)
+    session.run("python", "-m", "pytest", "tests/engines", "-n0", "-m", "", "-k", "spark")
+
+
+@nox.session(python=OLDEST, default=False)
+def recipes(session: nox.Session) -> None:
+    """Run the recipes for Airflow and Dagster."""
+    session.install("-e", ".[arrow]", *TEST, *RECIPES)
+    session.run("python", "-m", "pytest", "tests/engines/test_recipes.py", "-n0", "-m", "")
+
+
+def nightly_checks() -> dict[str, tuple[str, ...]]:
+    """Return the commands of the nightly checks by name. A session has no command."""
+    pytest = ("python", "-m", "pytest", "-n0", "--hypothesis-profile=nightly")
+    folders = sorted(path for path in Path("tests").iterdir() if any(path.rglob("test_*.py")))
+    numbered = {
+        int(path.stem[6:8]): path for path in sorted(Path("tests/promises").glob("test_r[0-9]*.py"))
+    }
+    return {
+        **{f"slow tests in {path}": (*pytest, str(path), "-m", "slow") for path in folders},
+        **{
+            f"promise R{number}": (*pytest, str(path), "-m", "", "--full", "--soak=60")
+            for number, path in numbered.items()
+        },
+        **{
+            f"comparison R{number}": ("python", "tests/promises/compare.py", f"R{number}")
+            for number in numbered
+        },
+        **{
+            f"benchmark W{number}": (
+                *("python", "benchmarks/run.py", "--short", "--only", f"W{number}"),
+                *("--share", "0.8", "--again", "3"),
+            )
+            for number in range(1, 9)
+        },
+        **dict.fromkeys(["spark", "recipes", *(f"tests-{python}" for python in PYTHONS[1:])], ()),
+    }
+
+
+@nox.session(python=OLDEST, default=False)
+def nightly(session: nox.Session) -> None:
+    """Run the slow checks: all, or a random share: `nox -s nightly -- SHARE [SEED]`."""
+    checks = nightly_checks()
+    share = float(session.posargs[0]) if session.posargs else 1.0
+    seed = int(session.posargs[1]) if session.posargs[1:] else random.randrange(10_000)  # noqa: S311
+    count = max(1, round(share * len(checks)))
+    drawn = random.Random(seed).sample(sorted(checks), count)  # noqa: S311
+    session.log(f"nox -s nightly -- {share} {seed} runs: {', '.join(drawn)}")
+    session.install("-e", EXTRAS, *TEST, *BENCHMARK)
+    for name in drawn:
+        session.log(name)
+        if checks[name]:
+            # pytest exits with 5 if no test of a folder is slow.
+            session.run(*checks[name], success_codes=[0, 5] if "slow" in name else [0])
+        else:
+            session.notify(name, posargs=[])
