@@ -1,4 +1,7 @@
-"""An asyncio client for the Depot (Siemens DepotFinity) Session Reports API."""
+"""Asyncio client of the Depot (Siemens DepotFinity) Session Reports API, with tables and export.
+
+Code that does not depend on this API belongs in `evtransport`.
+"""
 
 from depotclient.client import DepotClient
 from depotclient.models import (

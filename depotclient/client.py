@@ -1,4 +1,4 @@
-"""The client of the Depot (Siemens DepotFinity) Session Reports API."""
+"""Client of the Depot (Siemens DepotFinity) Session Reports API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from depotclient.query import Query
 from depotclient.reports import LIMITS, SessionReports
 from evtransport.auth import Auth, BearerToken, ClientCredentials, Secret
 from evtransport.client import ApiClient, from_environment
-from evtransport.paging.cursor import Cursor
+from evtransport.paging import Cursor
 from evtransport.proxy import proxy_option, reveal_proxy, seal_proxy
 from evtransport.retry import RetryPolicy, Timeout
 from evtransport.transport import MAX_RESPONSE_BYTES, ClientSession, Limiter, Transport
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @attrs.frozen
 class Region:
-    """The two addresses of one of the vendor's regions."""
+    """Addresses of one of the vendor's regions."""
 
     base_url: str
     token_url: str
@@ -39,7 +39,7 @@ REGIONS: Final = {
         token_url="https://clientapp-auth.eu.depot.emobility.io/oauth2/token",  # noqa: S106
     )
 }
-"""The regions whose addresses the vendor publishes. Others exist; their addresses must be given."""
+"""Regions whose addresses the vendor publishes. There are other regions."""
 
 
 def _utc_now() -> datetime:
@@ -47,33 +47,33 @@ def _utc_now() -> datetime:
 
 
 class DepotClient(ApiClient):
-    """The Depot Session Reports API.
+    """Client of the Depot Session Reports API.
 
-    Give either `token`, or `client_id` and `client_secret`.
+    Pass either `token`, or `client_id` and `client_secret`.
 
     Args:
-        token: An access token that you obtained.
-        client_id: Client credentials, exchanged for tokens that are renewed as needed.
-        client_secret: The secret that goes with `client_id`.
-        region: A region whose addresses are known, `eu`; for another one give `base_url`, and
+        token: Access token that you obtained.
+        client_id: Client id, exchanged with `client_secret` for tokens that are renewed as needed.
+        client_secret: Secret of `client_id`.
+        region: Region with known addresses, `eu`. For other regions, pass `base_url`, and
             `token_url` with client credentials.
-        base_url: https, or plain http to a loopback host; the address up to `/sessionReports`.
-        token_url: Likewise, of the token endpoint.
-        session: A `ClientSession` of yours, which is never closed here; its own middlewares are
-            not run for these requests. None makes one on first use.
-        proxy: None uses the proxies of your session, or of the environment (`HTTPS_PROXY`,
-            `NO_PROXY`) without one. False uses no proxy, a URL that proxy. Both overrule the
-            session. Credentials in `~/.netrc` are never sent.
-        retry: How often and how patiently failed requests are repeated.
-        timeout: How long a call may take; in a walk, each page is one call.
-        limiter: Anything that can be `async with`, entered around each request for reports.
-        max_response_bytes: How many decompressed bytes of an answer are held at the most.
+        base_url: Address up to `/sessionReports`: https, or plain http to a loopback host.
+        token_url: Address of the token endpoint, with the same rules.
+        session: `ClientSession` of yours. The client never closes it, and does not run its
+            middlewares. None creates a session on first use.
+        proxy: None uses the proxies of your session, or without a session those of the environment
+            (`HTTPS_PROXY`, `NO_PROXY`). False uses no proxy, a URL uses that proxy. Both override
+            the session. Credentials in `~/.netrc` are never sent.
+        retry: Retry settings.
+        timeout: Time limits of a call. In a walk, each page is one call.
+        limiter: Async context manager, entered around each request for reports.
+        max_response_bytes: Maximum size of a decompressed response, in bytes.
 
     Attributes:
-        now: Tells the time, aware; for tests to replace.
+        now: Function that returns the current time, aware. Tests may replace it.
 
     Raises:
-        ValueError: An argument is not usable. The message never quotes a secret.
+        ValueError: An argument is invalid. The message never quotes a secret.
     """
 
     def __init__(
@@ -125,17 +125,17 @@ class DepotClient(ApiClient):
         session: ClientSession | None = None,
         proxy: str | Literal[False] | None = None,
     ) -> DepotClient:
-        """A client by the environment.
+        """Return a client with the settings of the environment.
 
-        `DEPOT_TOKEN`, or `DEPOT_CLIENT_ID` and `DEPOT_CLIENT_SECRET`; and where they are set,
-        `DEPOT_REGION`, `DEPOT_BASE_URL` and `DEPOT_TOKEN_URL`.
+        The variables are `DEPOT_TOKEN`, or `DEPOT_CLIENT_ID` and `DEPOT_CLIENT_SECRET`, and
+        optionally `DEPOT_REGION`, `DEPOT_BASE_URL` and `DEPOT_TOKEN_URL`.
 
         Args:
-            session: A `ClientSession` of yours; the other options are had by `with_options`.
-            proxy: As in the constructor.
+            session: `ClientSession` of yours. Use `with_options` to change other settings.
+            proxy: Same as in the constructor.
 
         Raises:
-            ValueError: No credentials or both kinds are set, or a variable is not usable.
+            ValueError: No credentials or both kinds are set, or a variable is invalid.
         """
         sealed_proxy = seal_proxy(proxy)
         del proxy  # a traceback that shows locals must not show it
@@ -198,59 +198,57 @@ class DepotClient(ApiClient):
         resume: Cursor | str | None = None,
         verify: bool = False,
     ) -> SessionReports[T]:
-        """The session reports of one connector (Depot: Session Reports API). Nothing is asked yet.
+        """Return a description of the session reports of one connector. This sends no request.
 
-        The vendor doesn't document which of a session's times the window tests, whether its ends
-        are inclusive, and how the reports are ordered.
+        The vendor documents neither which session timestamp the window filters on, nor if its ends
+        are inclusive, nor the order of the reports (Depot: Session Reports API).
 
         Args:
-            charger_id: The charger.
-            connector_id: The connector; an int is sent as its digits.
-            from_: Begin of the window, aware. None leaves it to the server.
-            to: End of the window, aware. None means the start of each walk, so that later
-                sessions don't shift the pages.
-            limit: Largest page, 1 to 2000 reports (the vendor documents a minimum of 10 and a
-                maximum of 2000). The walk asks for limits from half of it up, so that pages
-                overlap. None lets the walk choose: it starts at 10 and grows while pages stay under
-                8 MiB.
-            read_ahead: Requests in flight while a page is consumed. 0 requests a page when the last
-                one is consumed. With 2 or more, several requests are in flight at once.
-            into: An attrs class with some of `SessionReport`'s fields; only those are parsed.
-            resume: A cursor of an earlier walk of the same query, or its text. The window stays
-                as that walk pinned it.
-            verify: Walk the window again until a whole pass brings nothing new. This finds reports
-                that were added before the walk's place or changed places. On a server that does not
-                serve the limits that it is asked for, it finds reports that were skipped because
-                others were deleted. It takes at least twice the requests, and keeps a key of every
-                report in memory and in the cursor.
+            charger_id: Charger id.
+            connector_id: Connector id. An int is converted to its digits.
+            from_: Start of the window, aware. None lets the server choose.
+            to: End of the window, aware. None means the start time of each walk, so that later
+                sessions don't move the pages.
+            limit: Largest page, 1 to 2000 reports (the vendor documents 10 to 2000). The walk
+                requests limits from half of it up, so that pages overlap. None lets the walk
+                choose: it starts at 10 and grows while pages stay under 8 MiB.
+            read_ahead: Requests in flight while a page is consumed. With 0, the walk requests a
+                page when the last one is consumed.
+            into: attrs class with some of the fields of `SessionReport`. Only these are parsed.
+            resume: Cursor of an earlier walk of the same query, or its text. The window keeps the
+                end that this walk pinned.
+            verify: Walk the window again until a whole pass finds nothing new. This finds reports
+                that were inserted before the position of the walk, or changed places. On a server
+                that does not serve the limits requested, it finds reports that deletes made the
+                walk skip. It needs at least twice the requests, and keeps a key of each report in
+                memory and in the cursor.
 
         Raises:
             ValueError: An argument is invalid, or the cursor belongs to another query, or to a walk
                 without `verify`.
         """
-        now = self.now
-        query = Query.checked(charger_id, connector_id, from_, to, now())
+        query = Query.validated(charger_id, connector_id, from_, to, self.now())
         if limit is not None:
-            validate_int("limit", limit, minimum=1, maximum=LIMITS.most)
+            validate_int("limit", limit, minimum=1, maximum=LIMITS.maximum)
         validate_int("read_ahead", read_ahead, minimum=0)
         if not isinstance(verify, bool):
-            raise ValueError(f"verify must be True or False: {verify!r}")
-        cursor = resume if resume is None or isinstance(resume, Cursor) else Cursor.parse(resume)
-        if cursor is not None:
-            query.check_cursor(cursor)
-            if verify and cursor.offset and not cursor.delivered:
+            raise ValueError(f"verify must be True or False, got {verify!r}")
+        if resume is not None:
+            resume = resume if isinstance(resume, Cursor) else Cursor.parse(resume)
+            query.check_cursor(resume)
+            if verify and resume.offset and not resume.delivered:
                 raise ValueError(
                     "a walk with verify=True can only be resumed from a cursor of such a walk"
                 )
         return SessionReports(
             transport=self._transport,
             structure=structurer_of(into),
-            now=now,
+            now=self.now,
             query=query,
             limit=limit,
             read_ahead=read_ahead,
             verify=verify,
-            resume=cursor,
+            resume=resume,
         )
 
 

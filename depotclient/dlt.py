@@ -31,7 +31,7 @@ from depotclient.partitions.reader import (
     plan,
     require_settings,
 )
-from depotclient.query import in_utc, is_before, require_aware
+from depotclient.query import is_before, require_aware, to_utc
 
 __all__ = ["LOOK_BACK", "PRIMARY_KEY", "Rows", "session_reports"]
 
@@ -131,8 +131,8 @@ def session_reports(
         raise ValueError("there are no connectors: give pairs, such as [('CP-001', 1)]")
     load = _Load(
         tuple(dict.fromkeys((it.charger_id, it.connector_id) for it in planned)),
-        in_utc(from_),
-        None if to is None else in_utc(to),
+        to_utc(from_),
+        None if to is None else to_utc(to),
         look_back,
         window,
         settings,

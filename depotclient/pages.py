@@ -1,108 +1,160 @@
-"""Pages of session reports: as fetched, and as users get them."""
+"""Pages of session reports: responses split into reports, and the pages that users receive."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar, overload
+from typing import Final, Generic, TypeVar, overload
 
 import attrs
 import msgspec
 
 from depotclient.keys import session_id_of, session_key
-from depotclient.query import SplitPage
-from evtransport.errors import ApiError
-from evtransport.paging.cursor import Cursor
-from evtransport.paging.paginator import NewRows
-from evtransport.paging.sizes import PageRequest
-from evtransport.structure import Structurer
+from depotclient.query import Query
+from evtransport.errors import ApiError, DecodeError, SchemaError
+from evtransport.http import check_echo
+from evtransport.paging import Cursor, NewRows
+from evtransport.structure import Structurer, decode
+from evtransport.surrogates import without_lone_surrogates
 from evtransport.transport import Pauses, pause
+from evtransport.validation import connector_number
 
-__all__ = ["FetchedPage", "Page"]
+__all__ = ["Page", "RawPage", "split_page"]
 
 T = TypeVar("T")
 
+MAX_REPORTS = 100_000
+"""Maximum number of reports on a page. More would block the event loop. The API sends 2,000."""
 
-@attrs.frozen(eq=False)
-class FetchedPage:
-    """An answer, split into its reports. Only their keys have been read.
+
+class _Envelope(msgspec.Struct):
+    """Response whose reports are not decoded yet."""
+
+    items: list[msgspec.Raw]
+    charger_id: str | None = msgspec.field(name="ChargerID", default=None)
+    connector_id: str | int | None = msgspec.field(name="ConnectorID", default=None)
+
+
+_ENVELOPE_DECODER = msgspec.json.Decoder(_Envelope)
+
+
+@attrs.define(eq=False)
+class RawPage:
+    """Response split into its reports.
 
     Attributes:
-        request: Request for the page.
-        body: The whole answer.
+        body: The whole response.
         items: JSON texts of the reports.
-        ids: Their session ids, None for a report with lone surrogates or without a valid id.
-        keys: Numbers that identify the sessions, see `session_key`.
+        lone_surrogates: Indexes of the reports with lone surrogates.
+        ids: Session ids, after `read_keys`. None for a report with lone surrogates or without a
+            valid id.
+        keys: Numbers that identify the sessions, after `read_keys`. See `session_key`.
     """
 
-    request: PageRequest
     body: bytes = attrs.field(repr=False)
     items: Sequence[msgspec.Raw] = attrs.field(repr=False)
-    ids: tuple[int | None, ...]
-    keys: tuple[int, ...]
-
-    @classmethod
-    async def of(cls, request: PageRequest, page: SplitPage) -> FetchedPage:
-        """Return the page, after reading ids and keys in small portions."""
-        await pause()  # Splitting the page has taken some time.
-        pauses = Pauses()
-        ids: list[int | None] = []
-        keys: list[int] = []
-        for index, item in enumerate(page.items):
-            await pauses.pause_if_due()
-            text = bytes(item)
-            ids.append(None if index in page.lone_surrogates else session_id_of(text))
-            keys.append(session_key(ids[-1], text))
-        return cls(request, page.body, page.items, tuple(ids), tuple(keys))
+    lone_surrogates: frozenset[int] = frozenset()
+    ids: list[int | None] = attrs.field(factory=list["int | None"], init=False)
+    keys: list[int] = attrs.field(factory=list[int], init=False)
 
     @property
     def length(self) -> int:
         """Size in bytes."""
         return len(self.body)
 
+    async def read_keys(self) -> None:
+        """Read ids and keys, with pauses for the event loop."""
+        await pause()  # Splitting the page has taken some time.
+        pauses = Pauses()
+        for index, item in enumerate(self.items):
+            await pauses.pause_if_due()
+            text = bytes(item)
+            session_id = None if index in self.lone_surrogates else session_id_of(text)
+            self.ids.append(session_id)
+            self.keys.append(session_key(session_id, text))
 
-@attrs.frozen(eq=False)
+
+def split_page(query: Query, body: bytes) -> RawPage:
+    """Split a response into its reports, without decoding them.
+
+    Raises:
+        DecodeError: The response is not JSON in UTF-8.
+        SchemaError: It has no list of reports, or more than 100,000.
+        MisdirectedResponse: It answers a query for another connector.
+    """
+    envelope, text = _decode_envelope(body)
+    if envelope.charger_id is not None:
+        check_echo("ChargerID", query.charger_id, envelope.charger_id)
+    if envelope.connector_id is not None:
+        sent, echoed = map(connector_number, (query.connector_id, str(envelope.connector_id)))
+        check_echo("ConnectorID", sent, echoed)
+    if (count := len(envelope.items)) > MAX_REPORTS:
+        raise SchemaError((f"$.items: {count:,} reports, at most {MAX_REPORTS:,} are allowed",))
+    if text is body:
+        return RawPage(body, envelope.items)
+    return RawPage(body, *_original_items(body, text, envelope.items))
+
+
+def _decode_envelope(body: bytes) -> tuple[_Envelope, bytes]:
+    """Return a decoded response, and the text that it was decoded from.
+
+    If the response has lone surrogates, the text has other characters in their place. Otherwise
+    one invalid report would make the whole page an error.
+    """
+    try:
+        return decode(body, _ENVELOPE_DECODER), body
+    except DecodeError:
+        text = without_lone_surrogates(body)
+        if text == body:
+            raise
+    return decode(text, _ENVELOPE_DECODER), text
+
+
+def _original_items(
+    body: bytes, text: bytes, items: Sequence[msgspec.Raw]
+) -> tuple[list[msgspec.Raw], frozenset[int]]:
+    """Return the reports as received, and the indexes of those with lone surrogates.
+
+    Args:
+        body: The response.
+        text: The response without lone surrogates, of the same length.
+        items: The reports in `text`.
+    """
+    originals, changed, end = list[msgspec.Raw](), set[int](), 0
+    for index, item in enumerate(map(bytes, items)):
+        start = text.index(item, end)
+        end = start + len(item)
+        originals.append(msgspec.Raw(body[start:end]))
+        if body[start:end] != item:
+            changed.add(index)
+    return originals, frozenset(changed)
+
+
 class Page(Generic[T]):
-    """A page that brought new reports.
+    """A page with new reports.
 
     Attributes:
         number: Page number of the request.
         limit: `limit` of the request.
-        raw: The whole answer.
-        reports: The new reports, in the server's order. Each is structured when it is taken. That
-            raises `SchemaError` if the report is invalid, with the cursor before it.
-        cursor: Cursor after the page.
+        raw: The whole response.
+        reports: The new reports, in the server's order. Each access structures a report. It raises
+            `SchemaError` if the report is invalid, with the cursor before it.
     """
 
-    number: int
-    limit: int
-    raw: bytes = attrs.field(repr=False)
-    reports: Sequence[T]
-    cursor: Cursor = attrs.field(repr=False)
-    _page: FetchedPage = attrs.field(repr=False, alias="page")
-    _rows: NewRows = attrs.field(repr=False, alias="rows")
+    def __init__(self, page: RawPage, rows: NewRows, structure: Structurer[T]) -> None:
+        self.number: Final = rows.request.page
+        self.limit: Final = rows.request.limit
+        self.raw: Final = page.body
+        self.reports: Final[Sequence[T]] = _LazyReports(page, rows, structure)
+        self._page = page
+        self._rows = rows
 
-    @classmethod
-    def of(cls, page: FetchedPage, rows: NewRows, structure: Structurer[T]) -> Page[T]:
-        """Return the page as users get it."""
-        return cls(
-            page.request.page,
-            page.request.limit,
-            page.body,
-            _LazyReports(page, rows, structure),
-            rows.cursor(len(rows.indexes)),
-            page,
-            rows,
-        )
+    def __repr__(self) -> str:
+        return f"Page(number={self.number}, limit={self.limit}, reports={self.reports!r})"
 
     @property
     def raw_reports(self) -> tuple[bytes, ...]:
         """JSON text of each new report, as received."""
-        return tuple(map(bytes, self.raw_views))
-
-    @property
-    def raw_views(self) -> tuple[memoryview, ...]:
-        """JSON text of each new report, without a copy. A view keeps the whole page in memory."""
-        return tuple(memoryview(self._page.items[index]) for index in self._rows.indexes)
+        return tuple(bytes(self._page.items[index]) for index in self._rows.indexes)
 
     @property
     def ids(self) -> tuple[int | None, ...]:
@@ -111,43 +163,28 @@ class Page(Generic[T]):
 
     @property
     def keys(self) -> tuple[int, ...]:
-        """Number that identifies the session of each new report, see `session_key`."""
+        """Number that identifies the session of each new report."""
         return tuple(self._page.keys[index] for index in self._rows.indexes)
 
     @property
-    def paths(self) -> tuple[str, ...]:
-        """JSON path of each new report in the answer, such as `$.items[3]`."""
-        return tuple(f"$.items[{index}]" for index in self._rows.indexes)
-
-    @property
-    def cursor_before(self) -> Cursor:
-        """Cursor before the page."""
-        return self._rows.before
+    def cursor(self) -> Cursor:
+        """Cursor after the page."""
+        return self.cursor_at(len(self.reports))
 
     def cursor_at(self, index: int) -> Cursor:
         """Return the cursor before the new report with this index."""
         return self._rows.cursor(index)
 
-
-def structured(page: FetchedPage, rows: NewRows, index: int, structure: Structurer[T]) -> T:
-    """Return one of the new reports of a page.
-
-    Raises:
-        DecodeError, SchemaError: It is invalid. `cursor` is the position before it.
-    """
-    place = rows.indexes[index]
-    try:
-        return structure(page.items[place], f"$.items[{place}]")
-    except ApiError as error:
-        error.cursor = rows.cursor(index)
-        raise
+    def path_at(self, index: int) -> str:
+        """Return the JSON path of the new report with this index, such as `$.items[3]`."""
+        return f"$.items[{self._rows.indexes[index]}]"
 
 
 @attrs.frozen(eq=False, repr=False)
 class _LazyReports(Sequence[T]):
-    """The new reports of a page, each structured whenever it is taken."""
+    """New reports of a page, structured on access."""
 
-    _page: FetchedPage
+    _page: RawPage
     _rows: NewRows
     _structure: Structurer[T]
 
@@ -161,10 +198,14 @@ class _LazyReports(Sequence[T]):
     def __getitem__(self, index: slice) -> list[T]: ...
 
     def __getitem__(self, index: int | slice) -> T | list[T]:
-        indexes = range(len(self))[index]
-        if isinstance(indexes, range):
-            return [self[i] for i in indexes]
-        return structured(self._page, self._rows, indexes, self._structure)
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        item = self._rows.indexes[index]
+        try:
+            return self._structure(self._page.items[item], f"$.items[{item}]")
+        except ApiError as error:
+            error.cursor = self._rows.cursor(range(len(self))[index])
+            raise
 
     def __repr__(self) -> str:
-        return f"<{len(self)} reports, structured when taken>"
+        return f"<{len(self)} reports, structured on access>"

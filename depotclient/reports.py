@@ -10,24 +10,21 @@ from typing import Final, Generic, Self, TypeVar
 
 import attrs
 
-from depotclient.pages import FetchedPage, Page, structured
-from depotclient.query import Query, wire_time
+from depotclient.pages import Page, RawPage, split_page
+from depotclient.query import Query, format_time
 from evtransport.http import Request
-from evtransport.paging.cursor import Cursor
-from evtransport.paging.driver import PageDriver
-from evtransport.paging.paginator import NewRows, Paginator
-from evtransport.paging.sizes import PageLimits, PageRequest
+from evtransport.paging import Cursor, PageDriver, PageLimits, PageRequest, Paginator
 from evtransport.retry import asks_to_wait, is_retryable
 from evtransport.structure import Structurer
 from evtransport.transport import Pauses, Transport
 from evtransport.validation import validate_int
 
-__all__ = ["LIMITS", "Page", "SessionReports", "Walk"]
+__all__ = ["LIMITS", "SessionReports", "Walk"]
 
 T = TypeVar("T")
 
-LIMITS: Final = PageLimits(first=10, least=10, most=2000, growth_bytes=8 * 2**20)
-"""Limits that the vendor documents; pages grow to about 8 MiB."""
+LIMITS: Final = PageLimits(first=10, minimum=10, maximum=2000, growth_bytes=8 * 2**20)
+"""Limits that the vendor documents. Pages grow to about 8 MiB."""
 
 
 @attrs.frozen(kw_only=True)
@@ -35,7 +32,7 @@ class SessionReports(Generic[T]):
     """Description of the session reports of one connector in one window.
 
     It is immutable. Each `async for` over it, and each call of `pages()`, `walk()` and `collect()`,
-    starts a new walk. `DepotClient.session_reports` makes it and explains the arguments.
+    starts a new walk. `DepotClient.session_reports` makes it and documents the arguments.
     """
 
     _transport: Transport = attrs.field(repr=False, alias="transport")
@@ -63,17 +60,17 @@ class SessionReports(Generic[T]):
                 yield report
 
     async def pages(self) -> AsyncGenerator[Page[T], None]:
-        """Yield the pages that bring new reports, in the server's order."""
+        """Yield the pages that have new reports, in the server's order."""
         driver = self._driver()
         try:
             while (found := await driver.next_page()) is not None:
-                yield Page.of(*found, self._structure)
+                yield Page(*found, self._structure)
                 del found  # Release the page while the next one is awaited.
         finally:
             await driver.aclose()
 
     def walk(self) -> Walk[T]:
-        """Return a walk with a handle: `async with` closes it, and it has a cursor."""
+        """Return a walk that has a cursor after each report. `async with` closes it."""
         return Walk(self._driver(), self._structure)
 
     async def collect(self, *, max_items: int) -> list[T]:
@@ -84,25 +81,23 @@ class SessionReports(Generic[T]):
                 connector may not fit into memory.
 
         Raises:
-            ValueError: `max_items` is not an int of at least 1.
+            ValueError: `max_items` is not an int >= 1.
         """
         validate_int("max_items", max_items, minimum=1)
-        found: list[T] = []
+        reports: list[T] = []
         async with self.walk() as walk:
             async for report in walk:
-                found.append(report)
-                if len(found) == max_items:
+                reports.append(report)
+                if len(reports) == max_items:
                     break
-        return found
+        return reports
 
-    def _driver(self) -> PageDriver[FetchedPage]:
-        cursor = self.resume
-        if cursor is None:
-            cursor = Cursor(
-                query=self.query.identity(),
-                pinned={"to": wire_time(self.query.to or self._now())},
-                limit=self.limit or LIMITS.first,
-            )
+    def _driver(self) -> PageDriver[RawPage]:
+        cursor = self.resume or Cursor(
+            query=self.query.identity(),
+            pinned={"to": format_time(self.query.to or self._now())},
+            limit=self.limit or LIMITS.first,
+        )
         paginator = Paginator(
             cursor,
             limit=self.limit,
@@ -113,41 +108,43 @@ class SessionReports(Generic[T]):
         fetch = partial(self._fetch, cursor.pinned["to"])
         return PageDriver(paginator, fetch, self._transport.retire_connections)
 
-    async def _fetch(self, to: str, page: PageRequest) -> FetchedPage:
+    async def _fetch(self, to: str, page_request: PageRequest) -> RawPage:
         request = Request(
             ("sessionReports",),
-            self.query.split,
-            self.query.parameters(to, page),
-            # A failed trial is not repeated: the next page is smaller.
-            asks_to_wait if page.trial else is_retryable,
+            partial(split_page, self.query),
+            self.query.parameters(to, page_request),
+            # A failed trial is not retried: the next page is smaller.
+            asks_to_wait if page_request.trial else is_retryable,
         )
-        return await FetchedPage.of(page, await self._transport.send(request))
+        page = await self._transport.send(request)
+        await page.read_keys()
+        return page
 
 
 class Walk(Generic[T]):
     """One walk over session reports, for one task at a time.
 
-    After an `ApiError` the walk stands where it stood: iterate on, or resume another walk from
-    `error.cursor`. A closed walk raises `RuntimeError`.
+    After an `ApiError` the walk keeps its position: continue to iterate, or resume another walk
+    from `error.cursor`. A closed walk raises `RuntimeError`.
     """
 
-    def __init__(self, driver: PageDriver[FetchedPage], structure: Structurer[T]) -> None:
+    def __init__(self, driver: PageDriver[RawPage], structure: Structurer[T]) -> None:
         self._driver = driver
         self._structure = structure
-        self._page: tuple[FetchedPage, NewRows] | None = None
-        self._taken = 0
-        self._busy = False
+        self._page: Page[T] | None = None
+        self._index = 0
+        self._is_awaited = False
         self._pauses = Pauses()
 
     @property
     def cursor(self) -> Cursor:
-        """Cursor after the report taken last. `str(walk.cursor)` is the text to save."""
+        """Cursor after the report returned last. `str(walk.cursor)` is the text to save."""
         if self._page is None:
             return self._driver.paginator.cursor
-        return self._page[1].cursor(self._taken)
+        return self._page.cursor_at(self._index)
 
     async def aclose(self) -> None:
-        """Cancel and await requests in flight. Further calls do nothing."""
+        """Cancel and await the requests in flight. Further calls do nothing."""
         await self._driver.aclose()
 
     async def __aenter__(self) -> Self:
@@ -165,20 +162,23 @@ class Walk(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        if self._busy:
+        if self._is_awaited:
             raise RuntimeError("another task is waiting for this walk")
-        self._busy = True
+        self._is_awaited = True
         try:
-            if self._page is None or self._taken == len(self._page[1].indexes):
-                self._page = None  # Release the page while the next one is awaited.
-                self._page = await self._driver.next_page()
-                self._taken = 0
+            if self._page is None or self._index == len(self._page.reports):
+                await self._read_page()
             await self._pauses.pause_if_due()
         finally:
-            self._busy = False
+            self._is_awaited = False
         if self._page is None:
             raise StopAsyncIteration
-        # No await from here on: a cancellation would lose the report.
-        report = structured(*self._page, self._taken, self._structure)
-        self._taken += 1
+        # No await after this line: a cancellation would lose the report.
+        report = self._page.reports[self._index]
+        self._index += 1
         return report
+
+    async def _read_page(self) -> None:
+        self._page = None  # Release the page while the next one is awaited.
+        if (found := await self._driver.next_page()) is not None:
+            self._page, self._index = Page(*found, self._structure), 0

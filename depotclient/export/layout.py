@@ -19,7 +19,7 @@ import msgspec
 
 from depotclient.pages import Page
 from depotclient.partitions.calendar import WINDOWS, Partition, WindowFilter, require_window
-from depotclient.query import wire_time
+from depotclient.query import format_time
 from evtransport.surrogates import in_one_line
 
 __all__ = ["FORMATS", "AtomicWriter", "ConnectorFolder", "Format", "Manifest", "folder_path"]
@@ -43,7 +43,7 @@ ABANDONED_SECONDS: Final = 24 * 3600
 WireTime: TypeAlias = Annotated[
     str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 ]
-"""Time as `wire_time` formats it. Texts sort in the same order as times."""
+"""Time as `format_time` formats it. Texts sort in the same order as times."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -201,7 +201,7 @@ class ConnectorFolder:
         record = self.records.get(partition.window)
         if record is None or (verify and not record.verify):
             return False
-        from_, to = (wire_time(time) for time in partition.query(now, margin))
+        from_, to = (format_time(time) for time in partition.query(now, margin))
         if record.from_ > from_ or record.to < to:
             return False
         # A reading later than now was made by a clock that was wrong.

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import attrs
 
-from depotclient.query import connector_of, in_utc, is_before, require_aware
+from depotclient.query import is_before, require_aware, to_utc, validate_connector
 from depotclient.reports import SessionReports
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ def plan(
     if not isinstance(connectors, Iterable):
         raise ValueError(f"connectors must be pairs, such as [('CP-001', 1)], not {connectors!r}")
     checked = dict.fromkeys(_pair(connector) for connector in connectors)
-    from_, to = in_utc(from_), in_utc(to)
+    from_, to = to_utc(from_), to_utc(to)
     windows = [_cut(name, from_, to, whole=whole) for name in _windows(from_, to, window)]
     return tuple(
         Partition(charger_id, connector_id, *part)
@@ -279,7 +279,7 @@ def plan(
 def _pair(connector: object) -> tuple[str, str]:
     match connector:
         case (charger_id, connector_id):
-            return connector_of(charger_id, connector_id)
+            return validate_connector(charger_id, connector_id)
         case _:
             raise ValueError(f"a connector is a pair, such as ('CP-001', 1), not {connector!r}")
 

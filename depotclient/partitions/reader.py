@@ -120,7 +120,7 @@ class ReadSettings:
     def __attrs_post_init__(self) -> None:
         validate_duration("margin", self.margin)
         if self.limit is not None:
-            validate_int("limit", self.limit, minimum=1, maximum=LIMITS.most)
+            validate_int("limit", self.limit, minimum=1, maximum=LIMITS.maximum)
         if not isinstance(self.verify, bool):
             raise ValueError(f"verify must be True or False: {self.verify!r}")
         if not isinstance(self.retry, RetryPolicy):

@@ -1,7 +1,8 @@
-"""Rows that a walk knows: whether a page joins them, and which of its rows are new."""
+"""Rows that a walk knows: which rows of a page are new."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from itertools import islice
 
@@ -12,18 +13,18 @@ from evtransport.paging.cursor import RECENT_KEYS, Cursor
 __all__ = ["KnownRows", "PageRows"]
 
 MIN_REMEMBERED = 10_000
-"""Rows met that are remembered, besides those of the last two pages."""
+"""Number of rows remembered, in addition to those of the last two pages."""
 
 
 @attrs.frozen
 class PageRows:
-    """Rows of a page, compared with the known ones.
+    """Rows of a page, compared with the known rows.
 
     Attributes:
         new: Indexes of the rows to deliver.
-        known: Indexes of the rows that this pass has met before.
-        added: Number of the other rows.
-        advances: The last row is one of the other rows.
+        known: Indexes of the rows met earlier in this pass.
+        added: Number of different rows not met earlier in this pass.
+        advances: True if the last row was not met earlier in this pass.
     """
 
     new: tuple[int, ...]
@@ -34,12 +35,12 @@ class PageRows:
 
 @attrs.define(eq=False)
 class KnownRows:
-    """Keys of rows.
+    """Keys of the rows that a walk has met and delivered.
 
     Attributes:
         met: Keys of the rows met in this pass, oldest first. The oldest of many are forgotten.
-        delivered: Keys of all rows delivered, or None if they are not kept.
-        complete: No row that was delivered has been forgotten.
+        delivered: Keys of all rows delivered. None if they are not kept.
+        complete: True if no delivered row has been forgotten.
     """
 
     met: dict[int, None]
@@ -47,17 +48,17 @@ class KnownRows:
     complete: bool
 
     @classmethod
-    def at(cls, cursor: Cursor, *, verify: bool) -> KnownRows:
-        """Return what is known at a cursor."""
-        keeps_all = verify or len(cursor.delivered) > 0
-        delivered = set(cursor.delivered) if keeps_all else None
+    def from_cursor(cls, cursor: Cursor, *, verify: bool) -> KnownRows:
+        """Return the rows that are known at a cursor."""
+        keeps_all = verify or bool(cursor.delivered)
+        delivered = {key for (key,) in struct.iter_unpack(">Q", cursor.delivered)}
         complete = keeps_all or len(cursor.recent) < RECENT_KEYS
-        return cls(dict.fromkeys(cursor.recent), delivered, complete)
+        return cls(dict.fromkeys(cursor.recent), delivered if keeps_all else None, complete)
 
-    def take(self, keys: Sequence[int]) -> PageRows:
-        """Add the rows of a page, and return which are new."""
+    def add(self, keys: Sequence[int]) -> PageRows:
+        """Add the rows of a page, and return which of them are new."""
         known = tuple(index for index, key in enumerate(keys) if key in self.met)
-        # Rows before a known one have been delivered, and may have been forgotten.
+        # Rows before a known row have been delivered, and may have been forgotten.
         first = known[-1] if known and not self.complete else 0
         delivered = self.met if self.delivered is None else self.delivered
         new: dict[int, int] = {}
@@ -66,10 +67,13 @@ class KnownRows:
                 new.setdefault(keys[index], index)
         if self.delivered is not None:
             self.delivered.update(new)
-        advances, before = keys[-1] not in self.met, len(self.met)
+        advances, met_before = keys[-1] not in self.met, len(self.met)
         self.met.update(dict.fromkeys(keys))
-        rows = PageRows(tuple(new.values()), known, len(self.met) - before, advances)
-        for key in list(islice(self.met, max(0, len(self.met) - MIN_REMEMBERED - 2 * len(keys)))):
+        rows = PageRows(tuple(new.values()), known, len(self.met) - met_before, advances)
+        self._forget(len(self.met) - MIN_REMEMBERED - 2 * len(keys))
+        return rows
+
+    def _forget(self, count: int) -> None:
+        for key in list(islice(self.met, max(0, count))):
             del self.met[key]
             self.complete = self.delivered is not None
-        return rows

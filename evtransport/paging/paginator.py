@@ -1,47 +1,51 @@
-"""A walk over numbered pages, without I/O: what to request next, and what an answer means.
+"""Paginator: a walk over numbered pages, without I/O.
 
 Consecutive pages overlap: page sizes vary between half of the limit and the limit, so that each
-page begins with rows that are known. A page shows a contiguous stretch of the server's order at one
-moment. If it holds a known row, it joins: no row that stays on the server is missing between the
-two. This holds whatever moved between the two readings, and in any order of reading.
+page starts with known rows. A page shows a contiguous part of the server's order at one moment. A
+page that holds a known row joins: no row that stays on the server is missing between the two. This
+is true whatever moved between the two requests, and in any order of requests.
 
 Invariants:
- 1. The walk has delivered all rows that stay on the server, up to the farthest row met. Behind a
-    full page followed by an exact one, this holds only if no row is deleted.
- 2. A page is taken only if it joins or is exact; other pages are dropped. Exact pages are page 1,
-    and the page right behind the page taken last, requested after that one arrived. The walk
-    requests the latter if the page taken last was short, or if no size overlaps.
+ 1. The walk has delivered all rows that stay on the server, up to the farthest row met. After a
+    full page followed by an exact page, this holds only if no row is deleted.
+ 2. The walk accepts a page only if it joins or is exact, and drops other pages. Exact pages are
+    page 1, and the page right after the page accepted last, requested after that page arrived. The
+    walk requests the latter if the page accepted last was short, or if no size overlaps.
  3. No row is delivered twice, as long as it is remembered.
- 4. Offsets and page sizes are estimates. A wrong one costs requests, never rows.
+ 4. Offsets and page sizes are estimates. A wrong estimate costs requests, never rows.
  5. The requests that should be in flight follow from the state alone.
- 6. A pass ends at an empty page only: page 1, or an exact one.
- 7. A walk ends. Each page that is taken advances it or counts toward a bound. Pages are dropped
-    only during a search or a trial, and both are bounded.
+ 6. A pass ends only at an empty page that is page 1 or exact.
+ 7. A walk ends. Each accepted page advances it or counts toward a bound. Pages are dropped only
+    during a search or a trial, and both are bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol, TypeAlias
+import struct
+from collections.abc import Generator, Sequence
+from typing import Final, Protocol
 
 import attrs
 
 from evtransport.errors import ApiError, PaginationError
-from evtransport.paging.cursor import RECENT_KEYS, Cursor
+from evtransport.paging.cursor import Cursor
 from evtransport.paging.known import KnownRows, PageRows
-from evtransport.paging.search import Search
+from evtransport.paging.recent import RecentLink, merge_recent
 from evtransport.paging.sizes import PageLimits, PageRequest, PageSizes
 
-__all__ = ["Dropped", "End", "EndOfPass", "NewRows", "Outcome", "PageContent", "Paginator"]
+__all__ = ["NewRows", "PageContent", "Paginator", "Pass", "pages_around"]
 
 MAX_PASSES = 20
-"""Passes of a walk with `verify`."""
+"""Maximum number of passes of `verify`."""
 
 MAX_IDLE = 8
-"""Pages in a row that may hold known rows only, besides those that moved rows explain."""
+"""Number of pages in a row that may hold only known rows, besides those that moves explain."""
 
 MAX_REPEATS = 3
-"""Pages in a row that end at the same row, after which a server counts as one of fixed sizes."""
+"""Number of pages in a row with the same end after which page sizes count as fixed."""
+
+MAX_DISTANCE = 1000
+"""Number of pages to search in each direction for known rows."""
 
 
 class PageContent(Protocol):
@@ -49,7 +53,7 @@ class PageContent(Protocol):
 
     @property
     def keys(self) -> Sequence[int]:
-        """Keys of the rows, in the server's order: ints below 2**64 that tell rows apart."""
+        """Keys of the rows, in the server's order: different ints below 2**64."""
         ...
 
     @property
@@ -63,12 +67,13 @@ class NewRows:
     """New rows of a page, to deliver.
 
     Attributes:
-        before: The cursor before the first of them.
+        request: Request for the page.
+        before: Cursor before the first new row.
     """
 
+    request: PageRequest
     before: Cursor
     _after: Cursor = attrs.field(alias="after")
-    _request: PageRequest = attrs.field(alias="request")
     _keys: Sequence[int] = attrs.field(alias="keys")
     _rows: PageRows = attrs.field(alias="rows")
     _appends: bool = attrs.field(alias="appends")
@@ -78,78 +83,32 @@ class NewRows:
         """Indexes of the new rows on the page."""
         return self._rows.new
 
-    def cursor(self, taken: int) -> Cursor:
-        """Return the cursor after the first `taken` rows."""
-        if taken == 0:
+    def cursor(self, count: int) -> Cursor:
+        """Return the cursor after the first `count` new rows."""
+        if count == 0:
             return self.before
-        index, delivered = self.indexes[taken - 1], self._after.delivered
+        index = self.indexes[count - 1]
+        known_after = (self._keys[known] for known in self._rows.known if known > index)
+        page = (*self._keys[: index + 1], *known_after)
         return attrs.evolve(
             self._after,
-            offset=self._request.offset_behind(index + 1),
-            recent=self._recent_at(index),
-            delivered=delivered and delivered.first(len(self.before.delivered) + taken),
+            offset=self.request.offset_after(index + 1),
+            recent=merge_recent(self.before.recent, page, appends=self._appends),
+            delivered=self._after.delivered[: len(self.before.delivered) + 8 * count],
         )
 
-    def _recent_at(self, index: int) -> tuple[int, ...]:
-        """Return the known rows that stand farthest in the server's order."""
-        known_behind = (self._keys[known] for known in self._rows.known if known > index)
-        page = (*self._keys[: index + 1], *known_behind)
-        recent, shared = list(self.before.recent), set(self.before.recent).intersection(page)
-        if self._appends:
-            return (*(key for key in recent if key not in shared), *page)[-RECENT_KEYS:]
-        if not shared:
-            return self.before.recent
-        # Rows on the page stand next to those that are recent already.
-        position = next(recent.index(key) for key in page if key in shared)
-        first = max(0, len(page) - RECENT_KEYS)
-        for key in (key for key in page[:first] if key in shared):
-            position = recent.index(key) + 1
-        for key in page[first:]:
-            if key in shared:
-                position = recent.index(key)
-            else:
-                recent.insert(position, key)
-            position += 1
-        return tuple(recent[-RECENT_KEYS:])
-
 
 @attrs.frozen
-class Dropped:
-    """A page without rows to deliver.
+class Position:
+    """Position of a walk: the end of the page accepted last.
 
     Attributes:
-        retire_connections: The page is suspect: it may be the answer to another request.
-    """
-
-    retire_connections: bool = False
-
-
-@attrs.frozen
-class EndOfPass:
-    """End of one pass of `verify`. The next one begins."""
-
-
-@attrs.frozen
-class End:
-    """End of the walk."""
-
-
-Outcome: TypeAlias = NewRows | Dropped | EndOfPass | End
-
-
-@attrs.frozen
-class Place:
-    """The place of a walk: the end of the page taken last.
-
-    Attributes:
-        offset: Estimated number of rows up to here.
-        request: Request of that page, None if there is none.
-        rows: Number of rows on it.
-        repeats: Pages in a row that ended here too.
-        is_checked: The page was read again after a page that seemed not to be exact, and it ended
-            here again.
-        extends: The page held a recent row of the cursor, or followed such a page.
-        apart: Rows delivered since a page held the last recent row of the cursor.
+        offset: Estimated number of rows before the position.
+        request: Request for that page. None if the page must be read again.
+        rows: Number of rows on the page.
+        repeats: Number of pages in a row that ended here too.
+        is_checked: True if the page was read again after a page that seemed not to be exact, and
+            ended here again.
     """
 
     offset: int
@@ -157,64 +116,78 @@ class Place:
     rows: int = 0
     repeats: int = 0
     is_checked: bool = False
-    extends: bool = True
-    apart: int = 0
 
     @property
-    def short(self) -> bool:
-        """The page has fewer rows than its limit, so it may be the last one."""
+    def is_short(self) -> bool:
+        """True if the page has fewer rows than its limit, so it may be the last one."""
         return self.request is not None and self.rows < self.request.limit
 
 
 @attrs.frozen
 class Pass:
-    """One way through all pages. Without `verify` a walk has one pass.
+    """One pass through all pages. Without `verify` a walk has one pass.
 
     Attributes:
         number: 1 for the first pass.
-        whole: The pass began at page 1.
-        quiet: The pass has delivered no row.
-        joined: All pages but page 1 joined, and the last one was short.
+        is_whole: The pass started at page 1.
+        is_quiet: The pass has delivered no row.
+        has_joined: All pages but page 1 joined, and the last one was short.
         met: Number of rows met.
-        met_before: Number of rows met in the pass before, None if that was not whole.
-        idle: Pages in a row that were taken and did not advance the walk.
+        met_before: Number of rows met in the previous pass. None if that was not whole.
+        idle: Number of accepted pages in a row that did not advance the walk.
     """
 
     number: int = 1
-    whole: bool = True
-    quiet: bool = True
-    joined: bool = True
+    is_whole: bool = True
+    is_quiet: bool = True
+    has_joined: bool = True
     met: int = 0
     met_before: int | None = None
     idle: int = 0
 
     def after_page(self, request: PageRequest, rows: PageRows) -> Pass:
-        """Return the pass after a page that was taken."""
+        """Return the pass after an accepted page."""
         return attrs.evolve(
             self,
-            quiet=self.quiet and not rows.new,
-            joined=self.joined and (bool(rows.known) or request.page == 1),
+            is_quiet=self.is_quiet and not rows.new,
+            has_joined=self.has_joined and (bool(rows.known) or request.page == 1),
             met=self.met + rows.added,
             idle=0 if rows.advances else self.idle + 1,
         )
 
     @property
-    def converged(self) -> bool:
-        """No row is missing: the pass has met all rows, and each of them was delivered before."""
+    def has_converged(self) -> bool:
+        """True if the pass has met all rows, and each was delivered before the pass."""
         # Deletes may hide rows from pages that did not join. Then fewer rows are met.
-        met_all = self.joined or (self.met_before is not None and self.met >= self.met_before)
-        return self.whole and self.quiet and met_all
+        met_all = self.has_joined or (self.met_before is not None and self.met >= self.met_before)
+        return self.is_whole and self.is_quiet and met_all
+
+
+def pages_around(middle: int) -> Generator[int, bool, None]:
+    """Yield a page number, then those before and after it in turn.
+
+    Send True if the page is empty: no page after it is yielded then.
+    """
+    end = middle + MAX_DISTANCE + 1
+    for distance in range(MAX_DISTANCE + 1):
+        for page in dict.fromkeys((middle - distance, middle + distance)):
+            if 1 <= page < end and (yield page):
+                end = page
 
 
 class Paginator:
     """State of one walk.
 
     Args:
-        cursor: Where to begin.
-        limit: Largest limit to ask for. None lets the paginator choose.
+        cursor: Position to start from.
+        limit: Largest limit to request. None lets the paginator choose.
         limits: Limits that the API documents.
         read_ahead: Number of requests to keep in flight.
-        verify: Walk the pages again until a whole pass brings nothing new.
+        verify: Repeat the walk until a whole pass finds nothing new.
+
+    Attributes:
+        has_ended: True if the walk has received its last page.
+        is_suspect: True if the page received last may be the response to another request.
     """
 
     def __init__(
@@ -227,26 +200,30 @@ class Paginator:
         verify: bool,
     ) -> None:
         self.read_ahead: Final = read_ahead
+        self.has_ended = False
+        self.is_suspect = False
         self._verify: Final = verify
         self._cursor = cursor
-        self._sizes = PageSizes.at(cursor, limit, limits)
-        self._known = KnownRows.at(cursor, verify=verify)
-        self._place = Place(cursor.offset)
-        self._pass = Pass(whole=cursor.offset == 0)
-        self._search: Search | None = None
+        self._sizes = PageSizes.from_cursor(cursor, limit, limits)
+        self._known = KnownRows.from_cursor(cursor, verify=verify)
+        self._position = Position(cursor.offset)
+        self._link = RecentLink()
+        self._pass = Pass(is_whole=cursor.offset == 0)
+        self._search: Generator[int, bool, None] | None = None
+        self._search_page = 0
 
     @property
     def cursor(self) -> Cursor:
-        """The cursor after all rows delivered so far."""
-        return self._sizes.saved(self._cursor)
+        """Cursor after all rows delivered so far."""
+        return self._sizes.saved_in(self._cursor)
 
     def next_requests(self) -> list[PageRequest]:
         """Return the requests that should be in flight, the next one to receive first."""
         sizes, requests = self._sizes, [self._next_request()]
-        is_uncertain = self._search or self._place.short or sizes.limit > sizes.safe
+        is_uncertain = self._search or self._position.is_short or sizes.limit > sizes.safe
         while len(requests) < self.read_ahead and not is_uncertain:
             # Prefetch as if all pages were full.
-            following = sizes.overlapping(requests[-1].offset_behind(requests[-1].limit))
+            following = sizes.overlapping(requests[-1].offset_after(requests[-1].limit))
             if following is None:
                 break
             requests.append(following)
@@ -254,153 +231,149 @@ class Paginator:
 
     def _next_request(self) -> PageRequest:
         """Return the request for the page to receive next (invariants 2 and 5)."""
-        sizes, place, taken = self._sizes, self._place, self._place.request
+        sizes, position, accepted = self._sizes, self._position, self._position.request
         if self._search:
-            return sizes.request(self._search.page, sizes.safe)
-        if place.offset == 0:
+            return sizes.request(self._search_page, sizes.safe)
+        if position.offset == 0:
             return sizes.request(1, sizes.limit, exact=True)
-        if not place.short and (overlapping := sizes.overlapping(place.offset)):
+        if not position.is_short and (overlapping := sizes.overlapping(position.offset)):
             return overlapping
-        if taken and (place.short or taken.limit <= sizes.limit):
-            return sizes.request(taken.page + 1, taken.limit, exact=True)
-        return sizes.holding(place.offset, sizes.limit)
+        if accepted and (position.is_short or accepted.limit <= sizes.limit):
+            return sizes.request(accepted.page + 1, accepted.limit, exact=True)
+        return sizes.holding(position.offset, sizes.limit)
 
-    def receive(self, request: PageRequest, page: PageContent) -> Outcome:
-        """Return what follows from a page.
+    def receive(self, request: PageRequest, page: PageContent) -> NewRows | None:
+        """Receive a page, and return its new rows, if any.
 
         Args:
             request: The first of `next_requests()`.
-            page: The answer to it.
+            page: The response to it.
 
         Raises:
             PaginationError: The pages contradict each other, or rows move too fast.
         """
+        self.is_suspect = False
         if not page.keys and (request.exact or request.page == 1):
-            return self._end_pass()
-        # Invariant 2.
-        joins = not self._known.met.keys().isdisjoint(page.keys)
-        if joins or self._is_exact(request, len(page.keys)):
-            return self._take(request, page)
-        return self._drop(request, page)
+            self._end_pass()
+        elif not self._known.met.keys().isdisjoint(page.keys) or self._is_exact(request, page):
+            return self._accept(request, page)
+        else:
+            self._drop(request, page)
+        return None
 
-    def refused(self, request: PageRequest, error: ApiError) -> Dropped:
-        """Return what follows from a failed request: smaller pages, where they may help.
+    def receive_error(self, request: PageRequest, error: ApiError) -> None:
+        """Receive the error of a request, and continue with smaller pages where they may help.
 
         Args:
             request: The first of `next_requests()`.
-            error: How it failed.
+            error: Error of the request.
 
         Raises:
             ApiError: `error`. If the page size may be the reason, the next page is smaller.
         """
-        is_first = self._place.offset == 0
-        sizes, goes_on = self._sizes.after_failure(request, error, is_first=is_first)
+        self.is_suspect = False
+        is_first = self._position.offset == 0
+        sizes, continues = self._sizes.after_failure(request, error, is_first=is_first)
         if sizes != self._sizes:
             self._sizes, self._search = sizes, None
-            self._place = attrs.evolve(self._place, request=None)
-            # The last page is read again, which advances nothing.
+            self._position = attrs.evolve(self._position, request=None)
+            # The page accepted last is refetched, which advances nothing.
             self._pass = attrs.evolve(self._pass, idle=self._pass.idle - 1)
-        if not goes_on:
+        if not continues:
             raise error
-        return Dropped()
 
-    def _is_exact(self, request: PageRequest, rows: int) -> bool:
-        """Return True if no row can be missing between the place and a page (invariant 2)."""
-        place = self._place
+    def _is_exact(self, request: PageRequest, page: PageContent) -> bool:
+        """Return True if no row can be missing between the position and a page (invariant 2)."""
+        position = self._position
         if not request.exact or request.page == 1:
             return request.exact
-        # With more rows than before, the page size may have grown. Behind a short page, it may have
+        # With more rows than before, the page size may have grown. After a short page, it may have
         # shrunk, and the rows may have been delivered and forgotten.
-        may_have_shrunk = place.short and self._sizes.overlap and not self._known.complete
-        is_likely = rows <= place.rows and not may_have_shrunk
-        return not self._may_be_clamped and (is_likely or place.is_checked)
+        may_have_shrunk = position.is_short and self._sizes.overlap and not self._known.complete
+        is_likely = len(page.keys) <= position.rows and not may_have_shrunk
+        return not self._may_be_clamped and (is_likely or position.is_checked)
 
     @property
     def _may_be_clamped(self) -> bool:
-        """The page taken last is short, perhaps since the server serves no larger one."""
-        place, sizes = self._place, self._sizes
-        return sizes.overlap and place.short and place.rows >= sizes.limits.least
+        """True if the page accepted last is short, perhaps because the server clamps limits."""
+        position, sizes = self._position, self._sizes
+        return sizes.overlap and position.is_short and position.rows >= sizes.documented.minimum
 
-    def _take(self, request: PageRequest, page: PageContent) -> NewRows | Dropped:
-        """Take a page that joins or is exact (invariants 1 to 3)."""
+    def _accept(self, request: PageRequest, page: PageContent) -> NewRows | None:
+        """Accept a page that joins or is exact (invariants 1 to 3)."""
         keys, before = page.keys, self.cursor
-        rows = self._known.take(keys)
-        holds_last = not before.recent or before.recent[-1] in keys
-        follows = self._place.extends and not rows.known
-        apart = 0 if holds_last or follows else self._place.apart + len(rows.new)
-        # After so many other rows, the last recent one has moved or left the server.
-        appends = follows or apart > RECENT_KEYS
-        extends = appends or not set(before.recent).isdisjoint(keys)
-        is_refetched = self._place.request is None or self._search is not None
+        rows = self._known.add(keys)
+        self._link = self._link.after_page(
+            before.recent, keys, new=len(rows.new), has_known=bool(rows.known)
+        )
+        is_refetched = self._position.request is None or self._search is not None
         self._move(request, page, rows)
-        self._place = attrs.evolve(self._place, extends=extends, apart=0 if appends else apart)
         self._pass = self._pass.after_page(request, rows)
         if not rows.new:
             self._check_idle(len(keys))
-            may_be_misplaced = not (rows.advances or self._place.short or is_refetched)
-            return Dropped(retire_connections=may_be_misplaced)
+            self.is_suspect = not (rows.advances or self._position.is_short or is_refetched)
+            return None
         after = self.cursor
         if self._known.delivered is not None:
-            delivered = before.delivered.plus(keys[index] for index in rows.new)
-            after = attrs.evolve(after, delivered=delivered)
-        outcome = NewRows(before, after, request, keys, rows, appends)
-        self._cursor = outcome.cursor(len(rows.new))
-        return outcome
+            added = struct.pack(f">{len(rows.new)}Q", *(keys[index] for index in rows.new))
+            after = attrs.evolve(after, delivered=before.delivered + added)
+        new_rows = NewRows(request, before, after, keys, rows, self._link.appends)
+        self._cursor = new_rows.cursor(len(rows.new))
+        return new_rows
 
     def _move(self, request: PageRequest, page: PageContent, rows: PageRows) -> None:
-        """Move the place to the end of a page (invariant 4)."""
-        place, count, offset = self._place, len(page.keys), request.offset_behind(len(page.keys))
+        """Move the position to the end of a page (invariant 4)."""
+        position, count = self._position, len(page.keys)
+        offset = request.offset_after(count)
         sizes = self._sizes.after_page(request.limit, count, page.length)
-        # A page that is read again after a failure ends where it ended before.
-        stays = offset == place.offset and not rows.advances
-        repeats = place.repeats + 1 if stays and place.request else 0
-        follows_short = request.exact and place.short and not rows.known
+        # A page that is refetched after a failure ends where it ended before.
+        stays = offset == position.offset and not rows.advances
+        repeats = position.repeats + 1 if stays and position.request else 0
+        follows_short = request.exact and position.is_short and not rows.known
         if follows_short or repeats == MAX_REPEATS:
-            # The server serves other sizes than those that it is asked for.
+            # The server serves other sizes than those requested.
             sizes = sizes.fixed()
-        is_checked = stays and place.is_checked
-        self._place = Place(offset, request, count, repeats % MAX_REPEATS, is_checked)
+        is_checked = stays and position.is_checked
+        self._position = Position(offset, request, count, repeats % MAX_REPEATS, is_checked)
         self._sizes, self._search = sizes, None
 
-    def _drop(self, request: PageRequest, page: PageContent) -> Dropped:
-        """Correct the estimates after a page that was not taken (invariant 4)."""
+    def _drop(self, request: PageRequest, page: PageContent) -> None:
+        """Correct the estimates after a page that was not accepted (invariant 4)."""
         rows, sizes = len(page.keys), self._sizes
         if request.exact:
-            self._sizes = sizes.clamped(self._place.rows) if self._may_be_clamped else sizes
-            self._place = attrs.evolve(self._place, request=None, is_checked=True)
+            if self._may_be_clamped:
+                self._sizes = sizes.clamped(self._position.rows)
+            self._position = attrs.evolve(self._position, request=None, is_checked=True)
         elif rows > request.limit and sizes.overlap:
             self._sizes, self._search = sizes.fixed(), None
-            self._place = attrs.evolve(self._place, request=None)
+            self._position = attrs.evolve(self._position, request=None)
         elif request.trial and rows < request.limit and not sizes.overlap:
             self._sizes = sizes.reduced(request, sizes.safe)
         elif self._search:
-            self._search = self._search.after_miss(empty=not rows)
-            if self._search is None:
-                self._begin_again()
+            try:
+                self._search_page = self._search.send(rows == 0)
+            except StopIteration:
+                self._restart()
         else:
-            self._search = Search(sizes.holding(self._place.offset, sizes.safe).page)
-            return Dropped(retire_connections=True)
-        return Dropped()
+            self._search = pages_around(sizes.holding(self._position.offset, sizes.safe).page)
+            self._search_page = next(self._search)
+            self.is_suspect = True
 
-    def _begin_again(self) -> None:
-        """Begin again at page 1, since no known row is left.
-
-        Raises:
-            PaginationError: Rows that are forgotten may be delivered again.
-        """
-        self._place, self._cursor = Place(0), attrs.evolve(self._cursor, offset=0)
+    def _restart(self) -> None:
+        """Rewind to page 1, since no known row is left."""
+        self._rewind(attrs.evolve(self._cursor, offset=0))
         if not self._known.complete:
             raise PaginationError(
-                "none of the reports delivered last was found where the walk stood: the walk, if it"
-                " goes on, begins again at page 1 and may deliver earlier reports again"
+                "none of the reports delivered last was found near the position of the walk; if you"
+                " continue, the walk restarts at page 1 and may deliver earlier reports again"
             )
 
-    def _check_idle(self, rows: int) -> None:
-        """Check that pages still advance the walk (invariant 7).
+    def _rewind(self, cursor: Cursor) -> None:
+        self._cursor, self._position, self._search = cursor, Position(0), None
+        self._link = RecentLink()
 
-        Raises:
-            PaginationError: Fewer do than known rows that moved can explain.
-        """
+    def _check_idle(self, rows: int) -> None:
+        """Raise an error if moved rows can't explain that no page advances the walk."""
         idle = self._pass.idle
         if idle > MAX_IDLE + 2 * len(self._known.met) // max(1, rows):
             self._pass = attrs.evolve(self._pass, idle=0)
@@ -409,20 +382,17 @@ class Paginator:
                 " the server seems to ignore the page number"
             )
 
-    def _end_pass(self) -> EndOfPass | End:
-        """End the pass at an empty page (invariant 6)."""
-        place = self._place
-        # Behind a full page, deletes may have pulled the rest forward.
-        is_proven = place.offset == 0 or (place.short and self._sizes.overlap)
-        ended = attrs.evolve(self._pass, joined=self._pass.joined and is_proven)
-        if not self._verify or ended.converged:
-            return End()
+    def _end_pass(self) -> None:
+        """End the pass at an empty page (invariant 6), and start the next one with `verify`."""
+        position = self._position
+        # After a full page, deletes may have moved the other rows forward.
+        is_proven = position.offset == 0 or (position.is_short and self._sizes.overlap)
+        ended = attrs.evolve(self._pass, has_joined=self._pass.has_joined and is_proven)
+        self.has_ended = not self._verify or ended.has_converged
+        if self.has_ended:
+            return
         if ended.number == MAX_PASSES:
-            raise PaginationError(
-                f"reports still come or go after {MAX_PASSES} passes over the window"
-            )
-        self._pass = Pass(ended.number + 1, met_before=ended.met if ended.whole else None)
-        self._place, self._search = Place(0), None
-        self._cursor = attrs.evolve(self._cursor, offset=0, recent=())
+            raise PaginationError(f"the reports still change after {MAX_PASSES} passes of verify")
+        self._pass = Pass(ended.number + 1, met_before=ended.met if ended.is_whole else None)
+        self._rewind(attrs.evolve(self._cursor, offset=0, recent=()))
         self._known.met.clear()
-        return EndOfPass()

@@ -81,7 +81,7 @@ async def decode_by_objects(reports: SessionReports[Any]) -> Decoded:
                 row = attrs.asdict(report)
                 if any(number not in INT64 for number in integers_in(row)):
                     problem = "too large for its column: an integer of over 64 bits"
-                    error = SchemaError((f"{page.paths[n]}: {problem}",))
+                    error = SchemaError((f"{page.path_at(n)}: {problem}",))
                     error.cursor = page.cursor_at(n)
                     return rows, error
                 rows.append(in_milliseconds(row))

@@ -104,7 +104,7 @@ async def test_the_cursor_before_and_after_each_page_leads_to_exactly_the_rest()
 
         reports = depot.session_reports(CHARGER, CONNECTOR, limit=10, read_ahead=2)
         async for page in reports.pages():
-            assert [*taken, *await rest(page.cursor_before)] == rows
+            assert [*taken, *await rest(page.cursor_at(0))] == rows
             taken += [report.session_id for report in page.reports]
             if taken == rows[:18]:
                 # It pushes later rows onto pages that are in flight.
@@ -305,13 +305,13 @@ async def test_pages_hold_their_reports_unstructured_until_they_are_taken(
     async for one in depot.session_reports(CHARGER, CONNECTOR, limit=20).pages():
         numbers.append((one.number, one.limit, len(one.reports)))
         raw_reports += one.raw_reports
-        paths += one.paths
+        paths += [one.path_at(n) for n in range(len(one.reports))]
         assert one.ids == tuple(report.session_id for report in one.reports)
         ids += [report.session_id for report in one.reports]
         assert json.loads(one.raw)["ChargerID"] == CHARGER
         assert one.reports[-1] == one.reports[len(one.reports) - 1]
         assert one.reports[:2] == [one.reports[0], one.reports[1]]
-        assert "structured when taken" in repr(one)
+        assert "structured on access" in repr(one)
 
     # Each page but the first begins with rows of the page before, which are cut out.
     assert numbers == [(1, 20, 20), (2, 19, 18), (3, 18, 16), (4, 17, 14), (5, 16, 7)]
@@ -1019,5 +1019,5 @@ async def test_a_page_of_more_than_100000_reports_is_an_error() -> None:
                 if count == 100_000:
                     assert (await anext(walk)).session_id == 1
                     continue
-                with pytest.raises(SchemaError, match=r"100,001 reports, at most 100,000 are read"):
+                with pytest.raises(SchemaError, match=r"100,001 reports, at most 100,000 are allowed"):
                     await anext(walk)

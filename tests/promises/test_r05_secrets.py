@@ -35,7 +35,7 @@ from yarl import URL
 import depotclient.cli.app
 import thorclient.cli
 from depotclient import ApiError, Cursor, DepotClient, NotFoundError
-from depotclient.pages import FetchedPage
+from depotclient.pages import RawPage
 from evtransport.auth import ApiKey, BearerToken, ClientCredentials
 from tests.promises.contestants import CHARGEBOX, OURS, Access, Contestant, Depot, Patience, Thor
 from tests.promises.test_r04_redirects import (
@@ -91,7 +91,7 @@ def hits(told: str) -> set[str]:
 OPAQUE = (
     *(type, ModuleType, FunctionType, MethodType, CodeType, enum.Enum),
     *(asyncio.AbstractEventLoop, asyncio.Future, logging.Logger),
-    FetchedPage,  # It holds the answer, in which a server may repeat a secret.
+    RawPage,  # It holds the answer, in which a server may repeat a secret.
 )
 
 
