@@ -1019,5 +1019,5 @@ async def test_a_page_of_more_than_100000_reports_is_an_error() -> None:
                 if count == 100_000:
                     assert (await anext(walk)).session_id == 1
                     continue
-                with pytest.raises(SchemaError, match=r"100,001 reports, at most 100,000 are allowed"):
+                with pytest.raises(SchemaError, match="100,001 reports, at most"):
                     await anext(walk)
