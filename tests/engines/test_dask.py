@@ -1,9 +1,11 @@
-"""Session reports through a Dask cluster: the same rows, once each, and within the quota."""
+"""A Dask frame holds the rows that one process reads, and sends no more requests than allowed."""
 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,206 +15,145 @@ import pytest
 from tests.support.fleet import (
     BEGIN,
     END,
-    REPORTS,
     connectors_of,
     fleet,
     in_one_process,
     ordered,
     settings_of,
-    sharing_an_id,
 )
-from tests.support.proxy import LoopbackProxy
 from tests.support.waiting import until
 
 pytest.importorskip("dask.dataframe", reason="Dask is not installed")
-pytest.importorskip("distributed", reason="Dask's distributed is not installed")
 
+import dask
 import pandas as pd
 import pyarrow as pa
-from distributed import Client, LocalCluster, Semaphore
 
 from depotclient import NotFoundError, RetryPolicy
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.dask import read_session_reports
 from depotclient.partitions import ReadSettings
-from depotclient.sandbox import DepotSandbox, running_in_thread
+from depotclient.sandbox import DepotSandbox
 
-pytestmark = pytest.mark.filterwarnings(
-    # Some versions say so where the cluster of another test is still there.
-    "ignore:Running on a single-machine scheduler:UserWarning"
-)
-
-PATIENT = RetryPolicy(attempts=6, base_delay=0.02)
+PATIENT = RetryPolicy(attempts=9, base_delay=0.02)
 
 
 @pytest.fixture(autouse=True)
 def nothing_blocks_the_loop() -> None:
-    """The loops of Dask's scheduler and client are not ours."""
+    """Allow blocking calls: Dask's loops make them."""
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with pytest.MonkeyPatch.context() as patch:
-        # A worker that is killed would leave half a file of what was measured of it.
-        patch.delenv("COVERAGE_PROCESS_START", raising=False)
-        with (
-            # Any free port: of the default one, another cluster on this machine may be in the way.
-            LocalCluster(n_workers=2, threads_per_worker=4, dashboard_address=":0") as cluster,
-            Client(cluster) as client,
-        ):
-            yield client
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    with dask.config.set(scheduler="threads"):
+        yield
 
 
 @pytest.fixture
 def sandbox() -> Iterator[DepotSandbox]:
-    with fleet(chargers=3, sessions=30) as sandbox:
+    with fleet(chargers=2, sessions=20) as sandbox:
         yield sandbox
+
+
+def frame_of(sandbox: DepotSandbox, **options: Any) -> Any:
+    options = {"from_": BEGIN, "to": END, "settings": settings_of(sandbox), **options}
+    return read_session_reports(connectors_of(sandbox), **options)
 
 
 def table_of(frame: pd.DataFrame) -> pa.Table:
     return ordered(pa.Table.from_pandas(frame, preserve_index=False))
 
 
-def test_partitions_are_read_through_the_proxy_of_the_environment(
-    sandbox: DepotSandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with running_in_thread(LoopbackProxy()) as proxy:  # type: ignore[type-var]
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        frame = read_session_reports([("CP-001", 1)], BEGIN, END, settings=settings_of(sandbox))
-
-        assert len(frame.compute(scheduler="synchronous")) == 30
-        assert len(proxy.heads) > len(sandbox.requests)  # with those for tokens
-
-
-def set_environment(variables: dict[str, str]) -> None:
-    os.environ.update(variables)
-
-
-def test_two_worker_processes_read_the_rows_that_one_process_reads(client: Client) -> None:
-    with fleet() as sandbox:
-        expected = in_one_process(sandbox)
-        frame = read_session_reports(
-            connectors_of(sandbox), BEGIN, END, settings=settings_of(sandbox)
-        )
-        found = frame.compute()
+def test_a_frame_sent_to_a_worker_holds_the_rows_of_one_process() -> None:
+    options = {"chargers": 2, "sessions": 20}
+    with fleet(fault_rate=0.3, **options) as sandbox, fleet(**options) as faultless:
+        frame = frame_of(sandbox, settings=settings_of(sandbox, retry=PATIENT))
+        received = pickle.loads(pickle.dumps(frame))  # noqa: S301
+        found = received.compute()
+        assert table_of(found).equals(in_one_process(faultless))
     assert found.dtypes.equals(frame.dtypes)
-    assert len(found) == REPORTS
-    assert table_of(found).equals(expected)
+    assert any(request.fault for request in sandbox.requests)
 
 
-def test_the_rows_are_the_same_when_answers_fail_and_a_worker_is_killed(client: Client) -> None:
-    with fleet(fault_rate=0.1, latency=0.02) as sandbox, fleet() as faultless:
-        expected = in_one_process(faultless)
-        frame = read_session_reports(
-            connectors_of(sandbox), BEGIN, END, settings=settings_of(sandbox, retry=PATIENT)
-        )
-        victim, *_ = client.run(os.getpid).values()
-        future = client.compute(frame)
-        until(lambda: len(sandbox.requests) > 100, seconds=60)
-        os.kill(victim, signal.SIGKILL)
-        killed_at = len(sandbox.requests)
-        found = future.result(timeout=120)
-        assert killed_at < len(sandbox.requests) - 50
-        assert any(request.fault for request in sandbox.requests)
-    assert victim not in client.run(os.getpid).values()
-    assert table_of(found).equals(expected)
+def test_the_frame_declares_the_schema_of_a_fleet() -> None:
+    frame = read_session_reports([("CP-001", 1)], BEGIN)
+    assert list(frame.columns) == FLEET_REPORTS.names
+    assert [kind.pyarrow_dtype for kind in frame.dtypes] == FLEET_REPORTS.types
 
 
-def test_sessions_that_share_an_id_are_separate_rows(client: Client) -> None:
-    with sharing_an_id() as account:
-        settings = ReadSettings(**account)
-        frame = read_session_reports([("CP-001", 1)], BEGIN, END, settings=settings)
-        assert sorted(frame.compute()["vehicle_id"]) == ["A", "B", "C"]
-
-
-def test_a_semaphore_caps_the_requests_of_the_whole_cluster(client: Client) -> None:
-    def peak(semaphore: Semaphore | None) -> int:
-        with fleet(latency=0.05, chargers=10, sessions=20) as sandbox:
-            frame = read_session_reports(
-                connectors_of(sandbox),
-                BEGIN,
-                END,
-                settings=settings_of(sandbox),
-                semaphore=semaphore,
-            )
-            assert len(frame.compute()) == 400
-            return sandbox.peak_in_flight
-
-    client.wait_for_workers(2)
-    assert peak(None) > 4
-    assert 2 <= peak(Semaphore(max_leases=4, name="depot")) <= 4
-
-
-def test_the_workers_take_credentials_from_their_environment(
-    client: Client, sandbox: DepotSandbox
-) -> None:
-    client.run(set_environment, sandbox.environment)
-    try:
-        frame = read_session_reports(connectors_of(sandbox), BEGIN, END)
-        assert len(frame.compute()) == 180
-    finally:
-        client.run(set_environment, dict.fromkeys(sandbox.environment, ""))
-
-
-def test_each_partition_is_read_once_whatever_is_computed_of_it(
-    client: Client, sandbox: DepotSandbox
-) -> None:
-    frame = read_session_reports(connectors_of(sandbox), BEGIN, END, settings=settings_of(sandbox))
-    starts = frame["session_time_start"]
-    late = frame[starts > starts.min()][["vehicle_id"]]
-    whole = frame.persist()
-    whole.count().compute()
-    once = len(sandbox.requests)
-    assert len(late.compute()) == 180 - len(connectors_of(sandbox))
-    assert len(sandbox.requests) == 2 * once
-
-
-def test_columns_that_are_not_asked_for_are_not_there(sandbox: DepotSandbox) -> None:
-    frame = read_session_reports(
-        connectors_of(sandbox),
-        BEGIN,
-        END,
-        columns=["vehicle_id", "charger_id"],
-        settings=settings_of(sandbox),
-    )
-    found = frame.compute(scheduler="threads")
-    assert list(frame.columns) == list(found.columns) == ["vehicle_id", "charger_id"]
+def test_columns_select_the_columns_of_the_frame(sandbox: DepotSandbox) -> None:
+    names = ["vehicle_id", "charger_id"]
+    frame = frame_of(sandbox, columns=names)
+    found = frame.compute()
+    assert list(frame.columns) == list(found.columns) == names
     assert found.dtypes.equals(frame.dtypes)
-    assert len(found) == 180
+    assert len(found) == 80
 
 
-@pytest.mark.parametrize("npartitions", [1, 4, 100])
-def test_windows_may_share_a_partition_and_its_token(
-    sandbox: DepotSandbox, npartitions: int
+@pytest.mark.parametrize(("npartitions", "expected"), [(1, 1), (3, 3), (100, 8), (None, 8)])
+def test_windows_of_a_partition_share_a_token(
+    sandbox: DepotSandbox, npartitions: int | None, expected: int
 ) -> None:
-    frame = read_session_reports(
-        connectors_of(sandbox),
-        BEGIN,
-        END,
-        window="day",
-        npartitions=npartitions,
-        settings=settings_of(sandbox),
-    )
-    found = frame.compute(scheduler="threads")
-    assert frame.npartitions == npartitions
-    assert len(sandbox.token_requests) == npartitions
+    frame = frame_of(sandbox, npartitions=npartitions)
+    found = frame.compute()
+    assert frame.npartitions == len(sandbox.token_requests) == expected
     assert table_of(found).equals(in_one_process(sandbox))
 
 
 def test_the_span_is_exact(sandbox: DepotSandbox) -> None:
-    whole = in_one_process(sandbox)
-    starts: list[Any] = sorted(whole["session_time_start"].to_pylist())
-    from_, to = starts[40], starts[-40]
-    frame = read_session_reports(connectors_of(sandbox), from_, to, settings=settings_of(sandbox))
-    found = frame.compute(scheduler="threads")["session_time_start"]
-    assert sorted(found) == [start for start in starts if from_ <= start < to]
+    starts = sorted(in_one_process(sandbox)["session_time_start"].to_pylist())  # type: ignore[type-var]
+    from_, to = starts[20], starts[-20]
+    found = frame_of(sandbox, from_=from_, to=to, window="day").compute()["session_time_start"]
+    assert sorted(found) == starts[20:-20]
 
 
-def test_what_goes_wrong_on_a_worker_says_in_which_partition(
-    client: Client, sandbox: DepotSandbox
+def test_each_partition_is_read_once_for_several_columns(sandbox: DepotSandbox) -> None:
+    frame = frame_of(sandbox)
+    frame.persist()
+    once = len(sandbox.requests)
+    starts = frame["session_time_start"]
+    frame[starts > BEGIN][["vehicle_id"]].compute()
+    assert len(sandbox.requests) == 2 * once
+
+
+class LocalSemaphore:
+    """Stand-in for a `distributed.Semaphore` with two leases, within one process."""
+
+    def __init__(self) -> None:
+        self._semaphore = threading.Semaphore(2)
+
+    def __enter__(self) -> None:
+        self._semaphore.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._semaphore.release()
+
+    def __dask_tokenize__(self) -> str:
+        return "two leases"
+
+
+def test_a_semaphore_limits_the_partitions_that_are_read_at_once() -> None:
+    def peak(**options: Any) -> int:
+        with fleet(latency=0.05, chargers=4, sessions=5) as sandbox:
+            frame_of(sandbox, **options).compute(num_workers=8)
+            return sandbox.peak_in_flight
+
+    assert peak() > 2
+    assert peak(semaphore=LocalSemaphore()) <= 2
+
+
+def test_workers_use_the_credentials_of_their_environment(
+    sandbox: DepotSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = BEGIN + timedelta(days=31)  # of two windows either may fail first
-    frame = read_session_reports([("nowhere", 1)], BEGIN, one, settings=settings_of(sandbox))
+    frame = frame_of(sandbox, settings=None)
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+    assert len(frame.compute()) == 80
+
+
+def test_an_error_names_its_partition(sandbox: DepotSandbox) -> None:
+    end = BEGIN + timedelta(days=31)  # of several windows, any may fail first
+    frame = read_session_reports([("nowhere", 1)], BEGIN, end, settings=settings_of(sandbox))
     with pytest.raises(NotFoundError, match="unknown charger 'nowhere'") as failed:
         frame.compute()
     assert failed.value.__notes__ == ["partition nowhere/1/2026-01"]
@@ -229,28 +170,48 @@ def test_no_text_of_a_frame_shows_a_credential() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"connectors": []}, "there are no connectors to read: name some"),
-        ({"connectors": ["CP-001/1"]}, "a connector is a pair, such as"),
+        ({"connectors": []}, "connectors must not be empty: name some"),
+        ({"connectors": ["CP-001/1"]}, "a connector"),
         ({"from_": datetime(2026, 1, 1)}, "from_ must be aware"),  # noqa: DTZ001
         ({"from_": datetime.now(UTC) + timedelta(days=1)}, "must be before to="),
-        ({"to": BEGIN}, "must be before to="),
-        ({"window": "week"}, "window must be one of month, day, not 'week'"),
-        ({"npartitions": 0}, "npartitions must be an int of at least 1: 0"),
-        ({"columns": ["vehicle"]}, "columns must be some of charger_id, .*, not \\['vehicle'\\]"),
-        ({"columns": "vehicle_id"}, "columns must be some of .*, not 'vehicle_id'"),
-        ({"settings": 5}, "settings must be ReadSettings, not int"),
-        ({"semaphore": "depot"}, "semaphore must be a distributed.Semaphore, not str"),
-        ({"columns": []}, "columns must be some of .*, not \\[\\]"),
+        ({"window": "week"}, "window must be one of month, day"),
+        ({"npartitions": 0}, "npartitions must be an int"),
+        ({"columns": ["vehicle"]}, r"columns must be some of charger_id, .*, got \['vehicle'\]"),
+        ({"columns": "vehicle_id"}, "columns must be some of .*, got 'vehicle_id'"),
+        ({"columns": []}, r"columns must be some of .*, got \[\]"),
+        ({"settings": 5}, "settings must be ReadSettings"),
+        ({"semaphore": "depot"}, "semaphore must be a distributed.Semaphore, got str"),
     ],
 )
-def test_what_is_not_usable_is_said_at_once(given: dict[str, Any], message: str) -> None:
+def test_an_invalid_argument_is_refused_at_once(given: dict[str, Any], message: str) -> None:
     usable: dict[str, Any] = {"connectors": [("CP-001", 1)], "from_": BEGIN}
     with pytest.raises(ValueError, match=message):
         read_session_reports(**{**usable, **given})
 
 
-def test_the_frame_declares_the_schema_of_a_fleet() -> None:
-    frame = read_session_reports([("CP-001", 1)], BEGIN, END)
-    assert list(frame.columns) == FLEET_REPORTS.names
-    assert all(isinstance(kind, pd.ArrowDtype) for kind in frame.dtypes)
-    assert [kind.pyarrow_dtype for kind in frame.dtypes] == FLEET_REPORTS.types
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler:UserWarning")
+def test_a_cluster_loses_no_row_when_a_worker_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed", reason="Dask's distributed is not installed")
+    # A killed worker leaves half a file of coverage data.
+    monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)
+    options = {"chargers": 10, "sessions": 20}
+    with (
+        fleet(**options) as faultless,
+        fleet(fault_rate=0.1, latency=0.05, **options) as sandbox,
+        # On any free port: another cluster of this machine may use the default one.
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=4, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        semaphore = distributed.Semaphore(max_leases=4, name="depot")
+        settings = settings_of(sandbox, retry=PATIENT)
+        future = client.compute(frame_of(sandbox, settings=settings, semaphore=semaphore))
+        until(lambda: len(sandbox.requests) > 20, seconds=60)
+        victim, *_ = client.run(os.getpid).values()
+        os.kill(victim, signal.SIGKILL)
+        found = future.result(timeout=120)
+        assert victim not in client.run(os.getpid).values()
+        assert table_of(found).equals(in_one_process(faultless))
+        assert sandbox.peak_in_flight <= 4
