@@ -57,7 +57,7 @@ class Metrics:
             "cpu": time.process_time() - self._cpu,
             "growth": float(read_memory("VmHWM") - self._resident),
         }
-        await asyncio.sleep(2 * TICK)  # a stall that has not ended shows at the next tick
+        await asyncio.sleep(2 * TICK)  # the next tick measures a stall in progress
         self._ticker.cancel()
         self.figures["stall"] = self._stall
 

@@ -88,7 +88,7 @@ def run_python(
 
     The process has a group of its own: Ctrl-C ends this process, which then ends the others.
     """
-    # Without compiled files, a checkout would be compiled at each start, and packages would not.
+    # Without compiled files, each start compiles the checkout, but not the installed packages.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with subprocess.Popen(  # noqa: S603
         [sys.executable, *arguments],

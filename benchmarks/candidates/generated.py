@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parent / ".generated"
 
 
 def make_plain_struct(name: str, fields: list[Field]) -> type:
-    """Return a struct without nullable fields, which would make the generated code slower."""
+    """Return a struct without nullable fields: they make the generated code slower."""
     plain = [(n, get_args(h)[0] if type(None) in get_args(h) else h, r) for n, h, r in fields]
     return make_struct(name, plain)
 
