@@ -1,4 +1,4 @@
-"""What all tests share: mocked answers that work on every aiohttp, and retries that don't sleep."""
+"""Options and fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -17,9 +17,18 @@ import aioresponses.core
 import pytest
 import stamina
 from aioresponses import aioresponses as AioResponses  # noqa: N812
+from hypothesis import settings
 
 from tests.support.blocking import no_blocking
 from tests.support.figures import FIGURES, Figures, Record, table
+
+# Choose one with --hypothesis-profile.
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("nightly", max_examples=500, deadline=None, print_blob=True)
+settings.load_profile("ci")
+
+FULL_TIMEOUT = 1800
+"""Time limit of a test with --full, in seconds."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,24 +36,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--full",
         action="store_true",
-        help="measure the promises with the counts that they name (about 15 minutes)",
+        help="measure the promises with their full counts (about 15 minutes)",
     )
     group.addoption(
         "--soak",
         type=float,
         metavar="SECONDS",
-        help="how long the soak test runs; by default 300 with --full, else 6",
+        help="duration of the soak test (default: 300 with --full, otherwise 3)",
     )
     group.addoption(
         "--figures",
         type=Path,
         metavar="FILE",
-        help="a JSON file to note the figures in, next to those of earlier runs",
+        help="JSON file to add the measured figures to; needs -n0",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--figures") and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--figures needs -n0: figures are collected in one process")
     config.stash[FIGURES] = {}
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if item.config.getoption("--full"):
+        item.add_marker(pytest.mark.timeout(FULL_TIMEOUT))
 
 
 def pytest_terminal_summary(
@@ -59,9 +75,27 @@ def pytest_terminal_summary(
         terminalreporter.write_line("\n".join(lines))
 
 
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Return True if the promises are measured with their full counts."""
+    return bool(pytestconfig.getoption("--full"))
+
+
+@pytest.fixture(scope="session")
+def record(pytestconfig: pytest.Config) -> Record:
+    """Return a function that records the figures of a promise for the end of the run."""
+    recorded = pytestconfig.stash[FIGURES]
+
+    def add(promise: str, figures: Figures) -> None:
+        assert promise not in recorded, f"{promise} was measured twice"
+        recorded[promise] = figures
+
+    return add
+
+
 @pytest.fixture(autouse=True)
-def signals_of_a_shell() -> Iterator[None]:
-    """Heed the signals that a background job or `nohup` ignores, here and in child processes."""
+def handled_signals() -> Iterator[None]:
+    """Handle the signals that `nohup` or a background job ignores, also in child processes."""
     defaults: dict[signal.Signals, Any] = {
         signal.SIGINT: signal.default_int_handler,
         signal.SIGHUP: signal.SIG_DFL,
@@ -75,67 +109,9 @@ def signals_of_a_shell() -> Iterator[None]:
         signal.signal(number, signal.SIG_IGN)
 
 
-@pytest.fixture(scope="session")
-def full(pytestconfig: pytest.Config) -> bool:
-    """Whether the promises are measured with the counts that they name."""
-    return bool(pytestconfig.getoption("--full"))
-
-
-@pytest.fixture(scope="session")
-def record(pytestconfig: pytest.Config) -> Record:
-    """Notes what a test of a promise has measured, for the end of the run."""
-    noted = pytestconfig.stash[FIGURES]
-
-    def note(promise: str, figures: Figures) -> None:
-        assert promise not in noted, f"{promise} has been measured already"
-        noted[promise] = figures
-
-    return note
-
-
-def _client_response(method: str, url: object, **given: Any) -> aiohttp.ClientResponse:
-    """Build a `ClientResponse` as aioresponses wants to, with what aiohttp has come to require.
-
-    aiohttp 3.14 added `stream_writer`, which aioresponses 0.7.9 does not pass (its issue 289).
-    Any other difference between the two fails here, where it is explained.
-    """
-    parameters = inspect.signature(aiohttp.ClientResponse.__init__).parameters
-    missing = {
-        name
-        for name, parameter in parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-        and parameter.default is parameter.empty
-        and name not in given
-    }
-    if missing - {"stream_writer"}:
-        raise AssertionError(f"aiohttp.ClientResponse now wants {missing}, which the shim lacks")
-    if "stream_writer" in missing:
-        given["stream_writer"] = Mock(output_size=0)
-    return aiohttp.ClientResponse(method, url, **given)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[AioResponses]:
-    """Mocked answers, for the shape of requests: no pool, parser or timeout runs under them."""
-    monkeypatch.setattr(aioresponses.core, "ClientResponse", _client_response)
-    with AioResponses() as mocked:
-        yield mocked
-
-
-@pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No session can be made and nothing be connected."""
-
-    def forbidden(*_: object, **__: object) -> None:
-        raise AssertionError("something was opened")
-
-    monkeypatch.setattr(socket.socket, "connect", forbidden)
-    monkeypatch.setattr(aiohttp.ClientSession, "__init__", forbidden)
-
-
 @pytest.fixture(autouse=True)
-def no_proxies_from_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove the proxies of the machine, so that a test uses only its own."""
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the machine's proxies from the environment."""
     for name in tuple(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -143,13 +119,42 @@ def no_proxies_from_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_blocks_the_loop() -> Iterator[None]:
-    """A blocking call within a running event loop raises `BlockingError`, wherever it stands."""
+    """Raise `BlockingError` from every blocking call inside a running event loop."""
     with no_blocking():
         yield
 
 
 @pytest.fixture(autouse=True)
-def retries_without_sleep() -> Iterator[None]:
-    """Every retry happens, as often as the policy says, and none of its waits."""
+def no_retry_delays() -> Iterator[None]:
+    """Skip the waits before retries, but not the retries."""
     with stamina.set_testing(True, attempts=1_000_000, cap=True):
         yield
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[AioResponses]:
+    """Mock the responses of aiohttp, for tests of the requests only."""
+    monkeypatch.setattr(aioresponses.core, "ClientResponse", _client_response)
+    with AioResponses() as mocked:
+        yield mocked
+
+
+def _client_response(method: str, url: object, **arguments: Any) -> aiohttp.ClientResponse:
+    """Return a `ClientResponse` for aioresponses 0.7.9, which doesn't know aiohttp 3.14.
+
+    See issue 289 of aioresponses: `stream_writer` is missing.
+    """
+    if "stream_writer" in inspect.signature(aiohttp.ClientResponse.__init__).parameters:
+        arguments.setdefault("stream_writer", Mock(output_size=0))
+    return aiohttp.ClientResponse(method, url, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forbid sessions and connections."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("a session or connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", fail)
+    monkeypatch.setattr(aiohttp.ClientSession, "__init__", fail)
