@@ -1,4 +1,4 @@
-"""Who is measured: this library, and below the same interface what users would write instead."""
+"""Candidates of the comparison: this library, and the interface of hand-written loops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHARGER, CONNECTOR, CHARGEBOX = "CP-001", "1", "TB-0001"
 
 @attrs.frozen(kw_only=True)
 class Access:
-    """Where a server is and how to get in: by an API key, a token, or client credentials."""
+    """Address and credentials of a server: an API key, a token, or client credentials."""
 
     base_url: str
     api_key: str = "k3y-of-the-integration"
@@ -26,56 +26,64 @@ class Access:
     token_url: str = ""
 
 
+def with_token(base_url: str) -> Access:
+    """Return access by a token that doesn't expire."""
+    return Access(base_url=base_url, token="t0k3n-that-lasts")
+
+
 @attrs.frozen(kw_only=True)
-class Patience:
-    """How long and how often to try; seconds."""
+class Limits:
+    """Maximum number of requests of a call, and its time limits in seconds."""
 
     attempts: int = 3
     total: float = 60.0
     read: float = 30.0
 
 
+DEFAULTS = Limits()
+
+
 class Depot(Protocol):
-    """A client of session reports."""
+    """Client of session reports."""
 
     def walk(
         self, limit: int | None = None, *, verify: bool = False, read_ahead: int = 1
     ) -> AsyncGenerator[int, None]:
-        """The session ids of one walk, retries included; an error ends it."""
+        """Yield the session ids of one walk with retries."""
         ...
 
     async def collect(self, limit: int | None = None, *, restarts: int = 0) -> list[int]:
-        """The session ids as a job collects them: after an error it goes on where it stood."""
+        """Return all session ids. Resume after an error, up to `restarts` times."""
         ...
 
 
 class Thor(Protocol):
-    """A client of charge boxes' analytics."""
+    """Client of a chargebox's analytics."""
 
     async def analytics(self, chargebox_id: str) -> object:
-        """One call."""
+        """Return the analytics of a chargebox."""
         ...
 
 
-class Contestant(Protocol):
-    """A library, or a loop over one."""
+class Candidate(Protocol):
+    """Library, or loop over one."""
 
     @property
     def name(self) -> str:
-        """As it stands in the table."""
+        """Return the name for the table."""
         ...
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
-        """What its documentation says that a call may raise."""
+        """Return the documented errors of a call."""
         ...
 
-    def depot(self, access: Access, patience: Patience = ...) -> AbstractAsyncContextManager[Depot]:
-        """A client of session reports, closed in the end."""
+    def depot(self, access: Access, limits: Limits = ...) -> AbstractAsyncContextManager[Depot]:
+        """Return a client of session reports."""
         ...
 
-    def thor(self, access: Access, patience: Patience = ...) -> AbstractAsyncContextManager[Thor]:
-        """A client of analytics, closed in the end."""
+    def thor(self, access: Access, limits: Limits = ...) -> AbstractAsyncContextManager[Thor]:
+        """Return a client of analytics."""
         ...
 
 
@@ -126,11 +134,7 @@ class Ours:
     errors = (ApiError, ValueError)
 
     @asynccontextmanager
-    async def depot(
-        self,
-        access: Access,
-        patience: Patience = Patience(),
-    ) -> AsyncGenerator[Depot, None]:
+    async def depot(self, access: Access, limits: Limits = DEFAULTS) -> AsyncGenerator[Depot, None]:
         by_token = access.token is not None
         async with DepotClient(
             token=access.token,
@@ -138,22 +142,18 @@ class Ours:
             client_secret=None if by_token else access.client_secret,
             base_url=access.base_url,
             token_url=access.token_url or None,
-            retry=RetryPolicy(attempts=patience.attempts),
-            timeout=Timeout(total=patience.total, read=patience.read),
+            retry=RetryPolicy(attempts=limits.attempts),
+            timeout=Timeout(total=limits.total, read=limits.read),
         ) as client:
             yield _OurDepot(client)
 
     @asynccontextmanager
-    async def thor(
-        self,
-        access: Access,
-        patience: Patience = Patience(),
-    ) -> AsyncGenerator[Thor, None]:
+    async def thor(self, access: Access, limits: Limits = DEFAULTS) -> AsyncGenerator[Thor, None]:
         async with ThorClient(
             api_key=access.api_key,
             base_url=access.base_url,
-            retry=RetryPolicy(attempts=patience.attempts),
-            timeout=Timeout(total=patience.total, read=patience.read),
+            retry=RetryPolicy(attempts=limits.attempts),
+            timeout=Timeout(total=limits.total, read=limits.read),
         ) as client:
             yield _OurThor(client)
 

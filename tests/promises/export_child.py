@@ -1,4 +1,4 @@
-"""Exports what a sandbox has, and kills itself at a moment that it is given."""
+"""Export a sandbox's January, and kill this process at a given audit event."""
 
 from __future__ import annotations
 
@@ -11,24 +11,22 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
-import depotclient.export.parquet  # noqa: F401 - what is imported later would count as a moment
+import depotclient.export.parquet  # noqa: F401 - a later import would count as audit events
 from depotclient import DepotClient
 from depotclient.export import export_session_reports
 from depotclient.export.layout import Format
 
-JANUARY, FEBRUARY = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
 
+def kill_at_event(number: int, delay: float) -> None:
+    """Kill this process `delay` seconds after the audit event with this number.
 
-def die_at(moment: int, delay: float) -> None:
-    """Have this process killed so long after the n-th time that Python tells of something.
-
-    That is whenever a file is opened, made, renamed or deleted, a name is resolved, a socket is
-    connected, and much more, in whichever thread.
+    Python raises an audit event in every thread when it opens, renames or deletes a file, resolves
+    a name, connects a socket, and more.
     """
-    moments = count()
+    events = count()
 
     def watch(event: str, _: tuple[object, ...]) -> None:
-        if next(moments) != moment:
+        if next(events) != number:
             return
         if delay:
             threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
@@ -39,14 +37,14 @@ def die_at(moment: int, delay: float) -> None:
 
 
 async def main(folder: Path, format_: Format, connectors: list[str]) -> None:
-    """Export January, day by day."""
+    """Export January day by day."""
     async with DepotClient.from_env() as depot:
         export = await export_session_reports(
             depot,
             [("CP-001", connector) for connector in connectors],
             folder,
-            from_=JANUARY,
-            to=FEBRUARY,
+            from_=datetime(2026, 1, 1, tzinfo=UTC),
+            to=datetime(2026, 2, 1, tzinfo=UTC),
             window="day",
             format=format_,
         )
@@ -54,7 +52,8 @@ async def main(folder: Path, format_: Format, connectors: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    _, where, kind, which, moment, delay = sys.argv
-    if int(moment) >= 0:
-        die_at(int(moment), float(delay))
-    asyncio.run(main(Path(where), "ndjson" if kind == "ndjson" else "parquet", which.split(",")))
+    _, folder, format_, connectors, number, delay = sys.argv
+    if int(number) >= 0:
+        kill_at_event(int(number), float(delay))
+    is_ndjson = format_ == "ndjson"
+    asyncio.run(main(Path(folder), "ndjson" if is_ndjson else "parquet", connectors.split(",")))

@@ -1,40 +1,39 @@
-"""R3: an answer that is no page of reports is an error, and never the end of a walk."""
+"""R3: a response that is not a page of reports is an error and never ends a walk."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from itertools import product
 
 import attrs
 import pytest
 
 from depotclient import ApiError, DepotClient
-from tests.promises.contestants import CHARGER, CONNECTOR, OURS, Access, Contestant
-from tests.support.faults import whole
+from tests.promises.candidates import CHARGER, CONNECTOR, OURS, Candidate, with_token
 from tests.support.figures import Figures, Record
 from tests.support.pages import pages_of
+from tests.support.responses import response
 from tests.support.wire import Received, Wire
 
-NO_PAGE = {
-    "an object without the key": whole(b"{}"),
-    "null": whole(b"null"),
-    "a bare list": whole(b"[]"),
-    "null for the list": whole(
+INVALID = {
+    "an object without the key": response(b"{}"),
+    "null": response(b"null"),
+    "a bare list": response(b"[]"),
+    "null for the list": response(
         json.dumps({"items": None, "ChargerID": CHARGER, "ConnectorID": CONNECTOR}).encode()
     ),
-    "HTML": whole(b"<html><h1>Please come back later", Content_Type="text/html"),
+    "HTML": response(b"<html><h1>Please try again later", Content_Type="text/html"),
     "204": b"HTTP/1.1 204 No Content\r\n\r\n",
-    "an empty body": whole(b""),
+    "an empty body": response(b""),
 }
 IDS = range(100_000_001, 100_000_076)
-HONEST = pages_of(IDS)
+BODY_OF = pages_of(IDS)
 
-Place = Callable[[list[int]], bool]
-PLACES: dict[str, Place] = {
+Position = Callable[[list[int]], bool]
+POSITIONS: dict[str, Position] = {
     "first": lambda ids: IDS[0] in ids,
     "middle": lambda ids: IDS[len(IDS) // 2] in ids,
     "last with reports": lambda ids: IDS[-1] in ids,
@@ -44,56 +43,51 @@ PLACES: dict[str, Place] = {
 
 @attrs.define
 class Server:
-    """Serves the reports, but in one place what is no page."""
+    """Server that sends an invalid response in place of one page, a limited number of times."""
 
-    answer: bytes
-    place: Place
-    left: int
+    invalid: bytes
+    position: Position
+    remaining: int
     played: int = 0
 
     async def __call__(
         self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        body = HONEST(request)
-        if self.left and self.place([item["sessionId"] for item in json.loads(body)["items"]]):
-            self.left -= 1
+        body = BODY_OF(request)
+        ids = [item["sessionId"] for item in json.loads(body)["items"]]
+        if self.remaining and self.position(ids):
+            self.remaining -= 1
             self.played += 1
-            writer.write(self.answer)
+            writer.write(self.invalid)
         else:
-            writer.write(whole(body))
+            writer.write(response(body))
         await writer.drain()
 
 
-@asynccontextmanager
-async def serving(server: Server) -> AsyncGenerator[Access, None]:
-    async with Wire(default=server) as wire:
-        yield Access(base_url=wire.url, token="t0k3n-that-lasts")
+def cases(*, full: bool) -> Iterator[tuple[bytes, Position, int | None]]:
+    """Return every invalid response at every position with several limits."""
+    limits = (None, 1, 7, 10, 25, 75, 76, 2000) if full else (None, 10, 75)
+    return product(INVALID.values(), POSITIONS.values(), limits)
 
 
-def cases(*, full: bool) -> Iterator[tuple[bytes, Place, int | None]]:
-    """Every answer in every place, with limits that adapt and that are given."""
-    limits = (None, 1, 7, 10, 25, 75, 76, 2000) if full else (None, 1, 10, 75)
-    return product(NO_PAGE.values(), PLACES.values(), limits)
-
-
-async def measure(contestant: Contestant, *, full: bool) -> Figures:
-    """Play each answer to a walk for ever, and to a job that goes on after errors for a while."""
+async def measure(candidate: Candidate, *, full: bool) -> Figures:
+    """Send each response to a walk forever, and to a job that resumes after errors for a while."""
     played = ends = other = lost = doubled = 0
-    for (answer, place, limit), read_ahead in product(cases(full=full), (0, 1)):
-        server = Server(answer, place, left=1_000_000)
-        async with serving(server) as access, contestant.depot(access) as depot:
+    for (invalid, position, limit), read_ahead in product(cases(full=full), (0, 1)):
+        server = Server(invalid, position, remaining=1_000_000)
+        async with Wire(default=server) as wire, candidate.depot(with_token(wire.url)) as depot:
             try:
                 async for _ in depot.walk(limit, read_ahead=read_ahead):
                     pass
                 ends += 1
-            except contestant.errors:
+            except candidate.errors:
                 pass
             except Exception:
                 other += 1
         played += server.played
-    for answer, place, limit in cases(full=full):
-        server = Server(answer, place, left=3)
-        async with serving(server) as access, contestant.depot(access) as depot:
+    for invalid, position, limit in cases(full=full):
+        server = Server(invalid, position, remaining=3)
+        async with Wire(default=server) as wire, candidate.depot(with_token(wire.url)) as depot:
             try:
                 found = Counter(await depot.collect(limit, restarts=3))
             except Exception:
@@ -102,44 +96,39 @@ async def measure(contestant: Contestant, *, full: bool) -> Figures:
         doubled += found.total() - len(found)
         played += server.played
     return {
-        "answers played": played,
+        "responses played": played,
         "taken for an end": ends,
         "errors of another type": other,
-        "lost by going on": lost,
-        "doubled by going on": doubled,
+        "lost by resuming": lost,
+        "doubled by resuming": doubled,
     }
 
 
-async def test_no_answer_without_a_list_of_reports_is_taken_for_an_end(
-    full: bool, record: Record
-) -> None:
+async def test_no_invalid_page_ends_a_walk(full: bool, record: Record) -> None:
     measured = await measure(OURS, full=full)
     record("R3", measured)
-    assert measured["answers played"] > 0
+    assert measured["responses played"] > 0
     assert (measured["taken for an end"], measured["errors of another type"]) == (0, 0)
-    assert (measured["lost by going on"], measured["doubled by going on"]) == (0, 0)
+    assert (measured["lost by resuming"], measured["doubled by resuming"]) == (0, 0)
 
 
-@pytest.mark.parametrize("read_ahead", [0, 1, 4])
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("answer", NO_PAGE)
-async def test_the_errors_cursor_continues_exactly(
-    answer: str, place: str, read_ahead: int
-) -> None:
-    for limit in (None, 1, 10, 75):
-        server = Server(NO_PAGE[answer], PLACES[place], left=1_000_000)
-        async with (
-            serving(server) as access,
-            DepotClient(token=access.token, base_url=access.base_url) as depot,
-        ):
-            reports = depot.session_reports(CHARGER, CONNECTOR, limit=limit, read_ahead=read_ahead)
-            found: list[int] = []
-            with pytest.raises(ApiError) as caught:
-                async for report in reports:
-                    found.append(report.session_id)
-            server.left = 0
-            rest = depot.session_reports(
-                CHARGER, CONNECTOR, limit=limit, resume=str(caught.value.cursor)
-            )
-            found += [report.session_id async for report in rest]
+@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize("read_ahead", [0, 4])
+async def test_the_cursor_of_the_error_resumes_exactly(read_ahead: int, position: str) -> None:
+    for invalid, limit in product(INVALID.values(), (None, 1, 75)):
+        server = Server(invalid, POSITIONS[position], remaining=1_000_000)
+        async with Wire(default=server) as wire:
+            async with DepotClient(token="t0k3n", base_url=wire.url) as depot:
+                reports = depot.session_reports(
+                    CHARGER, CONNECTOR, limit=limit, read_ahead=read_ahead
+                )
+                found: list[int] = []
+                with pytest.raises(ApiError) as caught:
+                    async for report in reports:
+                        found.append(report.session_id)
+                server.remaining = 0
+                rest = depot.session_reports(
+                    CHARGER, CONNECTOR, limit=limit, resume=str(caught.value.cursor)
+                )
+                found += [report.session_id async for report in rest]
         assert found == list(IDS)

@@ -1,141 +1,149 @@
-"""R6: an answer of a gibibyte costs little memory, one request, and its connection."""
+"""R6: a response of a gibibyte costs little memory, one request and its connection."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import attrs
 import pytest
 
 from evtransport.transport import MAX_RESPONSE_BYTES
-from tests.promises.contestants import OURS, Access, Contestant
-from tests.promises.huge_client import MEMORY, SECONDS, TOTAL, memory
-from tests.promises.huge_server import FORMS
+from tests.promises.candidates import OURS, Access, Candidate, with_token
+from tests.promises.huge_client import MEMORY_LIMIT, TIME_LIMIT, memory
+from tests.support.faults import TOO_LARGE, send_too_much
 from tests.support.figures import Figures, Record
+from tests.support.waiting import loop_until
+from tests.support.wire import Wire
 
 MEBIBYTE = 2**20
+SIZES = {"gzip": 1024, "plain": 1024, "chunks": 1_000_000}
+"""Size of each form in MiB. The chunks are endless for practical purposes."""
 
 
 @attrs.frozen
 class Case:
-    """Which client is answered how."""
+    """Client, and the huge response to one of its requests."""
 
-    client: str
+    client: Literal["thor", "depot"]
     form: str
     status: int = 200
-    at_the_token_url: bool = False
+    to_token_request: bool = False
 
-    def access(self, server: str) -> Access:
-        url = f"{server}/{self.status}/{self.form}"
-        if self.at_the_token_url:
-            return Access(base_url=server, token_url=url)
-        return Access(base_url=url, token="t0k3n-that-lasts")
+    def access(self, url: str) -> Access:
+        if self.to_token_request:
+            return Access(base_url=url, token_url=url)
+        return with_token(url)
 
 
+SHORT_CASES = (
+    *(Case("depot", form) for form in TOO_LARGE),
+    Case("depot", "chunks", 500, to_token_request=True),
+)
 CASES = (
-    *(
-        Case(client, form, status)
-        for client in ("thor", "depot")
-        for status in (200, 500)
-        for form in FORMS
-    ),
-    *(Case("depot", form, at_the_token_url=True) for form in FORMS),
-    Case("depot", "endless_chunks", 500, at_the_token_url=True),
+    *(Case("thor", form, status) for form in TOO_LARGE for status in (200, 500)),
+    *(Case("depot", form, 500) for form in TOO_LARGE),
+    *(Case("depot", form, to_token_request=True) for form in TOO_LARGE),
+    *SHORT_CASES,
 )
 
 
 @attrs.frozen
 class Outcome:
-    """How a call ended: with which error, and after what."""
+    """Result of a call: its error, and what it cost."""
 
     error: str
     documented: bool
     ended: bool
     seconds: float
     growth: int
-    requests: int
-    left_open: int
+    requests: int = 0
+    left_open: int = 0
 
 
-def _python(module: str) -> subprocess.Popen[bytes]:
-    tests = str(Path(__file__).parent.parent)
-    return subprocess.Popen(  # noqa: S603 - modules of these tests
-        [sys.executable, "-m", module],
+def start_client(task: bytes) -> subprocess.Popen[bytes]:
+    """Start a process of `huge_client` with this task."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.promises.huge_client"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([tests, str(Path(tests).parent)])},
+        cwd=Path(__file__).parents[2],
     )
+    assert process.stdin is not None
+    process.stdin.write(task)
+    process.stdin.flush()
+    return process
 
 
-@contextmanager
-def _server() -> Iterator[tuple[str, str]]:
-    """Its address, and that of its teller."""
-    with _python("promises.huge_server") as process:
-        assert process.stdout is not None
-        server, teller = json.loads(process.stdout.readline())
-        yield server, teller
-
-
-def _call(contestant: Contestant, case: Case, server: str, teller: str) -> Outcome:
-    task = pickle.dumps((contestant, case.client, case.access(server), teller))
-    with _python("promises.huge_client") as process:
+async def outcome_of(candidate: Candidate, case: Case) -> Outcome:
+    """Call a server that sends a huge response, and return the outcome."""
+    script = send_too_much(case.form, SIZES[case.form], case.status)
+    async with Wire(default=script) as wire:
+        task = pickle.dumps((candidate, case.client, case.access(wire.url)))
+        process = await asyncio.to_thread(start_client, task)
         try:
-            printed, _ = process.communicate(task, timeout=2 * SECONDS)
-            peak = 0
-        except subprocess.TimeoutExpired:  # it blocks, so that not even its own limit holds
-            peak = memory("VmHWM", str(process.pid))
+            return await read_outcome(process, wire)
+        finally:
             process.kill()
-            printed, _ = process.communicate()
-    before, *outcome = printed.splitlines()
-    if outcome:
-        return Outcome(**json.loads(outcome[0]))
-    growth = peak - json.loads(before) if peak else MEMORY  # it died of its limit
-    return Outcome("killed", False, False, 2 * SECONDS, growth, 1, 0)
+            await asyncio.to_thread(process.communicate)
 
 
-def outcomes(contestant: Contestant) -> dict[Case, Outcome]:
-    """Let a fresh process call a server that is a process too, for each case."""
-    with _server() as (server, teller):
-        return {case: _call(contestant, case, server, teller) for case in CASES}
+async def read_outcome(process: subprocess.Popen[bytes], wire: Wire) -> Outcome:
+    """Return what the process reports, with the requests and connections that the server sees."""
+    assert process.stdout is not None
+    before = int(await asyncio.to_thread(process.stdout.readline))
+    try:
+        async with asyncio.timeout(2 * TIME_LIMIT):
+            line = await asyncio.to_thread(process.stdout.readline)
+    except TimeoutError:  # The client blocks its loop, so that its own limit fails.
+        growth = memory("VmHWM", str(process.pid)) - before
+        return Outcome("killed", False, False, 2 * TIME_LIMIT, growth)
+    if not line:  # The client died of its memory limit.
+        return Outcome("killed", False, False, 2 * TIME_LIMIT, MEMORY_LIMIT)
+    outcome = Outcome(**json.loads(line), requests=len(wire.received))
+    with contextlib.suppress(TimeoutError):
+        await loop_until(lambda: not wire.open_connections, seconds=2)
+    return attrs.evolve(outcome, left_open=wire.open_connections)
 
 
-def summary(found: dict[Case, Outcome]) -> Figures:
-    pages = [outcome for case, outcome in found.items() if case.status == 200]
+async def outcomes_of(candidate: Candidate, *, full: bool) -> dict[Case, Outcome]:
+    return {case: await outcome_of(candidate, case) for case in (CASES if full else SHORT_CASES)}
+
+
+def summary(outcomes: dict[Case, Outcome]) -> Figures:
+    pages = [outcome for case, outcome in outcomes.items() if case.status == 200]
     return {
-        "answers": len(found),
-        "did not end": sum(not outcome.ended for outcome in found.values()),
-        "undocumented ends": sum(not outcome.documented for outcome in found.values()),
-        "MiB of growth at the most": max(o.growth for o in found.values()) / MEBIBYTE,
-        "seconds at the most": max(outcome.seconds for outcome in found.values()),
-        "pages sent for again": sum(outcome.requests > 1 for outcome in pages),
-        "connections left open": sum(outcome.left_open for outcome in found.values()),
+        "responses": len(outcomes),
+        "did not end": sum(not outcome.ended for outcome in outcomes.values()),
+        "undocumented ends": sum(not outcome.documented for outcome in outcomes.values()),
+        "maximum growth in MiB": max(o.growth for o in outcomes.values()) / MEBIBYTE,
+        "maximum seconds": max(outcome.seconds for outcome in outcomes.values()),
+        "requests repeated": sum(outcome.requests > 1 for outcome in pages),
+        "connections left open": sum(outcome.left_open for outcome in outcomes.values()),
     }
 
 
-async def measure(contestant: Contestant, *, full: bool) -> Figures:
-    """Answer with a gibibyte and more, in three forms, as page, as error and as token."""
-    return summary(await asyncio.to_thread(outcomes, contestant))
+async def measure(candidate: Candidate, *, full: bool) -> Figures:
+    """Send huge responses in three forms, as page, as error and as token."""
+    return summary(await outcomes_of(candidate, full=full))
 
 
 @pytest.mark.skipif(
-    not Path("/proc/self/clear_refs").exists(), reason="memory is measured by Linux's /proc"
+    not Path("/proc/self/clear_refs").exists(), reason="measures memory by Linux's /proc"
 )
-async def test_an_answer_of_a_gibibyte_costs_little_memory_one_request_and_its_connection(
-    record: Record,
+async def test_a_huge_response_costs_little_memory_one_request_and_its_connection(
+    full: bool, record: Record
 ) -> None:
-    found = await asyncio.to_thread(outcomes, OURS)
-    record("R6", summary(found))
-    for case, outcome in found.items():
+    outcomes = await outcomes_of(OURS, full=full)
+    record("R6", summary(outcomes))
+    for case, outcome in outcomes.items():
         assert outcome.error == ("ResponseTooLarge" if case.status == 200 else "ServerError"), case
         assert outcome.requests == (1 if case.status == 200 else 3), case
         assert outcome.growth < MAX_RESPONSE_BYTES + 16 * MEBIBYTE, case
         assert outcome.left_open == 0, case
-        assert outcome.seconds < TOTAL / 2, case

@@ -1,4 +1,4 @@
-"""R8: however many calls need a token at once, one request fetches it, whoever is cancelled."""
+"""R8: concurrent calls share one token request, and a cancelled call harms no other."""
 
 from __future__ import annotations
 
@@ -6,60 +6,54 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any
 
 import attrs
 import pytest
 
 from depotclient import DeadlineExceeded, DepotClient, RetryPolicy, ServerError, Timeout
-from tests.promises.contestants import CHARGER, CONNECTOR, OURS, Access, Contestant, Depot, Patience
-from tests.support.faults import head, whole
+from tests.promises.candidates import CHARGER, CONNECTOR, OURS, Access, Candidate, Depot, Limits
 from tests.support.figures import Figures, Record
 from tests.support.pages import page_of
-from tests.support.wire import Received, Script, Wire, answer, stall
+from tests.support.responses import head, response
+from tests.support.waiting import loop_until, turns
+from tests.support.wire import Received, Script, Wire, raw, stall
 
 FIRST_ID, LIMIT = 100_000_001, 10
-
-FIRST_CALLS, REFUSED_CALLS, CALLS_BEHIND_A_LEADER, WAITERS = 1000, 50, 20, 100
-
-HOPELESS = 60.0
-"""Seconds after which a step is taken never to end."""
-
 PAGE = page_of(range(FIRST_ID, FIRST_ID + LIMIT))
 
+REJECTED_CALLS, CALLS_BY_LEADER, WAITERS = 50, 20, 100
 
-async def turns(count: int) -> None:
-    """Let the loop go round so many times."""
-    for _ in range(count):
-        await asyncio.sleep(0)
+TIME_LIMIT = 60.0
+"""Seconds after which a step counts as endless."""
 
+TOKEN = response(b'{"access_token": "t0k3n-of-no-call", "expires_in": 3600}')
+UNFINISHED = (b"", TOKEN[:20], head()[:-2], TOKEN[:-30], TOKEN[:-1])
+"""Parts of a token response that have arrived when the leader is cancelled."""
 
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for what has to come."""
-    async with asyncio.timeout(HOPELESS):
-        while not condition():
-            await asyncio.sleep(0)
-
-
-async def first_of(depot: Depot) -> int:
-    """One call: the first page of a walk."""
-    async with contextlib.aclosing(depot.walk(LIMIT, read_ahead=0)) as walk:
-        return await anext(walk)
+FAILURE = raw(response(b"{}", 500))
 
 
 @attrs.define
 class Servers:
-    """A token URL whose tokens are numbered, and an API that knows which of them are revoked."""
+    """Token URL that numbers its tokens, and API that rejects revoked tokens.
+
+    Attributes:
+        api: Wire of the API.
+        tokens: Wire of the token URL.
+        rejections: Number of rejected calls to collect before the first 401 is sent.
+        delay: Seconds between two 401s.
+    """
 
     api: Wire
     tokens: Wire
     issued: int = 0
     revoked: set[str] = attrs.field(factory=set[str])
-    refused: int = 0
-    gather_refusals: int = 0
-    seconds_between_refusals: float = 0.0
-    all_refused: asyncio.Event = attrs.field(factory=asyncio.Event)
+    rejections: int = 0
+    delay: float = 0.0
+    rejected: int = 0
+    all_rejected: asyncio.Event = attrs.field(factory=asyncio.Event)
 
     @property
     def access(self) -> Access:
@@ -68,182 +62,179 @@ class Servers:
     def revoke_all(self) -> None:
         self.revoked = {f"Bearer t0k3n-number-{n + 1}" for n in range(self.issued)}
 
-    def next_token(self) -> bytes:
-        self.issued += 1
-        value = f"t0k3n-number-{self.issued}"
-        return json.dumps({"access_token": value, "expires_in": 3600}).encode()
-
     async def issue(
         self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Answer with the next token, after a few turns of the loop."""
-        token = self.next_token()
+        """Respond with the next token after a few turns of the loop."""
+        self.issued += 1
+        token = {"access_token": f"t0k3n-number-{self.issued}", "expires_in": 3600}
         await turns(5)
-        await answer(token)(request, reader, writer)
+        await raw(response(json.dumps(token).encode()))(request, reader, writer)
 
     async def serve(
         self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Answer with a page, or with 401 as soon as so many calls as wanted came to that."""
-        script = answer(PAGE)
+        """Respond with a page, or reject a revoked token after all rejections are collected."""
+        script = raw(response(PAGE))
         if request.headers.get("Authorization") in self.revoked:
-            script = answer(status=401)
-            place, self.refused = self.refused, self.refused + 1
-            if self.refused >= self.gather_refusals:
-                self.all_refused.set()
+            script = raw(response(b"{}", 401))
+            position, self.rejected = self.rejected, self.rejected + 1
+            if self.rejected >= self.rejections:
+                self.all_rejected.set()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(HOPELESS / 2):
-                    await self.all_refused.wait()
-            await asyncio.sleep(place * self.seconds_between_refusals)
+                async with asyncio.timeout(TIME_LIMIT / 2):
+                    await self.all_rejected.wait()
+            await asyncio.sleep(position * self.delay)
         await script(request, reader, writer)
 
 
 @contextlib.asynccontextmanager
-async def servers(*first_token_answers: Script) -> AsyncIterator[Servers]:
-    """Both, running; the token URL gives other answers first."""
-    both: Servers
+async def running_servers(*first_token_scripts: Script) -> AsyncIterator[Servers]:
+    servers: Servers
 
-    async def issue(*of: Any) -> None:
-        await both.issue(*of)
+    async def issue(*arguments: Any) -> None:
+        await servers.issue(*arguments)
 
-    async def serve(*of: Any) -> None:
-        await both.serve(*of)
+    async def serve(*arguments: Any) -> None:
+        await servers.serve(*arguments)
 
-    async with Wire(*first_token_answers, default=issue) as tokens, Wire(default=serve) as api:
-        both = Servers(api, tokens)
-        yield both
+    async with Wire(*first_token_scripts, default=issue) as tokens, Wire(default=serve) as api:
+        servers = Servers(api, tokens)
+        yield servers
+
+
+async def first_of(depot: Depot) -> int:
+    """Make one call: the first page of a walk."""
+    async with contextlib.aclosing(depot.walk(LIMIT, read_ahead=0)) as walk:
+        return await anext(walk)
+
+
+def start(depot: Depot, calls: int) -> list[asyncio.Task[int]]:
+    """Start calls at the same time."""
+    return [asyncio.create_task(first_of(depot)) for _ in range(calls)]
 
 
 @attrs.define
-class Tally:
-    """How the calls of one contestant have ended."""
+class Crowd:
+    """Calls of one candidate that need a token at the same time."""
 
-    contestant: Contestant
+    candidate: Candidate
     undocumented: int = 0
 
-    async def failed(self, calls: list[asyncio.Task[int]]) -> int:
-        """How many of them did not come to the right answer."""
-        _, endless = await asyncio.wait(calls, timeout=HOPELESS)
+    async def count_failed(self, calls: list[asyncio.Task[int]]) -> int:
+        """Wait for the calls and return the number of those that failed."""
+        _, endless = await asyncio.wait(calls, timeout=TIME_LIMIT)
         for call in endless:
             call.cancel()
         results = await asyncio.gather(*calls, return_exceptions=True)
         self.undocumented += len(endless) + sum(
             isinstance(result, BaseException)
-            and not isinstance(result, (*self.contestant.errors, asyncio.CancelledError))
+            and not isinstance(result, (*self.candidate.errors, asyncio.CancelledError))
             for result in results
         )
         return sum(result != FIRST_ID for result in results)
 
+    async def call_first(self, calls: int) -> tuple[int, int]:
+        """Return the token requests and the failures of first calls."""
+        async with running_servers() as servers, self.candidate.depot(servers.access) as depot:
+            failed = await self.count_failed(start(depot, calls))
+            return len(servers.tokens.received), failed
 
-def start(depot: Depot, calls: int) -> list[asyncio.Task[int]]:
-    """So many calls at once."""
-    return [asyncio.create_task(first_of(depot)) for _ in range(calls)]
+    async def reject(self, delay: float) -> tuple[int, int]:
+        """Revoke the token during many calls, and return the token requests and failures."""
+        async with running_servers() as servers, self.candidate.depot(servers.access) as depot:
+            failed = await self.count_failed(start(depot, 1))
+            fetched = len(servers.tokens.received)
+            servers.rejections, servers.delay = REJECTED_CALLS, delay
+            servers.revoke_all()
+            failed += await self.count_failed(start(depot, REJECTED_CALLS))
+            return len(servers.tokens.received) - fetched, failed
 
+    async def cancel_leaders(self, token_scripts: list[Script]) -> tuple[int, int]:
+        """Cancel each call whose token request stalls. Return the cancelled and failed calls."""
+        async with (
+            running_servers(*token_scripts) as servers,
+            self.candidate.depot(servers.access) as depot,
+        ):
+            calls = start(depot, 1)
+            await loop_until(lambda: servers.tokens.received)
+            calls += start(depot, CALLS_BY_LEADER - 1)
+            leaders = calls[: len(token_scripts)]
+            for position, call in enumerate(leaders):
+                await loop_until(
+                    lambda position=position: len(servers.tokens.received) > position  # type: ignore[misc]
+                )
+                await asyncio.sleep(0.01)  # The response arrives, and the other calls wait.
+                call.cancel()
+            failed = await self.count_failed(calls[len(leaders) :])
+            await self.count_failed(leaders)
+            return sum(call.cancelled() for call in leaders), failed
 
-async def first_calls(tally: Tally) -> tuple[int, int]:
-    """Token requests and failed calls of many calls that all come before any token."""
-    async with servers() as both, tally.contestant.depot(both.access) as depot:
-        failed = await tally.failed(start(depot, FIRST_CALLS))
-        return len(both.tokens.received), failed
+    async def cancel_leader_after(self, count: int) -> tuple[int, int]:
+        """Cancel the first call after so many turns. Return the cancelled and failed calls."""
+        async with running_servers() as servers, self.candidate.depot(servers.access) as depot:
+            leader, *others = start(depot, CALLS_BY_LEADER)
+            await turns(count)
+            leader.cancel()
+            failed = await self.count_failed(others)
+            await self.count_failed([leader])
+            return leader.cancelled(), failed
 
+    async def fail_once(self, attempts: int) -> tuple[int, int]:
+        """Let the first token request fail. Return the failed calls and the token requests."""
+        release = asyncio.Event()
 
-async def refusals(tally: Tally, seconds_between: float) -> tuple[int, int]:
-    """Refreshes and failed calls when the token is revoked under many calls in flight."""
-    async with servers() as both, tally.contestant.depot(both.access) as depot:
-        failed = await tally.failed(start(depot, 1))
-        fetched = len(both.tokens.received)
-        both.gather_refusals = REFUSED_CALLS
-        both.seconds_between_refusals = seconds_between
-        both.revoke_all()
-        failed += await tally.failed(start(depot, REFUSED_CALLS))
-        return len(both.tokens.received) - fetched, failed
+        async def fail(
+            request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            await release.wait()
+            await FAILURE(request, reader, writer)
 
-
-async def cancelled_in(tally: Tally, token_answers: list[Script]) -> tuple[int, int]:
-    """Cancelled leaders and hurt calls, where the token URL stalls for one leader after another."""
-    async with servers(*token_answers) as both, tally.contestant.depot(both.access) as depot:
-        leader = start(depot, 1)
-        await until(lambda: both.tokens.received)
-        calls = leader + start(depot, CALLS_BEHIND_A_LEADER - 1)
-        leaders = len(token_answers)
-        for place, call in enumerate(calls[:leaders]):
-            await until(lambda place=place: len(both.tokens.received) > place)  # type: ignore[misc]
-            await asyncio.sleep(0.01)  # for what is sent to arrive, and the others to wait
-            call.cancel()
-        hurt = await tally.failed(calls[leaders:])
-        await tally.failed(calls[:leaders])
-        return sum(call.cancelled() for call in calls[:leaders]), hurt
-
-
-async def cancelled_after(tally: Tally, count: int) -> tuple[int, int]:
-    """The same, where the token URL answers and the leader ends after so many turns."""
-    async with servers() as both, tally.contestant.depot(both.access) as depot:
-        leader, *others = start(depot, CALLS_BEHIND_A_LEADER)
-        await turns(count)
-        leader.cancel()
-        hurt = await tally.failed(others)
-        await tally.failed([leader])
-        return leader.cancelled(), hurt
-
-
-async def failing_once(tally: Tally, attempts: int) -> tuple[int, int]:
-    """Failed calls and token requests where the token URL's first answer is a 500."""
-    release = asyncio.Event()
-
-    async def fail(
-        request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        await release.wait()
-        await answer(status=500)(request, reader, writer)
-
-    async with servers(fail) as both:
-        async with tally.contestant.depot(both.access, Patience(attempts=attempts)) as depot:
+        limits = Limits(attempts=attempts)
+        async with (
+            running_servers(fail) as servers,
+            self.candidate.depot(servers.access, limits) as depot,
+        ):
             calls = start(depot, WAITERS)
-            await until(lambda: both.tokens.received)
+            await loop_until(lambda: servers.tokens.received)
             await asyncio.sleep(0.01)
             release.set()
-            failed = await tally.failed(calls)
-            return failed, len(both.tokens.received)
+            failed = await self.count_failed(calls)
+            return failed, len(servers.tokens.received)
 
 
-TOKEN = whole(b'{"access_token": "t0k3n-that-nobody-gets", "expires_in": 3600}')
-STALLS = (b"", TOKEN[:20], head()[:-2], TOKEN[:-30], TOKEN[:-1])
-"""What a leader has of the token's answer when it is cancelled."""
-
-
-async def measure(contestant: Contestant, *, full: bool) -> Figures:
-    """Ask for tokens in crowds, and take away who asks."""
-    tally = Tally(contestant)
-    rounds = 5 if full else 1
-    first = [await first_calls(tally) for _ in range(rounds)]
-    refused = [
-        await refusals(tally, seconds) for _ in range(rounds) for seconds in (0.0, 0.001, 0.005)
-    ]
+async def measure(candidate: Candidate, *, full: bool) -> Figures:
+    """Request tokens for many calls at the same time, and cancel some of them."""
+    crowd = Crowd(candidate)
+    rounds, first_calls = (5, 1000) if full else (1, 200)
+    first = [await crowd.call_first(first_calls) for _ in range(rounds)]
+    rejected = [await crowd.reject(delay) for _ in range(rounds) for delay in (0.0, 0.001, 0.005)]
     cancelled = [
-        await cancelled_in(tally, [stall(sent)] * leaders)
-        for sent in STALLS
+        await crowd.cancel_leaders([stall(sent)] * leaders)
+        for sent in UNFINISHED
         for leaders in ((1, 3, 19) if full else (1, 3))
     ]
-    cancelled += [await cancelled_after(tally, count) for count in range(200 if full else 60)]
-    failed, requests_then = await failing_once(tally, attempts=3)
-    failed_untried, requests_untried = await failing_once(tally, attempts=1)
+    turn_counts: Iterable[int] = range(200) if full else range(0, 60, 3)
+    cancelled += [await crowd.cancel_leader_after(count) for count in turn_counts]
+    failed, requests = await crowd.fail_once(attempts=3)
+    failed_at_once, requests_at_once = await crowd.fail_once(attempts=1)
     return {
-        "first calls": FIRST_CALLS,
+        "first calls": first_calls,
         "token requests": max(requests for requests, _ in first),
-        "simultaneous 401s": REFUSED_CALLS,
-        "refreshes": max(refreshes for refreshes, _ in refused),
-        "of all these calls failed": sum(failed for _, failed in first + refused),
+        "simultaneous 401s": REJECTED_CALLS,
+        "refreshes": max(refreshes for refreshes, _ in rejected),
+        "of all these calls failed": sum(failed for _, failed in first + rejected),
         "cancelled leaders": sum(leaders for leaders, _ in cancelled),
-        "calls hurt by a cancelled leader": sum(hurt for _, hurt in cancelled),
+        "calls failed by a cancelled leader": sum(failed for _, failed in cancelled),
         f"of {WAITERS} calls failed by one 500 of the token URL": failed,
-        "with token requests": requests_then,
-        "of them failed at one attempt": failed_untried,
-        "with token requests at one attempt": requests_untried,
-        "undocumented errors": tally.undocumented,
+        "with token requests": requests,
+        "of them failed at one attempt": failed_at_once,
+        "with token requests at one attempt": requests_at_once,
+        "undocumented errors": crowd.undocumented,
     }
 
 
-async def test_a_crowd_fetches_one_token_and_no_end_of_a_call_hurts_another(
+async def test_concurrent_calls_share_one_token_and_no_call_harms_another(
     full: bool, record: Record
 ) -> None:
     measured = await measure(OURS, full=full)
@@ -252,34 +243,34 @@ async def test_a_crowd_fetches_one_token_and_no_end_of_a_call_hurts_another(
     assert measured["refreshes"] == 1
     assert measured["of all these calls failed"] == 0
     assert measured["cancelled leaders"] > 0
-    assert measured["calls hurt by a cancelled leader"] == 0
+    assert measured["calls failed by a cancelled leader"] == 0
     assert measured[f"of {WAITERS} calls failed by one 500 of the token URL"] == 0
     assert measured["with token requests"] <= 2
     assert measured["with token requests at one attempt"] == 1
     assert measured["undocumented errors"] == 0
 
 
-async def test_a_failed_token_request_hurts_no_call_that_comes_later() -> None:
-    async with servers(answer(status=500)) as both:
-        async with OURS.depot(both.access, Patience(attempts=1)) as depot:
-            crowd = await asyncio.gather(*start(depot, WAITERS), return_exceptions=True)
-            assert {type(error) for error in crowd} == {ServerError}
-            assert len({id(error) for error in crowd}) == WAITERS
+async def test_a_failed_token_request_harms_no_later_call() -> None:
+    async with running_servers(FAILURE) as servers:
+        async with OURS.depot(servers.access, Limits(attempts=1)) as depot:
+            errors = await asyncio.gather(*start(depot, WAITERS), return_exceptions=True)
+            assert {type(error) for error in errors} == {ServerError}
+            assert len({id(error) for error in errors}) == WAITERS
             assert await first_of(depot) == FIRST_ID
-            assert len(both.tokens.received) == 2
+            assert len(servers.tokens.received) == 2
 
 
-async def test_a_leader_whose_deadline_ends_leaves_the_token_to_the_next_in_line() -> None:
-    async with servers(stall(TOKEN[:-1])) as both:
-        async with client_of(both.access) as patient:
-            hasty = patient.with_options(timeout=Timeout(total=0.2))
-            leader = asyncio.create_task(pages(hasty))
-            await until(lambda: both.tokens.received)
-            others = [asyncio.create_task(pages(patient)) for _ in range(19)]
+async def test_after_a_leaders_deadline_the_next_call_fetches_the_token() -> None:
+    async with running_servers(stall(TOKEN[:-1])) as servers:
+        async with client_of(servers.access) as client:
+            hasty = client.with_options(timeout=Timeout(total=0.2))
+            leader = asyncio.create_task(first_report(hasty))
+            await loop_until(lambda: servers.tokens.received)
+            others = [asyncio.create_task(first_report(client)) for _ in range(19)]
             with pytest.raises(DeadlineExceeded):
                 await leader
             assert await asyncio.gather(*others) == [FIRST_ID] * 19
-            assert len(both.tokens.received) == 2
+            assert len(servers.tokens.received) == 2
 
 
 def client_of(access: Access) -> DepotClient:
@@ -292,72 +283,43 @@ def client_of(access: Access) -> DepotClient:
     )
 
 
-async def pages(client: DepotClient) -> int:
-    """One call of a client itself."""
+async def first_report(client: DepotClient) -> int:
     reports = client.session_reports(CHARGER, CONNECTOR, limit=LIMIT, read_ahead=0)
     async with reports.walk() as walk:
         return (await anext(walk)).session_id
 
 
-def end_of(call: Callable[[], Coroutine[Any, Any, object]]) -> object:
-    """What a call comes to in an event loop of its own, in a thread of its own."""
-    ended: list[object] = []
+def run_in_another_loop(call: Callable[[], Coroutine[Any, Any, object]]) -> object:
+    """Return the result or the error of a call in an event loop of another thread."""
+    results: list[object] = []
 
     def run() -> None:
         try:
-            ended.append(asyncio.run(call()))
+            results.append(asyncio.run(call()))
         except Exception as error:
-            ended.append(error)
+            results.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(HOPELESS)
-    return ended[0] if ended else TimeoutError("it did not end")
+    thread.join(TIME_LIMIT)
+    return results[0]
 
 
 OTHER_LOOP = "the client belongs to the event loop that it was first used in"
 
 
 @pytest.mark.parametrize("derived", [False, True])
-async def test_a_second_loop_in_a_thread_is_refused_and_hurts_no_call_in_flight(
-    derived: bool,
-) -> None:
-    async with servers(stall(), stall()) as both, client_of(both.access) as client:
-        in_flight = [asyncio.create_task(pages(client)) for _ in range(5)]
-        await until(lambda: both.tokens.received)
+async def test_another_loop_is_refused_and_harms_no_call_in_flight(derived: bool) -> None:
+    async with running_servers(stall(), stall()) as servers, client_of(servers.access) as client:
+        in_flight = [asyncio.create_task(first_report(client)) for _ in range(5)]
+        await loop_until(lambda: servers.tokens.received)
         other = client.with_options(timeout=Timeout(total=5)) if derived else client
         for _ in range(3):
-            ended = await asyncio.to_thread(end_of, lambda: pages(other))
-            assert isinstance(ended, RuntimeError)
-            assert OTHER_LOOP in str(ended)
-        for call in in_flight[:2]:  # who had to do with the stalls
+            error = await asyncio.to_thread(run_in_another_loop, lambda: first_report(other))
+            assert isinstance(error, RuntimeError)
+            assert OTHER_LOOP in str(error)
+        for call in in_flight[:2]:  # Each of them waits for a token request that stalls.
             call.cancel()
             await turns(20)
         assert await asyncio.gather(*in_flight[2:]) == [FIRST_ID] * 3
-        assert await pages(client) == FIRST_ID
-
-
-def test_a_second_run_of_a_loop_is_refused() -> None:
-    async def first_run() -> DepotClient:
-        async with servers() as both:
-            client = client_of(both.access)
-            assert await pages(client) == FIRST_ID
-            return client
-
-    client = asyncio.run(first_run())
-    for _ in range(2):
-        with pytest.raises(RuntimeError, match=OTHER_LOOP):
-            asyncio.run(pages(client))
-    asyncio.run(client.aclose())
-
-
-async def test_a_client_that_was_only_made_in_another_loop_works() -> None:
-    async with servers() as both:
-
-        async def made() -> DepotClient:
-            return client_of(both.access)
-
-        client = await asyncio.to_thread(end_of, made)
-        assert isinstance(client, DepotClient)
-        async with client:
-            assert await pages(client) == FIRST_ID
+        assert await first_report(client) == FIRST_ID

@@ -1,4 +1,4 @@
-"""R9: whoever is cancelled, wherever, leaves nothing behind, and the next call works."""
+"""R9: a cancelled call leaves no connection, descriptor or task, and the next call works."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import aiohttp
@@ -14,108 +14,116 @@ import attrs
 import pytest
 
 from depotclient import DepotClient
-from tests.promises.contestants import CHARGEBOX, OURS, Access, Contestant, Depot, Patience
-from tests.support.faults import head
+from tests.promises.candidates import (
+    CHARGEBOX,
+    OURS,
+    Access,
+    Candidate,
+    Depot,
+    Limits,
+    with_token,
+)
 from tests.support.figures import Figures, Record
 from tests.support.pages import ANALYTICS, pages_of
-from tests.support.wire import Received, Script, Wire
+from tests.support.responses import head
+from tests.support.waiting import turns
+from tests.support.wire import Received, Wire
 from thorclient import ThorClient
 
 Job = Callable[[], Coroutine[Any, Any, None]]
 
-HONEST = pages_of(range(1, 31))
+PAGES = pages_of(range(1, 31))
 TOKEN = b'{"access_token": "t0k3n-that-was-fetched", "expires_in": 3600}'
-TURNS = 40
-"""Up to so many turns of the event loop go by before the cancellation."""
+MAX_TURNS = 40
+"""Most turns of the event loop before a cancellation."""
 
 
-def slowly(script_of: Callable[[Received], bytes]) -> Script:
-    """Answer in pieces, some turns of the loop apart, so that there is something to cut into."""
-
-    async def play(
-        request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        body = script_of(request)
-        for piece in (head(Content_Length=len(body)), body[: len(body) // 2]):
-            writer.write(piece)
-            await writer.drain()
-            for _ in range(4):
-                await asyncio.sleep(0)
-        writer.write(body[len(body) // 2 :])
-        await writer.drain()
-
-    return play
-
-
-def answer_to(request: Received) -> bytes:
-    """The right answer to whatever it is."""
+async def respond_slowly(
+    request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Send the correct response in pieces, with turns of the loop between them."""
     if request.method == "POST":
-        return TOKEN
-    return HONEST(request) if "sessionReports" in request.target else ANALYTICS
+        body = TOKEN
+    else:
+        body = PAGES(request) if "sessionReports" in request.target else ANALYTICS
+    for piece in (head(Content_Length=len(body)), body[: len(body) // 2]):
+        writer.write(piece)
+        await writer.drain()
+        await turns(4)
+    writer.write(body[len(body) // 2 :])
+    await writer.drain()
 
 
 @attrs.define
-class Outcomes:
-    """What came of the cancellations so far."""
+class Cancellations:
+    """Results of cancelled jobs.
 
+    Attributes:
+        errors: Errors that a job may end with.
+        cancels: Number of cancellations.
+        in_time: Cancellations of a job that had not ended.
+        swallowed: Jobs that ended without `CancelledError`.
+        leaked_tasks: Tasks left by the jobs.
+        failed_next_calls: Later calls that failed.
+    """
+
+    errors: tuple[type[Exception], ...] = ()
     cancels: int = 0
     in_time: int = 0
     swallowed: int = 0
     leaked_tasks: int = 0
     failed_next_calls: int = 0
 
-    async def of(self, job: Job, turns: int, errors: tuple[type[Exception], ...]) -> None:
-        """Cancel a job after so many turns, and see that it ends by that."""
+    async def add(self, job: Job, after_turns: int) -> None:
+        """Cancel a job after so many turns of the loop."""
         before = asyncio.all_tasks()
         self.cancels += 1
         task = asyncio.create_task(job())
-        for _ in range(turns):
-            await asyncio.sleep(0)
+        await turns(after_turns)
         in_time = task.cancel()
         self.in_time += in_time
-        with contextlib.suppress(asyncio.CancelledError, *errors):
+        with contextlib.suppress(asyncio.CancelledError, *self.errors):
             await task
         self.swallowed += in_time and not task.cancelled()
-        for _ in range(3):
-            await asyncio.sleep(0)
-        left = {
-            other
+        await turns(3)
+        self.leaked_tasks += sum(
+            "Wire." not in getattr(other.get_coro(), "__qualname__", "")
             for other in asyncio.all_tasks() - before - {task}
-            if "Wire." not in getattr(other.get_coro(), "__qualname__", "")
-        }
-        self.leaked_tasks += len(left)
+        )
 
 
 async def read_some(depot: Depot, read_ahead: int, count: int) -> None:
-    """Take some reports of a walk and leave it, as `break` does."""
+    """Read reports of a walk and leave it, as `break` does."""
     async with contextlib.aclosing(depot.walk(10, read_ahead=read_ahead)) as walk:
-        taken = 0
+        read = 0
         async for _ in walk:
-            taken += 1
-            if taken == count:
+            read += 1
+            if read == count:
                 break
 
 
-async def measure(contestant: Contestant, *, full: bool) -> Figures:
+async def count_descriptors() -> int:
+    """Return the number of open files and sockets of the process."""
+    await turns(10)  # Sockets may be closing.
+    return len(await asyncio.to_thread(os.listdir, "/proc/self/fd"))
+
+
+async def measure(candidate: Candidate, *, full: bool) -> Figures:
     """Cancel calls, walks and token requests at random points."""
-    outcomes = Outcomes()
+    result = Cancellations(candidate.errors)
     draw = random.Random(0)
-    async with Wire(default=slowly(answer_to)) as wire:
-        descriptors = await descriptors_open()
-        access = Access(base_url=wire.url, token="t0k3n-that-lasts")
-        fetching = Access(base_url=wire.url, token_url=wire.url)
-        patience = Patience(total=10.0)
-        async with (
-            contestant.depot(access, patience) as depot,
-            contestant.thor(access, patience) as thor,
-        ):
+    limits = Limits(total=10.0)
+    async with Wire(default=respond_slowly) as wire:
+        descriptors = await count_descriptors()
+        access, by_pair = with_token(wire.url), Access(base_url=wire.url, token_url=wire.url)
+        async with candidate.depot(access, limits) as depot, candidate.thor(access, limits) as thor:
 
             async def call() -> None:
                 await thor.analytics(CHARGEBOX)
 
             async def first_call_with_a_token() -> None:
-                async with contestant.depot(fetching, patience) as fresh:
-                    await read_some(fresh, 0, 1)
+                async with candidate.depot(by_pair, limits) as new:
+                    await read_some(new, 0, 1)
 
             jobs: list[Job] = [
                 call,
@@ -125,92 +133,69 @@ async def measure(contestant: Contestant, *, full: bool) -> Figures:
                 first_call_with_a_token,
             ]
             for number in range(2_000 if full else 300):
-                job = draw.choice(jobs)
-                await outcomes.of(job, draw.randrange(TURNS), contestant.errors)
+                await result.add(draw.choice(jobs), draw.randrange(MAX_TURNS))
                 if number % 20 == 0:
                     try:
                         async with asyncio.timeout(5):
                             await call()
                             await read_some(depot, 1, 30)
                     except Exception:
-                        outcomes.failed_next_calls += 1
-            await call()  # so that there is a connection to close
-        for _ in range(100):
-            await asyncio.sleep(0)
-        leaked = wire.open_connections
-        grown = await descriptors_open() - descriptors
+                        result.failed_next_calls += 1
+            await call()  # Opens a connection for the client to close.
+        await turns(100)
+        leaked_connections = wire.open_connections
+        leaked_descriptors = await count_descriptors() - descriptors
     return {
-        "cancels": outcomes.cancels,
-        "came in time": outcomes.in_time,
-        "swallowed": outcomes.swallowed,
-        "leaked connections": leaked,
-        "leaked descriptors": grown,
-        "leaked tasks": outcomes.leaked_tasks,
-        "next calls that failed": outcomes.failed_next_calls,
+        "cancels": result.cancels,
+        "came in time": result.in_time,
+        "swallowed": result.swallowed,
+        "leaked connections": leaked_connections,
+        "leaked descriptors": leaked_descriptors,
+        "leaked tasks": result.leaked_tasks,
+        "next calls that failed": result.failed_next_calls,
     }
 
 
-async def descriptors_open() -> int:
-    """How many files and sockets the process has."""
-    for _ in range(10):
-        await asyncio.sleep(0)  # for sockets that are closing
-    return len(await asyncio.to_thread(os.listdir, "/proc/self/fd"))
-
-
-LEFT_BEHIND = (
-    *("swallowed", "leaked connections", "leaked descriptors", "leaked tasks"),
-    "next calls that failed",
-)
-
-
-async def test_a_cancellation_comes_out_and_leaves_nothing_behind(
-    full: bool, record: Record
-) -> None:
+async def test_a_cancelled_call_leaves_nothing(full: bool, record: Record) -> None:
     measured = await measure(OURS, full=full)
     record("R9", measured)
     assert measured["came in time"] > measured["cancels"] / 3
-    for name in LEFT_BEHIND:
+    for name in ("swallowed", "leaked connections", "leaked descriptors", "leaked tasks"):
         assert measured[name] == 0, name
+    assert measured["next calls that failed"] == 0
 
 
-@contextlib.asynccontextmanager
-async def narrow_session() -> AsyncGenerator[aiohttp.ClientSession, None]:
-    """A session of a user's own with two connections at the most."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=2)) as session:
-        yield session
-
-
-async def test_no_cancellation_takes_a_connection_from_a_narrow_pool() -> None:
-    outcomes = Outcomes()
-    async with Wire(default=slowly(answer_to)) as wire, narrow_session() as session:
+async def test_a_cancelled_call_returns_its_connection_to_a_small_pool(full: bool) -> None:
+    result = Cancellations()
+    async with (
+        Wire(default=respond_slowly) as wire,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=2)) as session,
+    ):
         depot = DepotClient(token="t0k3n", base_url=wire.url, session=session)
         thor = ThorClient(api_key="k3y", base_url=wire.url, session=session)
         reports = depot.session_reports("CP-001", "1", limit=10, read_ahead=3)
 
-        async def pages() -> None:
-            found: list[int] = []
-            async with contextlib.aclosing(reports.pages()) as walk:
-                async for page in walk:
-                    found += [report.session_id for report in page.reports]
-                    assert found == list(range(1, len(found) + 1))
-            assert len(found) == 30
+        async def read_pages() -> None:
+            async with contextlib.aclosing(reports.pages()) as pages:
+                found = [report.session_id async for page in pages for report in page.reports]
+            assert found == list(range(1, 31))
 
-        async def many() -> None:
+        async def call_many() -> None:
             ids = [f"TB-{n}" for n in range(20)]
             async with contextlib.aclosing(thor.get_analytics_many(ids, 5)) as results:
                 async for _ in results:
                     pass
 
-        for turns in range(TURNS):
-            await outcomes.of(pages, turns, ())
-            await outcomes.of(many, turns, ())
+        for after_turns in range(0, MAX_TURNS, 1 if full else 3):
+            await result.add(read_pages, after_turns)
+            await result.add(call_many, after_turns)
             assert len(await reports.collect(max_items=100)) == 30
-    assert (outcomes.swallowed, outcomes.leaked_tasks) == (0, 0)
+    assert (result.swallowed, result.leaked_tasks) == (0, 0)
 
 
-@pytest.mark.parametrize("turns", range(0, 60, 3))
-async def test_a_client_that_is_closed_under_its_calls_ends_them_with_an_error(turns: int) -> None:
-    async with Wire(default=slowly(answer_to)) as wire:
+@pytest.mark.parametrize("after_turns", [*range(0, 30, 3), 45, 60])
+async def test_closing_a_client_ends_its_calls_with_an_error(after_turns: int) -> None:
+    async with Wire(default=respond_slowly) as wire:
         depot = DepotClient(token="t0k3n", base_url=wire.url)
 
         async def walk() -> None:
@@ -218,10 +203,12 @@ async def test_a_client_that_is_closed_under_its_calls_ends_them_with_an_error(t
                 pass
 
         tasks = [asyncio.create_task(walk()) for _ in range(5)]
-        for _ in range(turns):
-            await asyncio.sleep(0)
+        await turns(after_turns)
         await depot.aclose()
         async with asyncio.timeout(5):
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-        # None where the walk had come to its end before.
-        assert {repr(error) for error in ended} <= {"RuntimeError('the client was closed')", "None"}
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        # None: the walk had ended.
+        assert {repr(result) for result in results} <= {
+            "RuntimeError('the client was closed')",
+            "None",
+        }

@@ -1,4 +1,4 @@
-"""R14: an export that is killed at any moment and run again ends with every report, once."""
+"""R14: an export that is killed at any moment and run again writes every report once."""
 
 from __future__ import annotations
 
@@ -26,54 +26,50 @@ parquet = pytest.importorskip("pyarrow.parquet")
 CHILD = Path(__file__).with_name("export_child.py")
 SHAPE = ReportShape(meter_values=40, charge_parameters=4, detail_states=4, device_states=2)
 CONNECTORS = ("1", "2")
-QUICK, FULL = 6, 50
-MOMENTS = {"parquet": 1500, "ndjson": 400}
-"""Half as many as an export of January has, so that most exports are killed more than once."""
+TIME_FILTERS: tuple[TimeFilter, ...] = ("start", "end", "overlap")
+EVENTS = {"parquet": 1500, "ndjson": 400}
+"""Half of the audit events of an export of January, so that most exports are killed repeatedly."""
 
 
 @attrs.frozen
 class Exporter:
-    """Runs the export of a sandbox's January into a folder, in a process of its own."""
+    """Export of a sandbox's January into a folder, in a child process."""
 
     sandbox: DepotSandbox
     folder: Path
     format: Format
 
-    def is_killed(self, moment: int, delay: float = 0.0) -> bool:
-        """Run it until the moment, or to its end if that comes earlier."""
-        run = subprocess.run(  # noqa: S603
+    def run(self, kill_at: int, delay: float = 0.0) -> bool:
+        """Run until the given audit event, or to the end. Return True if it was killed."""
+        done = subprocess.run(  # noqa: S603
             [
                 *(sys.executable, str(CHILD), str(self.folder), self.format),
-                *(",".join(CONNECTORS), str(moment), str(delay)),
+                *(",".join(CONNECTORS), str(kill_at), str(delay)),
             ],
             env={**os.environ, **self.sandbox.environment},
             capture_output=True,
             timeout=120,
             check=False,
         )
-        assert run.returncode in {0, -signal.SIGKILL}, run.stderr.decode()
-        return run.returncode != 0
+        assert done.returncode in {0, -signal.SIGKILL}, done.stderr.decode()
+        return done.returncode != 0
 
     def ids(self, connector: str) -> Iterator[int]:
-        """The ids in all files of a connector that are there under their names.
-
-        A file that is not whole fails the test.
-        """
+        """Yield the ids in all final files of a connector. Fail if a file is not whole."""
         first = Partition("CP-001", connector, "2026-01-01")
         folder = ConnectorFolder.open(self.folder, first, self.format)
         for window in folder.path.glob("day=*"):
             for file in window.glob(f"reports.{self.format}"):
                 found = read_ids(file)
-                record = folder.records.get(window.name.removeprefix("day="))
-                if record is not None:
-                    assert record.reports == len(found), file
-                else:  # the lines of a run that was killed before it could write the record
-                    assert self.format == "ndjson", file
+                manifest = folder.records.get(window.name.removeprefix("day="))
+                # A kill between the two writes leaves NDJSON without its record.
+                assert manifest is not None or self.format == "ndjson", file
+                assert manifest is None or manifest.reports == len(found), file
                 yield from found
 
 
 def read_ids(file: Path) -> Sequence[int]:
-    """The ids in a file; one that is cut off anywhere can't be read."""
+    """Return the ids in a file. Fail if the file is truncated."""
     if file.suffix == ".parquet":
         column: list[int] = parquet.ParquetFile(file).read()["session_id"].to_pylist()
         return column
@@ -83,31 +79,31 @@ def read_ids(file: Path) -> Sequence[int]:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_an_export_that_is_killed_again_and_again_ends_with_every_report_once(
+def test_an_export_that_is_killed_repeatedly_writes_every_report_once(
     tmp_path: Path, record: Record, full: bool, format_: Format
 ) -> None:
     draw = random.Random(format_)
     kills = ends = lost = doubled = 0
-    filters: tuple[TimeFilter, ...] = ("start", "end", "overlap")
-    wanted = FULL if full else QUICK
-    while kills < wanted or ends < len(filters):
+    min_kills, min_ends = (50, len(TIME_FILTERS)) if full else (2, 1)
+    while kills < min_kills or ends < min_ends:
+        time_filter = TIME_FILTERS[ends % len(TIME_FILTERS)]
         sandbox = DepotSandbox(
-            sessions=40, shape=SHAPE, time_filter=filters[ends % 3], max_limit=20, order="shuffled"
+            sessions=40, shape=SHAPE, time_filter=time_filter, max_limit=20, order="shuffled"
         )
         exporter = Exporter(sandbox, tmp_path / str(ends), format_)
         with running_in_thread(sandbox):
-            truth = {name: Counter(sandbox.session_ids("CP-001", name)) for name in CONNECTORS}
-            while exporter.is_killed(
-                draw.randrange(MOMENTS[format_]) if kills < wanted else -1,
+            expected = {name: Counter(sandbox.session_ids("CP-001", name)) for name in CONNECTORS}
+            while exporter.run(
+                draw.randrange(EVENTS[format_]) if kills < min_kills else -1,
                 draw.choice((0.0, draw.random() / 50)),
             ):
                 kills += 1
                 for name in CONNECTORS:
-                    assert not Counter(exporter.ids(name)) - truth[name]
+                    assert not Counter(exporter.ids(name)) - expected[name]
         for name in CONNECTORS:
             found = Counter(exporter.ids(name))
-            lost += (truth[name] - found).total()
-            doubled += (found - truth[name]).total()
+            lost += (expected[name] - found).total()
+            doubled += (found - expected[name]).total()
         ends += 1
     figures = {"kills": kills, "exports ended": ends, "lost": lost, "doubled": doubled}
     record(f"R14 {format_}", figures)

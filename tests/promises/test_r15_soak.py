@@ -1,4 +1,4 @@
-"""R15: long work under faults, dying tokens and restarts loses nothing and leaks nothing."""
+"""R15: long work with faults, expiring tokens and server restarts loses and leaks nothing."""
 
 from __future__ import annotations
 
@@ -15,49 +15,50 @@ import attrs
 import pytest
 
 from depotclient.sandbox import DepotSandbox, ReportShape
-from tests.promises.contestants import (
+from tests.promises.candidates import (
     CHARGER,
     CONNECTOR,
     OURS,
     Access,
-    Contestant,
+    Candidate,
     Depot,
-    Patience,
+    Limits,
     Thor,
 )
+from tests.support.clients import account_of
 from tests.support.figures import Figures, Record
 from thorclient.sandbox import ThorSandbox
 
-SESSIONS = 300
-QUICK, FULL = 6.0, 300.0
 SHAPE = ReportShape(meter_values=40, charge_parameters=4, detail_states=4, device_states=2)
-POOLED = 16
-"""Two walks that read ahead, two polls and a token request or two: 8 connections with two ends."""
 
-GROWTH_MIB = 16
-"""How much the whole process, with both servers, may grow after its first third."""
+MAX_POOLED = 16
+"""Both ends of 8 connections: two walks that read ahead, two polls and two token requests."""
+
+MAX_GROWTH = 16
+"""Most MiB that the process may grow after the first third. It contains both servers."""
 
 
 @attrs.frozen
-class Held:
-    """What the process holds at a moment of rest."""
+class Usage:
+    """Resources of the process."""
 
     mebibytes: float
     descriptors: int
     tasks: int
 
     @classmethod
-    async def now(cls) -> Held:
-        """Read it off, outside of the loop."""
-        pages = await asyncio.to_thread(Path("/proc/self/statm").read_text)
+    async def measure(cls) -> Usage:
+        gc.collect()
+        await asyncio.sleep(0.1)  # Sockets may be closing.
+        statm = await asyncio.to_thread(Path("/proc/self/statm").read_text)
         descriptors = await asyncio.to_thread(os.listdir, "/proc/self/fd")
-        mebibytes = int(pages.split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        mebibytes = int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
         return cls(mebibytes, len(descriptors), len(asyncio.all_tasks()))
 
 
 @attrs.define
-class Toll:
-    """What has come of the work so far."""
+class Counts:
+    """Work done, and what went wrong."""
 
     walks: int = 0
     reports: int = 0
@@ -71,15 +72,15 @@ class Toll:
 
 
 def free_port() -> int:
-    """A port that a server can come back to."""
+    """Return a port on which a server can restart."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 @attrs.frozen
-class World:
-    """Two servers that go away and come back, and two clients at work on them."""
+class Soak:
+    """Two servers that restart, and two clients that use them."""
 
     depot_server: DepotSandbox
     thor_server: ThorSandbox
@@ -87,115 +88,105 @@ class World:
     thor: Thor
     errors: tuple[type[Exception], ...]
     pause: float
-    toll: Toll = attrs.field(factory=Toll)
+    counts: Counts = attrs.field(factory=Counts)
 
     async def restart(self) -> None:
-        """Take both servers away for a moment."""
+        """Stop both servers for a moment."""
         await asyncio.sleep(self.pause)
         for server in (self.depot_server, self.thor_server):
             await server.aclose()
         await asyncio.sleep(0.05)
         for server in (self.depot_server, self.thor_server):
             await server.start()
-        self.toll.restarts += 1
-        self.tally()
+        self.counts.restarts += 1
+        self.count_faults()
 
-    def tally(self) -> None:
-        """Count the faults played, and empty the servers' logs of what came: they grow."""
+    def count_faults(self) -> None:
+        """Count the faults played, and clear the servers' growing logs."""
         for server in (self.depot_server, self.thor_server):
-            self.toll.faults += sum(request.fault is not None for request in server.requests)
+            self.counts.faults += sum(request.fault is not None for request in server.requests)
             server.requests.clear()
 
     async def walk(self) -> None:
-        """Collect the whole window once."""
+        """Collect all reports."""
         try:
             found = Counter(await self.depot.collect(50, restarts=10_000))
-        except Exception:  # of this library's documented errors, none outlives so many restarts
-            self.toll.given_up += 1
+        except Exception:
+            self.counts.given_up += 1
             return
-        truth = set(self.depot_server.session_ids(CHARGER, CONNECTOR))
-        self.toll.walks += 1
-        self.toll.reports += found.total()
-        self.toll.lost += len(truth - set(found))
-        self.toll.doubled += found.total() - len(found)
+        expected = set(self.depot_server.session_ids(CHARGER, CONNECTOR))
+        self.counts.walks += 1
+        self.counts.reports += found.total()
+        self.counts.lost += len(expected - set(found))
+        self.counts.doubled += found.total() - len(found)
 
     async def poll(self) -> None:
-        """Ask for one chargebox."""
+        """Request the analytics of one chargebox."""
         try:
             await self.thor.analytics(self.thor_server.chargebox_ids[0])
         except self.errors:
             pass
         except Exception:
-            self.toll.undocumented_errors += 1
-        self.toll.calls += 1
+            self.counts.undocumented_errors += 1
+        self.counts.calls += 1
         await asyncio.sleep(0.01)
 
-    async def work(self, seconds: float) -> Held:
-        """Do all of it again and again; what is held when it rests."""
-        until = time.monotonic() + seconds
+    async def work(self, seconds: float) -> Usage:
+        """Repeat all jobs, and return the resources in use after them."""
+        end = time.monotonic() + seconds
 
-        async def again(job: Callable[[], Awaitable[None]]) -> None:
-            while time.monotonic() < until:
+        async def repeat(job: Callable[[], Awaitable[None]]) -> None:
+            while time.monotonic() < end:
                 await job()
 
-        jobs = (self.restart, self.walk, self.walk, self.poll, self.poll)
         async with asyncio.TaskGroup() as group:
-            for job in jobs:
-                group.create_task(again(job))
-        self.tally()
-        gc.collect()
-        await asyncio.sleep(0.1)  # for sockets that are closing
-        return await Held.now()
+            for job in (self.restart, self.walk, self.walk, self.poll, self.poll):
+                group.create_task(repeat(job))
+        self.count_faults()
+        return await Usage.measure()
 
 
-async def measure(contestant: Contestant, *, full: bool, seconds: float) -> Figures:
-    """Walk and poll all the time; compare what is held after a third of it and in the end."""
-    lifetime, pause = (20.0, 10.0) if full else (1.0, 1.2)
+async def measure(candidate: Candidate, *, full: bool, seconds: float) -> Figures:
+    """Work, and compare the resources after a third of the time and at the end."""
+    lifetime, pause = (20.0, 10.0) if full else (1.0, 0.6)
     depot_server = DepotSandbox(
         port=free_port(),
         chargers={CHARGER: [CONNECTOR]},
-        sessions=SESSIONS,
+        sessions=300,
         shape=SHAPE,
         fault_rate=0.05,
         token_lifetime=lifetime,
     )
     thor_server = ThorSandbox(port=free_port(), fault_rate=0.05)
-    patience = Patience(total=5.0, read=2.0)
+    limits = Limits(total=5.0, read=2.0)
     async with depot_server, thor_server:
-        access = Access(
-            base_url=depot_server.base_url,
-            client_id=depot_server.client_id,
-            client_secret=depot_server.client_secret,
-            token_url=depot_server.token_url,
-        )
         thor_access = Access(base_url=thor_server.base_url, api_key=thor_server.api_key)
         async with (
-            contestant.depot(access, patience) as depot,
-            contestant.thor(thor_access, patience) as thor,
+            candidate.depot(Access(**account_of(depot_server)), limits) as depot,
+            candidate.thor(thor_access, limits) as thor,
         ):
-            world = World(depot_server, thor_server, depot, thor, contestant.errors, pause)
-            early = await world.work(seconds / 3)
-            late = await world.work(seconds * 2 / 3)
+            soak = Soak(depot_server, thor_server, depot, thor, candidate.errors, pause)
+            early = await soak.work(seconds / 3)
+            late = await soak.work(seconds * 2 / 3)
     return {
         "seconds": seconds,
-        **{name.replace("_", " "): count for name, count in attrs.asdict(world.toll).items()},
+        **{name.replace("_", " "): count for name, count in attrs.asdict(soak.counts).items()},
         "MiB grown": round(late.mebibytes - early.mebibytes, 2),
         "descriptors grown": late.descriptors - early.descriptors,
         "tasks grown": late.tasks - early.tasks,
     }
 
 
-async def test_long_work_loses_nothing_and_leaks_nothing(
+async def test_long_work_loses_and_leaks_nothing(
     full: bool, record: Record, pytestconfig: pytest.Config
 ) -> None:
-    seconds = pytestconfig.getoption("--soak") or (FULL if full else QUICK)
+    seconds = pytestconfig.getoption("--soak") or (300.0 if full else 3.0)
     measured = await measure(OURS, full=full, seconds=seconds)
     record("R15", measured)
     assert measured["walks"] > 0
     assert measured["restarts"] > 0
     for name in ("given up", "undocumented errors", "lost", "doubled"):
         assert measured[name] == 0, name
-    # A pool may hold a connection more or less, and each has its task in the server.
-    for name in ("descriptors grown", "tasks grown"):
-        assert measured[name] <= POOLED, name
-    assert measured["MiB grown"] < GROWTH_MIB
+    assert measured["descriptors grown"] <= MAX_POOLED
+    assert measured["tasks grown"] <= MAX_POOLED
+    assert measured["MiB grown"] < MAX_GROWTH

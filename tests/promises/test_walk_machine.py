@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 
 from depotclient import ApiError, DepotClient, PaginationError, RetryPolicy, SessionReport, Walk
 from depotclient.sandbox import RETRYABLE, DepotSandbox, Fault
-from tests.promises.contestants import CHARGER, CONNECTOR
+from tests.promises.candidates import CHARGER, CONNECTOR
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime(2026, 2, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ from depotclient.sandbox import DepotSandbox
 
 
 def account_of(sandbox: DepotSandbox) -> dict[str, Any]:
-    """The sandbox's client credentials, and where it is."""
+    """Return the sandbox's client credentials and addresses."""
     return {
         "client_id": sandbox.client_id,
         "client_secret": sandbox.client_secret,
@@ -19,5 +19,5 @@ def account_of(sandbox: DepotSandbox) -> dict[str, Any]:
 
 
 def client_of(sandbox: DepotSandbox, **options: Any) -> DepotClient:
-    """A client with the sandbox's client credentials."""
+    """Return a client with the sandbox's client credentials."""
     return DepotClient(**account_of(sandbox), **options)

@@ -1,6 +1,6 @@
-"""Everything that goes wrong between a client and an HTTP server, each as a script of the wire.
+"""Network and server faults as scripts of the tests' TCP server.
 
-The keys F1 to F20 name the kinds; a kind may have several forms.
+The keys F1 to F20 name the kinds. A kind may have several forms.
 """
 
 from __future__ import annotations
@@ -8,260 +8,228 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Literal
 
 import attrs
 
+from tests.support.responses import BodyOf, chunk, head, respond, response, serve
 from tests.support.wire import Received, Script, Wire
-
-Honest = Callable[[Received], bytes]
-"""The body of the right answer to a request."""
-
-Cure = Literal["attempt", "later", "none needed"]
 
 
 @attrs.frozen
 class Fault:
-    """One way in which an answer goes wrong.
+    """One way in which a response goes wrong.
 
     Attributes:
-        key: The kind, as "F6".
-        name: What happens.
-        pieces: What is sent for a right body, piece by piece; the connection is closed after it
-            where `closes` says so.
-        cure: Whether another attempt of the same call mends it, or only a later call (the call
-            ends with an error first), or whether the call must come out right as it is.
-        closes: The connection is closed afterwards.
-        idle: Seconds between the pieces.
-        resets: The connection is reset instead of closed.
-        stalls: Nothing more is sent, and the connection stays open until the client leaves.
+        key: Kind of the fault, such as "F6".
+        name: Description of the fault.
+        pieces: Returns the pieces to send in place of a correct body.
+        end: What happens to the connection after the last piece.
+        pause: Wait after each piece, in seconds.
     """
 
     key: str
     name: str
     pieces: Callable[[bytes], list[bytes]]
-    cure: Cure = "attempt"
-    closes: bool = True
-    idle: float = 0.0
-    resets: bool = False
-    stalls: bool = False
+    end: Literal["close", "keep", "reset", "stall"] = "close"
+    pause: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.key} {self.name}"
 
-    def script(self, honest: Honest) -> Script:
-        """Play it in the place of the right answer."""
+    def script(self, body_of: BodyOf) -> Script:
+        """Return a script that sends the faulty form of the correct response."""
 
         async def play(
             request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
         ) -> None:
-            for piece in self.pieces(honest(request)):
+            for piece in self.pieces(body_of(request)):
                 writer.write(piece)
                 await writer.drain()
-                if self.idle:
-                    await asyncio.sleep(self.idle)
-            if self.stalls:
+                if self.pause:
+                    await asyncio.sleep(self.pause)
+            if self.end == "stall":
                 await reader.read()
-            if self.resets:
+            elif self.end == "reset":
                 writer.transport.abort()
-            elif self.closes:
+            elif self.end == "close":
                 writer.close()
 
         return play
 
 
-def head(status: int = 200, /, **headers: object) -> bytes:
-    """The head of an answer; an underscore in a header's name stands for a hyphen."""
-    lines = {"Content-Type": "application/json"} | {
-        name.replace("_", "-"): value for name, value in headers.items()
-    }
-    told = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    return f"HTTP/1.1 {status} X\r\n{told}\r\n".encode()
-
-
-def whole(body: bytes, status: int = 200, /, **headers: object) -> bytes:
-    """An answer that is as it should be."""
-    return head(status, Content_Length=len(body), **headers) + body
-
-
-def chunk(data: bytes) -> bytes:
-    """One chunk of a chunked body."""
-    return b"%x\r\n%s\r\n" % (len(data), data)
-
-
-def serving(honest: Honest) -> Script:
-    """Answer as it should be."""
-
-    async def play(
-        request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        writer.write(whole(honest(request)))
-        await writer.drain()
-
-    return play
-
-
-def half(body: bytes) -> bytes:
+def _half(body: bytes) -> bytes:
     return body[: len(body) // 2]
 
 
-def gzipped_and_cut(body: bytes) -> bytes:
+def _nothing(_: bytes) -> list[bytes]:
+    return [b""]
+
+
+def _half_a_body(body: bytes) -> list[bytes]:
+    return [head(Content_Length=len(body)) + _half(body)]
+
+
+def _wrong_checksum(body: bytes) -> bytes:
     packed = gzip.compress(body)
-    return whole(packed[: len(packed) // 2], Content_Encoding="gzip")
+    return packed[:-8] + b"\0\0\0\0" + packed[-4:]
 
 
-def gzipped_with_a_wrong_sum(body: bytes) -> bytes:
-    packed = gzip.compress(body)
-    return whole(packed[:-8] + b"\0\0\0\0" + packed[-4:], Content_Encoding="gzip")
+def _tiny_chunks(body: bytes) -> list[bytes]:
+    return [CHUNKED, *(chunk(body[n : n + 1]) for n in range(len(body))), b"0\r\n\r\n"]
 
 
-def ones(piece: Callable[[bytes], bytes]) -> Callable[[bytes], list[bytes]]:
-    """What is sent in one piece."""
-    return lambda body: [piece(body)]
+def _sending(key: str, name: str, data_for: Callable[[bytes], bytes]) -> Fault:
+    """Return a fault that sends these bytes and closes the connection."""
+    return Fault(key, name, lambda body: [data_for(body)])
 
 
-def status(code: int, **headers: object) -> Callable[[bytes], list[bytes]]:
-    return ones(lambda _: whole(b'{"message": "not now"}', code, **headers))
+def _responding(
+    key: str,
+    name: str,
+    changed: Callable[[bytes], bytes],
+    status: int = 200,
+    /,
+    **headers: object,
+) -> Fault:
+    """Return a fault that sends a well-formed response and keeps the connection."""
+    return Fault(key, name, lambda body: [response(changed(body), status, **headers)], "keep")
 
 
-ELSEWHERE = "http://127.0.0.1:9/elsewhere"
-_BEFORE_THE_HEAD = ones(lambda _: b"")
-_INSIDE_THE_BODY = ones(lambda body: head(Content_Length=len(body)) + half(body))
-_CHUNKED = head(Transfer_Encoding="chunked")
+def _failing(key: str, name: str, status: int, **headers: object) -> Fault:
+    """Return a fault that sends an error status."""
+    return _responding(key, name, lambda _: b'{"message": "not now"}', status, **headers)
+
+
+CHUNKED = head(Transfer_Encoding="chunked")
+_UNREACHABLE = "http://127.0.0.1:9/other"
 _MANY_HEADERS: dict[str, object] = {f"X-{n}": "v" for n in range(200)}
 
-# F1 (refused) and F3, F18 (which need a connection that was used before) are scripts of their own.
-ONE_ANSWER: tuple[Fault, ...] = (
-    Fault("F2", "closed before the head", _BEFORE_THE_HEAD),
-    Fault("F4", "reset before the head", _BEFORE_THE_HEAD, resets=True),
-    Fault("F4", "reset inside the body", _INSIDE_THE_BODY, resets=True),
-    Fault("F5", "closed inside the head", ones(lambda body: whole(body)[:20])),
-    Fault("F5", "garbage for a status line", ones(lambda body: b"HELO\r\n\r\n" + body)),
-    Fault("F6", "body shorter than its length", _INSIDE_THE_BODY),
-    Fault(
-        *("F7", "body longer than its length"),
-        ones(lambda body: head(Content_Length=len(body)) + body + b'{"more": 1}'),
-        cure="none needed",
+# F1, F3 and F18 need more than one connection or request: they are the functions below.
+ONE_RESPONSE: tuple[Fault, ...] = (
+    Fault("F2", "closed before the head", _nothing),
+    Fault("F4", "reset before the head", _nothing, "reset"),
+    Fault("F4", "reset inside the body", _half_a_body, "reset"),
+    _sending("F5", "closed inside the head", lambda body: response(body)[:20]),
+    _sending("F5", "garbage for a status line", lambda body: b"HELO\r\n\r\n" + body),
+    Fault("F6", "body shorter than its length", _half_a_body),
+    _sending("F7", "body longer than its length", lambda body: response(body) + b'{"more": 1}'),
+    _sending("F8", "chunked, cut in a chunk", lambda b: CHUNKED + chunk(b)[: len(b) // 2]),
+    _sending("F8", "chunked, no last chunk", lambda b: CHUNKED + chunk(_half(b))),
+    _sending("F8", "chunked, bad size", lambda b: CHUNKED + b"zz\r\n" + b),
+    _sending("F9", "no length, cut", lambda b: head(Connection="close") + _half(b)),
+    _responding(
+        *("F10", "gzip cut, its length correct", lambda b: _half(gzip.compress(b))),
+        Content_Encoding="gzip",
     ),
-    Fault("F8", "chunked, cut in a chunk", ones(lambda b: _CHUNKED + chunk(b)[: len(b) // 2])),
-    Fault("F8", "chunked, no last chunk", ones(lambda b: _CHUNKED + chunk(half(b)))),
-    Fault("F8", "chunked, bad size", ones(lambda b: _CHUNKED + b"zz\r\n" + b)),
-    Fault("F9", "no length, cut", ones(lambda b: head(Connection="close") + half(b))),
-    Fault("F10", "gzip cut, its length agreeing", ones(gzipped_and_cut), closes=False),
-    Fault("F11", "gzip with a wrong sum", ones(gzipped_with_a_wrong_sum)),
-    Fault(
-        *("F11", "unknown encoding"),
-        ones(lambda body: whole(zlib.compress(body), Content_Encoding="snappy")),
-        closes=False,
+    _sending(
+        *("F11", "gzip with a wrong checksum"),
+        lambda b: response(_wrong_checksum(b), Content_Encoding="gzip"),
     ),
-    Fault("F13", "stall before the head", _BEFORE_THE_HEAD, stalls=True),
-    Fault("F13", "stall in the body", _INSIDE_THE_BODY, stalls=True),
+    _responding("F11", "unknown encoding", zlib.compress, Content_Encoding="snappy"),
+    Fault("F13", "stall before the head", _nothing, "stall"),
+    Fault("F13", "stall in the body", _half_a_body, "stall"),
+    *(_failing("F15", f"status {code}", code) for code in (408, 429, 500, 502, 503, 504)),
+    _failing("F15", "429, Retry-After 0", 429, Retry_After=0),
+    _failing("F15", "503, Retry-After 0", 503, Retry_After=0),
+    _failing("F15", "503, Retry-After of a day", 503, Retry_After=86400),
+    _responding("F15", "200 with HTML", lambda _: b"<html><h1>Hello", Content_Type="text/html"),
+    _responding("F16", "bad UTF-8", lambda body: body[:-1] + b', "x": "\xff"}'),
+    _responding("F16", "truncated JSON", _half),
+    _responding("F16", "no JSON", lambda _: b""),
+    _responding("F16", "wrong shape", lambda _: b"[1, 2]"),
     *(
-        Fault("F15", f"status {code}", status(code), closes=False)
-        for code in (408, 429, 500, 502, 503, 504)
-    ),
-    Fault("F15", "429, Retry-After 0", status(429, Retry_After=0), closes=False),
-    Fault("F15", "503, Retry-After 0", status(503, Retry_After=0), closes=False),
-    Fault("F15", "503, a day", status(503, Retry_After=86400), cure="later", closes=False),
-    Fault(
-        *("F15", "200 with HTML"),
-        ones(lambda _: whole(b"<html><h1>Hello", Content_Type="text/html")),
-        closes=False,
-    ),
-    Fault(
-        *("F16", "bad UTF-8"),
-        ones(lambda body: whole(body[:-1] + b', "x": "\xff"}')),
-        closes=False,
-    ),
-    Fault("F16", "truncated JSON", ones(lambda body: whole(half(body))), closes=False),
-    Fault("F16", "no JSON", ones(lambda body: whole(b"")), closes=False),
-    Fault("F16", "wrong shape", ones(lambda _: whole(b"[1, 2]")), cure="later", closes=False),
-    *(
-        Fault(*("F17", f"redirect {code}"), status(code, Location=ELSEWHERE), "later", closes=False)
+        _failing("F17", f"redirect {code}", code, Location=_UNREACHABLE)
         for code in (301, 302, 303, 307, 308)
     ),
-    Fault("F19", "401", status(401), cure="later", closes=False),
-    Fault(*("F20", "header line of 9 kB"), ones(lambda body: whole(body, X_Long="v" * 9000))),
-    Fault(
-        *("F20", "200 headers"),
-        ones(lambda body: whole(body, **_MANY_HEADERS)),
-        cure="none needed",
-        closes=False,
-    ),
-    Fault(
-        *("F20", "tiny chunks"),
-        lambda body: [_CHUNKED, *(chunk(body[n : n + 1]) for n in range(len(body))), b"0\r\n\r\n"],
-        cure="none needed",
-        closes=False,
-    ),
+    _failing("F19", "401", 401),
+    _sending("F20", "header line of 9 kB", lambda body: response(body, X_Long="v" * 9000)),
+    _responding("F20", "200 headers", lambda body: body, **_MANY_HEADERS),
+    Fault("F20", "tiny chunks", _tiny_chunks, "keep"),
 )
-"""The faults that one answer plays, whatever connection it goes over."""
+"""Faults of a single response."""
 
 BYTE_BY_BYTE = Fault(
-    *("F14", "one byte a second"),
-    lambda body: [bytes([byte]) for byte in whole(body)],
-    cure="later",
-    idle=1.0,
+    *("F14", "one byte a second"), lambda body: [bytes([byte]) for byte in response(body)], pause=1
 )
-"""Trips no timeout between two bytes: only a deadline ends it."""
+"""Only a deadline ends this fault: no pause exceeds a read timeout."""
 
 
-def hang_up_when_idle(honest: Honest) -> Script:
-    """F3: answer, and close the kept-alive connection under the next request."""
+def refuse_connections(wire: Wire, body_of: BodyOf, seconds: float = 0.01) -> Script:
+    """F1: respond, then refuse connections for a while."""
+    return wire.then_refuse(serve(body_of), seconds)
+
+
+def close_at_next_request(body_of: BodyOf) -> Script:
+    """F3: respond, and close the kept connection when the next request arrives."""
 
     async def play(
         request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        writer.write(whole(honest(request)))
+        writer.write(response(body_of(request)))
         await reader.readuntil(b"\r\n\r\n")
         writer.close()
 
     return play
 
 
-def one_answer_too_many(honest: Honest, extra: bytes) -> Script:
-    """F18: answer, and when that has been read send a second answer that nobody asked for."""
+def close_while_idle(body_of: BodyOf) -> Script:
+    """F3: respond, and close the kept connection without announcing it."""
+    return respond(lambda request: response(body_of(request)), close=True)
+
+
+def send_extra_response(body_of: BodyOf, extra: bytes) -> Script:
+    """F18: respond, and send a second response that nobody requested."""
 
     async def play(
         request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        writer.write(whole(honest(request)))
+        writer.write(response(body_of(request)))
         await writer.drain()
         await asyncio.sleep(0.005)
-        writer.write(whole(extra))
+        writer.write(response(extra))
 
     return play
 
 
-def refusing(wire: Wire, honest: Honest, seconds: float = 0.01) -> Script:
-    """F1: answer, and refuse connections for a while."""
-    return wire.then_refuse(serving(honest), seconds)
+_MEBIBYTE = b" " * 2**20
 
 
-# F12: more than anybody should hold, in the three forms it comes in.
-
-GIBIBYTE = 2**30
-
-
-async def gzip_bomb() -> AsyncIterator[bytes]:
-    """A gibibyte of spaces in one of gzip's mebibytes."""
-    packer = zlib.compressobj(wbits=31)
-    packed = b"".join(
-        [packer.compress(b" " * 2**20) for _ in range(GIBIBYTE // 2**20)] + [packer.flush()]
-    )
-    yield head(Content_Length=len(packed), Content_Encoding="gzip") + packed
+def _gzip(mebibytes: int) -> Iterator[bytes]:
+    packer = zlib.compressobj(1, wbits=31)
+    yield head(Content_Encoding="gzip", Connection="close")
+    yield from map(packer.compress, repeat(_MEBIBYTE, mebibytes))
+    yield packer.flush()
 
 
-async def plain_gibibyte() -> AsyncIterator[bytes]:
-    """A gibibyte as it is."""
-    yield head(Content_Length=GIBIBYTE)
-    for _ in range(GIBIBYTE // 2**20):
-        yield b" " * 2**20
+def _plain(mebibytes: int) -> Iterator[bytes]:
+    yield head(Content_Length=mebibytes * 2**20)
+    yield from repeat(_MEBIBYTE, mebibytes)
 
 
-async def endless_chunks() -> AsyncIterator[bytes]:
-    """Chunks without an end."""
-    yield _CHUNKED
-    while True:
-        yield chunk(b" " * 2**16)
+def _chunks(mebibytes: int) -> Iterator[bytes]:
+    yield CHUNKED
+    yield from repeat(chunk(_MEBIBYTE), mebibytes)
+
+
+TOO_LARGE: dict[str, Callable[[int], Iterator[bytes]]] = {
+    "gzip": _gzip,
+    "plain": _plain,
+    "chunks": _chunks,
+}
+"""F12: forms of a response that no client should hold, by its size in MiB."""
+
+
+def send_too_much(form: str, mebibytes: int, status: int = 200) -> Script:
+    """F12: send a response of this size in one of the forms of `TOO_LARGE`."""
+    status_line = f"HTTP/1.1 {status}".encode()
+
+    async def play(_: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for piece in TOO_LARGE[form](mebibytes):
+            writer.write(piece.replace(b"HTTP/1.1 200", status_line))
+            await writer.drain()
+        writer.close()
+
+    return play

@@ -1,4 +1,4 @@
-"""What the tests of the promises have measured, as lines to read."""
+"""Figures that the tests of the promises measure, and their table at the end of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 Figures = Mapping[str, float]
-"""What was measured, by its name: counts, or with the unit in the name."""
+"""Measured values by name. A unit stands in the name."""
 
 Record = Callable[[str, Figures], None]
 
@@ -15,7 +15,7 @@ FIGURES: pytest.StashKey[dict[str, Figures]] = pytest.StashKey()
 
 
 def line(figures: Figures) -> str:
-    """One promise's figures."""
+    """Return the figures of one promise as text."""
     return ", ".join(
         f"{name} {value:,.2f}" if isinstance(value, float) else f"{name} {value:,}"
         for name, value in figures.items()
@@ -23,10 +23,9 @@ def line(figures: Figures) -> str:
 
 
 def table(measured: Mapping[str, Figures]) -> list[str]:
-    """All of them, in the order of the promises' names."""
+    """Return a line for each promise, in the order of their numbers."""
 
-    def place(name: str) -> tuple[int, str]:
-        number = name.removeprefix("R").partition(" ")[0]
-        return int(number), name
+    def position(name: str) -> tuple[int, str]:
+        return int(name.removeprefix("R").partition(" ")[0]), name
 
-    return [f"{name:<4} {line(measured[name])}" for name in sorted(measured, key=place)]
+    return [f"{name:<4} {line(measured[name])}" for name in sorted(measured, key=position)]

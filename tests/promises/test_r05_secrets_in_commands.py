@@ -1,0 +1,134 @@
+"""R5: no command line shows a secret."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import quote
+
+import attrs
+import pytest
+from stamina.instrumentation import set_on_retry_hooks
+
+import depotclient.cli.app
+import thorclient.cli
+from tests.promises.candidates import CHARGEBOX
+from tests.promises.secret_search import (
+    API_KEY,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    TOKEN,
+    TOKEN_RESPONSE,
+    Search,
+)
+from tests.promises.test_r05_secrets import ECHOES, TOKEN_ECHOES, echoing
+from tests.promises.test_r05_secrets_in_objects import body_of
+from tests.support.commands import Command
+from tests.support.responses import serve
+from tests.support.wire import Wire
+
+THOR = Command(thorclient.cli.app, "thorclient")
+DEPOT = Command(depotclient.cli.app.app, "depotclient")
+ANALYTICS = (THOR, "analytics", CHARGEBOX)
+REPORTS = (DEPOT, "reports", "CP-001", "1")
+
+Environment = Mapping[str, str]
+
+
+@attrs.frozen
+class Runner:
+    """Runner of commands that searches their output."""
+
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+    search: Search
+
+    async def run(self, command: Command, *argv: str, environment: Environment) -> int:
+        """Run a command in a thread and return its status."""
+        with self._set(environment):
+            try:
+                status = await asyncio.to_thread(command.run, *argv)
+            finally:
+                set_on_retry_hooks(None)
+        captured = self.capsys.readouterr()
+        self._probe(f"{command.name} {argv}", captured.out, captured.err)
+        return status
+
+    async def run_process(self, command: Command, *argv: str, environment: Environment) -> int:
+        """Run a command that prints JSON in a process, and return its status."""
+        with self._set(environment):
+            status, out, err = await asyncio.to_thread(command.completed, *argv)
+        self._probe(f"{command.name} {argv}", out.decode(), err.decode())
+        return status
+
+    @contextmanager
+    def _set(self, environment: Environment) -> Iterator[None]:
+        with self.monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            yield
+
+    def _probe(self, situation: str, out: str, err: str) -> None:
+        assert "Traceback" not in err
+        self.search.probe(situation, "stdout", out)
+        self.search.probe(situation, "stderr", err)
+
+
+@pytest.fixture
+def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Runner:
+    for name in os.environ:
+        if name.startswith(("DEPOT_", "THOR_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("TERM", "dumb")
+    return Runner(monkeypatch, capsys, Search())
+
+
+async def test_no_command_shows_a_secret_of_a_failing_server(full: bool, runner: Runner) -> None:
+    for number, (name, form) in enumerate((ECHOES | TOKEN_ECHOES).items()):
+        async with (
+            Wire(default=echoing(form)) as wrong,
+            Wire(default=serve(lambda _: TOKEN_RESPONSE)) as right,
+        ):
+            pair = {"DEPOT_CLIENT_ID": CLIENT_ID, "DEPOT_CLIENT_SECRET": CLIENT_SECRET}
+            runs: list[tuple[tuple[Command, *tuple[str, ...]], Environment]] = [
+                (ANALYTICS, {"THOR_API_KEY": API_KEY, "THOR_BASE_URL": wrong.url}),
+                (REPORTS, {"DEPOT_TOKEN": TOKEN, "DEPOT_BASE_URL": wrong.url}),
+                (REPORTS, {**pair, "DEPOT_BASE_URL": wrong.url, "DEPOT_TOKEN_URL": right.url}),
+                (REPORTS, {**pair, "DEPOT_BASE_URL": right.url, "DEPOT_TOKEN_URL": wrong.url}),
+            ]
+            if not full:
+                runs = [runs[-1 if name in TOKEN_ECHOES else number % 4]]
+            for command, environment in runs:
+                await runner.run(*command, environment=environment)
+    assert runner.search.summary == set()
+
+
+WRONG_SETTINGS: list[tuple[tuple[Command, *tuple[str, ...]], Environment]] = [
+    (ANALYTICS, {"THOR_API_KEY": f"{API_KEY}é"}),
+    (ANALYTICS, {"THOR_BASE_URL": "http://a.example"}),
+    (ANALYTICS, {"THOR_BASE_URL": f"https://user:{quote(API_KEY, safe='')}@a.example"}),
+    (ANALYTICS, {"THOR_BASE_URL": f"https://a.example/?key={quote(API_KEY, safe='')}"}),
+    (REPORTS, {"DEPOT_CLIENT_SECRET": CLIENT_SECRET}),
+    (REPORTS, {"DEPOT_TOKEN": f"{TOKEN}é"}),
+    (REPORTS, {"DEPOT_REGION": "atlantis", "DEPOT_BASE_URL": ""}),
+    (REPORTS, {"DEPOT_BASE_URL": f"https://a.example/?token={quote(TOKEN, safe='')}"}),
+]
+
+
+async def test_no_command_shows_a_secret_of_its_settings(runner: Runner) -> None:
+    async with Wire(default=serve(body_of)) as api:
+        settings = {
+            "THOR_API_KEY": API_KEY,
+            "THOR_BASE_URL": api.url,
+            "DEPOT_TOKEN": TOKEN,
+            "DEPOT_BASE_URL": api.url,
+        }
+        assert await runner.run_process(THOR, "chargebox", CHARGEBOX, environment=settings) == 0
+        assert await runner.run_process(*REPORTS, environment=settings) == 0
+        requests = len(api.received)
+        for command, wrong in WRONG_SETTINGS:
+            assert await runner.run(*command, environment={**settings, **wrong}) == 2
+        assert len(api.received) == requests
+    assert runner.search.summary == set()
