@@ -1,10 +1,9 @@
-"""Session reports, as the Depot Session Reports API shows them in its example.
+"""Session reports, as in the example of the Depot Session Reports API.
 
-The vendor documents no field as required and publishes no enum. So only `session_id` is relied on;
-every other field may be None, a list that is missing or null is empty, and strings are open. The
-vendor's own example has event times a year before the session, so events need not lie inside it.
-Energies are counters in Wh, and powers, currents and voltages in W, A and V: the units are
-inferred from the example.
+The vendor documents no field as required and publishes no enum. Only `session_id` is therefore
+required. Other fields may be None, a missing or null list is empty, and strings are not checked.
+Events may lie outside of their session: in the vendor's example, they are a year earlier. The
+example implies the units: Wh for the energies, which are counters, and W, A and V.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ T = TypeVar("T")
 
 @attrs.define
 class OcppStatus:
-    """A change of the connector's OCPP 1.6 state, such as `Preparing`."""
+    """Change of the connector's OCPP 1.6 state, such as `Preparing`."""
 
     value: str | None = None
     event_timestamp: datetime | None = None
@@ -42,7 +41,7 @@ class OcppStatus:
 
 @attrs.define
 class DetailStatus:
-    """A change of an internal status word: `value` is a 32-bit hex string such as `0x0000784B`."""
+    """Change of an internal status word. `value` is a 32-bit hex string such as `0x0000784B`."""
 
     key: str | None = None
     value: str | None = None
@@ -51,7 +50,7 @@ class DetailStatus:
 
 @attrs.define
 class ErrorCode:
-    """An error that a device reported, and how often."""
+    """Error that a device reported, and the number of times."""
 
     error_code: str | None = None
     error_counter: int | None = None
@@ -60,7 +59,7 @@ class ErrorCode:
 
 @attrs.define
 class DeviceStatus:
-    """A change of a device's state, such as `OPEN` of the `Breaker`, with its errors."""
+    """Change of a device's state, such as `OPEN` of the `Breaker`, with its errors."""
 
     status: str | None = None
     device_id: str | None = None
@@ -70,7 +69,7 @@ class DeviceStatus:
 
 @attrs.define
 class ChargeParameters:
-    """Limits that were announced: `param_type` is `Station` or `Request`; in W, A and V."""
+    """Announced limits in W, A and V. `param_type` is `Station` or `Request`."""
 
     param_type: str | None = None
     max_power: float | None = None
@@ -83,7 +82,7 @@ class ChargeParameters:
 
 @attrs.define
 class MeterValue:
-    """One sample: `present_current` (A), `present_voltage` (V) and the like."""
+    """One sample, such as `present_current` (A) or `present_voltage` (V)."""
 
     key: str | None = None
     value: float | None = None
@@ -92,7 +91,7 @@ class MeterValue:
 
 @attrs.define
 class BatteryAlignmentResults:
-    """Whether the voltage met what the battery had asked for, in V."""
+    """Comparison of the present voltage with the one that the battery requested, in V."""
 
     in_range: bool | None = None
     present_voltage: float | None = None
@@ -102,7 +101,7 @@ class BatteryAlignmentResults:
 
 @attrs.define
 class DcBreakerOpenConditions:
-    """What the DC breaker met when it opened, in A and V."""
+    """Current and voltage when the DC breaker opened, in A and V."""
 
     current: float | None = None
     voltage: float | None = None
@@ -111,28 +110,28 @@ class DcBreakerOpenConditions:
 
 @attrs.define
 class SessionReport:
-    """The raw record of one charging session (Depot: `SessionReports` schema).
+    """Record of one charging session (Depot: `SessionReports` schema).
 
     Attributes:
-        session_id: The one field that is always there.
-        vehicle_id: As the vehicle names itself.
-        session_time_start: UTC.
-        session_time_end: UTC.
+        session_id: Id of the session. It is always present.
+        vehicle_id: Id that the vehicle sent.
+        session_time_start: Start of the session, in UTC.
+        session_time_end: End of the session, in UTC.
         energy_soc_start: State of charge at the start, in percent.
         energy_soc_end: State of charge at the end, in percent.
-        energy_charge_start: Wh counter of what went into the vehicle.
-        energy_charge_end: The same at the end.
-        energy_primary_start: Wh counter on the grid side.
-        energy_primary_end: The same at the end.
-        energy_requested_start: Wh counter of what vehicles asked for.
-        energy_requested_end: The same at the end.
+        energy_charge_start: Counter of the energy delivered to vehicles at the start, in Wh.
+        energy_charge_end: The same counter at the end.
+        energy_primary_start: Counter on the grid side at the start, in Wh.
+        energy_primary_end: The same counter at the end.
+        energy_requested_start: Counter of the energy that vehicles requested at the start, in Wh.
+        energy_requested_end: The same counter at the end.
         ocpp_status: OCPP 1.6 states of the connector.
         detail_status: Internal status words.
         device_status: States and errors of devices.
         charge_parameters: Limits of station and vehicle.
-        session_meter_values: Samples; thousands of them for a session of 20 minutes.
-        battery_alignment_results: The check before the contactors closed.
-        dc_breaker_open_conditions: The opening of the breaker.
+        session_meter_values: Samples: thousands of them in a session of 20 minutes.
+        battery_alignment_results: Check before the contactors closed.
+        dc_breaker_open_conditions: Opening of the DC breaker.
     """
 
     session_id: int
@@ -157,7 +156,7 @@ class SessionReport:
 
 
 def camel_case(name: str) -> str:
-    """The vendor's spelling of an attribute: `session_id` is `sessionId`."""
+    """Return the JSON name of an attribute: `sessionId` for `session_id`."""
     return re.sub("_(.)", lambda letter: letter[1].upper(), name)
 
 
@@ -174,11 +173,11 @@ def structurer_of(into: type[T]) -> Structurer[T]:
     """Return a function that decodes JSON bytes into one class.
 
     Raises:
-        ValueError: It is no attrs class, or has a field that no session report has.
+        ValueError: It is not an attrs class, or has a field that a session report lacks.
     """
     cls: type = into
     if not (isinstance(cls, type) and attrs.has(cls)):
-        raise ValueError(f"into must be an attrs class: {into!r}")
+        raise ValueError(f"into must be an attrs class, got {into!r}")
     known = attrs.fields_dict(SessionReport)
     unknown = [field.name for field in attrs.fields(cls) if field.init and field.name not in known]
     if unknown:

@@ -1,4 +1,7 @@
-"""An asyncio client for the Thor integration API: analytics and chargeboxes."""
+"""Asyncio client of the Thor integration API: analytics and chargeboxes.
+
+Nothing of Depot, and nothing that both clients need, belongs here.
+"""
 
 from evtransport import (
     ApiError,

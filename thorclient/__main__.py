@@ -1,21 +1,11 @@
-"""The entry of the `thorclient` command, which tells how to install what it needs."""
+"""Entry point of the `thorclient` command."""
+
+from evtransport.cli.start import start
 
 
 def main() -> None:
-    """Run the command line; exit with status 1 where the extra `cli` is not installed."""
-    try:
-        import rich  # noqa: F401
-        import typer  # noqa: F401
-    except ImportError:
-        raise SystemExit(
-            "thorclient needs the cli extra: pip install 'thor-depot-clients[cli]'"
-        ) from None
-    try:
-        from evtransport.cli import base
-        from thorclient.cli import app
-    except KeyboardInterrupt:  # Ctrl-C while this loads
-        raise SystemExit(130) from None
-    base.main(app, "thorclient")
+    """Run the command line."""
+    start("thorclient", "thorclient.cli:app")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The client of the Thor integration API."""
+"""Client of the Thor integration API."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from typing import Final, Literal
+from itertools import islice
+from typing import Final, Literal, TypeAlias
 
 from yarl import URL
 
@@ -24,25 +24,27 @@ __all__ = ["BASE_URL", "ThorClient"]
 
 BASE_URL: Final = "https://api.thor.tools/latest/integration"
 
+_Result: TypeAlias = "tuple[str, Analytics | ApiError]"
+
 
 class ThorClient(ApiClient):
-    """The Thor integration API: analytics and chargeboxes.
+    """Client of the Thor integration API: analytics and chargeboxes.
 
     Args:
-        api_key: Sent as `X-Api-Key` with every request. Thor can tie a key to one source address.
-        base_url: https, or plain http to a loopback host.
-        session: A `ClientSession` of yours, which is never closed here; its own middlewares are
-            not run for these requests. None makes one on first use.
-        proxy: None uses the proxies of your session, or of the environment (`HTTPS_PROXY`,
-            `NO_PROXY`) without one. False uses no proxy, a URL that proxy. Both overrule the
-            session. Credentials in `~/.netrc` are never sent.
-        retry: How often and how patiently failed requests are repeated.
-        timeout: How long a call may take.
-        limiter: Anything that can be `async with`, entered around each request.
-        max_response_bytes: How many decompressed bytes of an answer are held at the most.
+        api_key: Sent as `X-Api-Key` with every request. Thor can bind a key to one source address.
+        base_url: An https URL, or an http URL of a loopback host.
+        session: Your own `ClientSession`. The client never closes it and does not run its
+            middlewares. With None, the client makes a session on first use.
+        proxy: None uses the proxies of your session, or without one those of the environment
+            (`HTTPS_PROXY`, `NO_PROXY`). False uses no proxy. A URL uses that proxy. False and a
+            URL override the session. Credentials in `~/.netrc` are never sent.
+        retry: Retry settings.
+        timeout: Time limits of each call.
+        limiter: An async context manager that is entered around each request.
+        max_response_bytes: Maximum number of decompressed bytes of a response in memory.
 
     Raises:
-        ValueError: An argument is not usable. The message never quotes the key.
+        ValueError: An argument is not valid. The message never quotes the key.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class ThorClient(ApiClient):
         max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
         secret, sealed_proxy = Secret(api_key), seal_proxy(proxy)
-        del api_key, proxy  # a traceback that shows locals must not show them
+        del api_key, proxy  # a traceback may show locals
         self._transport = Transport(
             base_url=parse_base_url("base_url", base_url),
             auth=ApiKey(secret),
@@ -78,20 +80,22 @@ class ThorClient(ApiClient):
         session: ClientSession | None = None,
         proxy: str | Literal[False] | None = None,
     ) -> ThorClient:
-        """A client by the environment: `THOR_API_KEY`, and `THOR_BASE_URL` where it is set.
+        """Return a client with the settings in `THOR_API_KEY` and optionally `THOR_BASE_URL`.
+
+        Use `with_options` to change other settings.
 
         Args:
-            session: A `ClientSession` of yours; the other options are had by `with_options`.
+            session: As in the constructor.
             proxy: As in the constructor.
 
         Raises:
-            ValueError: `THOR_API_KEY` is not set, or one of the two is not usable.
+            ValueError: `THOR_API_KEY` is not set, or one of the variables is not valid.
         """
         sealed_proxy = seal_proxy(proxy)
-        del proxy  # a traceback that shows locals must not show it
+        del proxy  # a traceback may show locals
         if from_environment("THOR_API_KEY") is None:
             raise ValueError("THOR_API_KEY is not set; it must hold the integration's API key")
-        return cls(  # read once more, since a local would show in a traceback
+        return cls(  # read again: a traceback may show locals
             api_key=from_environment("THOR_API_KEY") or "",
             base_url=from_environment("THOR_BASE_URL") or BASE_URL,
             session=session,
@@ -99,33 +103,33 @@ class ThorClient(ApiClient):
         )
 
     async def get_analytics(self, chargebox_id: str) -> Analytics:
-        """The counts of one chargebox over the last 7, 30 and 60 days (Thor: "Get analytics").
+        """Return the counts of a chargebox over the last 7, 30 and 60 days (Thor: "Get analytics").
 
         Args:
-            chargebox_id: One path segment, whatever it holds.
+            chargebox_id: One path segment. It may contain any printable characters.
 
         Raises:
-            ValueError: The id is empty, only dots, or holds control characters.
-            ChargeboxNotFound: There is none of this id.
+            ValueError: The id is empty, only dots, or contains control characters.
+            ChargeboxNotFound: No chargebox has this id.
             AuthError: As `APIKeyNotFound`, `RestAPINotEnabled` or `InvalidSourceIPAddr`.
-            ApiError: The call failed in another way.
+            ApiError: The call failed for another reason.
         """
         return await self._transport.send(
             Request(("analytics", path_segment("chargebox_id", chargebox_id)), structure_analytics)
         )
 
     async def get_chargebox(self, chargebox_id: str) -> Chargebox:
-        """One chargebox with its connectors (Thor: "Get chargebox").
+        """Return a chargebox with its connectors (Thor: "Get chargebox").
 
         Args:
-            chargebox_id: One path segment, whatever it holds.
+            chargebox_id: One path segment. It may contain any printable characters.
 
         Raises:
-            ValueError: The id is empty, only dots, or holds control characters.
-            ChargeboxNotFound: There is none of this id.
+            ValueError: The id is empty, only dots, or contains control characters.
+            ChargeboxNotFound: No chargebox has this id.
             AuthError: As `APIKeyNotFound`, `RestAPINotEnabled` or `InvalidSourceIPAddr`.
-            MisdirectedResponse: The answer is another chargebox, for example from a cache.
-            ApiError: The call failed in another way.
+            MisdirectedResponse: The response is another chargebox, for example from a cache.
+            ApiError: The call failed for another reason.
         """
         segments = ("chargeboxes", path_segment("chargebox_id", chargebox_id))
 
@@ -139,74 +143,60 @@ class ThorClient(ApiClient):
     def get_analytics_many(
         self, ids: Iterable[str], concurrency: int = 16
     ) -> AsyncGenerator[tuple[str, Analytics | ApiError], None]:
-        """The analytics of many chargeboxes, in the order in which they arrive.
+        """Yield the analytics of many chargeboxes, in the order of completion.
 
-        One chargebox that fails does not stop the others: its error is yielded in its place. An id
-        that is no id at all, and whatever else the iterable raises, ends the iteration with that
-        error, after the results of all ids before it.
+        A failed call does not stop the others: its error is yielded. If an id is not valid or the
+        iterable raises, the results of the earlier ids are yielded before that error is raised.
 
         Args:
-            ids: Taken one by one, never more than `concurrency` ahead of what has been yielded.
-            concurrency: How many calls are under way at the most.
+            ids: Chargebox ids, read lazily: at most `concurrency` more than results were yielded.
+            concurrency: Maximum number of calls in flight.
 
         Yields:
-            The id, and its `Analytics` or the `ApiError` that its call came to.
+            The id, and its `Analytics` or the `ApiError` of its call.
 
         Raises:
-            ValueError: `concurrency` is no int of at least 1, or `ids` no iterable of ids.
+            ValueError: `concurrency` is not an int >= 1, or `ids` is not an iterable of ids.
         """
         validate_int("concurrency", concurrency, minimum=1)
         if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
-            raise ValueError(f"ids must be an iterable of ids, not {type(ids).__name__}")
+            raise ValueError(f"ids must be an iterable of ids, got {type(ids).__name__}")
         return self._get_analytics_many(iter(ids), concurrency)
 
     async def _get_analytics_many(
         self, ids: Iterator[str], concurrency: int
-    ) -> AsyncGenerator[tuple[str, Analytics | ApiError], None]:
-        async def one(chargebox_id: str) -> tuple[str, Analytics | ApiError]:
+    ) -> AsyncGenerator[_Result, None]:
+        running: set[asyncio.Task[_Result]] = set()
+        finished: asyncio.Queue[asyncio.Task[_Result]] = asyncio.Queue()
+        failure: Exception | None = None
+
+        def start_calls() -> None:
+            nonlocal ids, failure
             try:
-                return chargebox_id, await self.get_analytics(chargebox_id)
-            except ApiError as error:
-                return chargebox_id, error
-
-        running: set[asyncio.Task[tuple[str, Analytics | ApiError]]] = set()
-        finished: deque[asyncio.Task[tuple[str, Analytics | ApiError]]] = deque()
-        some_finished = asyncio.Event()
-        broken: Exception | None = None
-        exhausted = False
-
-        def finish(task: asyncio.Task[tuple[str, Analytics | ApiError]]) -> None:
-            finished.append(task)
-            some_finished.set()
-
-        def fill() -> None:
-            nonlocal exhausted, broken
-            while not exhausted and len(running) < concurrency:
-                try:
-                    chargebox_id = next(ids)
+                for chargebox_id in islice(ids, concurrency - len(running)):
                     path_segment("chargebox_id", chargebox_id)
-                except StopIteration:
-                    exhausted = True
-                except Exception as error:  # the caller's own, raised once nothing is left to yield
-                    exhausted, broken = True, error
-                else:
-                    task = asyncio.create_task(one(chargebox_id))
-                    task.add_done_callback(finish)
+                    task = asyncio.create_task(self._get_analytics_or_error(chargebox_id))
+                    task.add_done_callback(finished.put_nowait)
                     running.add(task)
+            except Exception as error:  # raised after the results of the earlier ids
+                ids, failure = iter(()), error
 
         try:
-            fill()
+            start_calls()
             while running:
-                while not finished:
-                    some_finished.clear()
-                    await some_finished.wait()
-                task = finished.popleft()
+                task = await finished.get()
                 running.remove(task)
-                fill()
+                start_calls()
                 yield task.result()
         finally:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-        if broken is not None:
-            raise broken
+        if failure is not None:
+            raise failure
+
+    async def _get_analytics_or_error(self, chargebox_id: str) -> _Result:
+        try:
+            return chargebox_id, await self.get_analytics(chargebox_id)
+        except ApiError as error:
+            return chargebox_id, error

@@ -1,4 +1,4 @@
-"""The five errors that the Thor integration API documents by name."""
+"""Errors that the Thor integration API documents by name."""
 
 from evtransport.errors import AuthError, NotFoundError, ServerError
 from evtransport.http import ErrorNames
@@ -14,23 +14,23 @@ __all__ = [
 
 
 class APIKeyNotFound(AuthError):
-    """The key is not valid (sent with status 403)."""
+    """The key is not valid (status 403)."""
 
 
 class RestAPINotEnabled(AuthError):
-    """The integration is switched off in the administration dashboard (403)."""
+    """The integration is disabled in the administration dashboard (status 403)."""
 
 
 class InvalidSourceIPAddr(AuthError):
-    """The request came from another address than the configured one (403)."""
+    """The source address of the request is not the configured one (status 403)."""
 
 
 class ChargeboxNotFound(NotFoundError):
-    """There is no chargebox of this id (404)."""
+    """No chargebox has this id (status 404)."""
 
 
 class InternalServerError(ServerError):
-    """Something unexpected went wrong (500); for one chargebox it may go wrong every time."""
+    """The server failed (status 500). For some chargeboxes it fails every time."""
 
 
 ERROR_NAMES: ErrorNames = {

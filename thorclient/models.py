@@ -1,7 +1,7 @@
 """Analytics and chargeboxes, as the Thor integration API documents them.
 
-The vendor documents neither which fields may be missing or null nor that an enum is closed. So
-what a charge point need not have is optional, and an unknown value of an enum stays a `str`.
+The vendor does not document which fields may be missing or null, nor that an enum is complete.
+Fields that a chargebox may lack are therefore optional, and an unknown enum value stays a `str`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class ConnectorType(StrEnum):
-    """The plugs that the vendor lists."""
+    """Plug type of a connector."""
 
     CCS = "ccs"
     CHADEMO = "chademo"
@@ -46,14 +46,14 @@ class ConnectorType(StrEnum):
 
 
 class ConnectorFormat(StrEnum):
-    """Whether the cable is fixed to the chargebox."""
+    """Form of a connector: a cable that is fixed to the chargebox, or a socket."""
 
     CABLE = "CABLE"
     SOCKET = "SOCKET"
 
 
 class PowerType(StrEnum):
-    """The power source of a connector."""
+    """Power source of a connector."""
 
     AC_1_PHASE = "AC_1_PHASE"
     AC_3_PHASE = "AC_3_PHASE"
@@ -61,21 +61,21 @@ class PowerType(StrEnum):
 
 
 class VehicleType(StrEnum):
-    """What a chargebox can charge."""
+    """Kind of vehicle that a chargebox charges."""
 
     CAR = "car"
     BICYCLE = "bicycle"
 
 
 class OcppVersion(StrEnum):
-    """The OCPP version that a chargebox implements."""
+    """OCPP version of a chargebox."""
 
     V1_5 = "1.5"
     V1_6 = "1.6"
 
 
 class MessageFormat(StrEnum):
-    """The OCPP flavour that a chargebox sends its data in."""
+    """Message format that a chargebox uses for OCPP."""
 
     JSON = "json"
     SOAP = "soap"
@@ -93,9 +93,9 @@ else:
 
 @attrs.frozen
 class RollingCounts(Generic[N_co]):
-    """One quantity over the last 7, 30 and 60 days up to now.
+    """Totals of the last 7, 30 and 60 days.
 
-    `RollingCounts` without an argument holds integers.
+    `RollingCounts` without a type argument has integers.
     """
 
     last_7: N_co
@@ -105,15 +105,15 @@ class RollingCounts(Generic[N_co]):
 
 @attrs.frozen
 class Analytics:
-    """What "Get analytics" answers.
+    """Statistics of a chargebox (Thor: "Get analytics").
 
     Attributes:
-        charges: How many charges.
-        disconnections: How often the chargebox lost its connection.
-        energy: Wh delivered. The vendor documents integers. It is 0 as well if the chargebox sends
-            no progress_line data, so 0 does not mean that nothing was delivered.
-        users: How many distinct users charged.
-        active_since: Since when the chargebox is online, in UTC.
+        charges: Number of charges.
+        disconnections: Number of times the chargebox lost its connection.
+        energy: Delivered energy in Wh. The vendor documents integers. It is also 0 if the chargebox
+            sends no progress_line data, so 0 does not prove that nothing was delivered.
+        users: Number of distinct users who charged.
+        active_since: Start of the chargebox's online time, in UTC.
     """
 
     charges: RollingCounts[int]
@@ -125,7 +125,7 @@ class Analytics:
 
 @attrs.frozen
 class Coordinates:
-    """Where a chargebox stands, in degrees."""
+    """Position of a chargebox, in degrees."""
 
     latitude: float | None = None
     longitude: float | None = None
@@ -133,7 +133,7 @@ class Coordinates:
 
 @attrs.frozen
 class ChargeboxType:
-    """What a chargebox serves and speaks."""
+    """Vehicles and protocol of a chargebox."""
 
     vehicle: VehicleType | str | None = None
     msg: MessageFormat | str | None = None
@@ -142,17 +142,17 @@ class ChargeboxType:
 
 @attrs.frozen
 class Connector:
-    """One connector. Connector N of a chargebox is taken to be `connectors[N - 1]`.
+    """Connector of a chargebox. Connector N is assumed to be `connectors[N - 1]`.
 
     Attributes:
-        power: As it came. The vendor documents "power in Wh", surely a slip for a power; whether
-            W or kW it does not tell.
-        type: The plug.
+        power: Power in an unknown unit. The vendor documents "power in Wh", which is not a unit of
+            power; W or kW are likely.
+        type: Plug type.
         format: Cable or socket.
-        max_amperage: A.
+        max_amperage: Maximum current in A.
         power_type: AC with one or three phases, or DC.
-        terminal_id: The Nayax payment terminal at the connector.
-        token: The token for Nayax's API, a secret that shows itself only by `reveal()`.
+        terminal_id: Id of the Nayax payment terminal at the connector.
+        token: Token of Nayax's API. Only `reveal()` shows it.
     """
 
     power: int | float | None = None
@@ -166,23 +166,23 @@ class Connector:
 
 @attrs.frozen
 class Chargebox:
-    """What "Get chargebox" answers.
+    """Chargebox with its connectors (Thor: "Get chargebox").
 
     Attributes:
-        id: The unique chargebox identifier.
-        alias: The chargebox's name.
+        id: Unique chargebox identifier.
+        alias: Name of the chargebox.
         active: Set as active in the administration dashboard.
-        connected: Connected with Thor at this moment.
+        connected: Connected with Thor now.
         public: Set as public in the dashboard.
         reservable: Can be reserved.
-        timezone: As the vendor derives it from the coordinates.
-        last_heartbeat: When the last heartbeat message came, in UTC.
-        coordinates: Where it stands.
-        type: What it serves and speaks.
-        connectors: Its connectors, in order.
-        occupied_connectors: Those with a transaction running. What an element is, the vendor does
-            not tell (numbers from 1 on are likely), so whatever JSON came is kept.
-        reserved_connectors: Those that are reserved, likewise.
+        timezone: Time zone, which the vendor derives from the coordinates.
+        last_heartbeat: Time of the last heartbeat message, in UTC.
+        coordinates: Position.
+        type: Vehicles and protocol.
+        connectors: Connectors, in order.
+        occupied_connectors: Connectors with a running transaction. The vendor does not document the
+            elements (numbers from 1 are likely), so any JSON value is kept.
+        reserved_connectors: Reserved connectors, with the same kind of elements.
     """
 
     id: str
@@ -200,7 +200,7 @@ class Chargebox:
     reserved_connectors: list[JsonValue] = attrs.field(factory=list)
 
 
-# JSON encoders and databases take no larger integers.
+# Many JSON encoders and databases accept no larger integers.
 Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 STRUCTURES = Structures(
     codecs={

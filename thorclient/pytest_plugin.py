@@ -1,4 +1,4 @@
-"""A pytest fixture that runs the Thor sandbox; loaded by pytest itself, so it imports little."""
+"""Pytest fixture that runs the Thor sandbox."""
 
 from __future__ import annotations
 
@@ -14,11 +14,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def thor_sandbox() -> Iterator[ThorSandbox]:
-    """A running `ThorSandbox`, new for each test, in a thread of its own.
-
-    Synchronous tests can use it as well as those of any asyncio plugin.
-    """
-    # Imported here: the plugin is loaded into every run of whoever installs the library.
+    """Yield a new, running `ThorSandbox` in its own thread, for sync and async tests."""
+    # Pytest loads this plugin in every environment that has the package; most never use it.
     from thorclient.sandbox import ThorSandbox, running_in_thread
 
     with running_in_thread(ThorSandbox()) as sandbox:
