@@ -21,7 +21,7 @@ from urllib.parse import quote, quote_plus
 
 import attrs
 
-from depotclient.pages import RawPage
+from depotclient.pages import Page, RawPage
 from tests.promises.candidates import Access
 from tests.support.figures import Figures
 from tests.support.shown import TESTS
@@ -89,7 +89,7 @@ def find_secrets(text: str) -> set[str]:
 _OPAQUE = (
     *(type, ModuleType, FunctionType, MethodType, CodeType, enum.Enum),
     *(asyncio.AbstractEventLoop, asyncio.Future, logging.Logger),
-    RawPage,  # It holds the response, in which a server may repeat a secret.
+    *(Page, RawPage),  # They hold the response, in which a server may repeat a secret.
 )
 
 
