@@ -1,4 +1,4 @@
-"""What all tests stand on does what it says."""
+"""The fixtures of all tests work."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from blockbuster import BlockingError
 
 async def test_a_blocking_call_in_an_event_loop_is_an_error() -> None:
     with pytest.raises(BlockingError, match=r"time\.sleep"):
-        time.sleep(0)  # noqa: ASYNC251 - that is the point
+        time.sleep(0)  # noqa: ASYNC251 - the call under test
 
 
-def test_a_blocking_call_outside_of_event_loops_is_none() -> None:
+def test_a_blocking_call_outside_event_loops_is_allowed() -> None:
     time.sleep(0)

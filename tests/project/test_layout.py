@@ -1,4 +1,4 @@
-"""The architecture: who imports whom, what a package promises, what importing it costs."""
+"""Architecture: imports, sizes of modules and functions, public names, cost of an import."""
 
 from __future__ import annotations
 
@@ -9,21 +9,42 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("evtransport", "thorclient", "depotclient")
 CLIENTS = ("thorclient", "depotclient")
+PACKAGES = ("evtransport", *CLIENTS)
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
-MAY_IMPORT_AIOHTTP = re.compile(
-    r"evtransport/(transport|connection|testing/\w+)\.py|\w+/sandbox(/\w+)?\.py"
+MAX_LINES = 400
+MAX_FUNCTION_LINES = 40
+"""Most lines of a function without its docstring."""
+
+SERVER = re.compile(r"evtransport/testing/\w+\.py|\w+/sandbox(/\w+)?\.py")
+COMMAND_LINE = re.compile(r"\w+/(cli|cli/\w+|__main__|pytest_plugin)\.py")
+MAY_IMPORT_AIOHTTP = re.compile(rf"evtransport/(transport|connection)\.py|{SERVER.pattern}")
+MAY_RUN_TASKS_IN_PAGING = {"evtransport/paging/driver.py"}
+
+LAYERS = (
+    re.compile(r"evtransport\b"),
+    re.compile(r"(thorclient|depotclient)\b"),
+    re.compile(r"depotclient\.arrow\b"),
+    re.compile(r"depotclient\.(partitions|text)\b"),
+    re.compile(r"depotclient\.(export|dask|dlt|spark|plot)\b"),
+    re.compile(r"(\w+\.)+(cli|__main__|pytest_plugin)\b"),
 )
-PAGING = "evtransport/paging/"
-MAY_IMPORT_ASYNCIO_IN_PAGING = {"evtransport/paging/driver.py"}
-MAY_IMPORT_THE_CLI = re.compile(r"\w+/(cli|cli/\w+|__main__)\.py")
+"""Modules from the core to the command lines. A module belongs to the last pattern it matches."""
+
+EXTRAS = {"pyarrow", "matplotlib", "pandas", "dask", "distributed", "pyspark", "dlt", "typer"}
+
+MODULES_OF_EXTRAS = {
+    *("depotclient.arrow", "depotclient.partitions.batches", "depotclient.export.parquet"),
+}
+"""Modules that import an extra."""
 
 BOTH = {
     *("ApiError", "TransportError", "ConnectionFailed", "DeadlineExceeded", "StatusError"),
@@ -39,87 +60,87 @@ CONTRACT = {
     | {"ChargeboxNotFound", "InternalServerError"},
     "depotclient": BOTH | {"DepotClient", "SessionReport", "Cursor"},
 }
+CLIENT_METHODS = ("from_env", "with_options", "aclose", "__aenter__", "__aexit__")
 METHODS = {
     "thorclient.ThorClient": (
-        *("from_env", "get_analytics", "get_chargebox", "get_analytics_many"),
-        *("with_options", "aclose", "__aenter__", "__aexit__"),
+        *CLIENT_METHODS,
+        *("get_analytics", "get_chargebox", "get_analytics_many"),
     ),
-    "depotclient.DepotClient": (
-        *("from_env", "session_reports", "with_options", "aclose", "__aenter__", "__aexit__"),
-    ),
+    "depotclient.DepotClient": (*CLIENT_METHODS, "session_reports"),
     "depotclient.SessionReports": ("__aiter__", "pages", "walk", "collect"),
     "depotclient.Walk": ("__aiter__", "__anext__", "__aenter__", "__aexit__", "cursor"),
     "depotclient.Cursor": ("parse", "__str__"),
 }
 
 
-def place(path: Path) -> str:
+def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def imports_of(path: Path) -> Iterator[str]:
-    """The modules that a file names in imports, anywhere in it, under TYPE_CHECKING too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports_in(path: Path, tree: ast.AST) -> Iterator[str]:
+    """Yield the modules that a part of a file imports, under TYPE_CHECKING too."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{place(path)} imports relatively"
-            yield node.module or ""
+            assert node.level == 0, f"{name_of(path)}:{node.lineno} imports relatively"
+            module = node.module or ""
+            yield module
+            # `from package import module` imports the module.
+            yield from (f"{module}.{alias.name}" for alias in node.names if module in PACKAGES)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            assert isinstance(node.args[0], ast.Constant), f"{place(path)}: a computed import"
+            assert isinstance(node.args[0], ast.Constant), f"{name_of(path)}: a computed import"
             yield str(node.args[0].value)
 
 
-def top_level_imports(path: Path) -> set[str]:
-    return {name.partition(".")[0] for name in imports_of(path)}
+def functions_in(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
 
 
-def test_there_are_modules_to_check() -> None:
-    assert len(MODULES) > 20
+def layer_of(module: str) -> int | None:
+    layers = [number for number, pattern in enumerate(LAYERS) if pattern.match(module)]
+    return layers[-1] if layers else None
 
 
-@pytest.mark.parametrize("path", MODULES, ids=place)
-def test_a_module_imports_only_what_its_place_allows(path: Path) -> None:
-    imported = top_level_imports(path)
-    package = path.relative_to(ROOT).parts[0]
-    others = set(CLIENTS) - {package}
-    assert not imported & others
-    assert "aiohttp" not in imported or MAY_IMPORT_AIOHTTP.fullmatch(place(path))
-    if not MAY_IMPORT_THE_CLI.fullmatch(place(path)):
-        assert not imported & {"typer", "rich", "click"}
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_imports_only_what_its_layer_allows(path: Path) -> None:
+    imports = set(imports_in(path, parse(path)))
+    top_level = {name.partition(".")[0] for name in imports}
+    name = name_of(path)
+    assert not top_level & (set(CLIENTS) - {path.relative_to(ROOT).parts[0]})
+    assert "aiohttp" not in top_level or MAY_IMPORT_AIOHTTP.fullmatch(name)
+    if not COMMAND_LINE.fullmatch(name):
+        assert not top_level & {"typer", "rich", "click"}
+    if name.startswith("evtransport/paging/"):
+        assert "asyncio" not in top_level or name in MAY_RUN_TASKS_IN_PAGING
+    layer = layer_of(name.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+    assert layer is not None
+    assert [module for module in imports if (layer_of(module) or 0) > layer] == []
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if place(path).startswith(PAGING)], ids=place
-)
-def test_paging_does_no_io_and_only_its_driver_runs_tasks(path: Path) -> None:
-    imported = top_level_imports(path)
-    assert not imported & {"aiohttp", "depotclient", "thorclient"}
-    assert "asyncio" not in imported or place(path) in MAY_IMPORT_ASYNCIO_IN_PAGING
-
-
-@pytest.mark.parametrize("path", MODULES, ids=place)
-def test_a_module_opens_with_a_docstring(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-
-
-@pytest.mark.parametrize("package", PACKAGES)
-def test_a_package_tells_type_checkers_that_it_is_typed(package: str) -> None:
-    assert (ROOT / package / "py.typed").is_file()
+def test_every_module_opens_with_a_docstring() -> None:
+    without = [name_of(path) for path in MODULES + TESTS if not ast.get_docstring(parse(path))]
+    assert without == []
 
 
 @pytest.mark.parametrize("package", CLIENTS)
 def test_importing_a_client_loads_neither_extras_nor_sandboxes(package: str) -> None:
     unwanted = {
-        *("typer", "click", "rich", "pytest", "_pytest", "aiohttp.web", "stamina", "tenacity"),
-        *("pyarrow", "matplotlib", "pandas", "dask", "distributed", "pyspark", "dlt"),
+        *(EXTRAS | {"click", "rich", "pytest", "_pytest", "aiohttp.web", "stamina", "tenacity"}),
         *(f"depotclient.{part}" for part in ("arrow", "export", "plot", "partitions")),
         *(f"depotclient.{part}" for part in ("dask", "spark", "dlt")),
         *("evtransport.testing.sandbox", "evtransport.cli.base"),
         *(f"{client}.{part}" for client in CLIENTS for part in ("sandbox", "cli")),
         *(client for client in CLIENTS if client != package),
     }
-    # What the dependencies load is theirs; `aiohttp.web` may be among it.
+    # The dependencies may load any of these: `aiohttp.web`, for example.
     code = (
         "import sys, aiohttp, attrs, cattrs, msgspec, yarl\n"
         "before = set(sys.modules)\n"
@@ -133,28 +154,20 @@ def test_importing_a_client_loads_neither_extras_nor_sandboxes(package: str) -> 
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_the_version_is_that_of_the_distribution(package: str) -> None:
-    stated = importlib.import_module(package).__version__
-    assert stated == importlib.metadata.version("thor-depot-clients")
+def test_a_package_is_typed_and_has_the_version_of_the_distribution(package: str) -> None:
+    assert (ROOT / package / "py.typed").is_file()
+    version = importlib.import_module(package).__version__
+    assert version == importlib.metadata.version("thor-depot-clients")
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert version in re.findall(r"^## \[(.+?)\]", changes, re.MULTILINE)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_the_contract_can_be_imported(package: str) -> None:
-    assert CONTRACT[package] <= set(importlib.import_module(package).__all__)
-
-
-@pytest.mark.parametrize("path", METHODS)
-def test_the_classes_of_the_contract_have_their_methods(path: str) -> None:
-    package, name = path.split(".")
-    cls = getattr(importlib.import_module(package), name)
-    assert [method for method in METHODS[path] if not hasattr(cls, method)] == []
-
-
-@pytest.mark.parametrize("package", PACKAGES)
-def test_all_is_sorted_and_true(package: str) -> None:
+def test_a_package_exports_the_contract_and_all_its_public_names(package: str) -> None:
     module = importlib.import_module(package)
     names = module.__all__
-    # Constants, classes, then the rest, as ruff sorts them.
+    assert CONTRACT[package] <= set(names)
+    # Ruff sorts constants first, then classes, then all other names.
     ranks = {name: (0 if name.isupper() else 1 if name[0].isupper() else 2) for name in names}
     assert names == sorted(set(names), key=lambda name: (ranks[name], name))
     assert [name for name in names if not hasattr(module, name)] == []
@@ -166,14 +179,14 @@ def test_all_is_sorted_and_true(package: str) -> None:
     assert public <= set(names)
 
 
-def test_what_both_clients_offer_is_the_same_object() -> None:
+@pytest.mark.parametrize("path", METHODS)
+def test_a_class_of_the_contract_has_its_methods(path: str) -> None:
+    package, name = path.split(".")
+    cls = getattr(importlib.import_module(package), name)
+    assert [method for method in METHODS[path] if not hasattr(cls, method)] == []
+
+
+def test_both_clients_export_the_same_objects_of_the_core() -> None:
     core, thor, depot = map(importlib.import_module, PACKAGES)
     for name in BOTH:
         assert getattr(thor, name) is getattr(depot, name) is getattr(core, name)
-
-
-def test_the_change_log_knows_the_version() -> None:
-    stated = importlib.import_module("evtransport").__version__
-    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    headings = re.findall(r"^## \[(.+?)\]", changes, re.MULTILINE)
-    assert stated in headings
