@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.partitions import Connector, Partition, ReadSettings, Window, plan, read_batches
-from depotclient.partitions.reader import require_settings
+from depotclient.partitions.settings import require_settings
 from evtransport.validation import validate_int
 
 if TYPE_CHECKING:

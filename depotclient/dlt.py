@@ -20,17 +20,10 @@ except ImportError as error:
     raise ImportError("depotclient.dlt needs dlt: pip install 'thor-depot-clients[dlt]'") from error
 
 from depotclient.arrow import FLEET_REPORTS, TIME
-from depotclient.partitions.batches import add_connector
+from depotclient.partitions import Connector, Partition, ReadSettings, Window, plan
+from depotclient.partitions.batches import Reading, add_connector
 from depotclient.partitions.calendar import connector_key, validate_duration
-from depotclient.partitions.reader import (
-    Connector,
-    Partition,
-    ReadSettings,
-    Window,
-    iter_batches,
-    plan,
-    require_settings,
-)
+from depotclient.partitions.settings import require_settings
 from depotclient.query import is_before, require_aware, to_utc
 
 __all__ = ["LOOK_BACK", "PRIMARY_KEY", "Rows", "session_reports"]
@@ -261,7 +254,7 @@ class _Load:
             for ids, begin in due.items()
             for partition in plan([ids], begin, end, self.window, whole=False)
         ]
-        with closing(iter_batches(partitions, self.settings, _keyed)) as batches:
+        with closing(Reading(partitions, self.settings, _keyed).batches()) as batches:
             for batch in batches:
                 _note(batch, newest)
                 yield batch.to_pylist() if self.rows == "objects" else batch.cast(_SCHEMA)

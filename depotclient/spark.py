@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.models import camel_case
-from depotclient.partitions.reader import (
+from depotclient.partitions import (
     MARGIN,
     Connector,
     Partition,

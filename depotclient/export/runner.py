@@ -1,10 +1,10 @@
-"""Session reports into files, one for each connector and calendar window (extra `arrow`)."""
+"""Export of session reports into files, several connectors at a time."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -12,21 +12,21 @@ from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import attrs
 
 from depotclient.client import DepotClient
 from depotclient.export.layout import (
     FORMATS,
-    AtomicWriter,
     ConnectorFolder,
     Format,
-    Manifest,
+    WindowFile,
     folder_path,
-    prepare,
+    prepare_folder,
     require_distinct_folders,
 )
+from depotclient.export.manifest import Manifest
 from depotclient.partitions.calendar import (
     MARGIN,
     Connector,
@@ -36,36 +36,35 @@ from depotclient.partitions.calendar import (
     plan,
     validate_duration,
 )
-from depotclient.query import is_before, require_aware
+from depotclient.query import format_time, is_before, require_aware
 from evtransport._version import __version__
 from evtransport.errors import ApiError, SchemaError
 from evtransport.validation import validate_int
 
 __all__ = ["CONCURRENCY", "ConnectorExport", "Export", "export_session_reports"]
 
-A = TypeVar("A")
 P = ParamSpec("P")
 R = TypeVar("R")
 
 CONCURRENCY = 3
-"""Connectors that are read side by side, each with a page or two in memory."""
+"""Default number of connectors to read at a time. Each holds one or two pages in memory."""
 
 
 @attrs.frozen
 class ConnectorExport:
-    """How far the export of one connector has come, or what it has come to.
+    """Progress or result of exporting one connector.
 
     Attributes:
-        charger_id: The charger.
-        connector_id: The connector.
-        windows: How many windows it has.
-        written: How many of them have been read and written in this run.
-        skipped: How many were there already, finished and settled.
-        missing: How many could not be written. A report that is not as documented costs its window
-            alone; other errors, those that follow as well.
-        reports: How many reports the windows written hold; while one is read, with its own.
-        bytes_read: How many bytes of answers have been read for them, margins included.
-        error: The first reason for that; whole files remain.
+        charger_id: Charger id.
+        connector_id: Connector id.
+        windows: Number of windows.
+        written: Number of windows that this run has written.
+        skipped: Number of windows whose files were final already.
+        missing: Number of windows that could not be written. An invalid report costs only its own
+            window; other errors also cost the windows after it.
+        reports: Number of reports in the written windows, and in the one being read.
+        bytes_read: Total size of the pages that were read, in bytes.
+        error: First reason for a missing window.
     """
 
     charger_id: str
@@ -80,28 +79,28 @@ class ConnectorExport:
 
     @property
     def left(self) -> int:
-        """How many windows nothing has been done about yet."""
+        """Return the number of windows that are not processed yet."""
         return self.windows - self.written - self.skipped - self.missing
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will be done."""
+        """Return True if no window is left."""
         return self.left == 0
 
 
 @attrs.frozen
 class Export:
-    """What a run has come to.
+    """Result of an export.
 
     Attributes:
-        connectors: One entry for each connector, in the order in which they were given.
+        connectors: Results of the connectors, in the order in which they were given.
     """
 
     connectors: tuple[ConnectorExport, ...]
 
     @property
     def failed(self) -> tuple[ConnectorExport, ...]:
-        """The connectors of which a window is missing."""
+        """Return the connectors with a missing window."""
         return tuple(connector for connector in self.connectors if connector.error is not None)
 
 
@@ -119,87 +118,87 @@ async def export_session_reports(
     verify: bool = False,
     on_progress: Callable[[ConnectorExport], object] = lambda _: None,
 ) -> Export:
-    """Copy every session report of some connectors into files; run it again to go on.
+    """Copy all session reports of some connectors into files. Run it again to continue.
 
-    Each connector and window becomes one file, `charger_id=CP-001/connector_id=1/month=2026-10/
-    reports.parquet` in the folder, with the ids percent-encoded. A file that is there is whole. It
-    knows what it holds: of a window that was over for `margin` when it was read, nothing more is
-    asked, and any other one is read and written again.
+    Each connector and window becomes one file in the folder, such as
+    `charger_id=CP-001/connector_id=1/month=2026-10/reports.parquet`, with percent-encoded ids. A
+    file under its name is complete. If its window was closed for `margin` when it was read, later
+    runs skip the window. Otherwise they read it again and replace the file.
 
-    A report belongs to the window of its `session_time_start`, whichever of a session's times the
-    server tests; one without that time belongs to the first window whose reading brings it.
+    A report belongs to the window of its `session_time_start`, whichever timestamp the server
+    filters on. A report without a start belongs to the first window that reads it.
 
     Args:
-        depot: Its limiter holds for all connectors together.
-        connectors: Charger and connector ids; one that is named twice counts once.
-        folder: Made if it is missing.
-        from_: Begin of the time span, aware. Windows are whole: the first one is all of the month
-            or day in which this falls.
-        to: End of the time span, aware and likewise; None means now.
-        window: `month` or `day`, by the calendar of UTC.
-        format: `parquet`, with the schema `depotclient.arrow.SESSION_REPORTS`, or `ndjson`, the
-            vendor's own reports, one a line.
-        margin: By how much more is read on both sides of a window, and how long after its end it is
-            read again: at least as long as a session may last and its report may take to come.
-        concurrency: How many connectors are read side by side. Each holds some pages of about
-            8 MiB.
-        verify: As in `DepotClient.session_reports`.
-        on_progress: Called with plain values whenever a connector has come further.
+        depot: Client. Its limiter applies to all connectors together.
+        connectors: Charger and connector ids. A connector named twice counts once.
+        folder: Folder of the files. It is created if it is missing.
+        from_: Start of the time span, aware. Windows are whole: the first one is the whole month
+            or day that contains this time.
+        to: End of the time span, aware. None means now. The last window is whole as well.
+        window: `month` or `day`, in UTC.
+        format: `parquet`, with the schema `depotclient.arrow.SESSION_REPORTS`, or `ndjson`, with
+            the vendor's own reports, one on each line.
+        margin: Time read on both sides of a window, and time after its end until it is closed.
+            Must cover the longest session and the longest reporting delay.
+        concurrency: Number of connectors to read at a time. Each holds some pages of about 8 MiB.
+        verify: Whether to walk each window until a whole pass finds nothing new.
+        on_progress: Function that is called whenever a connector has made progress.
 
     Returns:
-        What has been done. A connector that fails does not stop the others: see `failed`.
+        The results. A connector that fails does not stop the others: see `Export.failed`.
 
     Raises:
-        ValueError: An argument is not usable; nothing has been asked or written.
-        OSError: The folder is a file, or can't be made or written to.
+        ValueError: An argument is invalid. Nothing was requested or written.
+        OSError: The folder is a file, or can't be created or written to.
         ImportError: The format is `parquet`, and pyarrow is not installed.
     """
-    now = depot.now()
-    root = folder_path(folder)
+    now, root = depot.now(), folder_path(folder)
+    _validate_span(from_, to, now)
+    _validate_options(format, margin, concurrency, verify, on_progress)
+    # A window that has not started has nothing to read.
+    end = now if to is None else min(to, now)
+    # One thread converts the pages of all connectors, one at a time: a conversion takes a multiple
+    # of the page's memory, and allocators keep memory for each thread.
+    thread = ThreadPoolExecutor(1, "export")
+    try:
+        planning = partial(_plan_connectors, connectors, from_, end, window)
+        by_connector = await _run_to_the_end(thread, planning)
+        # If other connectors are read at the same time, they use the time between two pages.
+        read_ahead = 1 if min(concurrency, len(by_connector)) == 1 else 0
+        await _run_to_the_end(thread, partial(prepare_folder, root, format))
+        options = (depot, root, format, margin, verify, read_ahead, on_progress, thread)
+        runs = [_ConnectorRun(*options, deque(windows)) for windows in by_connector]
+        await _run_all(runs, concurrency)
+        return Export(tuple(run.export for run in runs))
+    finally:
+        thread.shutdown(wait=False)  # It is idle; waiting would block the event loop.
+
+
+def _validate_span(from_: datetime, to: datetime | None, now: datetime) -> None:
     require_aware("from_", from_)
+    if to is not None:
+        require_aware("to", to)
     if not is_before(from_, now):
         raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to export")
-    if format not in FORMATS:
-        raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
+
+
+def _validate_options(
+    format_: object, margin: object, concurrency: object, verify: object, on_progress: object
+) -> None:
+    if format_ not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format_!r}")
     validate_duration("margin", margin)
     validate_int("concurrency", concurrency, minimum=1)
     if not isinstance(verify, bool):
-        raise ValueError(f"verify must be True or False: {verify!r}")
+        raise ValueError(f"verify must be a bool, got {verify!r}")
     if not callable(on_progress):
-        raise ValueError(f"on_progress must be a function, not {on_progress!r}")
-    if to is not None:
-        require_aware("to", to)
-    # A window that has not begun has nothing to read.
-    planning = partial(
-        _by_connector, connectors, from_, now if to is None else min(to, now), window
-    )
-    # One thread for all connectors: so one page at a time is converted, which takes some times its
-    # size of memory, and what allocators keep for each thread they keep once.
-    thread = ThreadPoolExecutor(1, "export")
-    try:
-        by_connector = await _to_the_end(thread, planning)
-        run = _Run(
-            depot,
-            root,
-            format,
-            margin,
-            verify,
-            # Where connectors are read side by side, the next page is another connector's.
-            read_ahead=1 if min(concurrency, len(by_connector)) == 1 else 0,
-            on_progress=on_progress,
-            thread=thread,
-        )
-        await run.in_thread(prepare, run.root, format)
-        return Export(tuple(await _side_by_side(run.connector, by_connector, concurrency)))
-    except _CallbackFailed as failed:
-        raise failed.error from None
-    finally:
-        thread.shutdown(wait=False)  # it has nothing left to do, and to wait would block the loop
+        raise ValueError(f"on_progress must be a function, got {on_progress!r}")
 
 
-def _by_connector(
+def _plan_connectors(
     connectors: Iterable[Connector], from_: datetime, to: datetime, window: Window
 ) -> list[tuple[Partition, ...]]:
+    """Return the partitions of each connector."""
     partitions = plan(connectors, from_, to, window)
     by_ids = groupby(partitions, attrgetter("charger_id", "connector_id"))
     by_connector = {ids: tuple(windows) for ids, windows in by_ids}
@@ -208,16 +207,16 @@ def _by_connector(
 
 
 class _CallbackFailed(Exception):
-    """The caller's callback has raised something, which is no connector's failure."""
+    """Error of the caller's callback. It must not count as an error of the connector."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
 
 
-async def _to_the_end(thread: Executor, work: Callable[[], R]) -> R:
-    """Do what blocks in a thread, to its end: a cancellation comes out when it is over.
+async def _run_to_the_end(thread: Executor, work: Callable[[], R]) -> R:
+    """Run a blocking function in a thread. A cancellation waits until the function returns.
 
-    Otherwise a file would be deleted while the thread still writes it.
+    Otherwise a file could be deleted while the thread still writes it.
     """
     running = asyncio.get_running_loop().run_in_executor(thread, work)
     cancelled: asyncio.CancelledError | None = None
@@ -228,33 +227,29 @@ async def _to_the_end(thread: Executor, work: Callable[[], R]) -> R:
             cancelled = error
     if cancelled is None:
         return running.result()
-    running.exception()  # seen, though the cancellation goes first
+    running.exception()  # Mark it as retrieved; the cancellation takes precedence.
     raise cancelled
 
 
-async def _side_by_side(
-    work: Callable[[A], Coroutine[Any, Any, R]], items: Sequence[A], concurrency: int
-) -> list[R]:
-    """The results for all items, in their order, of so many at once."""
-    results: dict[int, R] = {}
-    rest = iter(enumerate(items))
+async def _run_all(runs: Sequence[_ConnectorRun], concurrency: int) -> None:
+    waiting = iter(runs)
 
     async def worker() -> None:
-        for place, item in rest:
-            results[place] = await work(item)
+        for run in waiting:
+            await run.export_all()
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(concurrency, len(items))):
+            for _ in range(min(concurrency, len(runs))):
                 group.create_task(worker())
-    except BaseExceptionGroup as failures:  # a bug, or what the caller's callback has raised
-        raise failures.exceptions[0] from None
-    return [results[place] for place in range(len(items))]
+    except BaseExceptionGroup as failures:
+        error = failures.exceptions[0]
+        raise error.error if isinstance(error, _CallbackFailed) else error from None
 
 
-@attrs.frozen
-class _Run:
-    """What is the same for all connectors of a run."""
+@attrs.define(eq=False)
+class _ConnectorRun:
+    """Export of one connector, window after window."""
 
     depot: DepotClient
     root: Path
@@ -264,124 +259,129 @@ class _Run:
     read_ahead: int
     on_progress: Callable[[ConnectorExport], object]
     thread: Executor
+    queue: deque[Partition]
+    repeated: set[str] = attrs.field(init=False, factory=set[str])
+    export: ConnectorExport = attrs.field(init=False)
 
-    async def in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Do what blocks in the thread of the run."""
-        return await _to_the_end(self.thread, partial(work, *args, **kwargs))
+    def __attrs_post_init__(self) -> None:
+        first = self.queue[0]
+        self.export = ConnectorExport(first.charger_id, first.connector_id, len(self.queue))
 
-    def tell(self, export: ConnectorExport) -> None:
-        """Tell the caller how far a connector has come."""
+    async def export_all(self) -> None:
+        """Export all windows."""
+        self._report(self.export)
+        try:
+            folder = await self._in_thread(
+                ConnectorFolder.open, self.root, self.queue[0], self.format
+            )
+            while self.queue:
+                await self._export_window(folder, self.queue.popleft())
+                if self.queue:
+                    self._report(self.export)
+        except (ApiError, OSError) as error:
+            self._fail(error, missing=self.export.left)
+        self._report(self.export)
+
+    async def _in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return await _run_to_the_end(self.thread, partial(work, *args, **kwargs))
+
+    def _report(self, export: ConnectorExport) -> None:
         try:
             self.on_progress(export)
         except Exception as error:
             raise _CallbackFailed(error) from None
 
-    async def connector(self, windows: Sequence[Partition]) -> ConnectorExport:
-        """Export one connector, window after window."""
-        export = ConnectorExport(windows[0].charger_id, windows[0].connector_id, len(windows))
-        self.tell(export)
+    def _fail(self, error: ApiError | OSError, *, missing: int) -> None:
+        first, missing = self.export.error or error, self.export.missing + missing
+        self.export = attrs.evolve(self.export, error=first, missing=missing)
+
+    async def _export_window(self, folder: ConnectorFolder, partition: Partition) -> None:
+        """Read one window and write its file, unless the file is final."""
+        now, manifest = self.depot.now(), folder.manifests.get(partition.window)
+        if (
+            manifest is not None
+            and partition.window not in self.repeated
+            and manifest.is_final(partition, now, self.margin, verify=self.verify)
+        ):
+            self.export = attrs.evolve(self.export, skipped=self.export.skipped + 1)
+            return
+        excluded = folder.keys_without_start(partition)
+        window_filter = WindowFilter(partition.start, partition.end, excluded)
         try:
-            folder = await self.in_thread(ConnectorFolder.open, self.root, windows[0], self.format)
-            due, repeated = deque(windows), set[str]()
-            while due:
-                partition, now = due.popleft(), self.depot.now()
-                if partition.window not in repeated and folder.is_done(
-                    partition, now, self.margin, verify=self.verify
-                ):
-                    export = attrs.evolve(export, skipped=export.skipped + 1)
-                else:
-                    superseded, export = await self._window(partition, folder, export, repeated)
-                    again = sorted(superseded - {queued.window for queued in due})
-                    due.extend(attrs.evolve(partition, window=window) for window in again)
-                    export = attrs.evolve(export, windows=export.windows + len(again))
-                    # Only once: windows whose sessions share an id may supersede each other.
-                    repeated |= superseded
-                if due:
-                    self.tell(export)
-        except (ApiError, OSError) as error:
-            missing = export.missing + export.left
-            export = attrs.evolve(export, error=export.error or error, missing=missing)
-        self.tell(export)
-        return export
-
-    async def _window(
-        self,
-        partition: Partition,
-        folder: ConnectorFolder,
-        export: ConnectorExport,
-        repeated: Collection[str],
-    ) -> tuple[set[str], ConnectorExport]:
-        """Read one window and write its file.
-
-        Args:
-            partition: The window.
-            folder: Files of the connector.
-            export: Progress so far.
-            repeated: Windows that this run has queued for a second reading.
-
-        Returns:
-            The windows to read again, and the progress.
-        """
-        window_filter = partition.window_filter(folder.missing_start_elsewhere(partition))
-        try:
-            export = await self._write(partition, folder, window_filter, export)
+            await self._write_window(folder, partition, window_filter, now)
         except (SchemaError, FileExistsError) as error:
             error.add_note(f"window {partition.window}")
-            missing = export.missing + 1
-            return set(), attrs.evolve(export, error=export.error or error, missing=missing)
-        return folder.drop_superseded(partition, window_filter, self.margin, repeated), export
+            self._fail(error, missing=1)
+            return
+        superseded = folder.drop_superseded(partition, window_filter, self.margin, self.repeated)
+        self._repeat(partition, superseded)
 
-    async def _write(
+    def _repeat(self, partition: Partition, windows: set[str]) -> None:
+        """Read windows again whose reports were superseded.
+
+        Each window is repeated once: windows whose sessions share an id may supersede each other.
+        """
+        added = sorted(windows - {queued.window for queued in self.queue})
+        self.queue.extend(attrs.evolve(partition, window=window) for window in added)
+        self.export = attrs.evolve(self.export, windows=self.export.windows + len(added))
+        self.repeated |= windows
+
+    async def _write_window(
         self,
-        partition: Partition,
         folder: ConnectorFolder,
+        partition: Partition,
         window_filter: WindowFilter,
-        export: ConnectorExport,
-    ) -> ConnectorExport:
-        read_at = self.depot.now()
-        files: list[AtomicWriter] = []  # here also when a cancellation comes while it is made
+        now: datetime,
+    ) -> None:
+        created: list[WindowFile] = []  # Has the file even if a cancellation follows its creation.
         try:
-            await self.in_thread(lambda: files.append(folder.new_file(partition)))
-            (new,) = files
-            reports = partition.reports(
-                self.depot,
-                read_at,
-                into=new.into,
-                margin=self.margin,
-                verify=self.verify,
-                read_ahead=self.read_ahead,
-            )
-            sent = reports.query.identity()
-            async with aclosing(reports.pages()) as pages:
-                async for page in pages:
-                    await self.in_thread(new.write, page, window_filter)
-                    del page  # which would be held while the next one is waited for
-                    self.tell(_further(export, new))
-            record = Manifest(
-                library=f"thor-depot-clients {__version__}",
-                charger_id=partition.charger_id,
-                connector_id=partition.connector_id,
-                window=partition.window,
-                from_=sent["from"],
-                to=sent["to"],
-                verify=self.verify,
-                read_at=read_at,
-                reports=new.reports,
-                bytes_read=new.bytes_read,
-                missing_start=tuple(window_filter.missing_start.values()),
-                missing_start_keys=tuple(window_filter.missing_start),
-            )
-            await self.in_thread(new.commit, record)
+            await self._in_thread(lambda: created.append(folder.new_file(partition)))
+            (file,) = created
+            manifest = await self._fill(file, partition, window_filter, now)
+            await self._in_thread(file.commit, manifest)
         finally:
-            for new in files:
-                await self.in_thread(new.discard)
-        folder.records[partition.window] = record
-        return attrs.evolve(_further(export, new), written=export.written + 1)
+            for file in created:
+                await self._in_thread(file.discard)
+        folder.manifests[partition.window] = manifest
+        self.export = attrs.evolve(self._export_with(file), written=self.export.written + 1)
 
+    async def _fill(
+        self, file: WindowFile, partition: Partition, window_filter: WindowFilter, now: datetime
+    ) -> Manifest:
+        """Read a window into its file. Return the manifest."""
+        from_, to = partition.query(now, self.margin)
+        reports = self.depot.session_reports(
+            partition.charger_id,
+            partition.connector_id,
+            from_=from_,
+            to=to,
+            into=file.into,
+            read_ahead=self.read_ahead,
+            verify=self.verify,
+        )
+        async with aclosing(reports.pages()) as pages:
+            async for page in pages:
+                await self._in_thread(file.write, page, window_filter)
+                del page  # Release the page while the next one is awaited.
+                self._report(self._export_with(file))
+        return Manifest(
+            library=f"thor-depot-clients {__version__}",
+            charger_id=partition.charger_id,
+            connector_id=partition.connector_id,
+            window=partition.window,
+            from_=format_time(from_),
+            to=format_time(to),
+            verify=self.verify,
+            read_at=now,
+            reports=file.reports,
+            bytes_read=file.bytes_read,
+            missing_start=window_filter.missing_start,
+        )
 
-def _further(export: ConnectorExport, new: AtomicWriter) -> ConnectorExport:
-    return attrs.evolve(
-        export,
-        reports=export.reports + new.reports,
-        bytes_read=export.bytes_read + new.bytes_read,
-    )
+    def _export_with(self, file: WindowFile) -> ConnectorExport:
+        """Return the progress, including a file that is being written."""
+        return attrs.evolve(
+            self.export,
+            reports=self.export.reports + file.reports,
+            bytes_read=self.export.bytes_read + file.bytes_read,
+        )

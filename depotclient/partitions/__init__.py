@@ -12,7 +12,8 @@ from depotclient.partitions.calendar import (
     WindowFilter,
     plan,
 )
-from depotclient.partitions.reader import ReadSettings, read_batches, read_partition, read_table
+from depotclient.partitions.reader import read_batches, read_partition, read_table
+from depotclient.partitions.settings import ReadSettings
 
 __all__ = ["MARGIN", "WINDOWS", "Connector", "Partition", "ReadSettings", "Window", "WindowFilter"]
 __all__ += ["plan", "read_batches", "read_partition", "read_table"]

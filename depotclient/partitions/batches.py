@@ -1,11 +1,15 @@
-"""Arrow record batches of a partition (extra `arrow`)."""
+"""Arrow record batches of partitions (extra `arrow`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import threading
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import compress
-from typing import Any, Final
+from queue import SimpleQueue
+from typing import Any, Final, TypeAlias
 
 # This comes first: without pyarrow, its error says which extra to install.
 from depotclient.arrow import FLEET_REPORTS, SESSION_REPORTS, batch_of
@@ -13,10 +17,16 @@ from depotclient.arrow import FLEET_REPORTS, SESSION_REPORTS, batch_of
 # isort: split
 import pyarrow as pa
 
+from depotclient.client import DepotClient
 from depotclient.pages import Page
 from depotclient.partitions.calendar import Partition, WindowFilter
+from depotclient.partitions.settings import ReadSettings
+from evtransport.errors import ApiError
 
-__all__ = ["add_connector", "filter_page"]
+__all__ = ["Reading", "Shape", "add_connector", "filter_page"]
+
+Shape: TypeAlias = Callable[[pa.RecordBatch, Partition, Sequence[int]], pa.RecordBatch]
+"""Function that makes the final batch from reports, their partition and their keys."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -52,3 +62,109 @@ def add_connector(
     ids = (partition.charger_id, partition.connector_id)
     columns = [pa.repeat(pa.scalar(name), batch.num_rows) for name in ids]
     return pa.RecordBatch.from_arrays([*columns, *batch.columns], schema=FLEET_REPORTS)
+
+
+class Reading:
+    """One pass over partitions, by a thread with an event loop of its own.
+
+    So the consumer may be interrupted, call from several threads, or stop while another loop runs.
+    A forked process has nothing to clean up.
+
+    Args:
+        partitions: Partitions to read. A partition whose query would lie in the future is skipped.
+        settings: Account and options.
+        shape: Function that makes the final batch from the accepted reports of a page.
+
+    Raises:
+        ValueError: The environment has no credentials.
+    """
+
+    def __init__(
+        self,
+        partitions: Iterable[Partition],
+        settings: ReadSettings,
+        shape: Shape = add_connector,
+    ) -> None:
+        self._partitions = tuple(partitions)
+        self._settings = settings
+        self._shape = shape
+        self._owner = settings.client()
+        self._results = SimpleQueue[pa.RecordBatch | BaseException | None]()
+        self._requested = asyncio.Semaphore(0)
+
+    def batches(self) -> Generator[pa.RecordBatch, None, None]:
+        """Yield the batches. Reading starts with the first one."""
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(
+            target=self._run, args=(loop,), name="session-reports", daemon=True
+        )
+        thread.start()
+        try:
+            while (batch := self._receive()) is not None:
+                yield batch
+                loop.call_soon_threadsafe(self._requested.release)
+        finally:
+            # Don't join the thread here: the garbage collector may run this anywhere.
+            with suppress(RuntimeError):  # The loop is closed.
+                loop.call_soon_threadsafe(_cancel_all_tasks)
+
+    def _receive(self) -> pa.RecordBatch | None:
+        """Return the next batch, or None at the end, when everything is closed."""
+        result = self._results.get()
+        try:
+            if isinstance(result, BaseException):
+                raise result
+            return result
+        finally:
+            del result  # The error refers to this frame.
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Read in the thread until all is read, an error occurs, or the consumer stops."""
+        outcome: BaseException | None = None
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(self._read())
+        except BaseException as error:
+            outcome = error
+        self._results.put(outcome)
+        outcome = None  # The error refers to this frame.
+
+    async def _read(self) -> None:
+        async with self._owner as owner:
+            retry, timeout = self._settings.retry, self._settings.timeout
+            depot = owner.with_options(retry=retry, timeout=timeout)
+            for partition in self._partitions:
+                try:
+                    await self._read_partition(depot, partition)
+                except ApiError as error:
+                    error.add_note(f"partition {partition.key}")
+                    raise
+
+    async def _read_partition(self, depot: DepotClient, partition: Partition) -> None:
+        settings, now = self._settings, depot.now()
+        if partition.start - settings.margin >= now:
+            return
+        from_, to = partition.query(now, settings.margin)
+        reports = depot.session_reports(
+            partition.charger_id,
+            partition.connector_id,
+            from_=from_,
+            to=to,
+            limit=settings.limit,
+            read_ahead=0,
+            verify=settings.verify,
+        )
+        window_filter = WindowFilter(partition.start, partition.end)
+        async with aclosing(reports.pages()) as pages:
+            async for page in pages:
+                batch, keys = filter_page(page, window_filter)
+                del page  # Release the page while the batch is used.
+                if keys:
+                    self._results.put(self._shape(batch, partition, keys))
+                    del batch
+                    await self._requested.acquire()
+
+
+def _cancel_all_tasks() -> None:
+    for task in asyncio.all_tasks():
+        task.cancel()

@@ -619,18 +619,18 @@ NAIVE = BEGIN.replace(tzinfo=None)
 TOMORROW = datetime.now(UTC) + DAY
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no connectors": ({"connectors": []}, r"there are no connectors: give pairs, such as"),
-    "no pair": ({"connectors": ["CP-001"]}, "a connector is a pair"),
+    "no pair": ({"connectors": ["CP-001"]}, "connector must be a pair"),
     "an empty id": ({"connectors": [("", 1)]}, "charger_id must not be empty"),
     "a naive begin": ({"from_": NAIVE}, "from_ must be aware"),
     "a naive end": ({"to": NAIVE}, "to must be aware"),
     "a begin in the future": ({"from_": TOMORROW}, "is in the future: there is nothing to load"),
     "a span backwards": ({"from_": END, "to": BEGIN}, "from_=.* must be before to="),
-    "a week": ({"window": "week"}, "window must be one of month, day, not 'week'"),
+    "a week": ({"window": "week"}, "window must be one of month, day, got 'week'"),
     "no name": ({"name": ""}, "name must be a string that is not empty, not ''"),
-    "other settings": ({"settings": 5}, "settings must be ReadSettings, not int"),
-    "a number": ({"look_back": 3}, "look_back must be from 0 to 366 days, not 3"),
-    "less than nothing": ({"look_back": -DAY}, "look_back must be from 0 to 366 days, not -1 day"),
-    "years": ({"look_back": 367 * DAY}, "look_back must be from 0 to 366 days, not 367 days"),
+    "other settings": ({"settings": 5}, "settings must be ReadSettings, got int"),
+    "a number": ({"look_back": 3}, "look_back must be from 0 to 366 days, got 3"),
+    "less than nothing": ({"look_back": -DAY}, "look_back must be from 0 to 366 days, got -1 day"),
+    "years": ({"look_back": 367 * DAY}, "look_back must be from 0 to 366 days, got 367 days"),
     "frames": ({"rows": "frames"}, "rows must be one of arrow, objects, not 'frames'"),
 }
 

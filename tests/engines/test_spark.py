@@ -393,7 +393,7 @@ def test_a_filter_leaves_every_row_that_it_could_keep(
         ({"connectors": "CP-001"}, "named as CHARGER/CONNECTOR, such as CP-001/1: 'CP-001'"),
         ({"connectors": "CP-001/1,"}, "named as CHARGER/CONNECTOR, such as CP-001/1: ''"),
         ({"path": "/nowhere/it.csv"}, "path='/nowhere/it.csv' can't be read: No such file"),
-        ({"window": "week"}, "window must be one of month, day, not 'week'"),
+        ({"window": "week"}, "window must be one of month, day, got 'week'"),
         ({"margin": "a day"}, "margin must be a number of days, such as 1, not a day"),
         ({"margin": "nan"}, "margin must be a number of days, such as 1, not nan"),
         ({"margin": "1e300"}, "margin must be a number of days, such as 1, not 1e300"),

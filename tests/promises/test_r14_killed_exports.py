@@ -61,7 +61,7 @@ class Exporter:
         for window in folder.path.glob("day=*"):
             for file in window.glob(f"reports.{self.format}"):
                 found = read_ids(file)
-                manifest = folder.records.get(window.name.removeprefix("day="))
+                manifest = folder.manifests.get(window.name.removeprefix("day="))
                 # A kill between the two writes leaves NDJSON without its record.
                 assert manifest is not None or self.format == "ndjson", file
                 assert manifest is None or manifest.reports == len(found), file

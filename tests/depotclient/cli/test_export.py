@@ -456,9 +456,7 @@ def test_an_empty_folder_name_is_not_the_current_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("export", "", "CP-1/1", *SINCE) == 2  # as of an unset "$LAKE"
-    assert (
-        capfd.readouterr().err == "error: folder must not be empty; use '.' for the current one\n"
-    )
+    assert capfd.readouterr().err == "error: folder must be a path, such as 'lake' or '.', got ''\n"
     assert list(tmp_path.iterdir()) == []
     assert depot.requests == []
 

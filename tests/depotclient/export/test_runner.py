@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import os
 import re
 import subprocess
@@ -29,7 +28,8 @@ from depotclient import (
     ServerError,
 )
 from depotclient.export import ConnectorExport, export_session_reports
-from depotclient.export.layout import ASIDE, FORMATS, Format, Manifest
+from depotclient.export.layout import FORMATS, STAGING, Format
+from depotclient.export.manifest import Manifest
 from depotclient.partitions import Connector
 from depotclient.sandbox import DepotSandbox, Fault, ReportShape, TimeFilter
 from tests.support.blocking import no_blocking
@@ -84,12 +84,12 @@ def files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and ASIDE not in path.parts
+        if path.is_file() and STAGING not in path.parts
     }
 
 
 def aside(folder: Path) -> list[Path]:
-    return list((folder / ASIDE).iterdir())
+    return list((folder / STAGING).iterdir())
 
 
 def ids_in(folder: Path) -> Counter[int]:
@@ -174,7 +174,7 @@ async def test_a_file_knows_what_it_holds(
         assert (record.charger_id, record.connector_id, record.window) == ("CP-001", "1", "2026-01")
         assert record.from_ == "2025-12-31T00:00:00.000Z"
         assert record.to == "2026-02-02T00:00:00.000Z"
-        assert (record.reports, record.missing_start, record.verify) == (60, (), False)
+        assert (record.reports, record.missing_start, record.verify) == (60, {}, False)
         assert record.bytes_read > 60 * 1000
         assert record.read_at == NOW
         assert re.fullmatch(r"thor-depot-clients \d+\.\d+\.\d+.*", record.library)
@@ -622,25 +622,6 @@ async def test_a_second_reading_keeps_a_file_if_the_server_has_fewer_reports(
     assert lines_in(tmp_path)["2026-01"] == [(n, "A") for n in range(5)]
 
 
-async def test_reports_in_files_of_earlier_versions_move_to_the_window_that_reads_them(
-    tmp_path: Path,
-) -> None:
-    items: list[Item] = [{"sessionId": 2, "vehicleId": "A"}, {"sessionId": 3, "vehicleId": "B"}]
-    async with (
-        Wire(default=served(items)) as wire,
-        DepotClient(token="t0k3n", base_url=wire.url) as depot,
-    ):
-        depot.now = lambda: datetime(2026, 2, 20, tzinfo=UTC)
-        await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format="ndjson")
-        for file in tmp_path.rglob("*.json"):
-            record = json.loads(file.read_text())
-            del record["missingStartKeys"]
-            file.write_text(json.dumps(record))
-        for _ in range(2):
-            await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, format="ndjson")
-            assert lines_in(tmp_path) == {"2026-01": [], "2026-02": [(2, "A"), (3, "B")]}
-
-
 # Failures.
 
 
@@ -706,7 +687,7 @@ async def test_a_full_disk_fails_with_its_reason_and_leaves_whole_files(
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("depotclient.export.layout.os.fsync", full)
+    monkeypatch.setattr("depotclient.atomic.os.fsync", full)
     export = await export_session_reports(depot, ALL, tmp_path, from_=BEGIN, to=END)
     assert len(export.failed) == 2, "the first connector's file is settled"
     assert all("No space left" in str(it.error) for it in export.failed)
@@ -768,10 +749,7 @@ async def test_a_file_of_another_version_is_neither_read_nor_replaced(
     export = await export_session_reports(depot, ALL, tmp_path, from_=BEGIN, format=format_)
     (failed,) = export.failed
     assert isinstance(failed.error, FileExistsError)
-    assert str(failed.error) == (
-        f"{file} has version 7 of the form of these files, not 1:"
-        " move it away or export into another folder"
-    )
+    assert "was not written by an export of this version: move it away" in str(failed.error)
     assert files(tmp_path).items() >= before.items()
 
 
@@ -908,31 +886,31 @@ async def test_a_folder_that_can_not_be_made_is_an_error(depot: DepotClient) -> 
         ({"from_": "2026-01-01"}, "from_ must be a datetime, not str"),
         ({"to": BEGIN}, "must be before"),
         ({"to": datetime(2026, 1, 2)}, "to must be aware"),  # noqa: DTZ001
-        ({"window": "week"}, "window must be one of month, day, not 'week'"),
-        ({"format": "csv"}, "format must be one of parquet, ndjson, not 'csv'"),
+        ({"window": "week"}, "window must be one of month, day, got 'week'"),
+        ({"format": "csv"}, "format must be one of parquet, ndjson, got 'csv'"),
         ({"margin": timedelta(days=-1)}, "margin must be from 0 to 366 days"),
         ({"margin": timedelta(days=400)}, "margin must be from 0 to 366 days"),
-        ({"margin": 1}, "margin must be from 0 to 366 days, not 1"),
+        ({"margin": 1}, "margin must be from 0 to 366 days, got 1"),
         ({"concurrency": 0}, "concurrency must be"),
-        ({"verify": 1}, "verify must be True or False: 1"),
-        ({"on_progress": None}, "on_progress must be a function, not None"),
-        ({"folder": None}, "folder must be a path, such as 'lake', not NoneType"),
-        ({"folder": 5}, "folder must be a path, such as 'lake', not int"),
-        ({"folder": b"lake"}, "folder must be a path, such as 'lake', not bytes"),
-        ({"folder": ""}, "folder must not be empty; use '.' for the current one"),
-        ({"folder": " "}, "folder must not be empty"),
+        ({"verify": 1}, "verify must be a bool, got 1"),
+        ({"on_progress": None}, "on_progress must be a function, got None"),
+        ({"folder": None}, "folder must be a path, .* got None"),
+        ({"folder": 5}, "folder must be a path, .* got 5"),
+        ({"folder": b"lake"}, "folder must be a path, .* got b'lake'"),
+        ({"folder": ""}, "folder must be a path, .* got ''"),
+        ({"folder": " "}, "folder must be a path, .* got ' '"),
         (
             {"folder": "la\0ke"},
-            "folder must be a path that the file system can encode, not 'la.x00ke'",
+            "folder must be a path, .* got 'la.x00ke'",
         ),
         (
             {"folder": "la\ud800ke"},
-            "folder must be a path that the file system can encode, not 'la.ud800ke'",
+            "folder must be a path, .* got 'la.ud800ke'",
         ),
-        ({"connectors": None}, "connectors must be pairs, such as .*, not None"),
-        ({"connectors": 5}, "connectors must be pairs, such as .*, not 5"),
-        ({"connectors": ["a1"]}, "a connector is a pair, such as .'CP-001', 1., not 'a1'"),
-        ({"connectors": [("a", "1", "2")]}, "a connector is a pair"),
+        ({"connectors": None}, "connectors must be pairs, such as .*, got None"),
+        ({"connectors": 5}, "connectors must be pairs, such as .*, got 5"),
+        ({"connectors": ["a1"]}, "connector must be a pair, such as .'CP-001', 1., got 'a1'"),
+        ({"connectors": [("a", "1", "2")]}, "connector must be a pair"),
         ({"connectors": [("", "1")]}, "charger_id must not be empty"),
     ],
 )
@@ -980,11 +958,11 @@ async def test_an_export_that_is_cancelled_leaves_whole_files_and_goes_on(
 async def test_what_killed_runs_left_aside_is_deleted_after_a_day(
     depot: DepotClient, tmp_path: Path
 ) -> None:
-    (tmp_path / ASIDE / "folder.part").mkdir(parents=True)
-    old, new, other = (tmp_path / ASIDE / name for name in ("old.part", "new.part", "other"))
+    (tmp_path / STAGING / "folder.part").mkdir(parents=True)
+    old, new, other = (tmp_path / STAGING / name for name in ("old.part", "new.part", "other"))
     for file in (old, new, other):
         file.write_bytes(b"PAR1")
-    for file in (old, other, tmp_path / ASIDE / "folder.part"):
+    for file in (old, other, tmp_path / STAGING / "folder.part"):
         os.utime(file, (time.time() - 90_000,) * 2)
     await export_session_reports(depot, ONE, tmp_path, from_=BEGIN, to=END)
     assert sorted(file.name for file in aside(tmp_path)) == ["folder.part", "new.part", "other"]

@@ -50,7 +50,6 @@ from depotclient.partitions import (
     read_partition,
     read_table,
 )
-from depotclient.partitions.reader import iter_batches
 from depotclient.sandbox import DepotSandbox, Fault, running_in_thread
 from evtransport.proxy import reveal_proxy
 from tests.support.fleet import (
@@ -411,14 +410,14 @@ def test_settings_travel_and_stay_what_they_are(way: str, given: str) -> None:
         ({"token": SECRET, "region": "us"}, "addresses of region 'us' are not published"),
         ({"token": SECRET, "base_url": "http://depot.test"}, "https"),
         ({"token": SECRET + "\n"}, "control characters"),
-        ({"base_url": "https://depot.test"}, "go with credentials; without these a worker takes"),
+        ({"base_url": "https://depot.test"}, "go with credentials; without"),
         ({"region": "eu"}, "go with credentials"),
         ({"margin": timedelta(days=-1)}, "margin must be from 0 to 366 days"),
         ({"margin": 1}, "margin must be from 0 to 366 days"),
         ({"limit": 2001}, "limit must be an int from 1 to 2000: 2001"),
-        ({"verify": "yes", "token": SECRET}, "verify must be True or False: 'yes'"),
-        ({"retry": 5}, "retry must be a RetryPolicy: 5"),
-        ({"timeout": None}, "timeout must be a Timeout: None"),
+        ({"verify": "yes", "token": SECRET}, "verify must be a bool, got 'yes'"),
+        ({"retry": 5}, "retry must be a RetryPolicy, got 5"),
+        ({"timeout": None}, "timeout must be a Timeout, got None"),
         ({"proxy": f"socks5://{SECRET}@proxy"}, "proxy must be the URL of an http or https proxy"),
         ({"proxy": f"http://{SECRET}@", "token": SECRET}, "proxy must be the URL of an http"),
     ],
@@ -439,8 +438,8 @@ def test_settings_of_another_version_are_refused_without_a_word_of_what_they_hol
 
 
 def test_a_message_about_wrong_settings_does_not_quote_them() -> None:
-    with pytest.raises(ValueError, match="settings must be ReadSettings, not str") as failed:
-        iter_batches([JANUARY], SECRET)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="settings must be ReadSettings, got str") as failed:
+        read_batches([JANUARY], SECRET)  # type: ignore[arg-type]
     assert SECRET not in str(failed.value)
 
 
