@@ -1,4 +1,4 @@
-"""Tasks that fetch the pages of a walk: how many there are, and that none outlives it."""
+"""Driver of a walk: how many requests are in flight, and that none outlives the walk."""
 
 from __future__ import annotations
 
@@ -10,25 +10,20 @@ from typing import Any
 import attrs
 import pytest
 
-from evtransport.errors import ApiError, ConnectionFailed
-from evtransport.paging.cursor import Cursor
-from evtransport.paging.driver import PageDriver
-from evtransport.paging.sizes import PageRequest
-from tests.evtransport.paging.model import Page, paginator
+from evtransport.errors import ConnectionFailed
+from evtransport.paging import PageDriver, PageRequest
+from tests.evtransport.paging.model import Page, page_of, paginator
 
 ROWS = range(100)
-UNEXPECTED_END = (Page((), 0), None)
 
 
 @attrs.define
 class Server:
-    """Answers when the test says so, or at once."""
+    """Server that responds when the test decides, or at once."""
 
-    rows: Sequence[int] = ROWS
     is_manual: bool = False
-    requested: list[PageRequest] = attrs.field(factory=list[PageRequest])
     pending: dict[PageRequest, asyncio.Future[None]] = attrs.field(
-        factory=dict[PageRequest, asyncio.Future[None]]
+        factory=dict[PageRequest, "asyncio.Future[None]"]
     )
     strays: list[Sequence[int]] = attrs.field(factory=list[Sequence[int]])
     errors: list[BaseException] = attrs.field(factory=list[BaseException])
@@ -36,7 +31,6 @@ class Server:
     retired: int = 0
 
     async def fetch(self, request: PageRequest) -> Page:
-        self.requested.append(request)
         if self.is_manual:
             self.pending[request] = asyncio.get_running_loop().create_future()
             try:
@@ -49,24 +43,37 @@ class Server:
         if self.errors:
             raise self.errors.pop(0)
         if self.strays:
-            keys = self.strays.pop(0)
-        else:
-            keys = self.rows[(request.page - 1) * request.limit :][: request.limit]
-        return Page(tuple(keys), 1000 * len(keys))
+            return page_of(self.strays.pop(0))
+        return page_of(ROWS[(request.page - 1) * request.limit :][: request.limit])
 
     def retire(self) -> None:
         self.retired += 1
 
+    def respond(self, index: int = 0, error: Exception | None = None) -> None:
+        """Respond to a pending request."""
+        future = list(self.pending.values())[index]
+        future.set_exception(error) if error else future.set_result(None)
+
     @asynccontextmanager
     async def driver(
-        self, *, read_ahead: int = 1, limit: int = 20
+        self, *, limit: int | None = 20, read_ahead: int = 1
     ) -> AsyncIterator[PageDriver[Page]]:
-        start = paginator(limit, read_ahead=read_ahead)(Cursor(query={}, limit=limit))
-        driver = PageDriver(start, self.fetch, self.retire)
+        driver = PageDriver(paginator(limit, read_ahead=read_ahead), self.fetch, self.retire)
         yield driver
         await driver.aclose()
         assert not self.pending
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    @asynccontextmanager
+    async def waiting_driver(
+        self, *, read_ahead: int
+    ) -> AsyncIterator[tuple[PageDriver[Page], asyncio.Task[Any]]]:
+        """Yield a driver, and a task that waits for its first page."""
+        self.is_manual = True
+        async with self.driver(read_ahead=read_ahead) as driver:
+            waiting = asyncio.create_task(driver.next_page())
+            await turns()
+            yield driver, waiting
 
 
 async def rows_of(driver: PageDriver[Page]) -> list[int]:
@@ -83,136 +90,114 @@ async def cancel(task: asyncio.Task[Any]) -> None:
         await task
 
 
-async def turns(count: int = 5) -> None:
-    for _ in range(count):
+async def turns() -> None:
+    for _ in range(5):
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("read_ahead", [0, 1, 2, 4, 8])
-async def test_all_rows_come_in_order_whatever_is_in_flight(read_ahead: int) -> None:
-    server = Server()
-    async with server.driver(read_ahead=read_ahead) as driver:
+@pytest.mark.parametrize("read_ahead", [0, 1, 2, 8])
+async def test_all_rows_are_returned_in_order(read_ahead: int) -> None:
+    async with Server().driver(read_ahead=read_ahead) as driver:
         assert await rows_of(driver) == list(ROWS)
         assert await driver.next_page() is None
 
 
-@pytest.mark.parametrize(("read_ahead", "count"), [(0, 1), (1, 1), (2, 2), (4, 4)])
-async def test_requests_are_in_flight_while_the_first_page_is_awaited(
-    read_ahead: int, count: int
+@pytest.mark.parametrize(
+    ("read_ahead", "awaited", "consumed"), [(0, 1, 0), (1, 1, 1), (2, 2, 2), (4, 4, 4)]
+)
+async def test_requests_are_in_flight_while_a_page_is_awaited_and_consumed(
+    read_ahead: int, awaited: int, consumed: int
 ) -> None:
-    server = Server(is_manual=True)
-    async with server.driver(read_ahead=read_ahead) as driver:
-        waiting = asyncio.create_task(driver.next_page())
-        await turns()
-
-        assert [request.page for request in server.pending] == list(range(1, count + 1))
-        await cancel(waiting)
-
-
-@pytest.mark.parametrize(("read_ahead", "count"), [(0, 0), (1, 1), (2, 2), (4, 4)])
-async def test_requests_are_in_flight_while_a_page_is_consumed(read_ahead: int, count: int) -> None:
-    server = Server(is_manual=True)
-    async with server.driver(read_ahead=read_ahead) as driver:
-        waiting = asyncio.create_task(driver.next_page())
-        await turns()
-        next(iter(server.pending.values())).set_result(None)
+    server = Server()
+    async with server.waiting_driver(read_ahead=read_ahead) as (_, waiting):
+        assert [request.page for request in server.pending] == list(range(1, awaited + 1))
+        server.respond()
         assert await waiting
         await turns()
+        assert len(server.pending) == consumed
 
-        assert len(server.pending) == count
 
-
-async def test_a_page_that_arrives_early_waits_for_those_before_it() -> None:
-    server = Server(is_manual=True)
-    async with server.driver(read_ahead=2) as driver:
-        waiting = asyncio.create_task(driver.next_page())
-        await turns()
-        first, second = server.pending.values()
-        second.set_result(None)
+async def test_a_page_that_arrives_early_waits_for_the_pages_before_it() -> None:
+    server = Server()
+    async with server.waiting_driver(read_ahead=2) as (_, waiting):
+        server.respond(1)
         await turns()
         assert not waiting.done()
-        first.set_result(None)
+        server.respond(0)
 
-        assert (await waiting or UNEXPECTED_END)[0].keys[0] == 0
+        page, _ = await waiting
+        assert page.keys[0] == 0
 
 
 async def test_a_cancelled_wait_cancels_the_requests_and_loses_no_row() -> None:
-    server = Server(is_manual=True)
-    async with server.driver(read_ahead=3) as driver:
-        waiting = asyncio.create_task(driver.next_page())
-        await turns()
+    server = Server()
+    async with server.waiting_driver(read_ahead=3) as (driver, waiting):
         await cancel(waiting)
 
-        assert server.cancelled == 3
-        assert not server.pending
+        assert (server.cancelled, server.pending) == (3, {})
         server.is_manual = False
         assert await rows_of(driver) == list(ROWS)
 
 
-async def test_an_error_has_the_cursor_and_cancels_the_other_requests() -> None:
-    server = Server(is_manual=True)
-    async with server.driver(read_ahead=3) as driver:
-        waiting = asyncio.create_task(driver.next_page())
-        await turns()
-        server.errors.append(ConnectionFailed("closed"))
-        next(iter(server.pending.values())).set_result(None)
+async def test_an_error_has_the_cursor_and_the_walk_continues_after_it() -> None:
+    server = Server()
+    async with server.waiting_driver(read_ahead=3) as (driver, waiting):
+        server.respond(error=ConnectionFailed("closed"))
 
         with pytest.raises(ConnectionFailed) as raised:
             await waiting
         assert raised.value.cursor == driver.paginator.cursor
+        assert "fetch" not in {frame.name for frame in raised.traceback}  # It may hold the page.
         assert not server.pending
         server.is_manual = False
         assert await rows_of(driver) == list(ROWS)
 
 
-async def test_an_unexpected_exception_passes_and_cancels_the_other_requests() -> None:
-    server = Server(errors=[KeyError("bug")])
-    async with server.driver(read_ahead=3) as driver:
+async def test_an_unexpected_exception_cancels_the_other_requests() -> None:
+    async with Server(errors=[KeyError("bug")]).driver(read_ahead=3) as driver:
         with pytest.raises(KeyError):
             await driver.next_page()
 
 
-async def test_an_error_of_a_prefetched_page_that_is_not_needed_any_more_stays_unseen() -> None:
-    server = Server(is_manual=True)
-    async with server.driver(read_ahead=2) as driver:
-        waiting = asyncio.create_task(driver.next_page())
-        await turns()
-        first, second = server.pending.values()
-        second.set_exception(ConnectionFailed("closed"))
+async def test_the_error_of_a_page_that_is_not_needed_stays_unseen() -> None:
+    server = Server()
+    async with server.waiting_driver(read_ahead=2) as (_, waiting):
+        server.respond(1, error=ConnectionFailed("closed"))
         await turns()
         await cancel(waiting)
-        assert first.cancelled()
 
 
-async def test_a_suspect_answer_is_dropped_and_retires_the_connections() -> None:
+async def test_a_suspect_response_is_dropped_and_retires_the_connections() -> None:
     server = Server()
     async with server.driver() as driver:
         await driver.next_page()
+        assert server.retired == 0
         server.strays.append(range(500, 519))
 
-        assert (await driver.next_page() or UNEXPECTED_END)[0].keys[-1] == 37
+        found = await driver.next_page()
+    assert found is not None
+    assert found[0].keys[-1] == 37
     assert server.retired == 1
 
 
-@pytest.mark.parametrize("is_waiting", [False, True])
-async def test_a_closed_driver_refuses_further_calls(is_waiting: bool) -> None:
-    server = Server(is_manual=True)
-    async with server.driver(read_ahead=2) as driver:
-        waiting = asyncio.create_task(driver.next_page()) if is_waiting else None
-        await turns()
+async def test_a_closed_driver_raises_for_waiting_and_further_calls() -> None:
+    server = Server()
+    async with server.waiting_driver(read_ahead=2) as (driver, waiting):
         await driver.aclose()
         await driver.aclose()
 
         assert not server.pending
-        with pytest.raises(RuntimeError, match="the walk is closed"):
-            await (waiting or driver.next_page())
+        for call in (waiting, driver.next_page()):
+            with pytest.raises(RuntimeError, match="the walk is closed"):
+                await call
 
 
-async def test_errors_keep_no_frames_of_the_page() -> None:
-    server = Server(errors=[ConnectionFailed("closed")])
-    async with server.driver() as driver:
-        with pytest.raises(ApiError) as raised:
-            await driver.next_page()
+async def test_a_failed_trial_is_followed_by_a_smaller_page_without_an_error() -> None:
+    server = Server()
+    async with server.driver(limit=None, read_ahead=0) as driver:
+        await driver.next_page()
+        server.errors.append(ConnectionFailed("closed"))
 
-    names = {frame.name for frame in raised.traceback}
-    assert "fetch" not in names
+        found = await driver.next_page()
+    assert found is not None
+    assert found[1].request.limit == 10
