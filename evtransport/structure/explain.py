@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final, get_args
 
 import attrs
@@ -75,7 +74,7 @@ class Explainer:
             decode(text, _ANY_DECODER, path)
         except SchemaError:  # A text with lone surrogates can't be split.
             return SchemaError((first,))
-        self.check(cls, text, path)
+        self._check_members(cls, text, path)
         complete = self.work > 0
         if not self.problems or not (complete or first in self.problems):
             self.problems.insert(0, first)
@@ -91,8 +90,7 @@ class Explainer:
             self.structure(annotation, text, path)
         except SchemaError as error:
             if attrs.has(kind):
-                with suppress(SchemaError):  # not an object, as `error` says already
-                    self._check_members(kind, text, path)
+                self._check_members(kind, text, path)
             if len(self.problems) == found and self.work > 0:
                 self._add(error.problems[0])
 
@@ -105,7 +103,10 @@ class Explainer:
             self.check(item, part, f"{path}[{index}]")
 
     def _check_members(self, cls: Any, text: bytes | msgspec.Raw, path: str) -> None:
-        members = decode(text, _OBJECT_DECODER, path)
+        try:
+            members = decode(text, _OBJECT_DECODER, path)
+        except SchemaError:
+            return  # It is not an object: the caller's error says so.
         for field in fields_of(cls):
             name = self.rename(field.name)
             member = members.get(name)

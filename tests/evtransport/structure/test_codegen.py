@@ -1,0 +1,177 @@
+"""Objects of generated code, compared with those of their constructors."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+import attrs
+import pytest
+
+from evtransport.structure import Structures
+from tests.support.structures import STRUCTURES, Sample, problems
+
+T = TypeVar("T")
+
+
+@attrs.define
+class Ordinary:
+    number: int
+    at: datetime | None = None
+
+
+@attrs.frozen
+class Frozen(Ordinary):
+    pass
+
+
+@attrs.define
+class Defaulted(Ordinary):
+    number: int = 17
+
+
+@attrs.define
+class Computed(Ordinary):
+    memory: list[int] = attrs.field(factory=lambda: [1], init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.number *= 2
+
+
+@attrs.define(kw_only=True)
+class KeywordOnly(Ordinary):
+    number: int = attrs.field(converter=abs)
+    _hidden: int = attrs.field(default=3, alias="shown")
+
+
+@attrs.define
+class Renamed(Ordinary):
+    def __init__(self, count: int = 17, at: datetime | None = None, number: int = 0) -> None:
+        self.__attrs_init__(count + number, at)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("cls", [Ordinary, Frozen, Defaulted, Computed, KeywordOnly])
+@pytest.mark.parametrize("members", [{}, {"at": "2026-01-01T01:00:00+01:00"}])
+def test_an_object_equals_one_of_the_constructor(
+    cls: Callable[..., attrs.AttrsInstance], members: dict[str, str]
+) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC) if members else None
+
+    built = STRUCTURES.of(cls)(json.dumps({"number": -5, **members}).encode())  # type: ignore[arg-type]
+
+    assert built == cls(number=-5, at=at)
+    assert type(built) is cls
+
+
+def test_a_constructor_may_name_its_arguments_differently() -> None:
+    assert STRUCTURES.of(Renamed)(b'{"number": 1}') == Renamed(1)
+
+
+def test_the_constructor_of_a_plain_class_is_not_called() -> None:
+    plain = Structures(plain={Computed, Ordinary}).of(Computed)
+
+    assert plain(b'{"number": 5}').number == 5
+
+
+def test_aliased_and_private_fields_are_read_by_their_json_names() -> None:
+    @attrs.frozen(kw_only=True)
+    class Odd:
+        _hidden_value: int
+        renamed_value: int = attrs.field(alias="other")
+        computed: int = attrs.field(init=False, default=9)
+        last_value: str = "x"
+
+    body = b'{"HiddenValue": 1, "renamedValue": 2, "computed": 5}'
+    assert STRUCTURES.of(Odd)(body) == Odd(hidden_value=1, other=2)
+    assert problems(Odd, b'{"HiddenValue": "x", "renamedValue": "x", "lastValue": 5}') == (
+        "$.HiddenValue: expected int, got str",
+        "$.renamedValue: expected int, got str",
+        "$.lastValue: expected str, got int",
+    )
+
+
+def test_a_class_may_be_a_field_of_several_classes() -> None:
+    @attrs.frozen
+    class Pair:
+        left: Sample
+        right: Sample | None
+
+    assert STRUCTURES.of(Pair)(b'{"left": {"meterValue": 1}}') == Pair(Sample(1.0), None)
+
+
+def test_a_factory_runs_for_each_missing_value_only() -> None:
+    numbers = itertools.count()
+
+    @attrs.frozen
+    class Counted:
+        number: int = attrs.field(factory=numbers.__next__)
+
+    counted = STRUCTURES.of(Counted)
+
+    assert counted(b"{}") == Counted(0)
+    assert counted(b'{"number": 17}') == Counted(17)
+    assert counted(b'{"number": null}') == Counted(1)
+
+
+def refuse(_: object, __: object, value: int) -> None:
+    raise ValueError("must be positive")
+
+
+@attrs.frozen
+class Refusing:
+    number: int = attrs.field(validator=refuse)
+
+
+@attrs.frozen
+class SeveralRefusing:
+    several: list[Refusing]
+
+
+@pytest.mark.parametrize(
+    ("cls", "body", "line"),
+    [
+        (Refusing, b'{"number": 0}', "$: must be positive"),
+        (SeveralRefusing, b'{"several": [{"number": 1}]}', "$.several[0]: must be positive"),
+    ],
+)
+def test_an_error_of_a_validator_is_a_problem(cls: type[Any], body: bytes, line: str) -> None:
+    assert problems(cls, body)[0] == line
+
+
+def test_an_error_without_a_message_is_named_by_its_class() -> None:
+    @attrs.frozen
+    class Mute:
+        number: int
+
+        def __attrs_post_init__(self) -> None:
+            raise ValueError
+
+    assert problems(Mute, b'{"number": 1}') == ("$: valueError",)
+
+
+@attrs.define
+class Box(Generic[T]):
+    value: T
+    name: str | None = None
+
+
+@attrs.define
+class Boxes:
+    whole: Box[int]
+    broken: Box[int | float] | None = None
+    several: list[Box[str]] = attrs.field(factory=list)
+
+
+def test_a_generic_class_has_the_types_of_its_arguments() -> None:
+    body = b'{"whole": {"value": 1}, "broken": {"value": 1.5}, "several": [{"value": "x"}]}'
+
+    assert STRUCTURES.of(Boxes)(body) == Boxes(Box(1), Box(1.5), [Box("x")])
+    assert STRUCTURES.of(Box[int])(b'{"value": 1}') == Box(1)
+    assert problems(Boxes, b'{"whole": {"value": 1.5}, "broken": {"value": "x", "name": 5}}') == (
+        "$.whole.value: expected int, got float",
+        "$.broken.value: expected int | float, got str",
+        "$.broken.name: expected str, got int",
+    )

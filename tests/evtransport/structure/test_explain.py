@@ -1,0 +1,214 @@
+"""Names of bad fields: complete for small texts, bounded for large ones."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from evtransport import SchemaError
+from evtransport.structure.explain import MAX_WORK, Explainer
+from tests.support.structures import (
+    STRUCTURES,
+    Everything,
+    Sample,
+    camel,
+    problem,
+    problems,
+    structure,
+)
+
+
+def test_every_bad_field_is_named_with_its_path() -> None:
+    body = {
+        "anInt": "x",
+        "aFloat": [],
+        "allSamples": [
+            {"meterValue": 1},
+            {"meterValue": "x", "takenAt": "2020-01-01T00:00:00"},
+            {"meterValue": None},
+        ],
+        "oneSample": {"meterValue": True},
+        "aDefault": None,
+    }
+
+    assert sorted(problems(Everything, json.dumps(body).encode(), "$.items[3]")) == [
+        "$.items[3].aFloat: expected float, got array",
+        "$.items[3].allSamples[1].meterValue: expected float, got str",
+        "$.items[3].allSamples[1].takenAt: expected datetime with a timezone component",
+        "$.items[3].allSamples[2].meterValue: expected float, got null",
+        "$.items[3].anInt: expected int, got str",
+        "$.items[3].oneSample.meterValue: expected float, got bool",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (b"[]", "$: expected object, got array"),
+        (b"null", "$: expected object, got null"),
+        (b"5", "$: expected object, got int"),
+        (b"{}", "$.anInt: required field missing"),
+    ],
+)
+def test_a_body_of_another_type_has_one_problem(body: bytes, line: str) -> None:
+    assert problems(Everything, body) == (line,)
+
+
+def test_values_are_not_quoted_in_a_problem() -> None:
+    assert "s3cr3t" not in problem(anInt="s3cr3t")
+    assert "s3cr3t" not in problem(aSecret=["s3cr3t"])
+
+
+@pytest.mark.parametrize("members", [{"aTime": "", "aStr": 5}, {"aStr": 5, "someMillis": ""}])
+def test_an_empty_string_in_an_optional_time_is_not_a_problem(members: dict[str, object]) -> None:
+    assert problem(**members) == "$.aStr: expected str, got int"
+
+
+TEXTS = ["red", "mauve", "", "2021-03-23T16:54:56.087+05:30", "2021-03-23T16:54:56"]
+TEXTS += ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"]
+SCALARS = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-1, 1)
+JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
+    SCALARS | st.just(2**70) | st.sampled_from(TEXTS),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["meterValue", "takenAt", "x"]), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+BODIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"anInt": st.integers() | JSON_VALUES},
+    optional={
+        **{camel(field.name): JSON_VALUES for field in attrs.fields(Everything)[1:]},
+        "other": JSON_VALUES,
+    },
+)
+
+
+@settings(max_examples=50)
+@given(BODIES)
+@example({"anInt": 1, "aTime": "0001-01-01T00:00:00+05:00"})
+@example({"anInt": 1, "aFloat": 2**70, "aNumber": 2**70})
+@example({"anInt": 1, "oneSample": {"meterValue": 1, "takenAt": ""}, "someMillis": ""})
+def test_a_text_has_problems_exactly_if_it_is_refused(body: dict[str, object]) -> None:
+    text = json.dumps(body).encode()
+    explainer = Explainer(STRUCTURES.lenient.structure, camel)
+    explainer.check(Everything, text, "$")
+    try:
+        structure(text)
+        lines: list[str] = []
+    except SchemaError as error:
+        lines = list(error.problems)
+
+    assert lines == explainer.problems
+
+
+def test_a_class_that_refuses_a_value_only_once_is_refused() -> None:
+    calls: list[int] = []
+
+    @attrs.frozen
+    class Moody:
+        number: int
+
+        def __attrs_post_init__(self) -> None:
+            calls.append(self.number)
+            if len(calls) <= 2:  # the strict and the lenient attempt
+                raise ValueError("not now")
+
+    assert problems(Moody, b'{"number": 1}') == ("$: not now",)
+
+
+# Bounds.
+
+
+@attrs.frozen
+class Log:
+    samples: list[Sample]
+    lists: list[list[Sample]]
+
+
+def log(item: bytes, size: int, *, last: bytes | None = None, name: bytes = b"samples") -> bytes:
+    """Return a log of about `size` bytes that repeats one item."""
+    items = [item] * (size // (len(item) + 1))
+    return b'{"%s": [%s]}' % (name, b",".join([*items, item if last is None else last]))
+
+
+@pytest.mark.parametrize("count", [1, 2, 100, 101, 150])
+def test_at_most_100_problems_are_named_and_the_others_counted(count: int) -> None:
+    with pytest.raises(SchemaError) as caught:
+        STRUCTURES.of(Log)(b'{"samples": [%s]}' % b",".join([b"1"] * count))
+
+    named = [f"$.samples[{n}]: expected object, got int" for n in range(min(count, 100))]
+    assert list(caught.value.problems) == named + [f"and {count - 100} more"] * (count > 100)
+    assert str(caught.value) == named[0] + f" (and {count - 1} more)" * (count > 1)
+
+
+BAD_ITEMS = [b"1", b"[1]", b"{}", b'{"meterValue":"x"}', b'{"meterValue":1,"takenAt":5}']
+
+
+@pytest.mark.parametrize("item", BAD_ITEMS)
+@pytest.mark.parametrize("name", ["samples", "lists"])
+def test_a_list_full_of_problems_names_the_first_100(item: bytes, name: str) -> None:
+    lines = problems(Log, log(item, 50_000, name=name.encode()))
+
+    assert len(lines) == 101
+    assert lines[0].startswith(f"$.{name}[0]")
+    assert lines[99].startswith(f"$.{name}[99]")
+    assert lines[100] == "and more"
+
+
+@pytest.mark.parametrize("last", BAD_ITEMS)
+def test_the_first_problem_is_named_even_if_the_search_ends_before_it(last: bytes) -> None:
+    first, rest = problems(Log, log(b'{"meterValue":1}', 200_000, last=last))
+
+    assert first.startswith(f"$.samples[{200_000 // 17}]")
+    assert rest == "and perhaps more"
+
+
+def test_a_problem_after_thousands_of_good_values_is_the_only_one() -> None:
+    sample = b'{"meterValue":731.25,"takenAt":"2026-01-01T00:00:00.000Z","key":"present_voltage"}'
+    body = log(sample, 500_000, last=b'{"meterValue":"x"}')
+
+    index = 500_000 // (len(sample) + 1)
+    assert problems(Log, body) == (f"$.samples[{index}].meterValue: expected float, got str",)
+
+
+def test_a_text_over_1_mib_names_only_the_first_problem() -> None:
+    first = "$.samples[0]: expected object, got int"
+
+    assert problems(Log, log(b"1", 2**20)) == (first, "and perhaps more")
+
+
+HOSTILE = {
+    "good items": log(b'{"meterValue":1}', 200_000, last=b"1"),
+    "good lists": log(b"[]", 200_000, last=b"1", name=b"lists"),
+    "one list": b'{"samples": 5, "lists": [[%s 1]]}' % (b"1," * 500_000),
+    "keys": b'{"samples": 5, %s "x": 1}' % b"".join(b'"%d":1,' % n for n in range(100_000)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_an_explanation_of_any_body_is_bounded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks, check = 0, Explainer.check
+
+    def count(self: Explainer, *arguments: Any) -> None:
+        nonlocal checks
+        checks += 1
+        check(self, *arguments)
+
+    monkeypatch.setattr(Explainer, "check", count)
+    explainer = Explainer(STRUCTURES.lenient.structure, camel)
+    tracemalloc.start()
+    try:
+        explainer.explain(Log, HOSTILE[name], "$", "$: first")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert checks <= MAX_WORK + 2
+    assert peak < 64 * 2**20

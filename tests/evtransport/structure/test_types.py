@@ -1,0 +1,228 @@
+"""Scalars, times and annotations of `evtransport.structure.types`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evtransport import JsonValue, SchemaError, Secret
+from evtransport.structure import ScalarCodec, Structures
+from tests.support.structures import (
+    STRUCTURES,
+    Colour,
+    Everything,
+    Sample,
+    camel,
+    everything,
+    problem,
+    structure,
+)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("members", "name", "value"),
+    [
+        ({"anInt": -5}, "an_int", -5),
+        ({"aFloat": 5}, "a_float", 5.0),
+        ({"aBool": False}, "a_bool", False),
+        ({"aStr": "é\U0001f50c"}, "a_str", "é\U0001f50c"),
+        ({"aNumber": 5}, "a_number", 5),
+        ({"aNumber": 5.0}, "a_number", 5.0),
+        ({"aColour": "red"}, "a_colour", Colour.RED),
+        ({"aColour": "mauve"}, "a_colour", "mauve"),
+        ({"aSecret": "s3cr3t"}, "a_secret", Secret("s3cr3t")),
+        ({"anything": {"a": [1, None, "x"]}}, "anything", {"a": [1, None, "x"]}),
+        ({"allSamples": [{"meterValue": 1}]}, "all_samples", [Sample(1.0)]),
+        ({"allColours": ["blue", "mauve"]}, "all_colours", [Colour.BLUE, "mauve"]),
+        ({"aMatrix": [[1, 2], [], None]}, "a_matrix", [[1, 2], [], []]),
+        ({"withGaps": [1, None, 2]}, "with_gaps", [1, None, 2]),
+        ({"timesWithGaps": [None, "1970-01-01T01:00:00+01:00"]}, "times_with_gaps", [None, EPOCH]),
+        ({"maybeAList": ["a"]}, "maybe_a_list", ["a"]),
+        ({"aDefault": 0}, "a_default", 0),
+    ],
+    ids=lambda value: str(value)[:32],
+)
+def test_a_value_has_the_annotated_type(
+    members: dict[str, object], name: str, value: object
+) -> None:
+    found = getattr(everything(**members), name)
+
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("members", "line"),
+    [
+        ({"anInt": "5"}, "$.anInt: expected int, got str"),
+        ({"anInt": True}, "$.anInt: expected int, got bool"),
+        ({"anInt": 5.0}, "$.anInt: expected int, got float"),
+        ({"aFloat": "1.5"}, "$.aFloat: expected float, got str"),
+        ({"aNumber": "5"}, "$.aNumber: expected int | float, got str"),
+        ({"aColour": 5}, "$.aColour: expected str, got int"),
+        ({"aTime": "2020-01-01"}, "$.aTime: invalid RFC3339 encoded datetime"),
+        ({"someMillis": 1.0}, "$.someMillis: expected int, got float"),
+        ({"someMillis": "1"}, "$.someMillis: expected int, got str"),
+        ({"aSecret": {"s": "s3cr3t"}}, "$.aSecret: expected str, got object"),
+        ({"oneSample": {}}, "$.oneSample.meterValue: required field missing"),
+        ({"allSamples": {}}, "$.allSamples: expected array, got object"),
+        ({"allSamples": [None]}, "$.allSamples[0]: expected object, got null"),
+        ({"allColours": ["red", None]}, "$.allColours[1]: expected str, got null"),
+        ({"aMatrix": [[1], [2, "x"]]}, "$.aMatrix[1][1]: expected int, got str"),
+        ({"maybeAList": [5]}, "$.maybeAList[0]: expected str, got int"),
+        ({"aDefault": "x"}, "$.aDefault: expected int, got str"),
+        ({"aDefaultTime": ""}, "$.aDefaultTime: invalid RFC3339 encoded datetime"),
+        ({"aDefaultMillis": ""}, "$.aDefaultMillis: expected int, got str"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_value_of_another_type_is_refused_by_its_json_name(
+    members: dict[str, object], line: str
+) -> None:
+    assert problem(**members) == line
+
+
+@pytest.mark.parametrize("members", [{}, None], ids=["missing", "null"])
+def test_a_missing_or_null_value_is_none_or_empty_or_the_default(members: object) -> None:
+    names = [] if members == {} else [camel(f.name) for f in attrs.fields(Everything)][1:]
+
+    assert everything(**dict.fromkeys(names)) == Everything(an_int=1)
+
+
+def test_a_required_json_value_may_be_null_but_not_missing() -> None:
+    @attrs.frozen
+    class Open:
+        anything: JsonValue
+
+    assert STRUCTURES.of(Open)(b'{"anything": null}') == Open(None)
+    with pytest.raises(SchemaError, match="required field"):
+        STRUCTURES.of(Open)(b"{}")
+
+
+# Times.
+
+
+@given(st.datetimes(), st.integers(-1439, 1439), st.sampled_from(["T", "t"]))
+def test_a_time_of_any_offset_is_the_same_moment_in_utc(
+    at: datetime, offset: int, separator: str
+) -> None:
+    sign, minutes = "-" if offset < 0 else "+", abs(offset)
+    text = f"{at.isoformat(separator)}{sign}{minutes // 60:02}:{minutes % 60:02}"
+    try:
+        expected = at.replace(tzinfo=UTC) - timedelta(minutes=offset)
+    except OverflowError:
+        for name in ("aTime", "aDefaultTime"):
+            line = problem(**{name: text})
+            assert line == f"$.{name}: a time before the year 1 or after 9999 in UTC"
+        return
+
+    found = everything(aTime=text).a_time
+
+    assert (found, found and found.tzinfo) == (expected, UTC)
+
+
+@pytest.mark.parametrize("name", ["aTime", "aDefaultTime"])
+def test_a_naive_time_is_refused(name: str) -> None:
+    line = problem(**{name: "2021-03-23T16:54:56.087"})
+
+    assert line == f"$.{name}: expected datetime with a timezone component"
+
+
+@pytest.mark.parametrize(
+    ("millis", "at"),
+    [
+        (1_600_000_000_123, datetime(2020, 9, 13, 12, 26, 40, 123_000, tzinfo=UTC)),
+        (-1, datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)),
+        (253_402_300_799_999, datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)),
+    ],
+)
+def test_epoch_milliseconds_are_a_time_in_utc(millis: int, at: datetime) -> None:
+    found = everything(someMillis=millis, aDefaultMillis=millis)
+
+    assert found.some_millis == found.a_default_millis == at
+
+
+@pytest.mark.parametrize("millis", [253_402_300_800_000, -(10**18), 2**63, 10**40])
+def test_milliseconds_out_of_range_are_refused(millis: int) -> None:
+    assert (
+        problem(someMillis=millis) == "$.someMillis: milliseconds since 1970 beyond the year 9999"
+    )
+
+
+@pytest.mark.parametrize("member", ['"%s":""', '"%s" \n:\t""'])
+@pytest.mark.parametrize("name", ["aTime", "someMillis"])
+def test_an_empty_string_in_an_optional_time_is_none(name: str, member: str) -> None:
+    text = '"takenAt":""'
+    body = f'{{"anInt": 1, {member % name}, "allSamples": [{{"meterValue": 1, {text}}}],'
+    found = structure(f'{body} "timesWithGaps": [""], "aStr": {json.dumps(text)}}}'.encode())
+
+    assert found == Everything(1, a_str=text, all_samples=[Sample(1)], times_with_gaps=[None])
+
+
+def test_an_empty_time_does_not_change_how_other_times_are_read() -> None:
+    found = everything(aTime="", timesWithGaps=["1970-01-01T01:00:00+01:00"], someMillis=0)
+
+    assert found == Everything(1, times_with_gaps=[EPOCH], some_millis=EPOCH)
+
+
+# Annotations.
+
+
+class Custom:
+    """A class that JSON has no value for."""
+
+
+@attrs.frozen
+class HasCustom:
+    values: list[Custom | None]
+
+
+@attrs.frozen
+class HasUnresolved:
+    value: Nowhere  # type: ignore[name-defined]  # noqa: F821
+
+
+@attrs.frozen
+class HasAmbiguous:
+    value: list[Sample] | list[int]
+
+
+@attrs.frozen
+class HasRecursion:
+    children: list[HasRecursion]
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        *(HasCustom, HasUnresolved, HasAmbiguous, HasRecursion),
+        attrs.make_class("HasNoAnnotation", ["value"]),
+    ],
+    ids=lambda cls: cls.__name__,
+)
+def test_a_class_without_a_json_form_is_refused_before_any_body(cls: type) -> None:
+    with pytest.raises(ValueError, match=f"^{cls.__name__} can't be structured from JSON: "):
+        STRUCTURES.of(cls)
+
+
+def test_a_package_may_add_codecs() -> None:
+    @attrs.frozen
+    class Price:
+        amount: Decimal | None
+        others: list[Decimal]
+
+    codec = ScalarCodec(int, lambda value, _: Decimal(value) / 100)
+    build = Structures(codecs={Decimal: codec}).of(Price)
+
+    assert build(b'{"amount": 1234}') == Price(Decimal("12.34"), [])
+    assert build(b'{"others": [1, 2]}') == Price(None, [Decimal("0.01"), Decimal("0.02")])
+    with pytest.raises(SchemaError, match=r"^\$\.others\[0\]: expected int, got str$"):
+        build(b'{"others": ["1"]}')
