@@ -1,4 +1,4 @@
 """Command line of the Depot client (extra `cli`).
 
-Nothing that a program would call belongs here.
+No function that a program calls belongs here.
 """

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import attrs
 import msgspec
@@ -16,108 +17,97 @@ import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from depotclient.cli.connection import connected
-from depotclient.export.layout import FORMATS
+from depotclient.cli.options import FROM, TO, open_client
+from depotclient.export.layout import Format
 from depotclient.export.runner import CONCURRENCY, ConnectorExport, Export, export_session_reports
-from depotclient.partitions.calendar import MARGIN, WINDOWS, Connector
-from depotclient.text import TIME, parse_connector, parse_days, parse_time, read_connectors
-from evtransport.cli.base import (
-    FAILED,
-    JsonOption,
-    SandboxOption,
+from depotclient.partitions.calendar import MARGIN, Connector, Window
+from depotclient.text import parse_connector, parse_days, read_connectors
+from evtransport.cli.app import JsonOption, SandboxOption
+from evtransport.cli.output import (
     cell,
-    clean,
     echo_error,
+    escape_controls,
     format_error,
-    live_display,
     output_console,
     plain_table,
-    reporting,
-    run,
-    wants_json,
+    prints_json,
     write_json,
 )
+from evtransport.cli.progress import live_display
+from evtransport.cli.run import FAILED, run
 from evtransport.errors import ApiError, ResponseTooLarge, SchemaError, StatusError
 from evtransport.retry import is_retryable
 
 __all__ = ["export"]
 
-T = TypeVar("T")
-
-MEGABYTE = 1e6
-
-MAX_NAMED = 5
+_MAX_NAMED = 5
 """Maximum number of connectors that a message names."""
+
+_FOLDER = typer.Argument(metavar="FOLDER", help="Folder for the files. Created if missing.")
+_CONNECTORS = typer.Argument(
+    metavar="CHARGER/CONNECTOR",
+    help="Connectors to export, such as CP-001/1. The last slash separates the two ids.",
+)
+_FILE = typer.Option(
+    "--connectors",
+    metavar="FILE",
+    help="File with more connectors, as lines CHARGER,CONNECTOR. - is standard input.",
+)
+_WINDOW = typer.Option(help="Time span of one file, in UTC.")
+_FORMAT = typer.Option("--format", help="Format of the files.")
+_MARGIN = typer.Option(
+    metavar="DAYS",
+    help="Time to read before and after each window. It must cover the longest session and the"
+    " longest reporting delay. Windows that ended less than this ago are read again.",
+)
+_CONCURRENCY = typer.Option(min=1, metavar="N", help="Number of connectors to read at once.")
+_VERIFY = typer.Option(
+    "--verify",
+    help="Read each window until a pass finds no new report. Use this if reports move between"
+    " pages.",
+)
 
 
 def export(
-    folder: Annotated[
-        str, typer.Argument(metavar="FOLDER", help="Where the files go; made if missing.")
-    ],
-    connectors: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="CHARGER/CONNECTOR",
-            help="What to export, such as CP-001/1; the last slash is the one that counts.",
-        ),
-    ] = None,
-    from_: Annotated[
-        str, typer.Option("--from", metavar="T", help=f"Begin of the time span: {TIME}")
-    ] = "",
-    to: Annotated[
-        str | None,
-        typer.Option("--to", metavar="T", help="End of the time span, likewise; by default now."),
-    ] = None,
-    listed: Annotated[
-        str | None,
-        typer.Option(
-            "--connectors",
-            metavar="FILE",
-            help="More connectors: lines of CHARGER,CONNECTOR; - reads standard input.",
-        ),
-    ] = None,
-    window: Annotated[
-        str, typer.Option(metavar="W", help=f"One file for each {' or '.join(WINDOWS)} of UTC.")
-    ] = "month",
-    format_: Annotated[
-        str, typer.Option("--format", metavar="F", help=f"{' or '.join(FORMATS)}.")
-    ] = "parquet",
-    margin: Annotated[
-        float,
-        typer.Option(
-            metavar="DAYS",
-            help="How much longer than its window to read on both sides, and how long after its"
-            " end to read it again: the longest that a session lasts and its report takes.",
-        ),
-    ] = MARGIN / timedelta(days=1),
-    concurrency: Annotated[
-        int, typer.Option(min=1, metavar="N", help="How many connectors to read side by side.")
-    ] = CONCURRENCY,
-    verify: Annotated[
-        bool,
-        typer.Option(
-            "--verify", help="Walk each window until nothing new comes: rows may move meanwhile."
-        ),
-    ] = False,
+    folder: Annotated[str, _FOLDER],
+    connectors: Annotated[list[str] | None, _CONNECTORS] = None,
+    *,
+    from_: Annotated[datetime, FROM],
+    to: Annotated[datetime | None, TO] = None,
+    connector_file: Annotated[str | None, _FILE] = None,
+    window: Annotated[Window, _WINDOW] = "month",
+    format_: Annotated[Format, _FORMAT] = "parquet",
+    margin: Annotated[float, _MARGIN] = MARGIN / timedelta(days=1),
+    concurrency: Annotated[int, _CONCURRENCY] = CONCURRENCY,
+    verify: Annotated[bool, _VERIFY] = False,
     json: JsonOption = False,
     sandbox: SandboxOption = False,
 ) -> None:
-    """Every session report of some connectors, one file for each month: run it again to go on.
+    """Export session reports into files.
 
-    Files are named charger_id=.../connector_id=.../month=.../reports.parquet, and one that is there
-    is whole. Those of windows that were over when they were read are not read again.
+    All reports of a connector are written, by default one file for each month. Run the same command
+    again to continue. Complete files of past windows are not read again. Files are named
+    charger_id=.../connector_id=.../month=.../reports.parquet.
     """
-    # Read before the event loop starts, so that a signal can end the wait for a pipe.
-    with reporting():
-        named = [parse_connector(text) for text in connectors or ()]
-        named += [] if listed is None else _listed(listed)
-    wanted = Wanted(
-        folder, tuple(named), from_, to, window, format_, margin, concurrency, verify
-    )  # fmt: skip
-    run(wanted.export(as_json=wants_json(json), sandbox=sandbox))
+    selected = [parse_connector(text) for text in connectors or ()]
+    if connector_file is not None:
+        # This is outside of the event loop: a signal ends the wait for a pipe.
+        selected += _read_connector_file(connector_file)
+    start = partial(
+        export_session_reports,
+        folder=folder,
+        from_=from_,
+        to=to,
+        window=window,
+        format=format_,
+        margin=parse_days("--margin", margin),
+        concurrency=concurrency,
+        verify=verify,
+    )
+    run(_export(start, selected, folder, window, as_json=prints_json(json), sandbox=sandbox))
 
 
-def _listed(file: str) -> list[Connector]:
+def _read_connector_file(file: str) -> list[Connector]:
     path = Path("/dev/stdin" if file == "-" else file)
     connectors = read_connectors(path)
     if not connectors:
@@ -125,65 +115,38 @@ def _listed(file: str) -> list[Connector]:
     return connectors
 
 
-@attrs.frozen
-class Wanted:
-    """Arguments of the `export` command, most of them as they were typed."""
-
-    folder: str
-    connectors: tuple[Connector, ...]
-    from_: str
-    to: str | None
-    window: str
-    format: str
-    margin: float
-    concurrency: int
-    verify: bool
-
-    async def export(self, *, as_json: bool, sandbox: bool) -> int:
-        """Export, and tell what has been done.
-
-        Raises:
-            ValueError: An argument is not usable.
-            OSError: The folder is a file, or can't be written to.
-        """
-        from_ = parse_time("--from", self.from_ or None)
-        if from_ is None:
-            raise ValueError("--from is missing: the time at which to begin, such as 2026-01-01")
-        to = parse_time("--to", self.to)
-        async with connected(sandbox) as asked:
-            connectors = self.connectors or asked.sandbox_connectors
-            if not connectors:
-                raise ValueError("name what to export, such as CP-001/1, or give --connectors FILE")
-            try:
-                with progress_bars(self.window) as shown:
-                    export = await export_session_reports(
-                        asked.client,
-                        connectors,
-                        self.folder,
-                        from_=from_,
-                        to=to,
-                        window=_one_of("--window", self.window, WINDOWS),
-                        format=_one_of("--format", self.format, FORMATS),
-                        margin=parse_days("--margin", self.margin),
-                        concurrency=self.concurrency,
-                        verify=self.verify,
-                        on_progress=shown.show,
-                    )
-            except asyncio.CancelledError:
-                echo_error(f"what is in {self.folder} is whole; the same command again goes on")
-                raise
+async def _export(
+    start: Callable[..., Coroutine[object, object, Export]],
+    connectors: Sequence[Connector],
+    folder: str,
+    window: Window,
+    *,
+    as_json: bool,
+    sandbox: bool,
+) -> int:
+    """Export, and print the result of each connector. Return the exit status."""
+    async with open_client(sandbox) as (client, sandbox_connectors):
+        connectors = connectors or sandbox_connectors
+        if not connectors:
+            raise ValueError("no connector to export: add one, such as CP-001/1, or --connectors")
         try:
-            if as_json:
-                write_json(*map(summary_json, export.connectors))
-            else:
-                output_console().print(summary_table(export))
-        finally:  # also if the output can't be written
-            for result in export.connectors:
-                if result.error is not None:
-                    echo_error(f"error: {_name(result)}: {format_error(result.error)}")
-            for line in next_steps(export):
-                echo_error(line)
-        return FAILED if export.failed else 0
+            with progress_bars(window) as bars:
+                result = await start(client, connectors, on_progress=bars.show)
+        except asyncio.CancelledError:
+            echo_error(f"the files in {folder} are complete; run the same command to continue")
+            raise
+    try:
+        if as_json:
+            write_json(*map(encode_export, result.connectors))
+        else:
+            output_console().print(export_table(result))
+    finally:  # Report the failures even if the output can't be written.
+        for each in result.failed:
+            if each.error is not None:
+                echo_error(f"error: {_format_name(each)}: {format_error(each.error)}")
+        for line in next_steps(result):
+            echo_error(line)
+    return FAILED if result.failed else 0
 
 
 def next_steps(export: Export) -> Iterator[str]:
@@ -191,96 +154,95 @@ def next_steps(export: Export) -> Iterator[str]:
     failed = export.failed
     if not failed:
         return
-    yield f"{len(failed)} of {len(export.connectors)} connectors not complete"
-    to_correct = [_name(each) for each in failed if _needs_correction(each.error)]
-    if to_correct:
-        more = f" and {len(to_correct) - MAX_NAMED} more" if len(to_correct) > MAX_NAMED else ""
-        names = f"{', '.join(to_correct[:MAX_NAMED])}{more}"
-        yield f"the same command fails again for {names}: remove the cause of the error first"
-    if len(to_correct) < len(failed):
-        others = " for the others" if to_correct else ""
-        yield f"the same command again reads what is missing{others}, and only that"
+    yield f"{len(failed)} of {len(export.connectors)} connectors are not complete"
+    permanent = [_format_name(each) for each in failed if _is_permanent(each.error)]
+    if permanent:
+        more = len(permanent) - _MAX_NAMED
+        names = ", ".join(permanent[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+        yield f"the same command fails again for {names}: correct the cause first"
+    if len(permanent) < len(failed):
+        others = " of the others" if permanent else ""
+        yield f"the same command reads only the missing windows{others}"
 
 
-def _needs_correction(error: ApiError | OSError | None) -> bool:
+def _is_permanent(error: ApiError | OSError | None) -> bool:
     """Return True if the same command fails again until somebody corrects the cause."""
     if isinstance(error, StatusError):
         return not is_retryable(error)
     return isinstance(error, SchemaError | ResponseTooLarge | FileExistsError)
 
 
-def _one_of(option: str, typed: str, known: tuple[T, ...]) -> T:
-    for name in known:
-        if name == typed:
-            return name
-    raise ValueError(f"{option} must be {' or '.join(map(str, known))}, not {typed!r}")
-
-
-def summary_json(export: ConnectorExport) -> bytes:
+def encode_export(export: ConnectorExport) -> bytes:
     """Return the result of one connector as a JSON object."""
-    error = None if export.error is None else clean(format_error(export.error))
+    error = None if export.error is None else escape_controls(format_error(export.error))
     return msgspec.json.encode({**attrs.asdict(export, recurse=False), "error": error})
 
 
-def summary_table(export: Export) -> Table:
-    """What all connectors have come to, a row each."""
+def export_table(export: Export) -> Table:
+    """Return a table with one row for the result of each connector."""
     table = plain_table()
     table.add_column("Connector", overflow="fold")
     for name in ("Written", "Skipped", "Failed", "Reports", "MB read"):
         table.add_column(name, justify="right")
     table.add_column("")
-    for it in export.connectors:
-        outcome = "complete" if it.error is None else "not complete"
-        read = f"{it.bytes_read / MEGABYTE:,.1f}"
-        numbers = (it.written, it.skipped, it.missing, f"{it.reports:,}", read)
-        table.add_row(*map(cell, (_name(it), *numbers, outcome)))
+    for each in export.connectors:
+        table.add_row(
+            cell(_format_name(each)),
+            cell(each.written),
+            cell(each.skipped),
+            cell(each.missing),
+            cell(f"{each.reports:,}"),
+            cell(f"{each.bytes_read / 1e6:,.1f}"),
+            cell("complete" if each.error is None else "not complete"),
+        )
     return table
 
 
-def _name(export: ConnectorExport) -> str:
+def _format_name(export: ConnectorExport) -> str:
     return f"{export.charger_id}/{export.connector_id}"
 
 
 @attrs.define(eq=False)
 class ProgressBars:
-    """A bar for each connector that is being read; without a display, nothing."""
+    """Bars for the connectors that are being read, or nothing without a display."""
 
-    _unit: str
+    _window: Window
     _display: Progress | None = None
-    _tasks: dict[str, TaskID] = attrs.field(factory=dict[str, TaskID])
-    _begun: dict[str, float] = attrs.field(factory=dict[str, float])
+    _tasks: dict[str, tuple[TaskID, float]] = attrs.field(factory=dict[str, tuple[TaskID, float]])
 
     def show(self, export: ConnectorExport) -> None:
-        """Show how far a connector has come; its bar goes away when it is over."""
+        """Show the progress of a connector. Remove its bar at the end."""
         if self._display is None:
             return
-        name = clean(_name(export))
+        name = escape_controls(_format_name(export))
         if name not in self._tasks:
-            self._begun[name] = time.monotonic()
-            self._tasks[name] = self._display.add_task(name, total=export.windows, so_far="")
+            task = self._display.add_task(name, total=export.windows, progress="")
+            self._tasks[name] = task, time.monotonic()
+        task, started = self._tasks[name]
         self._display.update(
-            self._tasks[name],
+            task,
             completed=export.written + export.skipped,
-            so_far=so_far(export, time.monotonic() - self._begun[name], self._unit),
+            progress=format_progress(export, time.monotonic() - started, self._window),
         )
         if export.is_over:
-            # Of thousands only those under way fit on a terminal; the summary has them all.
-            self._display.remove_task(self._tasks.pop(name))
+            # Thousands of bars would not fit on a terminal. The summary has all connectors.
+            self._display.remove_task(task)
+            del self._tasks[name]
 
 
-def so_far(export: ConnectorExport, seconds: float, unit: str) -> str:
-    """How far a connector has come, in words."""
-    rate = export.bytes_read / MEGABYTE / max(seconds, 0.001)
-    units = unit if export.left == 1 else f"{unit}s"
-    return f"{export.reports:>7,} reports {rate:>6,.1f} MB/s {export.left:>4} {units} left"
+def format_progress(export: ConnectorExport, seconds: float, window: Window) -> str:
+    """Return the progress of a connector that has been read for some seconds."""
+    rate = export.bytes_read / 1e6 / max(seconds, 0.001)
+    windows = window if export.left == 1 else f"{window}s"
+    return f"{export.reports:>7,} reports {rate:>6,.1f} MB/s {export.left:>4} {windows} left"
 
 
 @contextmanager
-def progress_bars(unit: str) -> Generator[ProgressBars]:
-    """Show bars on stderr until the block ends, where stderr is a terminal."""
+def progress_bars(window: Window) -> Generator[ProgressBars]:
+    """Show `ProgressBars` on stderr until the block ends."""
     with live_display(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[so_far]}", markup=False),
+        TextColumn("{task.fields[progress]}", markup=False),
     ) as display:
-        yield ProgressBars(unit, display)
+        yield ProgressBars(window, display)

@@ -1,4 +1,4 @@
-"""Parts shared by both command lines: exit codes, signals, output and progress.
+"""Parts shared by both command lines: exit statuses, signals, output and progress.
 
-No command belongs here.
+No command belongs here. The package re-exports nothing: `start` loads without the extra `cli`.
 """

@@ -22,9 +22,9 @@ def start(name: str, app: str) -> None:
         message = f"{name} needs the cli extra: pip install 'thor-depot-clients[cli]'"
         raise SystemExit(message) from None
     try:
-        from evtransport.cli import base
+        from evtransport.cli.run import main
 
         loaded = resolve_name(app)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    base.main(loaded, name)
+    main(loaded, name)

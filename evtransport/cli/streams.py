@@ -1,4 +1,4 @@
-"""Standard streams of a command: opens closed ones and explains failed writes."""
+"""Standard streams of a command: open closed ones, and explain failed writes."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class OutputStream(_BlockingFile):
             problem = f"standard output can't be written: {error.strerror}"
             if error.errno == errno.EBADF:
                 problem = "standard output is closed: use >/dev/null to discard the output"
-            # Leave out errno: typer ends the process if it is that of a broken pipe.
+            # The error has no errno: typer ends the process if it finds that of a broken pipe.
             raise type(error)(problem) from None
 
 
 class ErrorStream(_BlockingFile):
-    """Standard error, which drops text that it can't write: nowhere is left to report that."""
+    """Standard error, which drops text that it can't write: no other stream can report that."""
 
     def write(self, data: Buffer, /) -> int:
         """Write some of the bytes and return their number, all of them if the write fails."""
@@ -60,25 +60,25 @@ class ErrorStream(_BlockingFile):
 def open_streams() -> None:
     """Make `sys.stdout` and `sys.stderr` usable, even if their descriptors are closed.
 
-    A descriptor that was closed reads as empty, and a write to it fails. Characters that the
-    encoding lacks are written as escapes.
+    A closed descriptor is opened so that it reads as empty and a write to it fails. Characters that
+    the encoding lacks are written as escapes.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # The system assigns the lowest free number, which is this one. So a file that is opened
-            # later can't get it and receive messages.
+            # The system assigns the lowest free number, which is this number. Otherwise a file that
+            # is opened later would get it, and receive messages.
             os.open(os.devnull, os.O_RDONLY)
-    if os.name == "posix":  # pragma: no branch - a Windows console is no file
-        sys.stdout = _text(OutputStream(1, "w", closefd=False), sys.stdout)
-        sys.stderr = _text(ErrorStream(2, "w", closefd=False), sys.stderr)
+    if os.name == "posix":  # pragma: no branch - a Windows console is not a file
+        sys.stdout = _open_text(OutputStream(1, "w", closefd=False), sys.stdout)
+        sys.stderr = _open_text(ErrorStream(2, "w", closefd=False), sys.stderr)
 
 
-def _text(file: io.FileIO, before: TextIO | None) -> TextIO:
+def _open_text(file: io.FileIO, previous: TextIO | None) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(file),
-        encoding="utf-8" if before is None else before.encoding,
+        encoding="utf-8" if previous is None else previous.encoding,
         errors="backslashreplace",
         line_buffering=True,
     )
@@ -87,9 +87,9 @@ def _text(file: io.FileIO, before: TextIO | None) -> TextIO:
 def discard_output() -> None:
     """Discard the buffer of standard output, so that no later flush waits or fails."""
     try:
-        stdout = sys.stdout.fileno()
+        descriptor = sys.stdout.fileno()
     except io.UnsupportedOperation:
         return
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, stdout)
+    os.dup2(null, descriptor)
     os.close(null)

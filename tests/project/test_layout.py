@@ -136,7 +136,7 @@ def test_importing_a_client_loads_neither_extras_nor_sandboxes(package: str) -> 
         *(EXTRAS | {"click", "rich", "pytest", "_pytest", "aiohttp.web", "stamina", "tenacity"}),
         *(f"depotclient.{part}" for part in ("arrow", "export", "plot", "partitions")),
         *(f"depotclient.{part}" for part in ("dask", "spark", "dlt")),
-        *("evtransport.testing.sandbox", "evtransport.cli.base"),
+        *("evtransport.testing.sandbox", "evtransport.cli.run"),
         *(f"{client}.{part}" for client in CLIENTS for part in ("sandbox", "cli")),
         *(client for client in CLIENTS if client != package),
     }

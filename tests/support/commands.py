@@ -1,4 +1,4 @@
-"""Runs a command line, in this process or in one of its own, against sandboxes in threads."""
+"""Runs a command line: in this process, in its own process, or on a terminal."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ import io
 import os
 import pty
 import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Generator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 import attrs
 import pytest
 import typer
+from stamina.instrumentation import set_on_retry_hooks
 
 from depotclient.sandbox import DepotSandbox
+from evtransport.cli.run import run_app
 from evtransport.testing.sandbox import running_in_thread
+from tests.support.waiting import until
 from thorclient.sandbox import ThorSandbox
 
 S = TypeVar("S", DepotSandbox, ThorSandbox)
 
 
 class Terminal(io.TextIOWrapper):
-    """A stream that passes for a terminal and keeps what was written to it."""
+    """Stream that passes for a terminal and keeps its text."""
 
     def __init__(self) -> None:
         self.bytes = io.BytesIO()
@@ -40,21 +45,24 @@ class Terminal(io.TextIOWrapper):
 
 @attrs.frozen
 class Command:
-    """One of the command lines."""
+    """A command line."""
 
     app: typer.Typer
     name: str
 
     def run(self, *argv: str) -> int:
-        """Run it here; its exit status."""
-        with pytest.raises(SystemExit) as stopped:
-            self.app(list(argv), prog_name=self.name)
-        assert isinstance(stopped.value.code, int)
-        return stopped.value.code
+        """Run the command line in this process and return its exit status."""
+        try:
+            with pytest.raises(SystemExit) as end:
+                run_app(self.app, self.name, argv)
+        finally:
+            set_on_retry_hooks(None)
+        assert isinstance(end.value.code, int)
+        return end.value.code
 
     @contextmanager
     def started(self, *argv: str) -> Generator[subprocess.Popen[bytes]]:
-        """Run it in a process of its own, ended at the latest after the block."""
+        """Run the command line in its own process, and kill it after the block."""
         with subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", self.name, *argv],
             stdin=subprocess.DEVNULL,
@@ -67,70 +75,85 @@ class Command:
                 process.kill()
 
     def completed(self, *argv: str) -> tuple[int, bytes, bytes]:
-        """Status, stdout and stderr of it in a process of its own."""
+        """Run the command line in its own process and return status, stdout and stderr."""
         with self.started(*argv) as process:
             out, err = process.communicate(timeout=60)
             return process.returncode, out, err
 
+    def in_shell(self, line: str, text: str = "") -> tuple[int, str, str]:
+        """Return status, stdout and stderr of a shell line with arguments and redirections."""
+        done = subprocess.run(  # noqa: S602
+            f"exec {shlex.quote(sys.executable)} -m {self.name} {line}",
+            shell=True,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
 
-@attrs.frozen
-class Servers:
-    """Starts sandboxes and has the environment point at the one started last."""
+    def on_terminal(
+        self, argv: Sequence[str], columns: int = 80, interrupt: tuple[str, int] | None = None
+    ) -> tuple[int, str]:
+        """Return the status and the output of a process on a pseudo-terminal.
 
-    monkeypatch: pytest.MonkeyPatch
-    running: ExitStack
+        Args:
+            argv: The arguments.
+            columns: Width of the terminal.
+            interrupt: A text, and the signal that the process gets after it has printed the text.
+        """
+        master, slave = pty.openpty()
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", self.name, *argv],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": str(columns)},
+        )
+        os.close(slave)
+        output = b""
+        while part := _read(master):
+            output += part
+            if interrupt is not None and interrupt[0].encode() in output:
+                process.send_signal(interrupt[1])
+                interrupt = None
+        os.close(master)
+        return process.wait(60), output.decode()
 
-    def start(self, sandbox: S) -> S:
-        self.running.enter_context(running_in_thread(sandbox))
-        for name, value in sandbox.environment.items():
-            self.monkeypatch.setenv(name, value)
-        return sandbox
+
+def _read(master: int) -> bytes:
+    try:
+        return os.read(master, 65536)
+    except OSError:  # Linux reports by this error that no process has the terminal open.
+        return b""
 
 
-def in_shell(name: str, line: str, text: str = "") -> tuple[int, str, str]:
-    """Return status, stdout and stderr of a command whose arguments and redirections `sh` reads."""
-    done = subprocess.run(  # noqa: S602
-        f"exec {shlex.quote(sys.executable)} -m {name} {line}",
-        shell=True,
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+@contextmanager
+def sandboxes(monkeypatch: pytest.MonkeyPatch) -> Generator[Callable[[S], S]]:
+    """Yield a function that starts a sandbox and sets the environment for it."""
+    with ExitStack() as running:
+
+        def start(sandbox: S) -> S:
+            running.enter_context(running_in_thread(sandbox))
+            for name, value in sandbox.environment.items():
+                monkeypatch.setenv(name, value)
+            return sandbox
+
+        yield start
 
 
-def read_terminal(
-    name: str,
-    argv: Sequence[str],
-    env: Mapping[str, str],
-    interrupt: tuple[str, int] | None = None,
-) -> tuple[int, str]:
-    """Return the status of a command and its output on a terminal of 80 columns.
+@contextmanager
+def signal_when(number: int, condition: Callable[[], bool]) -> Generator[None]:
+    """Send a signal to this process once a condition is true during the block."""
 
-    Args:
-        name: The package.
-        argv: The arguments.
-        env: The environment.
-        interrupt: A text and a signal that the command gets when it has printed the text.
-    """
-    master, slave = pty.openpty()
-    process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", name, *argv], stdin=slave, stdout=slave, stderr=slave, env=env
-    )
-    os.close(slave)
-    shown = b""
-    while True:
-        try:
-            part = os.read(master, 65536)
-        except OSError:  # how Linux tells that nobody holds the other end any more
-            break
-        if not part:
-            break
-        shown += part
-        if interrupt is not None and interrupt[0].encode() in shown:
-            process.send_signal(interrupt[1])
-            interrupt = None
-    os.close(master)
-    return process.wait(60), shown.decode()
+    def send() -> None:
+        until(condition, seconds=60)
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        sender.join()

@@ -1,0 +1,83 @@
+"""Parts of a command line: its frame, common options, and the command `sandbox`."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Annotated, Final, Protocol
+
+import typer
+
+from evtransport.cli.output import escape_controls
+
+__all__ = ["JsonOption", "PortOption", "SandboxOption", "command_line", "serve"]
+
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON, one object a line. This is the default in a pipe."),
+]
+SandboxOption = Annotated[
+    bool, typer.Option("--sandbox", help="Use a built-in sandbox server. No account is needed.")
+]
+PortOption = Annotated[
+    int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on. 0 picks a free one.")
+]
+
+_STATUSES: Final = (
+    "Exit status: 0 success; 1 the server, the network or a file failed; 2 wrong arguments or"
+    " settings; 128 plus the signal's number if a signal ended it (130 Ctrl-C, 143 SIGTERM); 141"
+    " the reader of the output has gone. Messages and progress go to stderr."
+)
+
+
+def command_line(summary: str) -> typer.Typer:
+    """Return a command line without commands.
+
+    Args:
+        summary: Description in its help text.
+    """
+    return typer.Typer(
+        help=summary,
+        epilog=_STATUSES,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,  # Rich would keep a docstring's line ends, and escape nothing.
+        # A bug's traceback must not print the locals: they may hold credentials.
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+class _Sandbox(Protocol):
+    @property
+    def environment(self) -> Mapping[str, str]: ...
+    async def start(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+async def serve(sandbox: _Sandbox, *contents: str) -> int:
+    """Run a sandbox until Ctrl-C, and return the exit status 0.
+
+    The output is a shell script: `export` lines with the sandbox's environment, and comments.
+
+    Args:
+        sandbox: A sandbox that is not running yet.
+        contents: Comments on the sandbox's data.
+
+    Raises:
+        OSError: The port is in use.
+    """
+    await sandbox.start()
+    try:
+        for name, value in sandbox.environment.items():
+            print(f"export {name}={shlex.quote(value)}")
+        for line in contents:
+            print(f"# {escape_controls(line)}")
+        print("# running until Ctrl-C", flush=True)
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+    finally:
+        await sandbox.aclose()
+    return 0

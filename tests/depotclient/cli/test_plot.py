@@ -1,0 +1,134 @@
+"""The command `depotclient plot`, as its user sees it."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from depotclient.cli.app import app
+from depotclient.cli.plot import find_in_ndjson
+from depotclient.sandbox import DepotSandbox
+from tests.support.commands import Command
+
+pa = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+pytest.importorskip("matplotlib")
+
+Capture = pytest.CaptureFixture[str]
+
+run = Command(app, "depotclient").run
+
+
+@pytest.mark.parametrize(("name", "magic"), [("a.png", b"\x89PNG\r\n\x1a\n"), ("a.svg", b"<?xml")])
+def test_the_first_session_of_a_connector_is_drawn(
+    depot: DepotSandbox, tmp_path: Path, name: str, magic: bytes, capsys: Capture
+) -> None:
+    picture = tmp_path / name
+    assert run("plot", str(picture), "CP-1/1") == 0
+    first = depot.session_ids("CP-1", "1")[0]
+    assert capsys.readouterr() == (f"session {first}: {picture}\n", "")
+    assert picture.read_bytes().startswith(magic)
+    assert list(tmp_path.iterdir()) == [picture]
+
+
+def test_the_picture_is_the_same_from_the_api_and_from_a_file(
+    depot: DepotSandbox, lake: Path, tmp_path: Path
+) -> None:
+    january = ("--from", "2026-01-01", "--to", "2026-02-01")
+    session = str(depot.session_ids("CP-1", "1")[7])
+    sources: list[tuple[str, ...]] = [("CP-1/1", *january)]
+    for format_ in ("parquet", "ndjson"):
+        assert run("export", str(lake), "CP-1/1", *january, "--format", format_) == 0
+        (file,) = lake.rglob(f"reports.{format_}")
+        sources.append(("--file", str(file)))
+    pictures = set()
+    for source in sources:
+        assert run("plot", str(tmp_path / "a.svg"), *source, "--session", session) == 0
+        pictures.add((tmp_path / "a.svg").read_bytes())
+    assert len(pictures) == 1
+
+
+def test_a_sandbox_has_a_session(tmp_path: Path, capsys: Capture) -> None:
+    assert run("plot", str(tmp_path / "a.png"), "--sandbox") == 0
+    assert capsys.readouterr().out.startswith("session ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("a.pdf", "CP-1/1"), ".png or .svg"),
+        (("none/a.png", "CP-1/1"), "there is no folder"),
+        (("/proc/a.png", "CP-1/1"), "No such file or directory: '/proc/a.png'"),
+        (("a.png",), "no connector to plot: add one, such as CP-001/1, or --file"),
+        (("a.png", "CP-1"), "CHARGER/CONNECTOR"),
+        (("a.png", "CP-1/1", "--session", "7"), "there is no session 7 of CP-1/1 (12 others, "),
+        (("a.png", "CP-1/1", "--to", "2020-01-01"), "of CP-1/1 (no sessions at all)"),
+        (("a.png", "CP-1/1", "--file", "x.ndjson"), "--file can't be combined"),
+        (("a.png", "--file", "x.csv"), "--file must be .parquet or .ndjson, got 'x.csv'"),
+        (("a.png", "--file", "x.ndjson"), "No such file or directory: 'x.ndjson'"),
+        (("a.png", "--file", "x.parquet"), "No such file or directory"),
+    ],
+)
+def test_a_wrong_argument_is_explained(
+    depot: DepotSandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+    argv: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("plot", *argv) in {1, 2}
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_ndjson_file_has_session_reports_on_its_lines(tmp_path: Path) -> None:
+    file = tmp_path / "reports.ndjson"
+    file.write_text('{"sessionId": 1, "sessionTimeStart": "2026-01-01T00:00:00Z"}\n{"a": 1}\n')
+    report, ids = find_in_ndjson(file, 1)
+    assert report is not None
+    assert (report.session_time_start, ids) == (datetime(2026, 1, 1, tzinfo=UTC), [])
+    with pytest.raises(ValueError, match=r"line 2 is not a session report: \$\.sessionId"):
+        find_in_ndjson(file, 2)
+
+
+def table_with(**columns: Any) -> Any:
+    """Return a table of one report with other types of some columns."""
+    from depotclient.arrow import SESSION_REPORTS
+
+    row = dict.fromkeys(SESSION_REPORTS.names) | {"session_id": 1}
+    table = pa.Table.from_pylist([row], SESSION_REPORTS)
+    for name, column in columns.items():
+        table = table.set_column(SESSION_REPORTS.get_field_index(name), name, column)
+    return table
+
+
+def test_a_file_without_session_reports_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "reports.parquet"
+
+    def plot() -> int:
+        return run("plot", str(tmp_path / "a.png"), "--file", str(file))
+
+    file.write_bytes(b"text")
+    assert plot() == 2
+    for table in (
+        pa.table({"a": [1]}),
+        table_with(ocpp_status=pa.array([5])),
+        table_with(session_time_start=pa.array(["soon"])),
+    ):
+        parquet.write_table(table, file)
+        assert plot() == 2
+    file.unlink()
+    os.mkfifo(file)
+    assert plot() == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 5
+    assert all(line.startswith(f"error: {file} ") for line in lines)
+    file.unlink()
+    parquet.write_table(table_with(), file)
+    assert plot() == 0

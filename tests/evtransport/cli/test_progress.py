@@ -1,0 +1,92 @@
+"""Progress on a terminal, which never mixes with the output."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+
+from evtransport.cli.output import echo_error
+from evtransport.cli.progress import progress_line
+from tests.support.commands import Terminal
+
+ERASE_LINE, SHOW_CURSOR, HIDE_CURSOR = "\x1b[2K", "\x1b[?25h", "\x1b[?25l"
+
+
+class Screen(Terminal):
+    """Terminal with a descriptor."""
+
+    def fileno(self) -> int:
+        return 2
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_pipe_gets_no_progress(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress_line("0 reports") as line, line.paused():
+        line.show("10 reports")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_dumb_terminal_gets_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    monkeypatch.setenv("TERM", "dumb")
+    with progress_line("0 reports") as line:
+        line.show("10 reports")
+    assert screen.text == ""
+
+
+def test_progress_is_hidden_during_output_and_removed_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    with progress_line("0 reports") as line:
+        line.show("10 [reports]\x1b[2J")
+        with line.paused():
+            echo_error("between")
+    before, _, after = screen.text.partition("between\n")
+    assert "0 reports" in before
+    for part in (before, after):
+        assert "10 [reports]\\u001b[2J" in part
+        assert part.endswith(ERASE_LINE)
+        assert SHOW_CURSOR in part
+
+
+def test_progress_does_not_overwrite_output_after_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    with pytest.raises(BrokenPipeError), progress_line("0 reports") as line:
+        with line.paused():
+            screen.write("half a line")
+            raise BrokenPipeError
+    assert screen.text.endswith("half a line")
+
+
+def test_the_cursor_is_visible_while_the_process_is_suspended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Screen())
+    events: list[object] = []
+    monkeypatch.setattr(os, "write", lambda _, data: events.append(data.decode()))
+    monkeypatch.setattr(
+        signal, "raise_signal", lambda number: events.append(signal.getsignal(number))
+    )
+    with progress_line("0 reports"):
+        suspend = signal.getsignal(signal.SIGTSTP)
+        assert callable(suspend)
+        suspend(signal.SIGTSTP, None)
+        assert signal.getsignal(signal.SIGTSTP) is suspend
+    assert events == [SHOW_CURSOR, signal.SIG_DFL, HIDE_CURSOR]
+    assert signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL

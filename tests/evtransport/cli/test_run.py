@@ -1,0 +1,276 @@
+"""Exit statuses and messages of a command line, and signals that end it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Annotated
+
+import pytest
+import typer
+from stamina.instrumentation import get_on_retry_hooks
+
+from evtransport import ApiError, Cursor, NotFoundError
+from evtransport.cli.app import command_line
+from evtransport.cli.output import write_json
+from evtransport.cli.run import main, run, run_async
+from evtransport.cli.streams import OutputStream
+from tests.support.commands import Command
+
+Capture = pytest.CaptureFixture[str]
+
+
+def status_of(call: Callable[[], object]) -> int:
+    """Return the exit status of a command line whose command makes this call."""
+    app = command_line("A summary.")
+    app.command("call")(lambda: call() and None)
+    app.command("other")(lambda: None)
+    return Command(app, "program").run("call")
+
+
+def fail(error: BaseException) -> Callable[[], object]:
+    def call() -> None:
+        raise error
+
+    return call
+
+
+def failed_walk(offset: int) -> ApiError:
+    error = ApiError("broken off")
+    error.cursor = Cursor(query={"chargerId": "CP-1"}, limit=10, offset=offset)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (NotFoundError("gone", status=404), 1, "error: gone\n"),
+        (OSError("gone"), 1, "error: gone\n"),
+        (ImportError("pip install it"), 1, "error: pip install it\n"),
+        (ValueError("wrong"), 2, "error: wrong\n"),
+        (BrokenPipeError(), 141, ""),
+        (failed_walk(0), 1, "error: broken off\n"),
+        (
+            failed_walk(30),
+            1,
+            f"error: broken off\ncontinue with: --resume {failed_walk(30).cursor}\n",
+        ),
+    ],
+)
+def test_an_error_gives_a_status_and_a_message(
+    error: Exception, status: int, message: str, capsys: Capture
+) -> None:
+    assert status_of(fail(error)) == status
+    assert capsys.readouterr() == ("", message)
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_command_exits_with_its_own_status(status: int, capsys: Capture) -> None:
+    async def command() -> int:
+        return status
+
+    assert status_of(lambda: run(command())) == status
+    assert capsys.readouterr() == ("", "")
+
+
+SIGNALS = [
+    (signal.SIGINT, 130, "interrupted\n"),
+    (signal.SIGTERM, 143, "ended by SIGTERM\n"),
+    (signal.SIGHUP, 129, "ended by SIGHUP\n"),
+    (signal.SIGQUIT, 131, "ended by SIGQUIT\n"),
+]
+
+
+@pytest.mark.parametrize(("number", "status", "message"), SIGNALS)
+def test_a_signal_ends_a_coroutine_after_its_cleanup(
+    number: int, status: int, message: str, capsys: Capture
+) -> None:
+    cleaned: list[str] = []
+    before = signal.getsignal(number)
+
+    async def command() -> int:
+        try:
+            signal.raise_signal(number)
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append("up")
+        return 0
+
+    assert status_of(lambda: run(command())) == status
+    assert cleaned == ["up"]
+    assert capsys.readouterr().err == message
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize(("number", "status", "message"), SIGNALS)
+def test_a_signal_interrupts_a_command_outside_the_event_loop(
+    number: int, status: int, message: str, capsys: Capture
+) -> None:
+    def wait() -> None:
+        signal.raise_signal(number)
+        raise AssertionError("still waiting")
+
+    assert status_of(wait) == status
+    assert capsys.readouterr().err == message
+
+
+def test_a_second_signal_does_not_wait_for_the_cleanup(capsys: Capture) -> None:
+    async def command() -> int:
+        signal.raise_signal(signal.SIGINT)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            raise AssertionError("still cleaning up")
+
+    assert status_of(lambda: run(command())) == 143
+    assert capsys.readouterr().err == "ended by SIGTERM\n"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_only_ctrl_c_may_be_the_regular_end_of_a_command(number: int, status: int) -> None:
+    async def command() -> int:
+        signal.raise_signal(number)
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return 0
+
+    assert status_of(lambda: run(command())) == status
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGHUP, 129), (None, 1)])
+def test_a_lost_terminal_does_not_hide_the_signal(number: int | None, status: int) -> None:
+    async def command() -> int:
+        if number is not None:
+            signal.raise_signal(number)
+        raise OSError(5, "Input/output error")
+
+    assert status_of(lambda: run(command())) == status
+
+
+def test_a_cancellation_without_a_signal_is_raised() -> None:
+    async def command() -> int:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        run_async(command())
+
+
+def test_a_signal_ends_the_parsing_of_arguments(capsys: Capture) -> None:
+    app = command_line("A summary.")
+
+    def read(value: str) -> None:
+        raise AssertionError(value)
+
+    argument = typer.Argument(parser=lambda _: signal.raise_signal(signal.SIGTERM))
+    read.__annotations__["value"] = Annotated[str, argument]
+    app.command()(read)
+
+    assert Command(app, "program").run("text") == 143
+    assert capsys.readouterr().err == "ended by SIGTERM\n"
+
+
+def test_retries_are_not_logged_amid_the_output() -> None:
+    async def hooks() -> object:
+        return get_on_retry_hooks()
+
+    assert get_on_retry_hooks()
+    assert status_of(lambda: print(run_async(hooks()))) == 0
+
+
+def test_a_command_runs_in_a_thread() -> None:
+    async def command() -> int:
+        write_json(b"{}")
+        return 3
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(status_of, lambda: run(command())).result() == 3
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "out", "err"),
+    [
+        ([], 2, "", "Usage: program"),
+        (["-h"], 0, "130 Ctrl-C", ""),
+        (["--help"], 0, "A summary.", ""),
+        (["--colour"], 2, "", "No such option"),
+    ],
+)
+def test_help_goes_to_stdout_and_wrong_usage_to_stderr(
+    argv: list[str],
+    status: int,
+    out: str,
+    err: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: Capture,
+) -> None:
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    monkeypatch.setattr(sys, "argv", ["program", *argv])
+    app = command_line("A summary.")
+    for name in ("one", "two"):
+        app.command(name)(lambda: None)
+    with pytest.raises(SystemExit) as end:
+        main(app, "program")
+    assert end.value.code == status
+    for text, expected in zip(capfd.readouterr(), (out, err), strict=True):
+        assert expected in text
+        assert bool(text) is bool(expected)
+
+
+def stdout_to(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.BufferedWriter(OutputStream(descriptor, "w"))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(stream, line_buffering=True))
+
+
+async def print_json() -> int:
+    write_json(b"{}")
+    return 0
+
+
+def test_a_full_disk_fails_the_command_and_no_later_flush(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    stdout_to(os.open("/dev/full", os.O_WRONLY), monkeypatch)
+    assert status_of(lambda: run(print_json())) == 1
+    sys.stdout.close()
+    assert capsys.readouterr().err.endswith("can't be written: No space left on device\n")
+
+
+def test_a_reader_that_has_gone_is_reported_by_the_status_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    stdout_to(writer, monkeypatch)
+    assert status_of(lambda: run(print_json())) == 141
+    sys.stdout.close()
+    assert capsys.readouterr().err == ""
+
+
+class UnreadStream(io.BytesIO):
+    """Stream whose reader reads nothing, so that Ctrl-C arrives during the wait."""
+
+    def flush(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("still waiting for the reader")
+
+
+def test_ctrl_c_ends_a_write_to_a_reader_that_reads_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    async def command() -> int:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", io.TextIOWrapper(UnreadStream()))
+            write_json(b"{}")
+        return 0
+
+    assert status_of(lambda: run(command())) == 130
+    assert capsys.readouterr().err == "interrupted\n"
