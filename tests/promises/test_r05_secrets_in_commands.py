@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import quote
 
 import attrs
 import pytest
-from stamina.instrumentation import set_on_retry_hooks
 
 import depotclient.cli.app
 import thorclient.cli
@@ -25,7 +25,7 @@ from tests.promises.secret_search import (
 )
 from tests.promises.test_r05_secrets import ECHOES, TOKEN_ECHOES, echoing
 from tests.promises.test_r05_secrets_in_objects import body_of
-from tests.support.commands import Command
+from tests.support.commands import Command, Terminal
 from tests.support.responses import serve
 from tests.support.wire import Wire
 
@@ -46,14 +46,15 @@ class Runner:
     search: Search
 
     async def run(self, command: Command, *argv: str, environment: Environment) -> int:
-        """Run a command in a thread and return its status."""
-        with self._set(environment):
-            try:
-                status = await asyncio.to_thread(command.run, *argv)
-            finally:
-                set_on_retry_hooks(None)
-        captured = self.capsys.readouterr()
-        self._probe(f"{command.name} {argv}", captured.out, captured.err)
+        """Run a command in a thread and return its status.
+
+        Its output is a terminal. In a pipe it would print the reports of the server unchanged, in
+        which a server may repeat a secret.
+        """
+        with self._set(environment), self.monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", screen := Terminal())
+            status = await asyncio.to_thread(command.run, *argv)
+        self._probe(f"{command.name} {argv}", screen.text, self.capsys.readouterr().err)
         return status
 
     async def run_process(self, command: Command, *argv: str, environment: Environment) -> int:
