@@ -1,4 +1,4 @@
-"""Results as Markdown tables and as a picture."""
+"""Results as Markdown tables."""
 
 from __future__ import annotations
 
@@ -77,25 +77,3 @@ def replace_figures(file: Path, report: str) -> None:
     if not end:
         raise ValueError(f"{file} has no marks {START} and {END}")
     file.write_text(f"{before}{start}\n\n{report}\n\n{end}{after}", encoding="utf-8")
-
-
-def draw(results: Results, file: Path) -> None:
-    """Draw the first metric of each workload as bars."""
-    from matplotlib.figure import Figure
-
-    medians = results.medians()
-    workloads = [workload for workload in results.workloads if len(workload.rows) > 1]
-    figure = Figure(figsize=(12, 2.2 * len(workloads)), layout="constrained")
-    axes = figure.subplots(len(workloads), squeeze=False)
-    for workload, panel in zip(workloads, axes[:, 0], strict=True):
-        metric = workload.metrics[0]
-        names = [row.name for row in workload.rows]
-        values = [medians[workload.key, name, metric.key] * metric.scale for name in names]
-        colours = ["tab:blue" if "ours" in n or "Client" in n else "silver" for n in names]
-        bars = panel.barh(names, values, color=colours)
-        panel.bar_label(bars, [metric.format(v / metric.scale) for v in values], padding=3)
-        panel.invert_yaxis()
-        panel.spines[["top", "right"]].set_visible(False)
-        title = workload.title.format(**attrs.asdict(results.sizes))
-        panel.set_title(f"{workload.key}: {title}: {metric.title} in {metric.unit}", loc="left")
-    figure.savefig(file, dpi=80)

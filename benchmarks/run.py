@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.metrics import CLEAR_REFS
-from benchmarks.report import draw, format_report, replace_figures
+from benchmarks.report import format_report, replace_figures
 from benchmarks.runner import MeasurementFailed, run
 from benchmarks.workloads import BY_KEY, FULL, SHORT
 
@@ -34,8 +33,6 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     option("--share", type=float, default=1.0, help="share of each target to reach (1.0)")
     option("--again", type=int, default=0, help="repetitions of workloads that miss a target (0)")
-    option("--json", type=Path, metavar="FILE", help="write the figures of all rounds")
-    option("--plot", type=Path, metavar="FILE", help="draw the medians")
     option("--write", type=Path, metavar="FILE.md", help="replace the tables in a document")
     options = parser.parse_args(arguments)
     if not 0 < options.share <= 1:
@@ -72,10 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     report = format_report(results)
     print(report, end="\n\n")
-    if options.json:
-        options.json.write_text(json.dumps(results.to_json(), indent=1) + "\n", encoding="utf-8")
-    if options.plot:
-        draw(results, options.plot)
     if options.write:
         replace_figures(options.write, report)
     missed = results.missed(options.share)

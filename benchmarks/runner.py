@@ -8,7 +8,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -71,14 +70,6 @@ class Results:
         medians = self.medians()
         return [t for t in measured_targets(medians) if not t.is_met(medians, share)]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return all figures, for a file."""
-        return {
-            "environment": self.environment(),
-            "sizes": attrs.asdict(self.sizes),
-            "rounds": {f"{key}: {row}": rounds for (key, row), rounds in self.rounds.items()},
-        }
-
 
 @contextmanager
 def run_python(
@@ -132,11 +123,6 @@ def read_output(process: subprocess.Popen[str], name: str, line: str = "") -> st
 def measure(workload: Workload, row: Row, sizes: Sizes, servers: dict[str, Any]) -> Figures:
     """Return the figures of one row."""
     name = f"{workload.key} {row.name}"
-    if row.statement:
-        started = time.perf_counter()
-        with run_python("-c", row.statement) as process:
-            read_output(process, name)
-            return {"seconds": time.perf_counter() - started}
     task = {
         "workload": workload.key,
         "row": attrs.asdict(row),
@@ -144,7 +130,7 @@ def measure(workload: Workload, row: Row, sizes: Sizes, servers: dict[str, Any])
         "servers": servers,
     }
     with run_python("-m", "benchmarks.measure") as process:
-        figures: Figures = json.loads(read_output(process, name, json.dumps(task) + "\n"))
+        figures: Figures = json.loads(read_output(process, name, json.dumps(task)))
     return figures
 
 
@@ -198,9 +184,6 @@ def _run_rounds(
     progress: Callable[[str], None],
 ) -> None:
     count, metric = workload.rounds(rounds), workload.metrics[0]
-    for row in workload.rows:
-        if row.statement:  # compiled, and in the cache of the system
-            measure(workload, row, results.sizes, servers)
     for number, row in rotate(workload.rows, count):
         figures = measure(workload, row, results.sizes, servers)
         results.rounds[workload.key, row.name].append(figures)
