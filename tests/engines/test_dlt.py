@@ -21,6 +21,7 @@ from tests.support.fleet import (
     connectors_of,
     fleet,
     in_one_process,
+    in_thread,
     ordered,
     settings_of,
 )
@@ -43,7 +44,7 @@ from depotclient import NotFoundError, RetryPolicy
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.dlt import LOOK_BACK, PRIMARY_KEY, Rows, _after, _begin, session_reports
 from depotclient.partitions import MARGIN, Connector, ReadSettings
-from depotclient.sandbox import DepotSandbox, running_in_thread
+from depotclient.sandbox import DepotSandbox
 
 PATIENT = RetryPolicy(attempts=6, base_delay=0.02)
 ONE: Connector = ("CP-001", "1")
@@ -106,7 +107,7 @@ def load(sandbox: DepotSandbox, pipeline: dlt.Pipeline) -> Load:
 def test_reports_come_through_the_proxy_of_the_environment(
     sandbox: DepotSandbox, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with running_in_thread(LoopbackProxy()) as proxy:  # type: ignore[type-var]
+    with in_thread(LoopbackProxy()) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         load([ONE])
 

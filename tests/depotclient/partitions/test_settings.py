@@ -1,0 +1,103 @@
+"""Settings of workers: they travel, they are checked at once, and they show no secret."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+from depotclient import RetryPolicy, Timeout
+from depotclient.partitions import Partition, ReadSettings, read_batches
+from evtransport.proxy import reveal_proxy
+from tests.support.shown import all_that_shows
+
+SECRET = "s3cr3t-enough-to-be-found"
+
+COPIES: dict[str, Callable[[ReadSettings], ReadSettings]] = {
+    "oldest pickle": lambda settings: pickle.loads(pickle.dumps(settings, 2)),  # noqa: S301
+    "newest pickle": lambda settings: pickle.loads(pickle.dumps(settings, -1)),  # noqa: S301
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "evolve": attrs.evolve,
+}
+GIVEN: dict[str, dict[str, Any]] = {
+    "the environment": {},
+    "a token": {"token": SECRET, "margin": timedelta(hours=3), "limit": 7},
+    "client credentials": {
+        "client_id": "me",
+        "client_secret": SECRET,
+        "base_url": "https://depot.test/v1",
+        "token_url": "https://depot.test/token",
+        "verify": True,
+        "retry": RetryPolicy(attempts=9),
+        "timeout": Timeout(total=5),
+        "proxy": False,
+    },
+    "a proxy with a password": {"proxy": f"http://me:{SECRET}@proxy:3128"},
+}
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN.keys())
+@pytest.mark.parametrize("make_copy", COPIES.values(), ids=COPIES.keys())
+def test_a_copy_of_settings_equals_them(
+    make_copy: Callable[[ReadSettings], ReadSettings], given: dict[str, Any]
+) -> None:
+    settings = ReadSettings(**given)
+    other = make_copy(settings)
+    assert other == settings
+    assert hash(other) == hash(settings)
+    assert SECRET not in repr(other) + str(other)
+    secrets = {secret.reveal() for secret in (other.token, other.client_secret) if secret}
+    assert secrets == ({SECRET} & set(given.values()))
+    assert reveal_proxy(other.proxy) == given.get("proxy")
+    assert (other.retry, other.limit) == (given.get("retry", RetryPolicy()), given.get("limit"))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"token": ""}, "token must not be empty"),
+        ({"token": 5}, "token must be a string, not int"),
+        ({"token": SECRET, "client_id": "me"}, "give exactly one kind of credentials"),
+        ({"client_secret": SECRET}, "client_id is missing"),
+        ({"token": SECRET, "region": "us"}, "addresses of region 'us' are not published"),
+        ({"token": SECRET, "base_url": "http://depot.test"}, "https"),
+        ({"token": SECRET + "\n"}, "control characters"),
+        ({"base_url": "https://depot.test"}, "go with credentials; without them, a worker reads"),
+        ({"region": "eu"}, "go with credentials"),
+        ({"margin": timedelta(days=-1)}, "margin must be from 0 to 366 days, got -1 day"),
+        ({"margin": timedelta(days=367)}, "margin must be from 0 to 366 days, got 367 days"),
+        ({"margin": 1}, "margin must be from 0 to 366 days, got 1"),
+        ({"limit": 2001}, "limit must be an int"),
+        ({"verify": "yes", "token": SECRET}, "verify must be a bool, got 'yes'"),
+        ({"retry": 5}, "retry must be a RetryPolicy, got 5"),
+        ({"timeout": None, "token": SECRET}, "timeout must be a Timeout, got None"),
+        ({"proxy": f"socks5://{SECRET}@proxy"}, "proxy must be the URL of an http or https proxy"),
+        ({"proxy": f"http://{SECRET}@", "token": SECRET}, "proxy must be the URL of an http"),
+    ],
+)
+def test_invalid_settings_are_refused_without_a_secret(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as failed:
+        ReadSettings(**given)
+    assert SECRET not in all_that_shows(failed.value)
+
+
+def test_settings_of_another_version_are_refused_without_a_secret() -> None:
+    settings = ReadSettings(token=SECRET)
+    state = settings.__getstate__() | {"patience": 3}
+    with pytest.raises(ValueError, match="pickled by another version of this library") as failed:
+        settings.__setstate__(state)
+    del state
+    assert SECRET not in all_that_shows(failed.value)
+
+
+def test_a_secret_in_the_place_of_settings_is_not_quoted() -> None:
+    pytest.importorskip("pyarrow")
+    with pytest.raises(ValueError, match="settings must be ReadSettings, got str") as failed:
+        read_batches([Partition("CP-001", "1", "2026-01")], SECRET)  # type: ignore[arg-type]
+    assert SECRET not in str(failed.value)
