@@ -1,39 +1,35 @@
-"""The Thor client over real sockets: both calls, the documented errors, and many ids at once."""
+"""`ThorClient`: its arguments, its requests and the results of its calls."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
-from urllib.parse import unquote
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from typing import Any, TypeAlias, cast
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from tests.support.wire import Received, Wire, answer
+from tests.support.shown import all_that_shows
+from tests.support.waiting import turns
+from tests.support.wire import Wire, answer
 from thorclient import (
     Analytics,
+    ApiError,
     APIKeyNotFound,
-    AuthError,
     ChargeboxNotFound,
     InternalServerError,
     InvalidSourceIPAddr,
     MisdirectedResponse,
-    NotFoundError,
     RestAPINotEnabled,
-    RetryPolicy,
-    SchemaError,
-    ServerError,
+    RollingCounts,
     StatusError,
     ThorClient,
 )
+from thorclient.models import structure_analytics, structure_chargebox
 from thorclient.sandbox import ThorSandbox
 
-
-def client_of(sandbox: ThorSandbox, **options: Any) -> ThorClient:
-    return ThorClient(api_key=sandbox.api_key, base_url=sandbox.base_url, **options)
+KEY = "s3cr3t-k3y"
+THOR = "https://api.thor.tools/latest/integration"
 
 
 @pytest.fixture
@@ -44,165 +40,247 @@ async def sandbox() -> AsyncIterator[ThorSandbox]:
 
 @pytest.fixture
 async def thor(sandbox: ThorSandbox) -> AsyncIterator[ThorClient]:
-    async with client_of(sandbox) as client:
+    async with ThorClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as client:
         yield client
 
 
-async def test_analytics_are_what_the_server_has(sandbox: ThorSandbox, thor: ThorClient) -> None:
-    chargebox_id = sandbox.chargebox_ids[0]
-    sent = json.loads(sandbox.analytics(chargebox_id))
-
-    analytics = await thor.get_analytics(chargebox_id)
-
-    for name in ("charges", "disconnections", "energy", "users"):
-        counts = getattr(analytics, name)
-        assert [counts.last_7, counts.last_30, counts.last_60] == list(sent[name].values())
-    assert analytics.active_since is not None
-    assert analytics.active_since.isoformat()[:19] == sent["active_since"][:19]
+# Arguments.
 
 
-async def test_a_chargebox_is_what_the_server_has_and_hides_its_tokens(
-    sandbox: ThorSandbox, thor: ThorClient
+@pytest.mark.usefixtures("offline")
+def test_a_client_can_be_made_outside_of_a_loop_and_opens_nothing() -> None:
+    client = ThorClient(api_key=KEY)
+
+    assert repr(client) == f"<ThorClient of {THOR}>"
+    assert KEY not in str(vars(client))
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("api_key", ""),
+        ("api_key", f"{KEY}\n"),
+        ("api_key", KEY.encode()),
+        ("base_url", "http://api.thor.tools"),
+        ("base_url", None),
+        ("session", 5),
+        ("proxy", "ftp://proxy"),
+        ("retry", 3),
+        ("timeout", 5.0),
+        ("limiter", 5),
+        ("max_response_bytes", 0),
+    ],
+)
+def test_an_invalid_argument_is_refused_by_name_without_showing_the_key(
+    name: str, value: Any
 ) -> None:
-    for chargebox_id in sandbox.chargebox_ids:
-        sent = json.loads(sandbox.chargebox(chargebox_id))
+    with pytest.raises(ValueError, match=name) as caught:
+        ThorClient(**{"api_key": KEY, name: value})
 
-        chargebox = await thor.get_chargebox(chargebox_id)
-
-        assert chargebox.id == chargebox_id
-        assert chargebox.alias == sent["alias"]
-        assert chargebox.last_heartbeat is not None
-        assert chargebox.last_heartbeat.timestamp() * 1000 == sent["last_heartbeat"]
-        assert chargebox.occupied_connectors == sent["occupied_connectors"]
-        for connector, sent_connector in zip(chargebox.connectors, sent["connectors"], strict=True):
-            assert connector.type == sent_connector["type"]
-            if (secret := sent_connector.get("token")) is not None:
-                assert connector.token is not None
-                assert connector.token.reveal() == secret
-                assert secret not in repr(chargebox)
+    assert KEY not in all_that_shows(caught.value)
 
 
-@pytest.mark.parametrize("asked", ["TB-1", "tb-1"])
-async def test_the_case_of_a_chargebox_id_does_not_matter(asked: str) -> None:
-    async with Wire(answer(b'{"id": "TB-1"}')) as wire:
-        async with ThorClient(api_key="k", base_url=wire.url) as thor:
-            assert (await thor.get_chargebox(asked)).id == "TB-1"
+@pytest.mark.parametrize("name", ["retry", "timeout", "limiter"])
+def test_with_options_refuses_an_invalid_argument(name: str) -> None:
+    client, options = ThorClient(api_key=KEY), cast(Any, {name: 5})
+
+    with pytest.raises(ValueError, match=name):
+        client.with_options(**options)
 
 
-async def test_another_chargebox_is_an_error_and_its_connection_is_not_used_again() -> None:
-    async with Wire(answer(b'{"id": "TB-2"}'), answer(b'{"id": "TB-1"}')) as wire:
-        async with ThorClient(api_key="k", base_url=wire.url) as thor:
-            with pytest.raises(MisdirectedResponse, match="asked for id 'TB-1', got 'TB-2'"):
-                await thor.get_chargebox("TB-1")
-            assert (await thor.get_chargebox("TB-1")).id == "TB-1"
-        assert wire.connections == 2
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("THOR_API_KEY", "THOR_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+async def test_the_environment_sets_key_and_address(
+    environment: pytest.MonkeyPatch, sandbox: ThorSandbox
+) -> None:
+    environment.setenv("THOR_API_KEY", f" {sandbox.api_key}\n")
+    environment.setenv("THOR_BASE_URL", f"{sandbox.base_url}/")
+
+    async with ThorClient.from_env() as thor:
+        assert (await thor.get_chargebox("TB-0001")).id == "TB-0001"
+
+
+@pytest.mark.parametrize("address", ["", "  "])
+def test_the_default_address_is_the_vendors(environment: pytest.MonkeyPatch, address: str) -> None:
+    environment.setenv("THOR_API_KEY", KEY)
+    environment.setenv("THOR_BASE_URL", address)
+
+    assert repr(ThorClient.from_env()) == f"<ThorClient of {THOR}>"
 
 
 @pytest.mark.parametrize(
-    "shape", ["message", "Message", "error", "error.message", "string", "text"]
+    ("variables", "message"),
+    [
+        ({}, "THOR_API_KEY is not set"),
+        ({"THOR_API_KEY": " \n"}, "THOR_API_KEY is not set"),
+        ({"THOR_API_KEY": f"{KEY}\nmore"}, "api_key"),
+        ({"THOR_API_KEY": KEY, "THOR_BASE_URL": "http://api.thor.tools"}, "base_url"),
+    ],
 )
-async def test_the_documented_errors_are_known_by_name_however_the_body_carries_it(
-    shape: Any,
+def test_an_invalid_environment_is_refused_without_showing_the_key(
+    environment: pytest.MonkeyPatch, variables: dict[str, str], message: str
 ) -> None:
-    cases: list[tuple[dict[str, Any], str | None, type[StatusError], type[StatusError], int]] = [
-        ({}, "wrong-key", APIKeyNotFound, AuthError, 403),
-        ({"enabled": False}, None, RestAPINotEnabled, AuthError, 403),
-        ({"allowed_address": "192.0.2.1"}, None, InvalidSourceIPAddr, AuthError, 403),
-        ({"chargeboxes": ["other"]}, None, ChargeboxNotFound, NotFoundError, 404),
-        ({"broken": ["TB-0001"]}, None, InternalServerError, ServerError, 500),
-    ]
-    for settings_, key, error, parent, status in cases:
-        async with (
-            ThorSandbox(error_shape=shape, **settings_) as sandbox,
-            ThorClient(api_key=key or sandbox.api_key, base_url=sandbox.base_url) as thor,
-        ):
-            with pytest.raises(error) as caught:
-                await thor.get_chargebox("TB-0001")
-        assert isinstance(caught.value, parent)
-        assert caught.value.code == error.__name__
-        assert caught.value.status == status
+    for name, value in variables.items():
+        environment.setenv(name, value)
+
+    with pytest.raises(ValueError, match=message) as caught:
+        ThorClient.from_env()
+
+    assert KEY not in all_that_shows(caught.value)
 
 
-async def test_an_answer_without_counts_is_no_analytics() -> None:
-    async with Wire(answer(b'{"message": "InternalServerError"}')) as wire:
-        async with ThorClient(api_key="k", base_url=wire.url) as thor:
-            with pytest.raises(SchemaError, match="required field missing") as caught:
-                await thor.get_analytics("a")
-
-    assert len(caught.value.problems) == 4
-
-
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(chargebox_id=st.text(max_size=40) | st.sampled_from(["..", "a/../b", "%2e%2e", "?#", "🔌"]))
-def test_any_id_arrives_as_exactly_one_segment_or_is_refused_before_any_socket(
-    chargebox_id: str,
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("method", ["get_analytics", "get_chargebox"])
+@pytest.mark.parametrize("chargebox_id", ["", "..", "a\n", None], ids=ascii)
+async def test_an_invalid_id_is_refused_before_a_connection_is_opened(
+    method: str, chargebox_id: Any
 ) -> None:
-    async def scenario() -> None:
-        async with Wire(default=answer(b"{}")) as wire:
-            async with ThorClient(api_key="k", base_url=f"{wire.url}/base") as thor:
-                try:
-                    await thor.get_analytics(chargebox_id)
-                except ValueError:
-                    assert wire.received == []
-                except SchemaError:
-                    (received,) = wire.received
-                    assert _decoded(received) == chargebox_id
+    thor = ThorClient(api_key=KEY)
 
-    asyncio.run(scenario())
+    with pytest.raises(ValueError, match=r"^chargebox_id must ") as caught:
+        await getattr(thor, method)(chargebox_id)
+
+    assert KEY not in all_that_shows(caught.value)
 
 
-def _decoded(received: Received) -> str:
-    base, segment, encoded = received.target.removeprefix("/").split("/")
-    assert (base, segment) == ("base", "analytics")
-    assert not set(encoded) & set("?#")
-    return unquote(encoded)
+# Calls.
 
 
-async def test_many_ids_come_in_the_order_of_completion_each_with_its_result_or_error(
-    sandbox: ThorSandbox, thor: ThorClient
+async def test_results_are_the_structured_bodies(sandbox: ThorSandbox, thor: ThorClient) -> None:
+    for chargebox_id in sandbox.chargebox_ids[:3]:
+        analytics = structure_analytics(sandbox.analytics(chargebox_id))
+        chargebox = structure_chargebox(sandbox.chargebox(chargebox_id))
+
+        assert await thor.get_analytics(chargebox_id) == analytics
+        assert await thor.get_chargebox(chargebox_id) == chargebox
+
+
+async def test_a_request_has_the_id_as_one_segment_and_the_key_in_a_header() -> None:
+    chargebox_id = "../a?b#c%2F\U0001f50c"
+    body = answer(json.dumps({"id": chargebox_id}).encode())
+    async with Wire(body) as wire:
+        async with ThorClient(api_key=KEY, base_url=f"{wire.url}/v2/") as thor:
+            await thor.get_chargebox(chargebox_id)
+
+    (request,) = wire.received
+    assert request.method == "GET"
+    assert request.target == "/v2/chargeboxes/..%2Fa%3Fb%23c%252F%F0%9F%94%8C"
+    assert request.headers["X-Api-Key"] == KEY
+    assert request.headers["Accept"] == "application/json"
+    assert "Authorization" not in request.headers
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"enabled": False}, RestAPINotEnabled),
+        ({"allowed_address": "192.0.2.1"}, InvalidSourceIPAddr),
+        ({"chargeboxes": ["other"]}, ChargeboxNotFound),
+        ({"broken": ["TB-0001"]}, InternalServerError),
+    ],
+)
+async def test_a_documented_error_is_raised_as_its_class(
+    settings: dict[str, Any], error: type[StatusError]
 ) -> None:
-    wanted = [*sandbox.chargebox_ids, "nowhere", *sandbox.chargebox_ids]
+    async with (
+        ThorSandbox(**settings) as sandbox,
+        ThorClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as thor,
+    ):
+        with pytest.raises(error):
+            await thor.get_analytics("TB-0001")
 
-    results = [pair async for pair in thor.get_analytics_many(wanted)]
 
-    assert sorted(chargebox_id for chargebox_id, _ in results) == sorted(wanted)
-    errors = {i: type(r) for i, r in results if not isinstance(r, Analytics)}
-    assert errors == {"nowhere": ChargeboxNotFound}
+async def test_a_refused_key_is_not_shown(sandbox: ThorSandbox) -> None:
+    async with ThorClient(api_key=KEY, base_url=sandbox.base_url) as thor:
+        with pytest.raises(APIKeyNotFound) as caught:
+            await thor.get_chargebox("TB-0001")
+
+    assert KEY not in all_that_shows(caught.value)
+
+
+async def test_the_id_of_a_chargebox_must_be_the_requested_one_in_any_case() -> None:
+    async with Wire(answer(b'{"id": "TB-1"}'), answer(b'{"id": "TB-2"}')) as wire:
+        async with ThorClient(api_key=KEY, base_url=wire.url) as thor:
+            assert (await thor.get_chargebox("tb-1")).id == "TB-1"
+            with pytest.raises(MisdirectedResponse):
+                await thor.get_chargebox("TB-1")
+
+
+# Many calls.
+
+COUNTS = RollingCounts(1, 2, 3)
+ANALYTICS = Analytics(COUNTS, COUNTS, COUNTS, COUNTS)
+
+Results: TypeAlias = AsyncGenerator[tuple[str, Analytics | ApiError], None]
+
+
+class ControlledThor(ThorClient):
+    """Client whose calls wait until a test sets their results."""
+
+    def __init__(self) -> None:
+        super().__init__(api_key=KEY)
+        self.calls: dict[str, asyncio.Future[Analytics]] = {}
+        self.in_flight = 0
+
+    async def get_analytics(self, chargebox_id: str) -> Analytics:
+        self.in_flight += 1
+        try:
+            return await self.calls.setdefault(chargebox_id, asyncio.Future())
+        finally:
+            self.in_flight -= 1
+
+
+async def test_results_and_errors_are_yielded_in_the_order_of_completion() -> None:
+    thor, error = ControlledThor(), ApiError("failed")
+    results = thor.get_analytics_many(["a", "b", "c"])
+    first = asyncio.ensure_future(anext(results))
+    await turns(3)
+    thor.calls["c"].set_result(ANALYTICS)
+    thor.calls["a"].set_exception(error)
+    thor.calls["b"].set_result(ANALYTICS)
+
+    found = [await first, *[pair async for pair in results]]
+
+    assert found == [("c", ANALYTICS), ("a", error), ("b", ANALYTICS)]
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
-async def test_ids_are_taken_lazily_and_no_more_calls_run_than_allowed(
+async def test_ids_are_read_lazily_and_exactly_as_many_calls_as_allowed_run(
     sandbox: ThorSandbox, thor: ThorClient, concurrency: int
 ) -> None:
-    taken = 0
+    read = yielded = 0
 
     def endless() -> Iterator[str]:
-        nonlocal taken
+        nonlocal read
         while True:
-            taken += 1
-            yield sandbox.chargebox_ids[0]
+            read += 1
+            yield "TB-0001"
 
-    yielded = 0
     results = thor.get_analytics_many(endless(), concurrency=concurrency)
     async for _ in results:
         yielded += 1
-        assert taken - yielded <= concurrency
-        if yielded == 20:
+        assert read - yielded == concurrency
+        if yielded == 10:
             break
     await results.aclose()
 
     assert sandbox.peak_in_flight <= concurrency
-    assert not [t for t in asyncio.all_tasks() if "get_analytics_many" in repr(t)]
 
 
 @pytest.mark.parametrize(
     ("bad", "error"),
-    [("", ValueError), (None, ValueError), (RuntimeError("db gone"), RuntimeError)],
+    [("", ValueError), (None, ValueError), (RuntimeError("no database"), RuntimeError)],
 )
-async def test_an_id_that_is_none_ends_the_iteration_after_all_results_before_it(
+async def test_a_bad_id_ends_the_iteration_after_the_results_of_earlier_ids(
     sandbox: ThorSandbox, thor: ThorClient, bad: Any, error: type[Exception]
 ) -> None:
-    good = sandbox.chargebox_ids[:5]
+    good, found = sandbox.chargebox_ids[:5], []
 
     def ids() -> Iterator[str]:
         yield from good
@@ -210,7 +288,6 @@ async def test_an_id_that_is_none_ends_the_iteration_after_all_results_before_it
             raise bad
         yield bad
 
-    found = []
     with pytest.raises(error):
         async for chargebox_id, _ in thor.get_analytics_many(ids(), concurrency=3):
             found.append(chargebox_id)
@@ -218,40 +295,49 @@ async def test_an_id_that_is_none_ends_the_iteration_after_all_results_before_it
     assert sorted(found) == sorted(good)
 
 
-@pytest.mark.parametrize("concurrency", [0, -1, 1.5, True, None])
-def test_a_concurrency_that_is_none_is_refused_at_once(concurrency: Any) -> None:
-    thor = ThorClient(api_key="k")
-    with pytest.raises(ValueError, match="concurrency must be an int of at least 1"):
-        thor.get_analytics_many([], concurrency=concurrency)
+@pytest.mark.parametrize(
+    ("ids", "concurrency", "message"),
+    [([], 0, "concurrency"), ([], True, "concurrency"), ("TB-1", 1, "ids"), (5, 1, "ids")],
+)
+def test_invalid_arguments_of_many_calls_are_refused_at_once(
+    ids: Any, concurrency: Any, message: str
+) -> None:
+    thor = ThorClient(api_key=KEY)
+
+    with pytest.raises(ValueError, match=f"^{message} must be an "):
+        thor.get_analytics_many(ids, concurrency)
 
 
-async def test_no_ids_bring_no_results(thor: ThorClient) -> None:
-    assert [pair async for pair in thor.get_analytics_many([])] == []
+async def test_no_ids_have_no_results() -> None:
+    assert [pair async for pair in ControlledThor().get_analytics_many([])] == []
 
 
-async def test_a_cancelled_iteration_leaves_no_call_behind() -> None:
-    async with ThorSandbox(latency=30) as sandbox, client_of(sandbox) as thor:
-
-        async def poll() -> None:
-            async for _ in thor.get_analytics_many(sandbox.chargebox_ids):
-                raise AssertionError("no answer is due")
-
-        task = asyncio.create_task(poll())
-        while sandbox.in_flight < 16:
-            await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait([task])
-
-        assert task.cancelled()
-        assert not [t for t in asyncio.all_tasks() if "get_analytics_many" in repr(t)]
+async def leave_early(thor: ControlledThor, results: Results, first: asyncio.Task[Any]) -> None:
+    thor.calls["b"].set_result(ANALYTICS)
+    await first
+    await results.aclose()
 
 
-async def test_a_fleet_is_polled_through_faults() -> None:
-    async with (
-        ThorSandbox(fault_rate=0.3, seed=3, chargeboxes=100) as sandbox,
-        client_of(sandbox, retry=RetryPolicy(attempts=10)) as thor,
-    ):
-        results = dict([pair async for pair in thor.get_analytics_many(sandbox.chargebox_ids)])
+async def cancel(thor: ControlledThor, results: Results, first: asyncio.Task[Any]) -> None:
+    first.cancel()
+    await asyncio.wait([first])
 
-    assert set(results) == set(sandbox.chargebox_ids)
-    assert all(isinstance(result, Analytics) for result in results.values())
+
+async def fail(thor: ControlledThor, results: Results, first: asyncio.Task[Any]) -> None:
+    thor.calls["b"].set_exception(LookupError("not an ApiError"))
+    with pytest.raises(LookupError):
+        await first
+
+
+@pytest.mark.parametrize("end", [leave_early, cancel, fail])
+async def test_an_iteration_that_ends_early_leaves_no_call(end: Callable[..., Any]) -> None:
+    thor = ControlledThor()
+    results = thor.get_analytics_many(["a", "b", "c"])
+    first = asyncio.ensure_future(anext(results))
+    await turns(3)
+    assert thor.in_flight == 3
+
+    await end(thor, results, first)
+
+    assert thor.in_flight == 0
+    assert asyncio.all_tasks() == {asyncio.current_task()}
