@@ -45,9 +45,9 @@ def plot(
     It shows current, voltage, power, energy, SoC, states and errors over time. The session is
     read from the API, from an exported file (--file), or from a sandbox.
     """
-    from depotclient.plot.figure import require_picture, save_figure, session_figure
+    from depotclient.plot.figure import save_figure, session_figure, validate_picture_path
 
-    require_picture(picture)  # before a long walk
+    validate_picture_path(picture)  # before a long walk
     if file is None:
         report = run_async(_read_from_api(connector, session, from_, to, sandbox))
     elif connector or from_ or to:

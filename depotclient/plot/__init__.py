@@ -3,6 +3,6 @@
 Requests do not belong here.
 """
 
-from depotclient.plot.figure import require_picture, save_figure, session_figure
+from depotclient.plot.figure import save_figure, session_figure, validate_picture_path
 
-__all__ = ["require_picture", "save_figure", "session_figure"]
+__all__ = ["save_figure", "session_figure", "validate_picture_path"]
