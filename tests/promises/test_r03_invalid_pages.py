@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 
 import attrs
-import pytest
 
-from depotclient import ApiError, DepotClient
 from tests.promises.candidates import CHARGER, CONNECTOR, OURS, Candidate, with_token
 from tests.support.figures import Figures, Record
 from tests.support.pages import pages_of
@@ -110,25 +108,3 @@ async def test_no_invalid_page_ends_a_walk(full: bool, record: Record) -> None:
     assert measured["responses played"] > 0
     assert (measured["taken for an end"], measured["errors of another type"]) == (0, 0)
     assert (measured["lost by resuming"], measured["doubled by resuming"]) == (0, 0)
-
-
-@pytest.mark.parametrize("position", POSITIONS)
-@pytest.mark.parametrize("read_ahead", [0, 4])
-async def test_the_cursor_of_the_error_resumes_exactly(read_ahead: int, position: str) -> None:
-    for invalid, limit in product(INVALID.values(), (None, 1, 75)):
-        server = Server(invalid, POSITIONS[position], remaining=1_000_000)
-        async with Wire(default=server) as wire:
-            async with DepotClient(token="t0k3n", base_url=wire.url) as depot:
-                reports = depot.session_reports(
-                    CHARGER, CONNECTOR, limit=limit, read_ahead=read_ahead
-                )
-                found: list[int] = []
-                with pytest.raises(ApiError) as caught:
-                    async for report in reports:
-                        found.append(report.session_id)
-                server.remaining = 0
-                rest = depot.session_reports(
-                    CHARGER, CONNECTOR, limit=limit, resume=str(caught.value.cursor)
-                )
-                found += [report.session_id async for report in rest]
-        assert found == list(IDS)

@@ -10,9 +10,7 @@ from itertools import product
 
 import aiohttp
 import attrs
-import pytest
 
-from depotclient import RedirectError
 from tests.promises.candidates import CHARGEBOX, OURS, Candidate, Limits
 from tests.promises.secret_search import (
     API_KEY,
@@ -131,20 +129,6 @@ async def test_no_redirect_sends_a_secret_or_a_request_to_another_origin(
     assert measured["secrets at the other origin"] == 0
     assert measured["requests at the other origin"] == 0
     assert measured["followed or sent again"] == 0
-
-
-@pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("route", ROUTES)
-async def test_a_redirect_is_an_error_with_its_status(route: str, status: int) -> None:
-    outcome = await redirect(OURS, route, status, "another port")
-    assert isinstance(outcome.error, RedirectError)
-    assert (outcome.error.status, outcome.error.attempts, outcome.requests) == (status, 1, 1)
-
-
-@pytest.mark.parametrize("target", TARGETS)
-async def test_the_error_says_whether_the_target_is_on_the_same_host(target: str) -> None:
-    outcome = await redirect(OURS, "thor", 302, target)
-    assert ("same host" in str(outcome.error)) == ("path" in target)
 
 
 async def test_the_search_finds_the_secrets_of_a_client_that_follows() -> None:

@@ -16,8 +16,6 @@ from urllib.parse import quote
 
 import attrs
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from depotclient import DepotClient, NotFoundError
 from tests.promises.candidates import OURS, Candidate, Limits
@@ -36,6 +34,7 @@ from tests.support.faults import BYTE_BY_BYTE, ONE_RESPONSE
 from tests.support.figures import Figures, Record
 from tests.support.pages import ANALYTICS, pages_of
 from tests.support.responses import BodyOf, chunk, head, respond, response, serve
+from tests.support.waiting import loop_until
 from tests.support.wire import Received, Script, Wire, raw, stall
 
 LIMITS = Limits(attempts=2, total=5.0, read=0.1)
@@ -270,41 +269,37 @@ async def test_no_error_and_no_log_shows_a_secret(full: bool, record: Record) ->
 
 
 async def test_no_error_shows_a_token_replaced_during_the_request() -> None:
-    tokens: list[str] = []
-    requested, replaced = asyncio.Event(), asyncio.Event()
+    replaced = asyncio.Event()
+    tokens = [f"{FETCHED_TOKEN}-1", f"{FETCHED_TOKEN}-2"]
+    token_scripts = [
+        raw(response(json.dumps({"access_token": token}).encode())) for token in tokens
+    ]
 
-    async def token(_: web.Request) -> web.Response:
-        tokens.append(f"{FETCHED_TOKEN}-{len(tokens)}")
-        return web.json_response({"access_token": tokens[-1], "expires_in": 3600})
+    async def echo_later(
+        request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await replaced.wait()
+        await echoing(json_error(404, "message", "token"))(request, reader, writer)
 
-    async def reports(request: web.Request) -> web.Response:
-        sent = request.headers["Authorization"].removeprefix("Bearer ")
-        if request.query["chargerId"] == "slow":
-            requested.set()
-            await replaced.wait()
-            return web.json_response({"message": sent, "token": sent}, status=404)
-        return web.Response(status=401) if sent == tokens[0] else web.json_response({"items": []})
-
-    app = web.Application()
-    app.add_routes([web.post("/token", token), web.get("/sessionReports", reports)])
+    rejected, empty_page = raw(response(b"", 401)), raw(response(b'{"items":[]}'))
     async with (
-        TestServer(app) as server,
+        Wire(*token_scripts) as token_wire,
+        Wire(echo_later, rejected, empty_page) as api,
         DepotClient(
             client_id="an-id",
             client_secret=CLIENT_SECRET,
-            base_url=str(server.make_url("/")),
-            token_url=str(server.make_url("/token")),
+            base_url=api.url,
+            token_url=token_wire.url,
         ) as client,
     ):
         slow = asyncio.create_task(client.session_reports("slow", "1").collect(max_items=1))
-        await requested.wait()
+        await loop_until(lambda: api.received)
         await client.session_reports("quick", "1").collect(max_items=1)
         replaced.set()
         with pytest.raises(NotFoundError) as caught:
             await slow
-    assert len(tokens) == 2
     assert b'"token"' in caught.value.body
-    assert not find_secrets(f"{caught.value!r} {caught.value.body!r}")
+    assert find_secrets(f"{caught.value!r} {caught.value.body!r}") == set()
 
 
 # The search finds planted secrets.

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 import pprint
-import traceback
 from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any
-from urllib.parse import quote
 
 import attrs
 import cattrs
 import msgspec
-import pytest
 from rich.pretty import pretty_repr
-from yarl import URL
 
 from depotclient import Cursor, DepotClient
-from evtransport.auth import ApiKey, BearerToken, ClientCredentials
 from tests.promises.candidates import CHARGEBOX
 from tests.promises.secret_search import (
     API_KEY,
@@ -30,7 +25,6 @@ from tests.promises.secret_search import (
     Search,
     attempt,
     copied,
-    find_secrets,
     pickled,
     state_of,
 )
@@ -141,61 +135,3 @@ async def test_no_object_shows_a_secret() -> None:
         assert tokens.received
     assert search.probes > 300
     assert search.summary == set()
-
-
-def thor(**options: Any) -> Callable[[], object]:
-    return lambda: ThorClient(**{"api_key": API_KEY, **options})
-
-
-def depot(**options: Any) -> Callable[[], object]:
-    return lambda: DepotClient(**options)
-
-
-WRONG_ARGUMENTS: dict[str, Callable[[], object]] = {
-    "a key with a line end": thor(api_key=f"{API_KEY}\n"),
-    "a key beyond ASCII": thor(api_key=f"{API_KEY}é"),
-    "a key of bytes": thor(api_key=API_KEY.encode()),
-    "a key in a list": thor(api_key=[API_KEY]),
-    "http to another host": thor(base_url="http://a.example"),
-    "no URL": thor(base_url="not a URL"),
-    "no policy": thor(retry=3),
-    "no timeout": thor(timeout=3),
-    "no limiter": thor(limiter=3),
-    "no session": thor(session=3),
-    "no size": thor(max_response_bytes=0),
-    "two kinds": depot(token=TOKEN, client_id="c", client_secret=CLIENT_SECRET),
-    "half a pair": depot(client_secret=CLIENT_SECRET),
-    "a colon": depot(client_id="c:d", client_secret=CLIENT_SECRET),
-    "no region": depot(token=TOKEN, region="atlantis"),
-    "no token URL": depot(client_id="c", client_secret=CLIENT_SECRET, token_url="ftp://a.example"),
-    "a secret with a line end": depot(client_id="c", client_secret=f"{CLIENT_SECRET}\r\n"),
-    "a token with a line end": depot(token=f"{TOKEN}\n"),
-    "an ApiKey with a line end": lambda: ApiKey(Secret(f"{API_KEY}\n")),
-    "a BearerToken with a line end": lambda: BearerToken(Secret(f"{TOKEN}\n")),
-    "ClientCredentials with a line end": lambda: ClientCredentials(
-        "c", Secret(f"{CLIENT_SECRET}\n"), URL("https://a.example")
-    ),
-}
-
-
-@pytest.mark.parametrize("construct", WRONG_ARGUMENTS.values(), ids=WRONG_ARGUMENTS.keys())
-def test_no_error_of_a_constructor_shows_a_secret(construct: Callable[[], object]) -> None:
-    search = Search()
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the search reads the message
-        construct()
-    search.probe_error("construction", caught.value)
-    assert search.summary == set()
-
-
-@pytest.mark.parametrize("secret", [API_KEY, quote(API_KEY, safe="")])
-@pytest.mark.parametrize("address", ["https://user:{}@a.example", "https://a.example/v1?key={}"])
-def test_no_message_quotes_the_secret_of_an_address(address: str, secret: str) -> None:
-    url = address.format(secret)
-    for construct in (
-        thor(base_url=url),
-        depot(token="t0k3n", base_url=url),
-        depot(client_id="c", client_secret="s3cret", token_url=url),
-    ):
-        with pytest.raises(ValueError, match="_url must ") as caught:
-            construct()
-        assert find_secrets("".join(traceback.format_exception_only(caught.value))) == set()

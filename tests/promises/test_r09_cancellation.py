@@ -11,7 +11,6 @@ from typing import Any
 
 import aiohttp
 import attrs
-import pytest
 
 from depotclient import DepotClient
 from tests.promises.candidates import (
@@ -191,24 +190,3 @@ async def test_a_cancelled_call_returns_its_connection_to_a_small_pool(full: boo
             await result.add(call_many, after_turns)
             assert len(await reports.collect(max_items=100)) == 30
     assert (result.swallowed, result.leaked_tasks) == (0, 0)
-
-
-@pytest.mark.parametrize("after_turns", [*range(0, 30, 3), 45, 60])
-async def test_closing_a_client_ends_its_calls_with_an_error(after_turns: int) -> None:
-    async with Wire(default=respond_slowly) as wire:
-        depot = DepotClient(token="t0k3n", base_url=wire.url)
-
-        async def walk() -> None:
-            async for _ in depot.session_reports("CP-001", "1", limit=10, read_ahead=2):
-                pass
-
-        tasks = [asyncio.create_task(walk()) for _ in range(5)]
-        await turns(after_turns)
-        await depot.aclose()
-        async with asyncio.timeout(5):
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-        # None: the walk had ended.
-        assert {repr(result) for result in results} <= {
-            "RuntimeError('the client was closed')",
-            "None",
-        }

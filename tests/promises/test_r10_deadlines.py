@@ -7,19 +7,14 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import aiohttp
 import attrs
-import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 
-from depotclient import ApiError, DeadlineExceeded, DepotClient, RetryPolicy, Timeout
 from tests.promises.candidates import CHARGEBOX, OURS, Access, Candidate, Limits, with_token
 from tests.support.faults import BYTE_BY_BYTE
 from tests.support.figures import Figures, Record
-from tests.support.pages import page_of, pages_of
-from tests.support.responses import chunk, head, response, serve
+from tests.support.pages import page_of
+from tests.support.responses import chunk, head, response
 from tests.support.wire import Received, Script, Wire, raw, stall
-from thorclient import ThorClient
 
 GRACE = 0.25
 """Seconds that a call may take after its deadline. Only a full run measures them."""
@@ -158,54 +153,3 @@ async def test_a_stalled_call_ends_with_its_deadline(full: bool, record: Record)
     assert measured["did not end"] == 0
     assert measured["undocumented errors"] == 0
     assert not full or measured["maximum delay in seconds"] < GRACE
-
-
-class StallingResolver(AbstractResolver):
-    """Name service that never responds."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        await asyncio.Event().wait()
-        return []
-
-    async def close(self) -> None:
-        """Do nothing."""
-
-
-async def test_a_stalled_name_resolution_ends_with_the_deadline() -> None:
-    connector = aiohttp.TCPConnector(resolver=StallingResolver())
-    async with aiohttp.ClientSession(connector=connector) as session:
-        thor = ThorClient(
-            api_key="k3y", base_url="https://a.example", session=session, timeout=Timeout(total=0.1)
-        )
-        with pytest.raises(DeadlineExceeded):
-            await thor.get_analytics(CHARGEBOX)
-
-
-@pytest.mark.parametrize("read_ahead", [0, 4])
-async def test_a_stalled_walk_ends_with_the_deadline_and_resumes(read_ahead: int) -> None:
-    correct = serve(pages_of(range(1, 36)))
-    stalls = [stall()] * (1 + read_ahead)
-    async with Wire(correct, correct, *stalls, default=correct) as wire:
-        async with DepotClient(
-            token="t0k3n",
-            base_url=wire.url,
-            timeout=Timeout(total=0.3),
-            retry=RetryPolicy(attempts=1),
-        ) as depot:
-            found: list[int] = []
-            errors: list[ApiError] = []
-            cursor: str | None = None
-            while len(found) < 35:
-                reports = depot.session_reports(
-                    "CP-001", "1", limit=10, read_ahead=read_ahead, resume=cursor
-                )
-                try:
-                    async for report in reports:
-                        found.append(report.session_id)
-                except ApiError as error:
-                    errors.append(error)
-                    cursor = str(error.cursor)
-    assert found == list(range(1, 36))
-    assert {type(error) for error in errors} == {DeadlineExceeded}
