@@ -1,9 +1,10 @@
-"""Depot's session reports: the vendor's example field by field, and what may be missing."""
+"""Models of session reports: the vendor's example, missing fields and unknown ones."""
 
 from __future__ import annotations
 
 import json
 import pickle
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,113 +23,49 @@ from depotclient import (
     SchemaError,
     SessionReport,
 )
-from depotclient.models import STRUCTURES, camel_case
+from depotclient.models import STRUCTURES, camel_case, structurer_of
 
 structure = STRUCTURES.of(SessionReport)
 
-# The "Example Response" of the vendor's documentation, without its `...`.
+# The report of the "Example Response" in the vendor's documentation, without its `...`.
 EXAMPLE = """{
-"items": [
-{
-"sessionId": 123456789,
-"vehicleId": "qwerty",
-"ocppStatus": [
-{
-"value": "Available",
-"eventTimestamp": "2021-03-23T16:54:56.087Z"
-},
-{
-"value": "Preparing",
-"eventTimestamp": "2021-03-23T16:59:11.670Z"
-}
-],
-"detailStatus": [
-{
-"key": "systemStatus",
-"value": "0x00000000",
-"eventTimestamp": "2021-03-23T00:48:26.437Z"
-},
-{
-"key": "operationalStatus",
-"value": "0x00000000",
-"eventTimestamp": "2021-03-23T00:48:26.437Z"
-}
-],
-"deviceStatus": [
-{
-"status": "OPEN",
-"deviceId": "Breaker",
-"eventTimestamp": "2021-03-23T16:52:33.173Z"
-},
-{
-"status": "STANDBY",
-"deviceId": "Converter",
-"errorCodes": [
-{
-"errorCode": "WARN: converter : sibcos 1: VQS disabled from operating mode(no:144)",
-"errorCounter": 29
-}
-],
-"eventTimestamp": "2021-03-23T16:55:11.088Z"
-}
-],
-"energySocEnd": 98,
-"energySocStart": 76,
-"sessionTimeEnd": "2022-08-03T16:40:30.440Z",
-"energyChargeEnd": 1046400,
-"chargeParameters": [
-{
-"maxPower": 450000,
-"paramType": "Station",
-"maxCurrent": 600,
-"maxVoltage": 750,
-"minCurrent": 0,
-"minVoltage": 400,
-"eventTimestamp": "2021-03-23T16:59:12.052Z"
-},
-{
-"maxPower": 600000,
-"paramType": "Request",
-"maxCurrent": 800,
-"maxVoltage": 750,
-"minCurrent": 0,
-"minVoltage": 0,
-"eventTimestamp": "2021-03-23T16:59:12.186Z"
-}
-],
-"energyPrimaryEnd": 293138710,
-"sessionTimeStart": "2022-08-03T16:20:30.661Z",
-"energyChargeStart": 1009136,
-"energyPrimaryStart": 293099449,
-"energyRequestedEnd": 1054122,
-"sessionMeterValues": [
-{
-"key": "present_current",
-"value": 0,
-"eventTimestamp": "2021-03-23T16:54:35.287Z"
-},
-{
-"key": "present_voltage",
-"value": 3,
-"eventTimestamp": "2021-03-23T16:59:08.685Z"
-}
-],
-"energyRequestedStart": 1016608,
-"batteryAlignmentResults": {
-"inRange": true,
-"eventTimestamp": "2021-03-23T16:59:38.672Z",
-"presentVoltage": 633,
-"requestedVoltage": 633
-},
-"dcBreakerOpenConditions": {
-"current": 0,
-"voltage": 676,
-"eventTimestamp": "2021-03-23T17:13:44.735Z"
-}
-}
-],
-"ChargerID": "xyz",
-"ConnectorID": "1"
+  "sessionId": 123456789, "vehicleId": "qwerty",
+  "ocppStatus": [
+    {"value": "Available", "eventTimestamp": "2021-03-23T16:54:56.087Z"},
+    {"value": "Preparing", "eventTimestamp": "2021-03-23T16:59:11.670Z"}
+  ],
+  "detailStatus": [
+    {"key": "systemStatus", "value": "0x00000000", "eventTimestamp": "2021-03-23T00:48:26.437Z"},
+    {"key": "operationalStatus", "value": "0x00000000",
+     "eventTimestamp": "2021-03-23T00:48:26.437Z"}
+  ],
+  "deviceStatus": [
+    {"status": "OPEN", "deviceId": "Breaker", "eventTimestamp": "2021-03-23T16:52:33.173Z"},
+    {"status": "STANDBY", "deviceId": "Converter",
+     "errorCodes": [
+       {"errorCode": "WARN: converter : sibcos 1: VQS disabled from operating mode(no:144)",
+        "errorCounter": 29}],
+     "eventTimestamp": "2021-03-23T16:55:11.088Z"}
+  ],
+  "energySocEnd": 98, "energySocStart": 76, "sessionTimeEnd": "2022-08-03T16:40:30.440Z",
+  "energyChargeEnd": 1046400,
+  "chargeParameters": [
+    {"maxPower": 450000, "paramType": "Station", "maxCurrent": 600, "maxVoltage": 750,
+     "minCurrent": 0, "minVoltage": 400, "eventTimestamp": "2021-03-23T16:59:12.052Z"},
+    {"maxPower": 600000, "paramType": "Request", "maxCurrent": 800, "maxVoltage": 750,
+     "minCurrent": 0, "minVoltage": 0, "eventTimestamp": "2021-03-23T16:59:12.186Z"}
+  ],
+  "energyPrimaryEnd": 293138710, "sessionTimeStart": "2022-08-03T16:20:30.661Z",
+  "energyChargeStart": 1009136, "energyPrimaryStart": 293099449, "energyRequestedEnd": 1054122,
+  "sessionMeterValues": [
+    {"key": "present_current", "value": 0, "eventTimestamp": "2021-03-23T16:54:35.287Z"},
+    {"key": "present_voltage", "value": 3, "eventTimestamp": "2021-03-23T16:59:08.685Z"}
+  ],
+  "energyRequestedStart": 1016608,
+  "batteryAlignmentResults": {
+    "inRange": true, "eventTimestamp": "2021-03-23T16:59:38.672Z", "presentVoltage": 633, "requestedVoltage": 633},
+  "dcBreakerOpenConditions": {
+    "current": 0, "voltage": 676, "eventTimestamp": "2021-03-23T17:13:44.735Z"}
 }"""
 
 
@@ -184,7 +121,7 @@ EXPECTED = SessionReport(
 
 
 def example() -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(EXAMPLE)["items"][0]
+    report: dict[str, Any] = json.loads(EXAMPLE)
     return report
 
 
@@ -192,52 +129,40 @@ def structured(report: object) -> SessionReport:
     return structure(json.dumps(report).encode())
 
 
-def test_the_vendors_example_arrives_with_every_field_typed() -> None:
+def test_the_vendors_example_has_every_field_with_its_type() -> None:
     report = structured(example())
 
     assert report == EXPECTED
-    assert repr(report) == repr(EXPECTED), "72 is not 72.0 here"
+    assert repr(report) == repr(EXPECTED)  # 72 equals 72.0, but is another type
 
 
-def test_the_fields_are_those_of_the_example_and_no_others() -> None:
+def test_the_fields_are_those_of_the_example() -> None:
     assert {camel_case(field.name) for field in attrs.fields(SessionReport)} == set(example())
 
 
 @pytest.mark.parametrize(
     "cls",
     [
-        SessionReport,
-        OcppStatus,
-        DetailStatus,
-        DeviceStatus,
-        ErrorCode,
-        ChargeParameters,
-        MeterValue,
-        BatteryAlignmentResults,
-        DcBreakerOpenConditions,
+        *(SessionReport, OcppStatus, DetailStatus, DeviceStatus, ErrorCode, ChargeParameters),
+        *(MeterValue, BatteryAlignmentResults, DcBreakerOpenConditions),
     ],
 )
 def test_every_field_but_the_session_id_may_be_missing_or_null(cls: type[Any]) -> None:
-    build = STRUCTURES.of(cls)
-    base = {"sessionId": 1} if cls is SessionReport else {}
-    least = cls(1) if cls is SessionReport else cls()
-    names = [camel_case(f.name) for f in attrs.fields(cls) if f.name != "session_id"]
+    names = [camel_case(field.name) for field in attrs.fields(cls)]
+    required = {"sessionId": 1} if cls is SessionReport else {}
+    empty = cls(1) if cls is SessionReport else cls()
 
-    assert build(json.dumps(base).encode()) == least
-    for name in names:
-        assert build(json.dumps({**base, name: None}).encode()) == least
-    assert build(json.dumps({**base, **dict.fromkeys(names)}).encode()) == least
+    for body in (required, dict.fromkeys(names) | required):
+        assert STRUCTURES.of(cls)(json.dumps(body).encode()) == empty
 
 
 @pytest.mark.parametrize("session_id", [None, "123", 1.5, True])
-def test_a_report_without_an_integer_for_an_id_is_refused(session_id: object) -> None:
+def test_a_session_id_must_be_an_integer(session_id: object) -> None:
     with pytest.raises(SchemaError, match=r"^\$\.sessionId: expected int, got "):
         structured({**example(), "sessionId": session_id})
-    with pytest.raises(SchemaError, match=r"^\$.*required field"):
-        structured({})
 
 
-def test_a_meter_value_of_the_wrong_type_is_named_by_index_and_wire_name() -> None:
+def test_a_bad_meter_value_is_named_by_index_and_json_name() -> None:
     report = example()
     report["sessionMeterValues"] *= 9
     report["sessionMeterValues"][17] = {"key": "present_voltage", "value": "3"}
@@ -250,7 +175,7 @@ def test_a_meter_value_of_the_wrong_type_is_named_by_index_and_wire_name() -> No
     )
 
 
-def test_an_error_code_may_have_a_time_of_its_own() -> None:
+def test_an_error_code_may_have_a_timestamp() -> None:
     report = example()
     report["deviceStatus"][1]["errorCodes"][0]["eventTimestamp"] = "2021-03-23T17:00:00+01:00"
 
@@ -259,37 +184,57 @@ def test_an_error_code_may_have_a_time_of_its_own() -> None:
     assert code.event_timestamp == day(16, 0, 0, 0)
 
 
-def test_what_the_vendor_adds_tomorrow_is_ignored_today() -> None:
+def test_undocumented_fields_are_ignored_and_undocumented_values_kept() -> None:
     report = example()
     report["newField"] = {"deep": [1, "x", None]}
-    report["ocppStatus"][0]["newField"] = 5
+    report["ocppStatus"][0] = {"value": "Levitating", "newField": 5}
 
-    assert structured(report) == EXPECTED
+    found = structured(report)
 
-
-def test_unknown_states_and_keys_are_kept_as_they_come() -> None:
-    report = structured(
-        {"sessionId": 1, "ocppStatus": [{"value": "Levitating"}], "detailStatus": [{"key": "x"}]}
-    )
-
-    assert report.ocpp_status == [OcppStatus("Levitating")]
-    assert report.detail_status == [DetailStatus("x")]
+    assert found.ocpp_status[0] == OcppStatus("Levitating")
+    assert attrs.evolve(found, ocpp_status=EXPECTED.ocpp_status) == EXPECTED
 
 
-def test_a_report_goes_to_a_worker_process_and_back() -> None:
+def test_a_report_can_be_pickled() -> None:
     assert pickle.loads(pickle.dumps(EXPECTED)) == EXPECTED  # noqa: S301
 
 
 @pytest.mark.parametrize(
-    ("name", "wire"),
+    ("name", "json_name"),
     [
         ("session_id", "sessionId"),
-        ("session_time_start", "sessionTimeStart"),
-        ("energy_soc_end", "energySocEnd"),
         ("dc_breaker_open_conditions", "dcBreakerOpenConditions"),
         ("value", "value"),
-        ("in_range", "inRange"),
     ],
 )
-def test_camel_case_is_the_vendors_spelling(name: str, wire: str) -> None:
-    assert camel_case(name) == wire
+def test_camel_case_is_the_vendors_spelling(name: str, json_name: str) -> None:
+    assert camel_case(name) == json_name
+
+
+def test_a_structurer_accepts_a_class_with_some_fields_of_a_report() -> None:
+    @attrs.frozen
+    class Ids:
+        session_id: int
+        vehicle_id: str | None = None
+        computed: int = attrs.field(default=5, init=False)
+
+    assert structurer_of(Ids)(EXAMPLE.encode()) == Ids(123456789, "qwerty")
+    assert structurer_of(SessionReport)(EXAMPLE.encode()) == EXPECTED
+
+
+@attrs.frozen
+class Colours:
+    colour: str
+
+
+@pytest.mark.parametrize(
+    ("into", "message"),
+    [
+        (int, "into must be an attrs class, got <class 'int'>"),
+        (EXPECTED.ocpp_status[0], "into must be an attrs class, got OcppStatus"),
+        (Colours, "into=Colours has fields that no session report has: colour; there are session"),
+    ],
+)
+def test_a_structurer_refuses_other_classes(into: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        structurer_of(into)
