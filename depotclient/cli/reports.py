@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from depotclient.cli.options import FROM, TO, open_client
+from depotclient.pages import Page
 from depotclient.reports import SessionReports
 from evtransport.cli.app import JsonOption, SandboxOption
 from evtransport.cli.output import (
@@ -22,7 +23,7 @@ from evtransport.cli.output import (
     prints_json,
     write_json,
 )
-from evtransport.cli.progress import ProgressLine, progress_line
+from evtransport.cli.progress import progress_line
 from evtransport.cli.run import run
 
 __all__ = ["reports"]
@@ -65,8 +66,7 @@ def reports(
                 into=ReportSummary,
                 resume=resume,
             )
-            with progress_line("0 reports") as line:
-                await (_print_json(found, line) if prints_json(json) else _print_table(found, line))
+            await _print(found, as_json=prints_json(json))
         return 0
 
     run(command())
@@ -86,36 +86,29 @@ class ReportSummary:
     energy_charge_end: float | None = None
 
 
-async def _print_json(found: SessionReports[ReportSummary], line: ProgressLine) -> None:
+async def _print(found: SessionReports[ReportSummary], *, as_json: bool) -> None:
     count = size = 0
-    async with aclosing(found.pages()) as pages:
-        async for page in pages:
-            with line.paused():
-                write_json(*page.raw_reports)
-            count, size = count + len(page.reports), size + len(page.raw)
-            line.show(_format_progress(count, size))
-
-
-async def _print_table(found: SessionReports[ReportSummary], line: ProgressLine) -> None:
-    console = output_console()
-    count = size = 0
-    async with aclosing(found.pages()) as pages:
-        async for page in pages:
-            rows: list[ReportSummary] = []
-            try:
-                rows.extend(page.reports)
-            finally:  # The cursor of an invalid report is after the reports before it.
+    with progress_line("0 reports") as line:
+        async with aclosing(found.pages()) as pages:
+            async for page in pages:
                 with line.paused():
-                    console.print(report_table(rows, console.width, header=count == 0))
-            count, size = count + len(rows), size + len(page.raw)
-            line.show(_format_progress(count, size))
-    if count == 0:
-        with line.paused():
-            echo_error("no session reports")
+                    if as_json:
+                        write_json(*page.raw_reports)
+                    else:
+                        _print_table(page, header=count == 0)
+                count, size = count + len(page.reports), size + len(page.raw)
+                line.show(f"{count:,} reports, {size / 1e6:,.1f} MB")
+    if not (count or as_json):
+        echo_error("no session reports")
 
 
-def _format_progress(count: int, size: int) -> str:
-    return f"{count:,} reports, {size / 1e6:,.1f} MB"
+def _print_table(page: Page[ReportSummary], *, header: bool) -> None:
+    console = output_console()
+    rows: list[ReportSummary] = []
+    try:
+        rows.extend(page.reports)
+    finally:  # The cursor of an invalid report is after the reports before it.
+        console.print(report_table(rows, console.width, header=header))
 
 
 def report_table(rows: Iterable[ReportSummary], width: int, *, header: bool = True) -> Table:

@@ -157,3 +157,20 @@ def signal_when(number: int, condition: Callable[[], bool]) -> Generator[None]:
         yield
     finally:
         sender.join()
+
+
+@contextmanager
+def unwritable(reason: str) -> Generator[int]:
+    """Yield a descriptor whose disk is `full`, that is `closed`, or whose reader has `gone`."""
+    match reason:
+        case "full":
+            descriptor = os.open("/dev/full", os.O_WRONLY)
+        case "closed":
+            descriptor = os.open(os.devnull, os.O_RDONLY)
+        case _:
+            reader, descriptor = os.pipe()
+            os.close(reader)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -19,14 +19,8 @@ from depotclient.partitions.calendar import Window
 from depotclient.sandbox import DepotSandbox, Fault
 from evtransport import (
     ApiError,
-    AuthError,
     ConnectionFailed,
-    DeadlineExceeded,
-    DecodeError,
     NotFoundError,
-    RateLimitedError,
-    RedirectError,
-    ResponseTooLarge,
     SchemaError,
     ServerError,
 )
@@ -108,17 +102,10 @@ def test_connectors_are_also_read_from_a_file(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ((), "Missing option '--from'"),
         (SINCE, "no connector to export: add one, such as CP-001/1, or --connectors"),
-        (("--from", "x", "CP-1/1"), "value must be a date or time in ISO 8601"),
         (("CP-1", *SINCE), "CHARGER/CONNECTOR"),
-        (("CP-1/", *SINCE), "CHARGER/CONNECTOR"),
-        (("CP-1/1", "--from", "2200-01-01"), "is in the future"),
         (("CP-1/1", *SINCE, "--window", "week"), "'week' is not one of 'month', 'day'"),
-        (("CP-1/1", *SINCE, "--format", "csv"), "'csv' is not one of 'parquet', 'ndjson'"),
         (("CP-1/1", *SINCE, "--margin", "nan"), "--margin must be a number of days"),
-        (("CP-1/1", *SINCE, "--margin", "-1"), "margin must be from 0 to 366 days"),
-        (("CP-1/1", "cp-1/1", *SINCE), "ignores case"),
         (("--connectors", "/dev/null", *SINCE), "names no connector"),
     ],
 )
@@ -128,14 +115,6 @@ def test_a_wrong_argument_exits_with_2_before_any_request(
     assert run("export", str(lake), *argv) == 2
     assert message in capsys.readouterr().err
     assert (depot.requests, lake.exists()) == ([], False)
-
-
-def test_a_folder_that_is_a_file_exits_with_1(
-    depot: DepotSandbox, lake: Path, capsys: Capture
-) -> None:
-    lake.write_text("mine")
-    assert run("export", str(lake), "CP-1/1", *SINCE) == 1
-    assert capsys.readouterr().err.startswith(f"error: {lake} is a file")
 
 
 def test_a_failed_connector_shows_in_status_result_and_messages(
@@ -177,16 +156,10 @@ TEMPORARY = "the same command reads only the missing windows"
     ("error", "advice"),
     [
         (NotFoundError("", status=404), PERMANENT),
-        (AuthError("", status=403), PERMANENT),
-        (RedirectError("", status=302), PERMANENT),
         (SchemaError(("",)), PERMANENT),
-        (ResponseTooLarge(), PERMANENT),
         (FileExistsError(), PERMANENT),
-        (RateLimitedError("", status=429), TEMPORARY),
         (ServerError("", status=503), TEMPORARY),
         (ConnectionFailed(), TEMPORARY),
-        (DeadlineExceeded(), TEMPORARY),
-        (DecodeError(), TEMPORARY),
         (OSError(28, "No space left on device"), TEMPORARY),
     ],
 )

@@ -85,13 +85,10 @@ def test_window_and_limit_are_sent(depot: DepotSandbox) -> None:
     ("wrong", "message"),
     [
         (("--from", "yesterday"), "Invalid value for '--from': value must be a date or time"),
-        (("--from", "0001-01-01T00:00:00+14:00"), "Invalid value for '--from'"),
         (("--to", "2026-13-01"), "Invalid value for '--to'"),
         (("--from", "2026-01-02", "--to", "2026-01-02"), "error: "),
         (("--limit", "0"), "Invalid value for '--limit'"),
-        (("--limit", "2001"), "Invalid value for '--limit'"),
         (("--resume", "evc2.garbled"), "error: "),
-        (("--resume", "evc1.older"), "error: "),
         (("--resume", str(Cursor(query={"chargerId": "other"}, limit=10))), "error: "),
         (("--token", "t"), "No such option: --token"),
     ],

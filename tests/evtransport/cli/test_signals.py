@@ -7,16 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from evtransport.cli.signals import Interrupted, handling_signals, interrupt
-
-
-def test_a_handler_is_replaced_only_during_the_block() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Interrupted) as interrupted, handling_signals(interrupt):
-        assert signal.getsignal(signal.SIGTERM) is interrupt
-        signal.raise_signal(signal.SIGTERM)
-    assert (interrupted.value.signal, interrupted.value.code) == (signal.SIGTERM, 143)
-    assert signal.getsignal(signal.SIGTERM) is before
+from evtransport.cli.signals import handling_signals, interrupt
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])

@@ -12,25 +12,11 @@ from contextlib import contextmanager
 import pytest
 
 from evtransport.cli.streams import ErrorStream, OutputStream, discard_output, open_streams
+from tests.support.commands import unwritable
 
 FULL = "standard output can't be written: No space left on device"
 CLOSED = "standard output is closed: use >/dev/null to discard the output"
 GONE = "standard output can't be written: Broken pipe"
-
-
-@contextmanager
-def descriptor(kind: str) -> Iterator[int]:
-    """Yield a descriptor that can't be written, for one of three reasons."""
-    if kind == "gone":
-        reader, number = os.pipe()
-        os.close(reader)
-    else:
-        path, mode = {"full": ("/dev/full", os.O_WRONLY), "closed": (os.devnull, os.O_RDONLY)}[kind]
-        number = os.open(path, mode)
-    try:
-        yield number
-    finally:
-        os.close(number)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +26,7 @@ def descriptor(kind: str) -> Iterator[int]:
 def test_output_that_cannot_be_written_is_named(
     kind: str, error: type[OSError], message: str
 ) -> None:
-    with descriptor(kind) as number:
+    with unwritable(kind) as number:
         with pytest.raises(error) as failed:
             OutputStream(number, "w", closefd=False).write(b"text")
     assert type(failed.value) is error
@@ -49,7 +35,7 @@ def test_output_that_cannot_be_written_is_named(
 
 @pytest.mark.parametrize("kind", ["full", "closed", "gone"])
 def test_messages_that_cannot_be_written_are_dropped(kind: str) -> None:
-    with descriptor(kind) as number:
+    with unwritable(kind) as number:
         with io.TextIOWrapper(io.BufferedWriter(ErrorStream(number, "w", closefd=False))) as stream:
             stream.write("message\n" * 10_000)
 
