@@ -226,7 +226,7 @@ async def remaining_ids(sandbox: DepotSandbox) -> set[int]:
 
 async def measure(candidate: Candidate, *, full: bool) -> Figures:
     """Walk servers of many personalities, with and without `verify`."""
-    sessions = 2000 if full else 100
+    sessions = 2000 if full else 60
     plain, verified, deleting = Walks(candidate), Walks(candidate), Walks(candidate)
     await plain.add(Personality(seed=1, sessions=300, limit=10, token="short-lived"))
     crowded = 5000 if full else 500

@@ -1,4 +1,4 @@
-"""The whole public API as a user writes it, for type checkers: nobody runs this file."""
+"""The public API as a user writes it, for type checkers. Nothing runs this file."""
 
 from __future__ import annotations
 
@@ -15,83 +15,29 @@ from yarl import URL
 
 import depotclient
 import thorclient
-from depotclient import (
-    BatteryAlignmentResults,
-    ChargeParameters,
-    Cursor,
-    DcBreakerOpenConditions,
-    DepotClient,
-    DetailStatus,
-    DeviceStatus,
-    ErrorCode,
-    MeterValue,
-    OcppStatus,
-    Page,
-    PaginationError,
-    SessionReport,
-    SessionReports,
-    Walk,
-)
+from depotclient import Cursor, DepotClient, SessionReport, SessionReports
 from depotclient.arrow import SESSION_REPORTS, record_batches, session_reports_from
 from depotclient.export import ConnectorExport, Export, export_session_reports
 from depotclient.partitions import Partition, plan
 from depotclient.plot import save_figure, session_figure
 from evtransport import RetryQuota
-from thorclient import (
-    Analytics,
-    ApiError,
-    APIKeyNotFound,
-    AuthError,
-    Chargebox,
-    ChargeboxNotFound,
-    ChargeboxType,
-    ConnectionFailed,
-    Connector,
-    ConnectorFormat,
-    ConnectorType,
-    Coordinates,
-    DeadlineExceeded,
-    DecodeError,
-    InternalServerError,
-    InvalidSourceIPAddr,
-    JsonValue,
-    Limiter,
-    MessageFormat,
-    NotFoundError,
-    OcppVersion,
-    PowerType,
-    RateLimitedError,
-    RedirectError,
-    ResponseError,
-    ResponseTooLarge,
-    RestAPINotEnabled,
-    RetryPolicy,
-    RollingCounts,
-    SchemaError,
-    Secret,
-    ServerError,
-    StatusError,
-    ThorClient,
-    Timeout,
-    TransportError,
-    VehicleType,
-)
+from thorclient import ApiError, RetryPolicy, ThorClient, Timeout
 
 
 @attrs.frozen
 class Summary:
-    """Some of a session report's fields."""
+    """A few fields of a session report."""
 
     session_id: int
     session_time_start: datetime | None = None
 
 
 class MyThorClient(ThorClient):
-    """A user's own."""
+    """Client of a user."""
 
 
 class MyLimiter:
-    """Not of asyncio, and good enough."""
+    """Limiter that is not from asyncio."""
 
     async def __aenter__(self) -> int:
         return 1
@@ -112,7 +58,7 @@ async def thor(session: aiohttp.ClientSession) -> None:
         limiter=asyncio.Semaphore(4),
         max_response_bytes=2**20,
     )
-    limiter: Limiter = MyLimiter()
+    limiter: thorclient.Limiter = MyLimiter()
     assert_type(client.with_options(limiter=limiter), ThorClient)
     assert_type(client.with_options(limiter=None, retry=RetryPolicy()), ThorClient)
     assert_type(MyThorClient(api_key="key").with_options(timeout=Timeout()), MyThorClient)
@@ -121,20 +67,20 @@ async def thor(session: aiohttp.ClientSession) -> None:
     async with ThorClient(api_key="key") as opened:
         assert_type(opened, ThorClient)
         analytics = await opened.get_analytics("IT-123")
-        assert_type(analytics, Analytics)
+        assert_type(analytics, thorclient.Analytics)
         assert_type(analytics.active_since, datetime | None)
         for counts in (analytics.charges, analytics.disconnections, analytics.users):
-            assert_type(counts, RollingCounts)
+            assert_type(counts, thorclient.RollingCounts)
             assert_type((counts.last_7, counts.last_30, counts.last_60), tuple[int, int, int])
         energy = analytics.energy
-        assert_type(energy, RollingCounts[int | float])
+        assert_type(energy, thorclient.RollingCounts[int | float])
         assert_type([energy.last_7, energy.last_30, energy.last_60], list[int | float])
 
         many = opened.get_analytics_many((f"IT-{n}" for n in range(9)), concurrency=4)
-        assert_type(many, AsyncGenerator[tuple[str, Analytics | ApiError], None])
+        assert_type(many, AsyncGenerator[tuple[str, thorclient.Analytics | ApiError], None])
         async for chargebox_id, result in many:
             assert_type(chargebox_id, str)
-            assert_type(result, Analytics | ApiError)
+            assert_type(result, thorclient.Analytics | ApiError)
             if isinstance(result, ApiError):
                 assert_type(result.attempts, int)
             else:
@@ -144,26 +90,26 @@ async def thor(session: aiohttp.ClientSession) -> None:
         chargebox(await opened.get_chargebox("IT-123"))
 
 
-def chargebox(found: Chargebox) -> None:
+def chargebox(found: thorclient.Chargebox) -> None:
     assert_type(found.id, str)
     assert_type(found.alias, str | None)
     assert_type(found.active, bool | None)
     assert_type(found.last_heartbeat, datetime | None)
-    assert_type(found.coordinates, Coordinates | None)
-    assert_type(found.type, ChargeboxType | None)
-    assert_type(found.connectors, list[Connector])
-    assert_type(found.occupied_connectors, list[JsonValue])
-    assert_type(found.reserved_connectors, list[JsonValue])
+    assert_type(found.coordinates, thorclient.Coordinates | None)
+    assert_type(found.type, thorclient.ChargeboxType | None)
+    assert_type(found.connectors, list[thorclient.Connector])
+    assert_type(found.occupied_connectors, list[thorclient.JsonValue])
+    assert_type(found.reserved_connectors, list[thorclient.JsonValue])
     if found.type is not None:
-        assert_type(found.type.vehicle, VehicleType | str | None)
-        assert_type(found.type.msg, MessageFormat | str | None)
-        assert_type(found.type.version, OcppVersion | str | None)
+        assert_type(found.type.vehicle, thorclient.VehicleType | str | None)
+        assert_type(found.type.msg, thorclient.MessageFormat | str | None)
+        assert_type(found.type.version, thorclient.OcppVersion | str | None)
     for connector in found.connectors:
         assert_type(connector.power, int | float | None)
-        assert_type(connector.type, ConnectorType | str | None)
-        assert_type(connector.format, ConnectorFormat | str | None)
-        assert_type(connector.power_type, PowerType | str | None)
-        assert_type(connector.token, Secret | None)
+        assert_type(connector.type, thorclient.ConnectorType | str | None)
+        assert_type(connector.format, thorclient.ConnectorFormat | str | None)
+        assert_type(connector.power_type, thorclient.PowerType | str | None)
+        assert_type(connector.token, thorclient.Secret | None)
         if connector.token is not None:
             assert_type(connector.token.reveal(), str)
 
@@ -171,21 +117,30 @@ def chargebox(found: Chargebox) -> None:
 async def thor_errors(client: ThorClient) -> None:
     try:
         await client.get_analytics("IT-123")
-    except (APIKeyNotFound, RestAPINotEnabled, InvalidSourceIPAddr) as refused:
-        auth: AuthError = refused
+    except (
+        thorclient.APIKeyNotFound,
+        thorclient.RestAPINotEnabled,
+        thorclient.InvalidSourceIPAddr,
+    ) as refused:
+        auth: thorclient.AuthError = refused
         assert_type(auth.status, int)
-    except (ChargeboxNotFound, InternalServerError) as named:
+    except (thorclient.ChargeboxNotFound, thorclient.InternalServerError) as named:
         assert_type(named.code, str | None)
-    except (RedirectError, NotFoundError, RateLimitedError, ServerError) as status:
+    except (
+        thorclient.RedirectError,
+        thorclient.NotFoundError,
+        thorclient.RateLimitedError,
+        thorclient.ServerError,
+    ) as status:
         assert_type(status.retry_after, float | None)
         assert_type(status.body, bytes)
-    except StatusError as other:
+    except thorclient.StatusError as other:
         assert_type(other.status, int)
-    except SchemaError as schema:
+    except thorclient.SchemaError as schema:
         assert_type(schema.problems, tuple[str, ...])
-    except (DecodeError, ResponseTooLarge, ResponseError):
+    except (thorclient.DecodeError, thorclient.ResponseTooLarge, thorclient.ResponseError):
         pass
-    except (ConnectionFailed, DeadlineExceeded, TransportError):
+    except (thorclient.ConnectionFailed, thorclient.DeadlineExceeded, thorclient.TransportError):
         pass
     except ApiError as error:
         assert_type(error.cursor, Cursor | None)
@@ -236,7 +191,7 @@ async def depot(session: aiohttp.ClientSession) -> None:
 
 async def pages(reports: SessionReports[SessionReport], summaries: SessionReports[Summary]) -> None:
     async for page in reports.pages():
-        assert_type(page, Page[SessionReport])
+        assert_type(page, depotclient.Page[SessionReport])
         assert_type(page.reports, Sequence[SessionReport])
         assert_type(page.reports[0], SessionReport)
         assert_type((page.number, page.limit), tuple[int, int])
@@ -249,7 +204,7 @@ async def pages(reports: SessionReports[SessionReport], summaries: SessionReport
 
 async def walk(client: DepotClient, summaries: SessionReports[Summary]) -> None:
     async with summaries.walk() as walk:
-        assert_type(walk, Walk[Summary])
+        assert_type(walk, depotclient.Walk[Summary])
         async for summary in walk:
             assert_type(summary, Summary)
             text = str(walk.cursor)
@@ -261,7 +216,7 @@ async def walk(client: DepotClient, summaries: SessionReports[Summary]) -> None:
     try:
         async for _ in summaries:
             pass
-    except PaginationError as error:
+    except depotclient.PaginationError as error:
         assert_type(error.cursor, Cursor | None)
 
 
@@ -270,28 +225,28 @@ def session_report(report: SessionReport) -> None:
     assert_type(report.vehicle_id, str | None)
     assert_type(report.session_time_start, datetime | None)
     assert_type(report.energy_soc_start, float | None)
-    assert_type(report.ocpp_status, list[OcppStatus])
-    assert_type(report.detail_status, list[DetailStatus])
-    assert_type(report.device_status, list[DeviceStatus])
-    assert_type(report.charge_parameters, list[ChargeParameters])
-    assert_type(report.session_meter_values, list[MeterValue])
-    assert_type(report.battery_alignment_results, BatteryAlignmentResults | None)
-    assert_type(report.dc_breaker_open_conditions, DcBreakerOpenConditions | None)
+    assert_type(report.ocpp_status, list[depotclient.OcppStatus])
+    assert_type(report.detail_status, list[depotclient.DetailStatus])
+    assert_type(report.device_status, list[depotclient.DeviceStatus])
+    assert_type(report.charge_parameters, list[depotclient.ChargeParameters])
+    assert_type(report.session_meter_values, list[depotclient.MeterValue])
+    assert_type(report.battery_alignment_results, depotclient.BatteryAlignmentResults | None)
+    assert_type(report.dc_breaker_open_conditions, depotclient.DcBreakerOpenConditions | None)
     for status in report.device_status:
-        assert_type(status.error_codes, list[ErrorCode])
+        assert_type(status.error_codes, list[depotclient.ErrorCode])
     for value in report.session_meter_values:
         assert_type(value.value, float | None)
         assert_type(value.event_timestamp, datetime | None)
 
 
-def one_tree() -> None:
+def error_tree() -> None:
     error: type[thorclient.ApiError] = depotclient.ApiError
     assert_type(thorclient.__version__, str)
     assert_type(RetryQuota().acquire(), bool)
     assert_type(error("no").attempts, int)
 
 
-async def an_export(depot: DepotClient, folder: Path, noted: list[ConnectorExport]) -> None:
+async def export_reports(depot: DepotClient, folder: Path, progress: list[ConnectorExport]) -> None:
     export = await export_session_reports(
         depot,
         [("CP-001", 1), ("CP-001", "2")],
@@ -303,7 +258,7 @@ async def an_export(depot: DepotClient, folder: Path, noted: list[ConnectorExpor
         margin=timedelta(hours=36),
         concurrency=2,
         verify=True,
-        on_progress=noted.append,
+        on_progress=progress.append,
     )
     assert_type(export, Export)
     assert_type(export.failed, tuple[ConnectorExport, ...])
@@ -328,5 +283,5 @@ def windows() -> str:
     return planned[0].key
 
 
-def a_picture(report: SessionReport) -> None:
+def picture(report: SessionReport) -> None:
     save_figure(session_figure(report, title="A session"), Path("session.png"))
