@@ -154,9 +154,9 @@ class ConnectorFolder:
                     f"{path} holds a file for each {kind}: to have one for each {partition.kind}"
                     " as well would double every report, so export into another folder"
                 )
-        for file in sorted(path.glob(f"{partition.kind}=*/reports.{format_}")):
-            if _is_regular(file):  # False for a link without a target
-                folder._add(file, partition)
+        # A link without a target is no regular file.
+        for file in filter(_is_regular, sorted(path.glob(f"{partition.kind}=*/reports.{format_}"))):
+            folder._add(file, partition)
         return folder
 
     def _add(self, file: Path, partition: Partition) -> None:

@@ -1,24 +1,23 @@
-"""Files of an export: distinct names on every disk, and no access to files of others."""
+"""Folders of an export: distinct names, no access to other files, each report in one window."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import socket
 import time
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from depotclient import DepotClient
-from depotclient.export import Export, export_session_reports
+from depotclient.export import export_session_reports
 from depotclient.export.layout import (
     FORMATS,
     STAGING,
@@ -28,60 +27,20 @@ from depotclient.export.layout import (
 )
 from depotclient.partitions import Connector, Partition
 from depotclient.sandbox import DepotSandbox, ReportShape
-from tests.support.blocking import no_blocking
+from tests.support.exports import (
+    ALL,
+    END,
+    START,
+    contents,
+    export_first,
+    ids_in,
+    staging_files,
+)
 
-pa = pytest.importorskip("pyarrow")
-
-import pyarrow.dataset as ds  # noqa: E402
-import pyarrow.parquet as pq  # noqa: E402
-
-BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
-CHARGERS = ("CP-001", "CP-002", "CON", "nul.txt", "CP", "CP.", "..", "CP ", "\u00e9", "e\u0301")
-
-
-@pytest.fixture(autouse=True)
-def nothing_blocks_the_loop() -> Iterator[None]:
-    """Override the fixture of all tests, because these tests read files in the event loop."""
-    with no_blocking(["depotclient", "evtransport"]):
-        yield
+both_formats = pytest.mark.parametrize("format_", FORMATS)
 
 
-@pytest.fixture
-async def sandbox() -> AsyncIterator[DepotSandbox]:
-    chargers = {charger: ["1", "Aux."] for charger in CHARGERS}
-    async with DepotSandbox(chargers=chargers, sessions=3, shape=ReportShape.small()) as running:
-        yield running
-
-
-@pytest.fixture
-async def depot(sandbox: DepotSandbox) -> AsyncIterator[DepotClient]:
-    async with DepotClient(token=sandbox.token, base_url=sandbox.base_url) as client:
-        yield client
-
-
-async def export(
-    depot: DepotClient,
-    folder: Path,
-    connectors: Sequence[Connector] = (("CP-001", "1"), ("CP-002", "1")),
-    format: Format = "parquet",  # noqa: A002
-) -> Export:
-    return await export_session_reports(
-        depot, connectors, folder, from_=BEGIN, to=END, format=format
-    )
-
-
-def failure(export: Export, charger: str = "CP-001") -> str:
-    """Return the error of the one connector that failed."""
-    (failed,) = export.failed
-    assert failed.charger_id == charger
-    return str(failed.error)
-
-
-def contents(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-# Names.
+# Names of folders.
 
 
 @pytest.mark.parametrize(
@@ -94,47 +53,44 @@ def contents(folder: Path) -> dict[Path, bytes]:
         [("a", "1"), ("b", "1"), ("A", "1")],
     ],
 )
-async def test_connectors_whose_folders_differ_only_in_case_are_refused_at_once(
+async def test_connectors_whose_folders_differ_only_in_case_are_refused(
     sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path, connectors: list[Connector]
 ) -> None:
     with pytest.raises(ValueError, match="are one folder on a disk that ignores case: export"):
-        await export(depot, tmp_path / "lake", connectors)
+        await export_session_reports(depot, connectors, tmp_path / "lake", from_=START)
     assert sandbox.requests == []
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("format_", FORMATS)
-async def test_a_connector_that_finds_the_files_of_another_one_fails_with_a_message(
-    depot: DepotClient, tmp_path: Path, format_: Format
-) -> None:
-    await export(depot, tmp_path, format=format_)
-    before = contents(tmp_path)
-    # Simulate a later run on a disk that ignores case.
-    (tmp_path / "charger_id=cp-001").symlink_to(tmp_path / "charger_id=CP-001")
-    done = await export_session_reports(
-        depot, [("cp-001", "1")], tmp_path, from_=END, format=format_
-    )
-    assert "says that it holds CP-001/1/2026-01: move it to where it" in failure(done, "cp-001")
-    assert contents(tmp_path).items() >= before.items()
-
-
-async def test_names_that_a_disk_may_change_are_read_back_unchanged(
-    sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path
-) -> None:
-    connectors = [(charger, name) for charger in CHARGERS for name in ("1", "Aux.")]
-    assert (await export(depot, tmp_path, connectors)).failed == ()
-    partitioning = ds.partitioning(
-        pa.schema([("charger_id", "string"), ("connector_id", "string"), ("month", "string")]),
-        flavor="hive",
-    )
-    table = ds.dataset(tmp_path, partitioning=partitioning).to_table()
+async def test_readers_of_the_folder_get_the_ids_back(tmp_path: Path) -> None:
+    chargers = [
+        *("CP-001", "CON", "nul.txt", "CP", "CP.", "..", "CP ", "\u00e9", "e\u0301"),
+        *("CP/1", "a=b&c", "%2F", "ladesäule ⚡", "con'"),
+    ]
+    connectors = [(charger, name) for charger in chargers for name in ("x/y", "Aux.")]
+    async with (
+        DepotSandbox(
+            chargers={charger: ["x/y", "Aux."] for charger in chargers},
+            sessions=1,
+            shape=ReportShape.small(),
+        ) as sandbox,
+        DepotClient(token=sandbox.token, base_url=sandbox.base_url) as depot,
+    ):
+        export = await export_session_reports(depot, connectors, tmp_path, from_=START, to=END)
+    assert export.failed == ()
+    schema = pa.schema([(n, pa.string()) for n in ("charger_id", "connector_id", "month")])
+    table = ds.dataset(tmp_path, partitioning=ds.partitioning(schema, flavor="hive")).to_table()
     rows = zip(table["charger_id"].to_pylist(), table["connector_id"].to_pylist(), strict=True)
-    assert sorted(rows) == sorted(connectors * 3)
+    assert sorted(rows) == sorted(connectors)
+
+
+def folder_of(charger_id: str, connector_id: str) -> Path:
+    partition = Partition(charger_id, connector_id, "2026-01")
+    return ConnectorFolder.open(Path("lake"), partition, "ndjson").path
 
 
 def test_ordinary_names_stay_unchanged() -> None:
-    partition = Partition("Depot-7_CP.001~a", "1", "2026-01")
-    path = ConnectorFolder.open(Path("lake"), partition, "ndjson").path
+    path = folder_of("Depot-7_CP.001~a", "1")
     assert path == Path("lake/charger_id=Depot-7_CP.001~a/connector_id=1")
 
 
@@ -158,16 +114,11 @@ def test_two_connectors_have_two_folders_on_every_disk(connectors: list[tuple[st
         require_distinct_folders(connectors)
     except ValueError:
         return
-    paths = {
-        as_lenient_disk(
-            ConnectorFolder.open(Path("lake"), Partition(*ids, "2026-01"), "ndjson").path
-        )
-        for ids in connectors
-    }
+    paths = {as_lenient_disk(folder_of(*ids)) for ids in connectors}
     assert len(paths) == len(set(connectors))
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@both_formats
 async def test_the_name_of_a_folder_need_not_be_utf_8(
     depot: DepotClient, tmp_path: Path, format_: Format
 ) -> None:
@@ -175,87 +126,73 @@ async def test_the_name_of_a_folder_need_not_be_utf_8(
     try:
         folder.mkdir()
     except OSError:
-        pytest.skip("this disk takes no such names")
+        pytest.skip("this disk accepts no such names")
     for skipped in (0, 1):
-        done = await export(depot, folder, format=format_)
-        assert [(it.error, it.skipped) for it in done.connectors] == [(None, skipped)] * 2
-    if format_ == "parquet":
-        from depotclient.export.parquet import read_session
-
-        (file, *_) = folder.rglob("*.parquet")
-        report, _ = await asyncio.to_thread(read_session, file, None)
-        assert report is not None
+        export = await export_first(depot, folder, format=format_)
+        assert (export.error, export.skipped) == (None, skipped)
 
 
-# Files and folders that are not from an export.
-
-EDITS: dict[str, dict[str, Any]] = {
-    "a time without a zone": {"readAt": "2026-03-01T00:00:00"},
-    "no time": {"readAt": "yesterday"},
-    "no month": {"window": "2026-1"},
-    "a month that is none": {"window": "2026-13"},
-    "a number for a window": {"window": 202601},
-    "a begin in another form": {"from": ""},
-    "an end in another form": {"to": "tomorrow"},
-    "a number for a begin": {"from": 0},
-    "a text for a number": {"reports": "3"},
-    "a fraction": {"reports": 3.5},
-    "null": {"bytesRead": None},
-    "a text for a flag": {"verify": "yes"},
-    "a text for ids": {"missingStart": "7"},
-    "ids that are none": {"missingStart": {"a": 1}},
-    "a list for an id": {"chargerId": ["CP-001"]},
-    "another version": {"version": 1.5},
-}
+# Files that no export wrote.
 
 
-def edit(folder: Path, format_: Format, change: Callable[[str], str]) -> None:
-    """Change the record in the file of CP-001."""
-    place = folder / "charger_id=CP-001/connector_id=1/month=2026-01"
-    if format_ == "ndjson":
-        beside = place / "_reports.ndjson.json"
-        beside.write_text(change(beside.read_text()))
-        return
-    table = pq.ParquetFile(place / "reports.parquet").read()
-    metadata = table.schema.metadata
-    record = (pq.read_metadata(place / "reports.parquet").metadata or {})[b"depotclient.export"]
-    new = {**(metadata or {}), b"depotclient.export": change(record.decode()).encode()}
-    pq.write_table(table.replace_schema_metadata(new), place / "reports.parquet")
+def move_to_another_month(file: Path) -> None:
+    file.parent.rename(file.parent.with_name("month=2026-02"))
 
 
-@pytest.mark.parametrize("format_", FORMATS)
-@pytest.mark.parametrize("fields", EDITS.values(), ids=EDITS.keys())
-async def test_an_edited_record_fails_its_connector_with_a_message(
-    depot: DepotClient, tmp_path: Path, format_: Format, fields: dict[str, Any]
+def move_to_another_connector(file: Path) -> None:
+    target = file.parents[2] / "connector_id=2" / file.parent.name
+    target.parent.mkdir()
+    file.parent.rename(target)
+
+
+def move_to_no_month(file: Path) -> None:
+    file.parent.rename(file.parent.with_name("month=2026-1"))
+
+
+def link_from_another_connector(file: Path) -> None:
+    (file.parents[2] / "connector_id=2").symlink_to(file.parents[1])
+
+
+@both_formats
+@pytest.mark.parametrize(
+    "move",
+    [
+        move_to_another_month,
+        move_to_another_connector,
+        move_to_no_month,
+        link_from_another_connector,
+    ],
+)
+async def test_a_file_that_was_moved_is_refused(
+    depot: DepotClient, tmp_path: Path, format_: Format, move: Callable[[Path], None]
 ) -> None:
-    await export(depot, tmp_path, format=format_)
-    edit(tmp_path, format_, lambda text: json.dumps(json.loads(text) | fields))
+    await export_first(depot, tmp_path, format=format_)
+    (file,) = tmp_path.rglob(f"reports.{format_}")
+    move(file)
     before = contents(tmp_path)
-    reason = failure(await export(depot, tmp_path, format=format_))
-    assert "was not written by an export of this version: move it away" in reason
+    export = await export_session_reports(depot, ALL[:2], tmp_path, from_=START, format=format_)
+    (failed,) = export.failed
+    assert "says that it holds CP-001/1/2026-01: move it to where it belongs" in str(failed.error)
+    assert contents(tmp_path).items() >= before.items()
+
+
+@both_formats
+async def test_a_file_with_an_invalid_manifest_is_not_replaced(
+    depot: DepotClient, tmp_path: Path, format_: Format
+) -> None:
+    await export_first(depot, tmp_path, format=format_)
+    if format_ == "parquet":
+        (file,) = tmp_path.rglob("*.parquet")
+        table = pa.table({"a": [1]})
+        pq.write_table(table.replace_schema_metadata({"depotclient.export": "{}"}), file)
+    else:
+        (file,) = tmp_path.rglob("*.json")
+        file.write_text("{}")
+    before = contents(tmp_path)
+    export = await export_first(depot, tmp_path, format=format_)
+    assert "was not written by an export" in str(export.error)
+    assert (export.missing, export.is_over) == (1, True)
     assert contents(tmp_path) == before
-
-
-@pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000 + "]" * 100_000, "\x00", '"\ud800"'])
-async def test_a_record_that_python_cannot_decode_fails_its_connector_with_a_message(
-    depot: DepotClient, tmp_path: Path, text: str
-) -> None:
-    await export(depot, tmp_path, format="ndjson")
-    (beside,) = tmp_path.rglob("charger_id=CP-001/**/_reports.ndjson.json")
-    record = beside.read_text().replace('"reports":3', f'"reports":{text}')
-    beside.write_text(record, errors="surrogatepass")
-    reason = failure(await export(depot, tmp_path, format="ndjson"))
-    assert "was not written by an export" in reason
-
-
-async def test_a_folder_that_is_not_a_window_fails_its_connector_with_a_message(
-    depot: DepotClient, tmp_path: Path
-) -> None:
-    await export(depot, tmp_path, format="ndjson")
-    (month,) = tmp_path.rglob("charger_id=CP-001/*/month=2026-01")
-    month.rename(month.with_name("month=2026-1"))
-    reason = failure(await export(depot, tmp_path, format="ndjson"))
-    assert "says that it holds CP-001/1/2026-01: move it to where it belongs" in reason
 
 
 def make_socket(path: Path) -> None:
@@ -268,88 +205,109 @@ def link_to_pipe(path: Path) -> None:
     path.symlink_to(f"{path}.pipe")
 
 
-SPECIAL: dict[str, Callable[[Path], object]] = {
-    "a pipe": os.mkfifo,
-    "a socket": make_socket,
-    "a folder": Path.mkdir,
-    "a link to a pipe": link_to_pipe,
-}
-NAMES: list[tuple[Format, str]] = [
-    *(("parquet", "reports.parquet"), ("ndjson", "reports.ndjson")),
-    ("ndjson", "_reports.ndjson.json"),
-]
-
-
-@pytest.mark.parametrize(("format_", "name"), NAMES)
-@pytest.mark.parametrize("make", SPECIAL.values(), ids=SPECIAL.keys())
+@pytest.mark.parametrize("name", ["reports.parquet", "reports.ndjson", "_reports.ndjson.json"])
+@pytest.mark.parametrize("make", [os.mkfifo, make_socket, Path.mkdir, link_to_pipe])
 async def test_only_regular_files_are_opened(
     depot: DepotClient,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    format_: Format,
     name: str,
     make: Callable[[Path], object],
 ) -> None:
-    await export(depot, tmp_path, format=format_)
-    (file,) = tmp_path.rglob(f"charger_id=CP-001/**/{name}")
+    format_ = "parquet" if "parquet" in name else "ndjson"
+    await export_first(depot, tmp_path, format=format_)
+    (file,) = tmp_path.rglob(name)
     file.unlink()
-    monkeypatch.chdir(file.parent)  # the path of a socket must be short
+    monkeypatch.chdir(file.parent)  # The path of a socket must be short.
     make(Path(name))
-    reason = failure(await export(depot, tmp_path, format=format_))
-    assert reason == (f"{file} is not a regular file: move it away or export into another folder")
+    error = (await export_first(depot, tmp_path, format=format_)).error
+    assert str(error) == (
+        f"{file} is not a regular file: move it away or export into another folder"
+    )
     assert not file.is_file()
 
 
 async def test_a_link_to_an_exported_file_counts_as_the_file(
     depot: DepotClient, tmp_path: Path
 ) -> None:
-    await export(depot, tmp_path / "lake")
-    (file,) = tmp_path.rglob("charger_id=CP-001/**/reports.parquet")
-    file.rename(tmp_path / "elsewhere")
-    file.symlink_to(tmp_path / "elsewhere")
-    done = await export(depot, tmp_path / "lake")
-    assert [it.skipped for it in done.connectors] == [1, 1]
+    await export_first(depot, tmp_path / "lake")
+    (file,) = tmp_path.rglob("reports.parquet")
+    file.rename(tmp_path / "target")
+    file.symlink_to(tmp_path / "target")
+    assert (await export_first(depot, tmp_path / "lake")).skipped == 1
 
-
-async def test_a_link_to_nothing_is_replaced(depot: DepotClient, tmp_path: Path) -> None:
-    await export(depot, tmp_path / "lake")
-    (file,) = tmp_path.rglob("charger_id=CP-001/**/reports.parquet")
-    file.unlink()
-    file.symlink_to(tmp_path / "elsewhere")
-    assert (await export(depot, tmp_path / "lake")).failed == ()
+    (tmp_path / "target").unlink()
+    assert (await export_first(depot, tmp_path / "lake")).written == 1
     assert not file.is_symlink()
-    assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_days_and_months_in_one_folder_are_refused(
+    depot: DepotClient, tmp_path: Path
+) -> None:
+    await export_first(depot, tmp_path)
+    export = await export_first(depot, tmp_path, window="day")
+    assert "a file for each month" in str(export.error)
+    assert ids_in(tmp_path).total() == 60
+
+
+# The folder and its staging folder.
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lake", r"lake is a file: an export needs a folder"),
+        (f"lake/{STAGING}", r"lake/[.]depotclient is a link or a file: an export needs a folder"),
+    ],
+)
+async def test_a_file_in_the_place_of_a_folder_is_refused(
+    depot: DepotClient, tmp_path: Path, name: str, message: str
+) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("mine")
+    with pytest.raises(NotADirectoryError, match=message):
+        await export_first(depot, tmp_path / "lake")
+    assert file.read_text() == "mine"
+
+
+async def test_a_folder_that_can_not_be_made_is_an_error(depot: DepotClient) -> None:
+    with pytest.raises(OSError, match="/proc"):
+        await export_first(depot, Path("/proc/lake"))
 
 
 def make_old(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("mine")
+    path.write_bytes(b"PAR1")
     os.utime(path, (time.time() - 90_000,) * 2)
+
+
+async def test_staging_files_of_killed_runs_are_deleted_after_a_day(
+    depot: DepotClient, tmp_path: Path
+) -> None:
+    staging = tmp_path / STAGING
+    (staging / "folder.part").mkdir(parents=True)
+    for name in ("old.part", "other"):
+        make_old(staging / name)
+    os.utime(staging / "folder.part", (time.time() - 90_000,) * 2)
+    (staging / "new.part").touch()
+    await export_first(depot, tmp_path)
+    assert staging_files(tmp_path) == ["folder.part", "new.part", "other"]
 
 
 async def test_nothing_is_deleted_through_a_link(
     sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path
 ) -> None:
-    lake, mine = tmp_path / "lake", tmp_path / "mine" / "old.part"
+    staging, mine = tmp_path / "lake" / STAGING, tmp_path / "mine" / "old.part"
+    for folder in (mine.parent, staging.parent):
+        folder.mkdir()
     make_old(mine)
-    lake.mkdir()
-    (lake / STAGING).symlink_to(mine.parent)
-    with pytest.raises(
-        NotADirectoryError, match=r"lake/[.]depotclient is a link or a file: an exp"
-    ):
-        await export(depot, lake)
+    staging.symlink_to(mine.parent)
+    with pytest.raises(NotADirectoryError, match="is a link or a file"):
+        await export_first(depot, staging.parent)
     assert sandbox.requests == []
-    (lake / STAGING).unlink()
-    (lake / STAGING).mkdir()
-    (lake / STAGING / "old.part").symlink_to(mine)
-    assert (await export(depot, lake)).failed == ()
-    assert mine.read_text() == "mine"
 
-
-async def test_a_file_where_the_folder_for_unfinished_files_should_be_is_refused(
-    depot: DepotClient, tmp_path: Path
-) -> None:
-    make_old(tmp_path / STAGING)
-    with pytest.raises(NotADirectoryError, match="is a link or a file: an export needs a folder"):
-        await export(depot, tmp_path)
-    assert (tmp_path / STAGING).read_text() == "mine"
+    staging.unlink()
+    staging.mkdir()
+    (staging / "old.part").symlink_to(mine)
+    assert (await export_first(depot, staging.parent)).error is None
+    assert mine.exists()

@@ -1,0 +1,37 @@
+"""Fixtures of the tests of exports."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from depotclient import DepotClient
+from depotclient.sandbox import DepotSandbox, ReportShape
+from tests.support.blocking import no_blocking
+
+pytest.importorskip("pyarrow")
+
+from tests.support.exports import NOW
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks_the_loop() -> Iterator[None]:
+    """Watch only the library, because these tests read files in the event loop."""
+    with no_blocking(["depotclient", "evtransport"]):
+        yield
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[DepotSandbox]:
+    """Run a sandbox with three connectors and 60 sessions of each in January 2026."""
+    async with DepotSandbox(shape=ReportShape.small()) as running:
+        yield running
+
+
+@pytest.fixture
+async def depot(sandbox: DepotSandbox) -> AsyncIterator[DepotClient]:
+    """Open a client of the sandbox, whose clock says March 2026."""
+    async with DepotClient(token=sandbox.token, base_url=sandbox.base_url) as client:
+        client.now = lambda: NOW
+        yield client

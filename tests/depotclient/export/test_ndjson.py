@@ -1,0 +1,73 @@
+"""NDJSON files of an export: the vendor's bytes, and the sidecar with the manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from depotclient import DepotClient
+from depotclient.sandbox import DepotSandbox
+from tests.support.exports import FIRST, Item, contents, export_first, serving
+
+
+async def test_lines_are_the_bytes_of_the_vendor(
+    sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path
+) -> None:
+    await export_first(depot, tmp_path, format="ndjson")
+    (path,) = tmp_path.rglob("*.ndjson")
+    assert path.read_bytes().splitlines() == sandbox.reports(*FIRST[0])
+
+
+@pytest.mark.parametrize("gap", [b"", b"\r\n"])
+async def test_a_line_has_no_line_ends_and_keeps_lone_surrogates(
+    sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path, gap: bytes
+) -> None:
+    start = b'"sessionTimeStart": "2026-01-02T00:00:00Z"'
+    odd = b'{"sessionId": 7, "vehicleId": "BUS-\\ud83d", %s%s}' % (gap, start)
+    sandbox.insert(*FIRST[0], odd)
+
+    await export_first(depot, tmp_path, format="ndjson")
+
+    (path,) = tmp_path.rglob("*.ndjson")
+    assert odd.replace(gap, b" " * (gap != b"")) in path.read_bytes().splitlines()
+
+
+async def test_each_report_without_a_valid_id_is_written_as_one_line(tmp_path: Path) -> None:
+    items: list[Item] = [
+        {"sessionId": bad, "vehicleId": vehicle, "sessionTimeStart": start}
+        for bad in (None, "7c1d", 5.0)
+        for vehicle in ("A", "B")
+        for start in ("2026-01-10T00:00:00Z", None)
+    ]
+    items.append({"vehicleId": "C"})
+    async with serving([*items, *items[:2]]) as depot:
+        for _ in range(2):
+            export = await export_first(depot, tmp_path, to=None, format="ndjson")
+            assert export.error is None
+            lines = b"".join(path.read_bytes() for path in tmp_path.rglob("*.ndjson")).splitlines()
+            found = sorted(map(msgspec.json.decode, lines), key=repr)
+            assert found == sorted(items, key=repr)
+
+
+@pytest.mark.parametrize("change", [b"{}\n", b""])
+async def test_lines_that_do_not_match_their_sidecar_are_read_again(
+    depot: DepotClient, tmp_path: Path, change: bytes
+) -> None:
+    await export_first(depot, tmp_path, format="ndjson")
+    before = contents(tmp_path)
+    (path,) = tmp_path.rglob("*.ndjson")
+    path.write_bytes(path.read_bytes() + change if change else path.read_bytes()[:-9])
+    await export_first(depot, tmp_path, format="ndjson")
+    assert contents(tmp_path) == before
+
+
+async def test_lines_without_a_sidecar_are_not_replaced(depot: DepotClient, tmp_path: Path) -> None:
+    path = tmp_path / "charger_id=CP-001/connector_id=1/month=2026-01/reports.ndjson"
+    path.parent.mkdir(parents=True)
+    path.write_text("my precious\n")
+    before = contents(tmp_path)
+    export = await export_first(depot, tmp_path, format="ndjson")
+    assert "was not written by an export" in str(export.error)
+    assert contents(tmp_path) == before

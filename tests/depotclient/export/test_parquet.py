@@ -1,0 +1,64 @@
+"""Parquet files of an export: rows, row groups, and single sessions read back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from depotclient import DepotClient
+from depotclient.arrow import SESSION_REPORTS, session_reports_from
+from depotclient.export.parquet import read_manifest, read_session
+from tests.support.exports import END, FIRST, export_first
+
+
+async def test_rows_are_written_in_groups_and_equal_the_objects(
+    depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("depotclient.export.parquet.ROW_GROUP_BYTES", 20_000)
+    await export_first(depot, tmp_path)
+    (path,) = tmp_path.rglob("*.parquet")
+    assert pq.read_metadata(path).num_row_groups > 1
+    table = pq.ParquetFile(path).read()
+    assert table.schema.equals(SESSION_REPORTS)
+    objects = await depot.session_reports(*FIRST[0]).collect(max_items=60)
+    assert await asyncio.to_thread(session_reports_from, table) == objects
+
+    for session in (objects[0], objects[59]):
+        found, _ = await asyncio.to_thread(read_session, path, session.session_id)
+        assert found == session
+    assert await asyncio.to_thread(read_session, path, None) == (objects[0], [])
+    missing, ids = await asyncio.to_thread(read_session, path, 7)
+    assert (missing, len(ids)) == (None, 60)
+
+
+async def test_a_window_without_reports_has_a_file_without_rows(
+    depot: DepotClient, tmp_path: Path
+) -> None:
+    await export_first(depot, tmp_path, from_=END, to=None)
+    (path, _) = sorted(tmp_path.rglob("*.parquet"))
+    table = pq.ParquetFile(path).read()
+    assert (table.num_rows, table.schema.equals(SESSION_REPORTS)) == (0, True)
+    assert await asyncio.to_thread(read_session, path, None) == (None, [])
+
+
+@pytest.mark.parametrize("content", [b"", b"no Parquet"])
+def test_a_damaged_file_has_neither_manifest_nor_sessions(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "reports.parquet"
+    path.write_bytes(content)
+    assert read_manifest(path) is None
+    with pytest.raises(ValueError, match="is no Parquet file of session reports"):
+        read_session(path, None)
+
+
+def test_a_file_of_another_kind_has_neither_manifest_nor_sessions(tmp_path: Path) -> None:
+    path = tmp_path / "reports.parquet"
+    pq.write_table(pa.table({"a": [1]}), path)
+    assert read_manifest(path) is None
+    with pytest.raises(ValueError, match="it has no column session_id"):
+        read_session(path, None)
+    with pytest.raises(ValueError, match="it is not a regular file"):
+        read_session(tmp_path, None)
