@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +22,7 @@ from depotclient import (
     SchemaError,
     SessionReport,
 )
-from depotclient.models import STRUCTURES, camel_case, structurer_of
+from depotclient.models import STRUCTURES, camel_case
 
 structure = STRUCTURES.of(SessionReport)
 
@@ -63,7 +62,8 @@ EXAMPLE = """{
   ],
   "energyRequestedStart": 1016608,
   "batteryAlignmentResults": {
-    "inRange": true, "eventTimestamp": "2021-03-23T16:59:38.672Z", "presentVoltage": 633, "requestedVoltage": 633},
+    "inRange": true, "eventTimestamp": "2021-03-23T16:59:38.672Z",
+    "presentVoltage": 633, "requestedVoltage": 633},
   "dcBreakerOpenConditions": {
     "current": 0, "voltage": 676, "eventTimestamp": "2021-03-23T17:13:44.735Z"}
 }"""
@@ -209,32 +209,3 @@ def test_a_report_can_be_pickled() -> None:
 )
 def test_camel_case_is_the_vendors_spelling(name: str, json_name: str) -> None:
     assert camel_case(name) == json_name
-
-
-def test_a_structurer_accepts_a_class_with_some_fields_of_a_report() -> None:
-    @attrs.frozen
-    class Ids:
-        session_id: int
-        vehicle_id: str | None = None
-        computed: int = attrs.field(default=5, init=False)
-
-    assert structurer_of(Ids)(EXAMPLE.encode()) == Ids(123456789, "qwerty")
-    assert structurer_of(SessionReport)(EXAMPLE.encode()) == EXPECTED
-
-
-@attrs.frozen
-class Colours:
-    colour: str
-
-
-@pytest.mark.parametrize(
-    ("into", "message"),
-    [
-        (int, "into must be an attrs class, got <class 'int'>"),
-        (EXPECTED.ocpp_status[0], "into must be an attrs class, got OcppStatus"),
-        (Colours, "into=Colours has fields that no session report has: colour; there are session"),
-    ],
-)
-def test_a_structurer_refuses_other_classes(into: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
-        structurer_of(into)

@@ -16,13 +16,8 @@ from thorclient import (
     Analytics,
     ApiError,
     APIKeyNotFound,
-    ChargeboxNotFound,
-    InternalServerError,
-    InvalidSourceIPAddr,
     MisdirectedResponse,
-    RestAPINotEnabled,
     RollingCounts,
-    StatusError,
     ThorClient,
 )
 from thorclient.models import structure_analytics, structure_chargebox
@@ -174,26 +169,6 @@ async def test_a_request_has_the_id_as_one_segment_and_the_key_in_a_header() -> 
     assert request.headers["X-Api-Key"] == KEY
     assert request.headers["Accept"] == "application/json"
     assert "Authorization" not in request.headers
-
-
-@pytest.mark.parametrize(
-    ("settings", "error"),
-    [
-        ({"enabled": False}, RestAPINotEnabled),
-        ({"allowed_address": "192.0.2.1"}, InvalidSourceIPAddr),
-        ({"chargeboxes": ["other"]}, ChargeboxNotFound),
-        ({"broken": ["TB-0001"]}, InternalServerError),
-    ],
-)
-async def test_a_documented_error_is_raised_as_its_class(
-    settings: dict[str, Any], error: type[StatusError]
-) -> None:
-    async with (
-        ThorSandbox(**settings) as sandbox,
-        ThorClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as thor,
-    ):
-        with pytest.raises(error):
-            await thor.get_analytics("TB-0001")
 
 
 async def test_a_refused_key_is_not_shown(sandbox: ThorSandbox) -> None:

@@ -114,22 +114,6 @@ def test_a_chargebox_has_every_documented_field() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("cls", "example"),
-    [
-        (Analytics, json.loads(ANALYTICS)),
-        (Chargebox, json.loads(CHARGEBOX)),
-        (ChargeboxType, json.loads(CHARGEBOX)["type"]),
-        (Coordinates, json.loads(CHARGEBOX)["coordinates"]),
-        (Connector, json.loads(CHARGEBOX)["connectors"][0]),
-    ],
-)
-def test_a_model_has_the_documented_fields_only(
-    cls: type[attrs.AttrsInstance], example: dict[str, object]
-) -> None:
-    assert {field.name for field in attrs.fields(cls)} == set(example)
-
-
 @pytest.mark.parametrize("active_since", ["", None])
 def test_a_chargebox_that_was_never_online_has_analytics(active_since: object) -> None:
     assert analytics(active_since=active_since).active_since is None

@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from evtransport.structure import Structures
-from tests.support.structures import STRUCTURES, Sample, problems
+from tests.support.structures import STRUCTURES, problems
 
 T = TypeVar("T")
 
@@ -47,12 +47,6 @@ class KeywordOnly(Ordinary):
     _hidden: int = attrs.field(default=3, alias="shown")
 
 
-@attrs.define
-class Renamed(Ordinary):
-    def __init__(self, count: int = 17, at: datetime | None = None, number: int = 0) -> None:
-        self.__attrs_init__(count + number, at)  # type: ignore[attr-defined]
-
-
 @pytest.mark.parametrize("cls", [Ordinary, Frozen, Defaulted, Computed, KeywordOnly])
 @pytest.mark.parametrize("members", [{}, {"at": "2026-01-01T01:00:00+01:00"}])
 def test_an_object_equals_one_of_the_constructor(
@@ -64,10 +58,6 @@ def test_an_object_equals_one_of_the_constructor(
 
     assert built == cls(number=-5, at=at)
     assert type(built) is cls
-
-
-def test_a_constructor_may_name_its_arguments_differently() -> None:
-    assert STRUCTURES.of(Renamed)(b'{"number": 1}') == Renamed(1)
 
 
 def test_the_constructor_of_a_plain_class_is_not_called() -> None:
@@ -91,15 +81,6 @@ def test_aliased_and_private_fields_are_read_by_their_json_names() -> None:
         "$.renamedValue: expected int, got str",
         "$.lastValue: expected str, got int",
     )
-
-
-def test_a_class_may_be_a_field_of_several_classes() -> None:
-    @attrs.frozen
-    class Pair:
-        left: Sample
-        right: Sample | None
-
-    assert STRUCTURES.of(Pair)(b'{"left": {"meterValue": 1}}') == Pair(Sample(1.0), None)
 
 
 def test_a_factory_runs_for_each_missing_value_only() -> None:

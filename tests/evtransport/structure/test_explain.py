@@ -108,21 +108,6 @@ def test_a_text_has_problems_exactly_if_it_is_refused(body: dict[str, object]) -
     assert lines == explainer.problems
 
 
-def test_a_class_that_refuses_a_value_only_once_is_refused() -> None:
-    calls: list[int] = []
-
-    @attrs.frozen
-    class Moody:
-        number: int
-
-        def __attrs_post_init__(self) -> None:
-            calls.append(self.number)
-            if len(calls) <= 2:  # the strict and the lenient attempt
-                raise ValueError("not now")
-
-    assert problems(Moody, b'{"number": 1}') == ("$: not now",)
-
-
 # Bounds.
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import attrs
 import pytest
@@ -12,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evtransport import JsonValue, SchemaError, Secret
-from evtransport.structure import ScalarCodec, Structures
 from tests.support.structures import (
     STRUCTURES,
     Colour,
@@ -211,18 +209,3 @@ class HasRecursion:
 def test_a_class_without_a_json_form_is_refused_before_any_body(cls: type) -> None:
     with pytest.raises(ValueError, match=f"^{cls.__name__} can't be structured from JSON: "):
         STRUCTURES.of(cls)
-
-
-def test_a_package_may_add_codecs() -> None:
-    @attrs.frozen
-    class Price:
-        amount: Decimal | None
-        others: list[Decimal]
-
-    codec = ScalarCodec(int, lambda value, _: Decimal(value) / 100)
-    build = Structures(codecs={Decimal: codec}).of(Price)
-
-    assert build(b'{"amount": 1234}') == Price(Decimal("12.34"), [])
-    assert build(b'{"others": [1, 2]}') == Price(None, [Decimal("0.01"), Decimal("0.02")])
-    with pytest.raises(SchemaError, match=r"^\$\.others\[0\]: expected int, got str$"):
-        build(b'{"others": ["1"]}')
