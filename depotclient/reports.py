@@ -125,7 +125,7 @@ class Walk(Generic[T]):
     """One walk over session reports, for one task at a time.
 
     After an `ApiError` the walk keeps its position: continue to iterate, or resume another walk
-    from `error.cursor`. A closed walk raises `RuntimeError`.
+    from `error.cursor`. A closed walk raises `RuntimeError` after the page in memory.
     """
 
     def __init__(self, driver: PageDriver[RawPage], structure: Structurer[T]) -> None:

@@ -35,27 +35,31 @@ def test_the_rows_farthest_in_the_servers_order_stay_recent(
     assert merge_recent(recent, page, appends=appends) == merged
 
 
-def test_pages_after_the_last_recent_row_append_their_rows() -> None:
-    link = RecentLink()
+@pytest.mark.parametrize(
+    ("link", "keys", "new", "has_known", "after"),
+    [
+        # A page without a known row follows the page before it.
+        (RecentLink(), [3, 4], 2, False, RecentLink()),
+        (RecentLink(), [2, 3], 1, True, RecentLink(appends=False)),
+        (RecentLink(apart=60), [2, 3], 1, True, RecentLink(appends=False)),
+        (RecentLink(), [1, 3], 60, True, RecentLink(appends=False, apart=60)),
+        (RecentLink(), [7, 8], 2, True, RecentLink(extends=False, appends=False, apart=2)),
+        (
+            RecentLink(extends=False, apart=2),
+            [9],
+            98,
+            False,
+            RecentLink(extends=False, appends=False, apart=100),
+        ),
+        # After more than 100 other rows, the last recent row has moved.
+        (RecentLink(extends=False, apart=100), [9], 1, False, RecentLink()),
+    ],
+)
+def test_a_page_appends_its_rows_only_if_they_stand_after_the_recent_rows(
+    link: RecentLink, keys: list[int], new: int, has_known: bool, after: RecentLink
+) -> None:
+    assert link.after_page((1, 2), keys, new=new, has_known=has_known) == after
 
-    follows = link.after_page((1, 2), [3, 4], new=2, has_known=False)
-    joins = link.after_page((1, 2), [2, 3], new=1, has_known=True)
 
-    assert (follows.appends, follows.extends) == (True, True)
-    assert (joins.appends, joins.extends) == (False, True)
-
-
-def test_after_more_than_100_other_rows_the_last_recent_row_has_moved() -> None:
-    link = RecentLink().after_page((1, 2), [1, 3], new=60, has_known=True)
-    assert (link.appends, link.apart) == (False, 60)
-
-    later = link.after_page((1, 2), [3, 4], new=41, has_known=True)
-
-    assert (later.appends, later.extends, later.apart) == (True, True, 0)
-
-
-def test_a_page_apart_from_the_recent_rows_does_not_extend_them() -> None:
-    link = RecentLink().after_page((1, 2), [7, 8], new=2, has_known=True)
-
-    assert (link.appends, link.extends, link.apart) == (False, False, 2)
-    assert not link.after_page((1, 2), [9], new=1, has_known=False).appends
+def test_the_first_page_has_no_distance_from_recent_rows() -> None:
+    assert RecentLink(apart=9).after_page((), [1], new=1, has_known=True).apart == 0

@@ -1,0 +1,225 @@
+"""Arguments of a query: what is refused before any request, and what is sent."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import aiohttp
+import attrs
+import pytest
+from aioresponses import aioresponses as AioResponses  # noqa: N812
+from yarl import URL
+
+from depotclient import Cursor, DepotClient, SessionReport
+from depotclient.query import to_utc
+from tests.support.pages import PageTransport
+
+DAY = datetime(2022, 8, 3, tzinfo=UTC)
+FAR_EAST, FAR_WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
+CURSOR = Cursor(
+    query={"chargerId": "xyz", "connectorId": "1"},
+    pinned={"to": "2022-08-03T00:00:00.000Z"},
+    limit=10,
+    offset=25,
+    recent=(1, 2, 3),
+)
+
+
+@attrs.frozen
+class Ids:
+    session_id: int
+
+
+@attrs.frozen
+class UnknownFields:
+    session_id: int
+    colour: str
+    wheels: int
+
+
+@attrs.frozen
+class Unannotated:
+    session_id = attrs.field()  # type: ignore[var-annotated]
+
+
+@pytest.fixture
+def depot() -> DepotClient:
+    return DepotClient(token="t0k3n")
+
+
+def labelled(value: object) -> str:
+    return re.sub(r"[^\w .:=]", "", ascii(value))[:70]
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize(
+    ("charger_id", "connector_id", "message"),
+    [
+        ("", "1", "charger_id must not be empty"),
+        ("a\n", "1", "charger_id must not hold control characters"),
+        ("a\ud800", "1", "charger_id must be valid Unicode"),
+        (5, "1", "charger_id must be a string, not int"),
+        ("xyz", "", "connector_id must not be empty"),
+        ("xyz", "1\x00", "connector_id must not hold control characters"),
+        ("xyz", 1.0, "connector_id must be a string, not float"),
+        ("xyz", True, "connector_id must be a string, not bool"),
+        ("xyz", None, "connector_id must be a string, not NoneType"),
+    ],
+    ids=labelled,
+)
+def test_an_invalid_id_is_refused(
+    depot: DepotClient, charger_id: Any, connector_id: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        depot.session_reports(charger_id, connector_id)
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"from_": DAY.replace(tzinfo=None)}, "from_ must be aware"),
+        ({"to": DAY.replace(tzinfo=None)}, "to must be aware"),
+        ({"from_": date(2022, 8, 3)}, "from_ must be a datetime, not date"),
+        ({"to": "2022-08-03T00:00:00Z"}, "to must be a datetime, not str"),
+        ({"from_": DAY, "to": DAY}, "must be before to=2022-08-03T00:00:00+00:00"),
+        ({"from_": DAY, "to": DAY.replace(tzinfo=FAR_EAST)}, "must be before to="),
+        ({"from_": datetime(9000, 1, 1, tzinfo=UTC)}, "must be before now"),
+        ({"from_": datetime.min.replace(tzinfo=FAR_EAST)}, "from_ is out of range in UTC"),
+        ({"to": datetime.max.replace(tzinfo=FAR_WEST)}, "to is out of range in UTC"),
+        *(({"limit": limit}, "limit must be an int") for limit in (0, 2001, True, 10.0, "10")),
+        *(({"read_ahead": n}, "read_ahead must be an int") for n in (-1, True, 1.0, "1", None)),
+        ({"verify": 1}, "verify must be True or False, got 1"),
+        *(({"into": into}, "into must be an attrs class") for into in (int, None, Ids(1))),
+        (
+            {"into": UnknownFields},
+            "into=UnknownFields has fields that no session report has: colour, wheels; there are ",
+        ),
+        ({"into": Unannotated}, "Unannotated can't be structured from JSON"),
+        ({"resume": ""}, "not a cursor of this library"),
+        ({"resume": 5}, "not a cursor of this library"),
+        ({"resume": str(CURSOR) + "\n"}, "the cursor is garbled"),
+        ({"resume": CURSOR, "verify": True}, "can only be resumed from a cursor of such a walk"),
+        (
+            {"resume": attrs.evolve(CURSOR, query={"chargerId": "abc", "connectorId": "1"})},
+            "the cursor belongs to another query: chargerId 'abc' instead of 'xyz'",
+        ),
+        (
+            {"resume": str(CURSOR), "from_": datetime(2022, 1, 1, tzinfo=UTC)},
+            "another query: from None instead of '2022-01-01T00:00:00.000Z'",
+        ),
+        (
+            {"resume": str(CURSOR), "to": DAY},
+            "another query: to None instead of '2022-08-03T00:00:00.000Z'",
+        ),
+        ({"resume": attrs.evolve(CURSOR, pinned={})}, "another query: no window"),
+    ],
+    ids=labelled,
+)
+def test_an_invalid_option_is_refused_before_any_request(
+    depot: DepotClient, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        depot.session_reports("xyz", 1, **options)
+
+
+@pytest.mark.parametrize(
+    ("limit", "read_ahead", "into"),
+    [(None, 1, SessionReport), (1, 0, SessionReport), (2000, 100, Ids)],
+)
+def test_a_description_is_immutable_and_shows_only_the_arguments(
+    depot: DepotClient, limit: int | None, read_ahead: int, into: type[Any]
+) -> None:
+    reports = depot.session_reports(
+        "xyz", 1, from_=DAY, limit=limit, read_ahead=read_ahead, into=into, verify=True
+    )
+
+    assert (reports.limit, reports.read_ahead, reports.into) == (limit, read_ahead, into)
+    assert {name for name in dir(reports) if not name.startswith("_")} == {
+        *("query", "limit", "read_ahead", "verify", "resume", "into"),
+        *("pages", "walk", "collect"),
+    }
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        reports.limit = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("resume", [CURSOR, str(CURSOR)], ids=["cursor", "text"])
+@pytest.mark.parametrize("connector_id", [1, "1"])
+def test_a_cursor_or_its_text_resumes_the_same_query(
+    depot: DepotClient, resume: Cursor | str, connector_id: int | str
+) -> None:
+    assert depot.session_reports("xyz", connector_id, resume=resume).resume == CURSOR
+
+
+def test_a_time_of_a_subclass_becomes_a_plain_time_in_utc() -> None:
+    class Time(datetime):
+        pass
+
+    time = Time(2022, 8, 3, 2, 30, 1, 999_999, tzinfo=timezone(timedelta(hours=2)))
+
+    assert type(to_utc(time)) is datetime
+    assert to_utc(time).isoformat() == "2022-08-03T00:30:01.999999+00:00"
+
+
+# Requests.
+
+
+async def first_query(**options: Any) -> dict[str, str]:
+    transport = PageTransport()
+    assert await transport.client().session_reports("xyz", 7, **options).collect(max_items=1) == []
+    return transport.queries[0]
+
+
+async def test_the_limit_is_always_sent_and_the_end_is_pinned_to_the_start_of_the_walk() -> None:
+    before = datetime.now(UTC)
+    query = await first_query()
+    after = datetime.now(UTC)
+
+    to = query.pop("to")
+    assert query == {"chargerId": "xyz", "connectorId": "7", "page": "1", "limit": "10"}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", to)
+    assert before - timedelta(milliseconds=1) < datetime.fromisoformat(to) <= after
+
+
+async def test_a_resumed_walk_requests_the_window_that_its_cursor_pinned() -> None:
+    cursor = attrs.evolve(CURSOR, query={"chargerId": "xyz", "connectorId": "7"})
+    query = await first_query(resume=str(cursor))
+
+    assert (query["page"], query["limit"], query["to"]) == ("3", "10", cursor.pinned["to"])
+
+
+async def test_a_page_is_requested_with_all_parameters_in_the_query(
+    depot: DepotClient, answers: AioResponses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers.get(re.compile("http"), payload={"items": []})
+    addresses: list[str] = []
+    send = aiohttp.ClientSession.request
+
+    def record(session: aiohttp.ClientSession, method: str, url: URL, **options: Any) -> Any:
+        addresses.append(str(url))  # aioresponses decodes it.
+        return send(session, method, url, **options)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "request", record)
+    rome = timezone(timedelta(hours=2))
+    reports = depot.session_reports(
+        "a&b/c +\u00e9",
+        "1",
+        from_=datetime(2022, 8, 3, 18, 20, 30, 661_999, tzinfo=rome),
+        to=datetime(2022, 8, 4, tzinfo=UTC),
+        limit=50,
+        read_ahead=0,
+    )
+    async with depot:
+        await reports.collect(max_items=1)
+
+    (address,) = addresses
+    assert address == (
+        "https://api.eu.depot.emobility.io/v1/sessionReports"
+        "?chargerId=a%26b%2Fc%20%2B%C3%A9&connectorId=1&page=1&limit=50"
+        "&from=2022-08-03T16%3A20%3A30.661Z&to=2022-08-04T00%3A00%3A00.000Z"
+    )
+    ((call,),) = answers.requests.values()
+    assert call.kwargs["headers"]["Authorization"] == "Bearer t0k3n"
+    assert (call.kwargs["data"], call.kwargs["allow_redirects"]) == (None, False)
