@@ -190,19 +190,11 @@ class DepotSandbox(Sandbox):
         }
 
     def reports(self, charger_id: str, connector_id: str | int) -> list[bytes]:
-        """Return the JSON of a connector's reports, ascending by start.
-
-        Raises:
-            ValueError: The connector is unknown.
-        """
+        """Return the JSON of a connector's reports by start. Raise ValueError if it is unknown."""
         return [self._json(report) for report in self._store(charger_id, connector_id).reports]
 
     def session_ids(self, charger_id: str, connector_id: str | int) -> list[int]:
-        """Return the ids of a connector's sessions, ascending by start.
-
-        Raises:
-            ValueError: The connector is unknown.
-        """
+        """Return a connector's session ids by start. Raise ValueError if it is unknown."""
         return [report.session_id for report in self._store(charger_id, connector_id).reports]
 
     def insert(self, charger_id: str, connector_id: str | int, report: bytes) -> None:
@@ -283,7 +275,7 @@ class DepotSandbox(Sandbox):
         for report in selected[offset : offset + limit]:
             items.append(msgspec.Raw(self._json(report)))
             await asyncio.sleep(0)  # Rendering a report takes some ms.
-        inserted, deleted = store.churn(self.churn, self._new_ids)
+        inserted, deleted = store.apply_churn(self.churn, self._new_ids)
         self.inserted += inserted
         self.deleted += deleted
         return SandboxResponse.json(

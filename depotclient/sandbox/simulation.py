@@ -22,16 +22,19 @@ __all__ = ["Battery", "ReportShape", "SessionPlan", "render", "simulate_sessions
 _FIRST_START = datetime(2026, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR_MS = 3_600_000
-_SAMPLE_MS = 2_200  # between two meter values of the vendor's chargers
+# Interval between two meter values of the vendor's chargers.
+_SAMPLE_MS = 2_200
 
-_TAPER_START = 80  # percent of charge above which the current falls
-_TAPER_END = 0.15  # share of the full current at 100 percent
-_REQUEST = 1.006  # a vehicle requests a little more than it gets, as in the vendor's example
+# The current falls above this state of charge (percent), to this share of the full current.
+_TAPER_START = 80
+_TAPER_END = 0.15
+# A vehicle requests a little more than it gets, as in the vendor's example.
+_REQUEST = 1.006
 
-# A cycle is longer than any charging and idle time together. A start that is so many cycles
-# earlier lets the last session of many end in January 2026.
 _CHARGING_MINUTES = (6.0, 42.0)
 _IDLE_MINUTES = (15.0, 180.0)
+# No session and idle time together are longer. Beyond 60 sessions, the first one starts one cycle
+# earlier per session, so that the last one ends in January 2026.
 _CYCLE = timedelta(hours=4)
 _SESSIONS_IN_JANUARY = 60
 

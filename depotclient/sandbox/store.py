@@ -183,11 +183,12 @@ class ConnectorStore:
 
     def delete(self, session_id: int) -> None:
         """Remove a report. Raise ValueError if there is none."""
-        if session_id not in self._session_ids():
+        kept = tuple(report for report in self.reports if report.session_id != session_id)
+        if len(kept) == len(self.reports):
             raise ValueError(f"session {session_id} does not exist")
-        self.reports = tuple(r for r in self.reports if r.session_id != session_id)
+        self.reports = kept
 
-    def churn(self, churn: Churn, new_ids: Iterator[int]) -> tuple[list[int], list[int]]:
+    def apply_churn(self, churn: Churn, new_ids: Iterator[int]) -> tuple[list[int], list[int]]:
         """Insert and delete sessions after a page. Return the ids of both."""
         inserted, deleted = list[int](), list[int]()
         self._pages += 1

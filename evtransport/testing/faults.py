@@ -93,7 +93,7 @@ RETRYABLE: tuple[Fault, ...] = (
     *(Fault.status(429, retry_after=0), Fault.disconnect(), Fault.truncate()),
     *(Fault.html(), Fault.garbage(), Fault.bad_utf8()),
 )
-"""Faults that a second request does not meet."""
+"""Faults after which a retry succeeds."""
 
 
 @attrs.frozen
@@ -117,8 +117,10 @@ class SandboxResponse:
 
     def apply_fault(self, fault: Fault | None) -> SandboxResponse | None:
         """Return this response changed by a fault. None means no response at all."""
-        match fault.kind if fault else None:
-            case "status" if fault:
+        if fault is None:
+            return self
+        match fault.kind:
+            case "status":
                 wait = fault.retry_after
                 headers = {} if wait is None else {"Retry-After": str(wait)}
                 return SandboxResponse(fault.body, fault.code, headers=headers)
@@ -133,5 +135,5 @@ class SandboxResponse:
             case "bad_utf8":
                 before, quote, after = self.body.rpartition(b'"')
                 return SandboxResponse(b"".join((before, b"\xff", quote, after)))
-            case _:
+            case _:  # A stall only delays.
                 return self

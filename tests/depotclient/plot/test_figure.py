@@ -62,19 +62,6 @@ def texts(part: Axes | Figure) -> list[str]:
     return [text.get_text() for text in part.texts]
 
 
-def power_report(limit: float) -> SessionReport:
-    return report(
-        session_meter_values=[
-            MeterValue("present_current", 10.0, START),
-            MeterValue("present_voltage", 600.0, START),
-        ],
-        charge_parameters=[
-            ChargeParameters("Station", limit, event_timestamp=START),
-            ChargeParameters("Weather", 1.0, event_timestamp=START),
-        ],
-    )
-
-
 def test_the_panels_have_one_time_axis_and_the_curves_of_the_report(
     simulated: SessionReport,
 ) -> None:
@@ -105,22 +92,30 @@ def test_the_panels_have_one_time_axis_and_the_curves_of_the_report(
     assert limits[0] < start < end < limits[1]
 
 
-def test_a_title_replaces_the_ids(simulated: SessionReport) -> None:
-    assert texts(session_figure(simulated))[0].startswith("Session 1 · BUS-")
-    assert texts(session_figure(simulated, title="Depot West,\nbay 7"))[0] == "Depot West, bay 7"
+@pytest.mark.parametrize(
+    ("watts", "label", "kilowatts"),
+    [
+        (20_000.0, "station limit", [20.0]),
+        (450_000.0, "station limit up to 450 kW (not drawn)", []),
+    ],
+)
+def test_a_limit_that_would_flatten_the_power_is_only_named(
+    watts: float, label: str, kilowatts: list[float]
+) -> None:
+    values = {"present_current": 10.0, "present_voltage": 600.0}
+    figure = session_figure(
+        report(
+            session_meter_values=[MeterValue(key, value, START) for key, value in values.items()],
+            charge_parameters=[
+                ChargeParameters("Station", watts, event_timestamp=START),
+                ChargeParameters("Weather", 1.0, event_timestamp=START),
+            ],
+        )
+    )
 
-
-def test_a_limit_is_drawn_in_kw() -> None:
-    limit = lines(session_figure(power_report(20_000.0)), "Power (kW)")["station limit"]
-
-    assert np.asarray(limit.get_ydata()).tolist() == [20.0]
-
-
-def test_a_limit_that_would_flatten_the_power_is_only_named() -> None:
-    power = panel(session_figure(power_report(450_000.0)), "Power (kW)")
-
-    assert power.lines[-1].get_label() == "station limit up to 450 kW (not drawn)"
-    assert power.get_ylim()[1] < 10
+    power, limit = panel(figure, "Power (kW)").lines
+    assert np.asarray(power.get_ydata()).tolist() == [6.0]
+    assert (limit.get_label(), np.asarray(limit.get_ydata()).tolist()) == (label, kilowatts)
 
 
 def test_an_empty_report_says_what_is_missing(tmp_path: Path) -> None:
@@ -172,11 +167,15 @@ def test_an_odd_report_can_be_saved_without_a_warning(odd: SessionReport, tmp_pa
     ET.parse(tmp_path / "picture.svg")  # noqa: S314
 
 
-def test_dollars_are_no_formulas_and_letters_without_a_glyph_are_question_marks() -> None:
-    title = session_figure(report(vehicle_id="$a_1$ 🚌\n\x07é")).texts[0]
+@pytest.mark.parametrize(
+    ("title", "text"),
+    [(None, "Session 1 · $a_1$ ? ?é"), ("Depot West,\nbay 7", "Depot West, bay 7")],
+)
+def test_the_title_is_one_line_of_letters_that_the_font_has(title: str | None, text: str) -> None:
+    figure = session_figure(report(vehicle_id="$a_1$ 🚌\n\x07é"), title=title)
 
-    assert title.get_text() == "Session 1 · $a_1$ ? ?é"
-    assert not title.get_parse_math()
+    assert texts(figure)[0] == text
+    assert not figure.texts[0].get_parse_math()
 
 
 def test_threads_save_the_same_svg_and_change_no_setting(

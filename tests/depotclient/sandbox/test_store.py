@@ -147,7 +147,7 @@ def test_a_shuffled_order_is_fixed_and_survives_a_deletion() -> None:
 def test_inserted_sessions_are_the_newest_and_have_just_ended() -> None:
     store, before = make_store(10), datetime.now(UTC) - timedelta(milliseconds=1)
 
-    assert store.churn(Churn(inserts=2), itertools.count(50)) == ([50, 51], [])
+    assert store.apply_churn(Churn(inserts=2), itertools.count(50)) == ([50, 51], [])
 
     assert ids(store)[10:] == [50, 51]
     for report in store.reports[10:]:
@@ -157,7 +157,7 @@ def test_inserted_sessions_are_the_newest_and_have_just_ended() -> None:
 def test_late_sessions_appear_between_the_others() -> None:
     store = make_store(10)
 
-    inserted, _ = store.churn(Churn(late_inserts=20), itertools.count(50))
+    inserted, _ = store.apply_churn(Churn(late_inserts=20), itertools.count(50))
 
     assert len(inserted) == 20
     assert (ids(store)[0], ids(store)[-1]) == (1, 10)
@@ -166,7 +166,7 @@ def test_late_sessions_appear_between_the_others() -> None:
 
 def test_sessions_disappear_until_none_is_left() -> None:
     store = make_store(10)
-    deleted = [store.churn(Churn(deletes=3), itertools.count(50))[1] for _ in range(5)]
+    deleted = [store.apply_churn(Churn(deletes=3), itertools.count(50))[1] for _ in range(5)]
 
     assert [len(part) for part in deleted] == [3, 3, 3, 1, 0]
     assert sorted(itertools.chain(*deleted)) == list(range(1, 11))
@@ -175,32 +175,29 @@ def test_sessions_disappear_until_none_is_left() -> None:
 
 def test_an_empty_store_has_churn_too() -> None:
     churn = Churn(inserts=1, late_inserts=1, deletes=1)
-
-    inserted, deleted = make_store().churn(churn, itertools.count(50))
-
-    assert inserted == [50, 51]
-    assert len(deleted) == 1
+    inserted, deleted = make_store().apply_churn(churn, itertools.count(50))
+    assert (inserted, len(deleted)) == ([50, 51], 1)
 
 
 def test_churn_stops_after_the_given_number_of_pages() -> None:
     store, new_ids = make_store(), itertools.count(50)
-    results = [store.churn(Churn(inserts=1, pages=2), new_ids) for _ in range(4)]
+    results = [store.apply_churn(Churn(inserts=1, pages=2), new_ids) for _ in range(4)]
 
     assert results == [([50], []), ([51], []), ([], []), ([], [])]
 
 
 def test_churn_skips_ids_that_are_in_use() -> None:
-    assert make_store(3).churn(Churn(inserts=1), itertools.count(2))[0] == [4]
+    assert make_store(3).apply_churn(Churn(inserts=1), itertools.count(2))[0] == [4]
 
 
 def test_the_seed_determines_churn() -> None:
-    def churn(seed: int) -> list[tuple[list[int], list[int]]]:
+    def run(seed: int) -> list[tuple[list[int], list[int]]]:
         store, new_ids = make_store(60, seed=seed), itertools.count(100)
         rates = Churn(inserts=0.2, late_inserts=0.5, deletes=0.5)
-        return [store.churn(rates, new_ids) for _ in range(40)]
+        return [store.apply_churn(rates, new_ids) for _ in range(40)]
 
-    assert churn(3) == churn(3) != churn(4)
-    inserted, deleted = zip(*churn(3), strict=True)
+    assert run(3) == run(3) != run(4)
+    inserted, deleted = zip(*run(3), strict=True)
     assert 10 < len([*itertools.chain(*inserted)]) < 50
     assert 5 < len([*itertools.chain(*deleted)]) < 35
 

@@ -15,6 +15,10 @@ HALF = GOOD.body[: len(GOOD.body) // 2]
 MESSAGE = b'{"message": "a fault of the sandbox"}'
 
 
+def make_429(retry_after: str) -> SandboxResponse:
+    return SandboxResponse(MESSAGE, 429, headers={"Retry-After": retry_after})
+
+
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
@@ -26,14 +30,8 @@ MESSAGE = b'{"message": "a fault of the sandbox"}'
         (Fault.status(304), SandboxResponse(b"", 304)),
         (Fault.status(200, body="null"), SandboxResponse(b"null")),
         (Fault.status(200, body=b"null"), SandboxResponse(b"null")),
-        (
-            Fault.status(429, retry_after=0),
-            SandboxResponse(MESSAGE, 429, headers={"Retry-After": "0"}),
-        ),
-        (
-            Fault.status(429, retry_after="Wed, 21 Oct 2026 07:28:00 GMT"),
-            SandboxResponse(MESSAGE, 429, headers={"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}),
-        ),
+        (Fault.status(429, retry_after=0), make_429("0")),
+        (Fault.status(429, retry_after="Wed, 21 Oct 2026"), make_429("Wed, 21 Oct 2026")),
         (Fault.truncate(), SandboxResponse(GOOD.body, 206, sent=len(HALF))),
         (Fault.garbage(), SandboxResponse(HALF)),
     ],
@@ -81,8 +79,3 @@ def test_an_endless_stall_is_refused() -> None:
 def test_a_number_out_of_range_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="rate must be a number from 0 to 2, got"):
         validate_number("rate", value, maximum=2)
-
-
-@pytest.mark.parametrize("value", [0, 0.5, 2])
-def test_a_number_within_the_range_is_accepted(value: float) -> None:
-    validate_number("rate", value, maximum=2)

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import islice
 
 import aiohttp
 import attrs
@@ -16,7 +17,6 @@ from evtransport.testing.faults import RETRYABLE, Fault, SandboxResponse
 from evtransport.testing.sandbox import Channel, RecordedRequest, Sandbox, running_in_thread
 
 BODY = b'{"items":[1,2,3]}'
-BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError)
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -93,26 +93,15 @@ async def test_faults_are_read_lazily_and_in_order(http: aiohttp.ClientSession) 
         assert [(await fetch(http, sandbox.base_url)) for _ in range(3)] == [(200, BODY)] * 3
 
 
-async def draw_faults(http: aiohttp.ClientSession, rate: float, seed: int) -> list[Fault | None]:
-    async with Echo(fault_rate=rate, seed=seed) as sandbox:
-        for _ in range(30):
-            try:
-                await fetch(http, sandbox.base_url)
-            except BROKEN:
-                continue
-        return [request.fault for request in sandbox.requests]
+def test_the_seed_and_the_rate_determine_the_faults() -> None:
+    def draw(rate: float, seed: int) -> list[Fault | None]:
+        channel = Echo(fault_rate=rate, seed=seed)._channel("/")
+        return list(islice(channel.faults, 200))
 
-
-async def test_a_seed_draws_the_same_faults_every_time(http: aiohttp.ClientSession) -> None:
-    first = await draw_faults(http, 0.5, 7)
-    assert first == await draw_faults(http, 0.5, 7)
-    assert first != await draw_faults(http, 0.5, 8)
-    assert None in first
-    assert set(first) <= {None, *RETRYABLE}
-
-
-async def test_a_fault_rate_of_one_hits_every_request(http: aiohttp.ClientSession) -> None:
-    assert None not in await draw_faults(http, 1, 0)
+    assert draw(0.5, 7) == draw(0.5, 7) != draw(0.5, 8)
+    assert {*draw(0.5, 7)} == {None, *RETRYABLE}
+    assert None not in draw(1, 0)
+    assert {*draw(0, 0)} == {None}
 
 
 async def test_a_record_holds_the_request_but_no_secret(http: aiohttp.ClientSession) -> None:
@@ -166,22 +155,20 @@ async def test_closing_leaves_no_idle_connection_and_no_task() -> None:
         assert asyncio.all_tasks() == before
 
 
-async def test_closing_twice_or_before_the_start_does_nothing() -> None:
-    sandbox = Echo()
-    await sandbox.aclose()
-    async with sandbox:
-        await sandbox.aclose()
-        await sandbox.aclose()
-    with pytest.raises(RuntimeError, match="not running"):
-        _ = sandbox.base_url
-
-
-async def test_a_closed_sandbox_can_start_again(http: aiohttp.ClientSession) -> None:
+async def test_a_sandbox_runs_between_start_and_close(http: aiohttp.ClientSession) -> None:
     sandbox = Echo()
     for count in (1, 2):
+        await sandbox.aclose()
+        assert repr(sandbox) == "<Echo not running>"
+        with pytest.raises(RuntimeError, match="not running"):
+            _ = sandbox.base_url
         async with sandbox:
+            assert repr(sandbox) == f"<Echo {sandbox.origin}>"
             assert await fetch(http, sandbox.base_url) == (200, BODY)
             assert len(sandbox.requests) == count
+            with pytest.raises(RuntimeError, match="running already"):
+                await sandbox.start()
+            await sandbox.aclose()
 
 
 async def test_the_sandbox_listens_on_the_given_port(http: aiohttp.ClientSession) -> None:
@@ -195,29 +182,9 @@ async def test_the_sandbox_listens_on_the_given_port(http: aiohttp.ClientSession
         assert await fetch(http, sandbox.base_url) == (200, BODY)
 
 
-async def test_a_running_sandbox_cannot_start() -> None:
-    async with Echo() as sandbox:
-        with pytest.raises(RuntimeError, match="running already"):
-            await sandbox.start()
-
-
-async def test_the_repr_shows_the_origin() -> None:
-    sandbox = Echo()
-    assert repr(sandbox) == "<Echo not running>"
-    async with sandbox:
-        assert sandbox.base_url == f"{sandbox.origin}/api"
-        assert repr(sandbox) == f"<Echo {sandbox.origin}>"
-
-
 @pytest.mark.parametrize(
     "arguments",
-    [
-        {"port": -1},
-        {"port": 65536},
-        {"latency": -0.1},
-        {"fault_rate": 1.1},
-        {"seed": 0.5},
-    ],
+    [{"port": -1}, {"port": 65536}, {"latency": -0.1}, {"fault_rate": 1.1}, {"seed": 0.5}],
 )
 def test_an_argument_out_of_range_is_refused_by_name(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
