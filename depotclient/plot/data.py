@@ -210,7 +210,8 @@ def _integrate(power: Series) -> Series:
 
 def _state_rows(states: Iterable[tuple[datetime | None, str]], span: TimeSpan) -> list[TimelineRow]:
     """Return a row for each state. A state lasts until the next one."""
-    changes = sorted((time, shorten(name, 13)) for time, name in states if time is not None)
+    changes = [(time, shorten(name, 13)) for time, name in states if time is not None]
+    changes.sort(key=lambda change: change[0])
     spans: dict[str, list[TimeSpan]] = {}
     for (start, name), (end, _) in pairwise([*changes, (span.end, "")]):
         if start <= span.end and end >= span.start:

@@ -115,16 +115,18 @@ def test_an_end_without_a_value_is_no_point_and_zero_is_a_value() -> None:
 
 def test_a_state_lasts_until_the_next_one_and_the_last_until_the_end() -> None:
     states = [("Charging", at(4)), ("Available", at(-600)), ("Preparing", at(1)), ("Lost", None)]
-    states += [("Charging", at(60 * 24))]
+    states += [("Charging", at(60 * 24)), ("Zero", at(4)), ("Finishing", at(4))]
 
     result = data(ocpp_status=[OcppStatus(name, time) for name, time in states])
 
     assert result.states == [
         TimelineRow("Available", [TimeSpan(START, at(1))]),
         TimelineRow("Preparing", [TimeSpan(at(1), at(4))]),
-        TimelineRow("Charging", [TimeSpan(at(4), END)]),
+        TimelineRow("Charging", [TimeSpan(at(4), at(4))]),
+        TimelineRow("Zero", [TimeSpan(at(4), at(4))]),
+        TimelineRow("Finishing", [TimeSpan(at(4), END)]),
     ]
-    assert result.notes == ["Omitted from 5 events: 2 outside of the time shown; 1 without a time."]
+    assert result.notes == ["Omitted from 7 events: 2 outside of the time shown; 1 without a time."]
 
 
 def test_an_error_is_a_row_with_the_times_of_its_reports() -> None:
