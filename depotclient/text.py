@@ -1,4 +1,4 @@
-"""How people write times and connectors: in a shell, an option or a file."""
+"""Parsing of times, durations and connectors in options and files."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["TIME", "parse_connector", "parse_days", "parse_time", "read_connecto
 
 TIME = (
     "ISO 8601, such as 2026-01-31T18:00:00+01:00 or ...Z; a plain date is its midnight,"
-    " and a time without an offset is taken as UTC."
+    " and a time without an offset is in UTC."
 )
 
 
 def parse_time(name: str, text: str | None) -> datetime | None:
-    """A time in UTC from what was typed; one without an offset is UTC already.
+    """Return a time in UTC. A time without an offset is in UTC already.
 
     Raises:
-        ValueError: It is no time in ISO 8601, or beyond the years 1 to 9999 in UTC.
+        ValueError: The text is not ISO 8601, or the time is outside of the years 1 to 9999 in UTC.
     """
     if text is None:
         return None
@@ -35,10 +35,10 @@ def parse_time(name: str, text: str | None) -> datetime | None:
 
 
 def parse_days(name: str, number: str | float) -> timedelta:
-    """A time span that was given as a number of days.
+    """Return a duration from a number of days.
 
     Raises:
-        ValueError: It is no number, or one of more days than there are.
+        ValueError: The argument is no number, or the number is too large.
     """
     try:
         return timedelta(days=float(number))
@@ -47,10 +47,10 @@ def parse_days(name: str, number: str | float) -> timedelta:
 
 
 def parse_connector(text: str) -> Connector:
-    """The connector that was typed as CHARGER/CONNECTOR.
+    """Return the connector of a text such as CP-001/1. The last slash separates the ids.
 
     Raises:
-        ValueError: It was typed otherwise.
+        ValueError: The text has another form.
     """
     charger, slash, connector = text.rpartition("/")
     if not (slash and charger and connector):
@@ -61,8 +61,8 @@ def parse_connector(text: str) -> Connector:
 def read_connectors(path: Path) -> list[Connector]:
     """Return the connectors of a file of lines CHARGER,CONNECTOR.
 
-    Blank lines, lines that begin with `#` and headers are skipped. A header names the columns, as
-    in `charger_id,connector_id` or `ChargerID,ConnectorID`. Quote an id that begins with `#`.
+    Blank lines, lines that start with `#` and headers are skipped. A header names the columns, as
+    in `charger_id,connector_id` or `ChargerID,ConnectorID`. Quote an id that starts with `#`.
 
     Raises:
         ValueError: A line has another form, or the file is not text in UTF-8.
@@ -74,7 +74,7 @@ def read_connectors(path: Path) -> list[Connector]:
         lines = csv.reader("" if line.lstrip().startswith("#") else line for line in file)
         try:
             for fields in lines:
-                found += _connectors_of([field.strip() for field in fields])
+                found += _parse_line([field.strip() for field in fields])
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} is not text in UTF-8: {error}") from None
         except (csv.Error, ValueError) as error:
@@ -82,7 +82,7 @@ def read_connectors(path: Path) -> list[Connector]:
     return found
 
 
-def _connectors_of(fields: list[str]) -> list[Connector]:
+def _parse_line(fields: list[str]) -> list[Connector]:
     match fields:
         case [] | [""]:
             return []
@@ -97,10 +97,10 @@ _CONNECTOR_COLUMN = re.compile("connector(id)?")
 
 
 def _is_header(charger: str, connector: str) -> bool:
-    """Return True if the two fields are names of columns, in any spelling.
+    """Return True if two fields are the names of the columns, in any spelling.
 
     Raises:
-        ValueError: They are in the wrong order.
+        ValueError: The columns are in the wrong order.
     """
     first, second = (re.sub(r"[\W_]", "", name).lower() for name in (charger, connector))
     if _CONNECTOR_COLUMN.fullmatch(first) and _CHARGER_COLUMN.fullmatch(second):
