@@ -1,4 +1,4 @@
-"""The Java process that Spark runs in."""
+"""The Java process of Spark."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pyspark import SparkContext
 
 
 def end_java() -> None:
-    """End the Java process, which takes hundreds of megabytes that later tests don't need."""
+    """End the Java process: it uses hundreds of megabytes that later tests don't need."""
     if (gateway := SparkContext._gateway) is not None:
         SparkContext._gateway = SparkContext._jvm = None
         gateway.shutdown()
