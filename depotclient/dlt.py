@@ -1,4 +1,7 @@
-"""Session reports as a dlt resource: all of a span at first, then what is new (extra `dlt`)."""
+"""Session reports as a dlt resource: the first run loads a span, later runs add what is new.
+
+It needs the extra `dlt`.
+"""
 
 from __future__ import annotations
 
@@ -24,35 +27,41 @@ from depotclient.partitions import Connector, Partition, ReadSettings, Window, p
 from depotclient.partitions.batches import Reading, add_connector
 from depotclient.partitions.calendar import connector_key, validate_duration
 from depotclient.partitions.settings import require_settings
-from depotclient.query import is_before, require_aware, to_utc
+from depotclient.query import require_aware, to_utc
 
 __all__ = ["LOOK_BACK", "PRIMARY_KEY", "Rows", "session_reports"]
 
 Rows: TypeAlias = Literal["arrow", "objects"]
-"""What is handed to dlt: Arrow batches, or a Python dict for each report."""
+"""Data that dlt receives: Arrow batches, or a Python dict for each report."""
 
 LOOK_BACK: Final = timedelta(days=3)
-"""By how much a run reads again what the run before has read, for reports that came late."""
+"""Time before the latest known session that a run reads again, for late reports."""
 
-SESSION_KEY: Final = pa.field("session_key", pa.string(), nullable=False)
-"""Start of the session, or a digest of a report without one.
+_SESSION_KEY: Final = "session_key"
 
-dlt accepts no null in a key: it adds such a row again in each run.
-"""
+# Charger, connector and id are not enough: a connector may reuse an id.
+PRIMARY_KEY: Final = ("charger_id", "connector_id", "session_id", _SESSION_KEY)
+"""Columns that identify a row. dlt accepts no null in them: it adds such a row in each run."""
 
-# A connector may reuse an id, and so may other connectors.
-PRIMARY_KEY: Final = ("charger_id", "connector_id", "session_id", SESSION_KEY.name)
+_DLT_TIME: Final = pa.timestamp("us", tz="UTC")
 
 
-def _field_for_dlt(field: pa.Field[Any]) -> pa.Field[Any]:
+def _dlt_field(field: pa.Field[Any]) -> pa.Field[Any]:
     if field.name in PRIMARY_KEY:
         return field.with_nullable(False)
-    # Of a time with a zone dlt expects the unit of the destination, and warns of another.
-    return field.with_type(pa.timestamp("us", tz="UTC")) if field.type == TIME else field
+    # dlt expects times with a zone in the unit of the destination, and warns about another unit.
+    return field.with_type(_DLT_TIME) if field.type == TIME else field
 
 
-_ROWS: Final = FLEET_REPORTS.append(SESSION_KEY)
-_SCHEMA: Final = pa.schema([_field_for_dlt(field) for field in _ROWS])
+_ROWS: Final = FLEET_REPORTS.append(pa.field(_SESSION_KEY, pa.string(), nullable=False))
+_DLT_ROWS: Final = pa.schema([_dlt_field(field) for field in _ROWS])
+
+_DATA_TYPES: Final[dict[pa.DataType, TDataType]] = {
+    pa.int64(): "bigint",
+    pa.float64(): "double",
+    pa.string(): "text",
+    _DLT_TIME: "timestamp",
+}
 
 
 def session_reports(
@@ -66,75 +75,71 @@ def session_reports(
     name: str = "session_reports",
     rows: Rows = "arrow",
 ) -> DltResource:
-    """A dlt resource with the reports of some connectors, for `pipeline.run` into any destination.
+    """Return a dlt resource with the session reports of some connectors.
 
-    The first run loads all from `from_` on. Of each connector dlt's state then holds the latest
-    `session_time_start` that was seen, and the next run begins `look_back` before that. So what
-    a charger uploads after a long time offline is found, as long as nothing newer came from it. A
-    connector that is new is read from `from_` on, and so are all when `from_` is earlier than that
-    of the run before. A report that comes again replaces its row; none is ever deleted.
+    Pass it to `pipeline.run`, with any destination. The first run loads everything since `from_`.
+    dlt's state then holds the latest `session_time_start` of each connector. The next run starts
+    `look_back` before that. So a run finds the reports of a charger that was offline for a long
+    time, unless a newer session of its connector was loaded. A new connector is read from `from_`.
+    So are all connectors if `from_` is earlier than in the run before. A report that is loaded
+    again replaces its row. Rows are never deleted.
 
-    The state moves only when a run has read everything: one that fails has loaded nothing, and
-    the next one begins where it began. So load a long span in parts, with one `to` after another.
+    The state changes only after a complete run. A failed run loads nothing, and the next run starts
+    at the same time. So load a long span in parts: increase `to` from run to run.
 
-    dlt holds `DATA_WRITER__BUFFER_MAX_ITEMS` reports in memory, 5000 unless that is set. Where
-    they have their usual 50 to 500 kB, set it to a few hundred.
+    dlt keeps `DATA_WRITER__BUFFER_MAX_ITEMS` reports in memory (default 5000). A usual report has
+    50 to 500 kB: set a few hundred.
 
     Args:
-        connectors: Charger and connector ids.
-        from_: Begin of the span, aware, by the start of a session.
-        to: End of the span, aware, not a part of it; None means the time of each run, which is
-            the latest in any case.
-        look_back: How late a report may come after one with a later start, up to 366 days. The
-            server is asked for `settings.margin` more.
-        window: How much is asked for at once: a `month` or a `day`.
-        settings: By whose account, and how carefully. None takes the environment when it runs.
-        name: Of the resource, of its table and of its state.
-        rows: `arrow` is the faster by far; events are JSON columns. `objects` is for destinations
-            that take no nested Parquet: events are child tables, or JSON by dlt's
-            `max_table_nesting`, and `pipeline.run(..., loader_file_format="parquet")` saves most of
-            the time. A table stays with one of both.
+        connectors: Charger and connector ids. Duplicates count once.
+        from_: Start of the span (inclusive), aware. It selects reports by `session_time_start`.
+        to: End of the span (exclusive), aware. None, or a time in the future, means the time of the
+            run.
+        look_back: Longest delay of a report, compared with reports of later sessions. At most 366
+            days. Queries add `settings.margin`.
+        window: Calendar window that is read at a time: `month` or `day`, in UTC.
+        settings: Account and options of the queries. None uses the environment of the run.
+        name: Name of the resource, its table and its state.
+        rows: `arrow` is much faster; events become JSON columns. Use `objects` for destinations
+            that accept no nested Parquet: events become child tables, or JSON with
+            `max_table_nesting`. With `objects`, `pipeline.run(..., loader_file_format="parquet")`
+            saves most of the time. Don't change it for a table that exists.
 
     Returns:
-        A resource that is merged by `PRIMARY_KEY`. Its table has all columns of
-        `depotclient.arrow.FLEET_REPORTS`, and `session_key`, even without reports; of `objects`
-        only those that are not nested. `session_key` is the start of the session in UTC, such as
-        `2026-01-31 18:00:00.000`. For a report without a start it is a digest of 16 hexadecimal
-        digits. If the report gets a start later, that is another row.
+        A resource that merges by `PRIMARY_KEY`. Its table has the columns of
+        `depotclient.arrow.FLEET_REPORTS` and `session_key`, even without reports. With `objects`, a
+        table without reports has no nested columns. `session_key` is the start of the session in
+        UTC, such as `2026-01-31 18:00:00.000`. For a report without a start, it is a digest of 16
+        hexadecimal digits. If that report gets a start later, it becomes another row.
 
-        When it runs, an `ApiError` is the cause of dlt's own error. Its note names the partition.
+        If a run fails, the cause of dlt's own error is an `ApiError`. Its note names the partition.
 
     Raises:
-        ValueError: An argument is not usable, or there are no connectors.
+        ValueError: An argument is invalid, or there are no connectors.
     """
-    now = datetime.now(UTC)
-    require_aware("from_", from_)
     if to is not None:
         require_aware("to", to)
-    if not is_before(from_, now):
-        raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to load")
+    partitions = plan(connectors, from_, _end_of_run(to, datetime.now(UTC)), window, whole=False)
+    if not partitions:
+        raise ValueError("connectors must not be empty: give pairs, such as [('CP-001', 1)]")
     validate_duration("look_back", look_back)
     if rows not in get_args(Rows):
-        raise ValueError(f"rows must be one of {', '.join(get_args(Rows))}, not {rows!r}")
+        raise ValueError(f"rows must be one of {', '.join(get_args(Rows))}, got {rows!r}")
     if not (isinstance(name, str) and name.strip()):
-        raise ValueError(f"name must be a string that is not empty, not {name!r}")
-    settings = require_settings(settings)
-    planned = plan(connectors, from_, _until(to, now), window, whole=False)
-    if not planned:
-        raise ValueError("there are no connectors: give pairs, such as [('CP-001', 1)]")
-    load = _Load(
-        tuple(dict.fromkeys((it.charger_id, it.connector_id) for it in planned)),
+        raise ValueError(f"name must be a non-empty string, got {name!r}")
+    loader = _Loader(
+        dict.fromkeys((part.charger_id, part.connector_id) for part in partitions),
         to_utc(from_),
         None if to is None else to_utc(to),
         look_back,
         window,
-        settings,
+        require_settings(settings),
         rows,
     )
 
-    # Without arguments, since dlt would look for those in its configuration.
+    # dlt accepts no bound method, and looks up arguments in its configuration.
     def items() -> Iterator[Any]:
-        yield from load.items()
+        yield from loader.items()
 
     return dlt.resource(
         items,
@@ -145,92 +150,84 @@ def session_reports(
     )
 
 
-def _until(to: datetime | None, now: datetime) -> datetime:
-    # A session that begins in the future, by its charger's clock, is loaded when that has come. So
-    # no clock that is ahead moves the state past the present.
+def _end_of_run(to: datetime | None, now: datetime) -> datetime:
+    # A charger whose clock is ahead reports sessions in the future. They are loaded when their time
+    # has passed, so the state never moves past the present.
     return now if to is None else min(to, now)
 
 
 def _columns(rows: Rows) -> dict[str, TColumnSchema]:
-    """What dlt shall know of the columns before there is a report."""
-    fields = [field for field in _SCHEMA if rows == "arrow" or not pa.types.is_nested(field.type)]
-    return {
-        field.name: {
-            "name": field.name,
-            "data_type": _data_type(field.type),
-            "nullable": field.nullable,
-        }
-        for field in fields
-    }
-
-
-def _data_type(kind: pa.DataType) -> TDataType:
-    if pa.types.is_nested(kind):
-        return "json"
-    if pa.types.is_timestamp(kind):
-        return "timestamp"
-    if pa.types.is_floating(kind):
-        return "double"
-    return "bigint" if pa.types.is_integer(kind) else "text"
+    """Return the columns that the table has before any report is loaded."""
+    columns: dict[str, TColumnSchema] = {}
+    for field in _DLT_ROWS:
+        data_type = _DATA_TYPES.get(field.type, "json")
+        if rows == "arrow" or data_type != "json":
+            columns[field.name] = {
+                "name": field.name,
+                "data_type": data_type,
+                "nullable": field.nullable,
+            }
+    return columns
 
 
 @attrs.frozen
 class _Progress:
-    """How far a connector has been read.
+    """Position of one connector.
 
     Attributes:
-        from_: Where the last run's span began: from there to `latest` nothing is missing.
-        latest: The latest start that was seen. What lies behind has been read, but more may come.
+        from_: Start of the last run's span. Nothing is missing between it and `latest`.
+        latest: Latest known start of a session. Later sessions may be loaded, but some may be
+            missing.
     """
 
     from_: datetime
     latest: datetime
 
     @classmethod
-    def of(cls, stored: dict[str, str] | None, now: datetime) -> _Progress | None:
-        """What dlt's state holds."""
+    def load(cls, stored: dict[str, str] | None, now: datetime) -> _Progress | None:
+        """Return the progress in dlt's state, or None if there is none that is valid."""
         if stored is None:
             return None
-        held = cls(*(datetime.fromisoformat(stored[name]) for name in ("from", "latest")))
-        # One that was noted by a clock far ahead would skip all that happens till then.
-        return held if held.latest <= now else None
+        progress = cls(*(datetime.fromisoformat(stored[name]) for name in ("from", "latest")))
+        # A clock that was far ahead stored a time in the future. It hides all sessions until then.
+        return progress if progress.latest <= now else None
 
-    def stored(self) -> dict[str, str]:
-        """The same for dlt's state."""
+    def dump(self) -> dict[str, str]:
+        """Return the value for dlt's state."""
         times = {"from": self.from_, "latest": self.latest}
         return {name: time.astimezone(UTC).isoformat() for name, time in times.items()}
 
 
-def _begin(before: _Progress | None, from_: datetime, look_back: timedelta) -> datetime:
-    """From when on a connector has to be read."""
-    if before is None or from_ < before.from_:
+def _start_of_run(progress: _Progress | None, from_: datetime, look_back: timedelta) -> datetime:
+    """Return the time from which a run has to read a connector."""
+    if progress is None or from_ < progress.from_:
         return from_
-    return before.latest - min(look_back, before.latest - from_)
+    return max(from_, progress.latest - look_back)
 
 
-def _after(
-    before: _Progress | None, from_: datetime, end: datetime, newest: datetime | None
+def _progress_after(
+    progress: _Progress | None, from_: datetime, end: datetime, newest: datetime | None
 ) -> _Progress | None:
-    """How far a connector has been read, after a run.
+    """Return the progress of a connector after a run.
 
     Args:
-        before: How far it had been.
-        from_: Where the span of the run began.
-        end: Where it ended.
-        newest: The latest start that the run has brought.
+        progress: Progress before the run.
+        from_: Start of the span of the run.
+        end: End of the span.
+        newest: Latest start of a session in the run.
     """
-    if before is None:
+    if progress is None:
         return None if newest is None else _Progress(from_, newest)
-    if end < before.from_:
-        return before  # between both there is a gap, which a longer span has to read
-    return _Progress(from_, max(before.latest, newest or before.latest))
+    if end < progress.from_:
+        return progress  # There is a gap between both spans. A longer span has to read it.
+    return _Progress(from_, max(progress.latest, newest or progress.latest))
 
 
 @attrs.frozen
-class _Load:
-    """What one resource loads, run by run."""
+class _Loader:
+    """Arguments of one resource, which may run several times."""
 
-    connectors: Sequence[tuple[str, str]]
+    connectors: Iterable[tuple[str, str]]
     from_: datetime
     to: datetime | None
     look_back: timedelta
@@ -239,32 +236,31 @@ class _Load:
     rows: Rows
 
     def items(self) -> Iterator[Any]:
-        """What dlt is given in one run; the state is changed at its very end."""
+        """Yield the data of one run. Then change the state."""
         state: dict[str, dict[str, str]] = dlt.current.resource_state().setdefault("connectors", {})
         now = datetime.now(UTC)
-        end = _until(self.to, now)
-        before = {ids: _Progress.of(state.get(connector_key(*ids)), now) for ids in self.connectors}
-        begins = {ids: _begin(before[ids], self.from_, self.look_back) for ids in self.connectors}
-        # A span that ends where the state begins has nothing to read.
-        due = {ids: begin for ids, begin in begins.items() if begin < end}
-        newest = dict[tuple[str, str], datetime]()
-        yield _no_rows(self.rows)  # so that the table and its columns are there in any case
-        partitions = [
-            partition
-            for ids, begin in due.items()
-            for partition in plan([ids], begin, end, self.window, whole=False)
-        ]
-        with closing(Reading(partitions, self.settings, _keyed).batches()) as batches:
+        end = _end_of_run(self.to, now)
+        before: dict[tuple[str, str], _Progress | None] = {}
+        partitions: list[Partition] = []
+        for ids in self.connectors:
+            progress = _Progress.load(state.get(connector_key(*ids)), now)
+            start = _start_of_run(progress, self.from_, self.look_back)
+            if start < end:
+                before[ids] = progress
+                partitions += plan([ids], start, end, self.window, whole=False)
+        yield _no_rows(self.rows)  # So that a run without reports creates the table.
+        newest: dict[tuple[str, str], datetime] = {}
+        with closing(Reading(partitions, self.settings, _add_keys).batches()) as batches:
             for batch in batches:
-                _note(batch, newest)
-                yield batch.to_pylist() if self.rows == "objects" else batch.cast(_SCHEMA)
-        for ids in due:
-            after = _after(before[ids], self.from_, end, newest.get(ids))
+                _update_newest(newest, batch)
+                yield batch.to_pylist() if self.rows == "objects" else batch.cast(_DLT_ROWS)
+        for ids, progress in before.items():
+            after = _progress_after(progress, self.from_, end, newest.get(ids))
             if after is not None:
-                state[connector_key(*ids)] = after.stored()
+                state[connector_key(*ids)] = after.dump()
 
 
-def _keyed(batch: pa.RecordBatch, partition: Partition, keys: Sequence[int]) -> pa.RecordBatch:
+def _add_keys(batch: pa.RecordBatch, partition: Partition, keys: Sequence[int]) -> pa.RecordBatch:
     """Return the reports of a partition with the schema `_ROWS`."""
     starts = batch["session_time_start"].cast(pa.timestamp("ms")).cast(pa.string())
     session_keys = pc.coalesce(starts, pa.array([f"{key:016x}" for key in keys]))
@@ -273,11 +269,11 @@ def _keyed(batch: pa.RecordBatch, partition: Partition, keys: Sequence[int]) -> 
 
 
 def _no_rows(rows: Rows) -> object:
-    return _SCHEMA.empty_table() if rows == "arrow" else dlt.mark.materialize_table_schema()
+    return _DLT_ROWS.empty_table() if rows == "arrow" else dlt.mark.materialize_table_schema()
 
 
-def _note(batch: pa.RecordBatch, newest: dict[tuple[str, str], datetime]) -> None:
-    """Note the latest start of a batch, which is one connector's."""
+def _update_newest(newest: dict[tuple[str, str], datetime], batch: pa.RecordBatch) -> None:
+    """Store the latest start in a batch, which has reports of one connector."""
     latest = cast("datetime | None", pc.max(batch["session_time_start"]).as_py())
     if latest is not None:
         ids = batch["charger_id"][0].as_py(), batch["connector_id"][0].as_py()

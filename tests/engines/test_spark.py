@@ -311,10 +311,10 @@ def queried(requests: Sequence[RecordedRequest]) -> tuple[set[str], str, str]:
         ("connector_id = '1' and charger_id = 'CP-001'", {"CP-001/1"}, FIRST, LAST),
         # A time without an offset is in the time zone of the session, 5:45 h ahead of UTC.
         (
-            "to_date(session_time_start) = '2026-01-05' and charger_id in ('CP-002', 'CP-007')",
+            "to_date(session_time_start) = '2026-01-02' and charger_id in ('CP-002', 'CP-007')",
             {"CP-002/1"},
-            "2026-01-03T18:14:59.999Z",
-            "2026-01-06T18:15:00.001Z",
+            "2025-12-31T18:14:59.999Z",
+            "2026-01-03T18:15:00.001Z",
         ),
         ("charger_id like '%2'", {"CP-001/1", "CP-001/2", "CP-002/1"}, FIRST, LAST),
     ],
