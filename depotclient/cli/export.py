@@ -133,7 +133,7 @@ async def _export(
             with progress_bars(window) as bars:
                 result = await start(client, connectors, on_progress=bars.show)
         except asyncio.CancelledError:
-            echo_error(f"the files in {folder} are complete; run the same command to continue")
+            echo_error(f"the files in {folder} are complete; run the same command again to continue")
             raise
     try:
         if as_json:
@@ -162,7 +162,7 @@ def next_steps(export: Export) -> Iterator[str]:
         yield f"the same command fails again for {names}: correct the cause first"
     if len(permanent) < len(failed):
         others = " of the others" if permanent else ""
-        yield f"the same command reads only the missing windows{others}"
+        yield f"run the same command again to read the missing windows{others}"
 
 
 def _is_permanent(error: ApiError | OSError | None) -> bool:

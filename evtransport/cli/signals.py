@@ -27,6 +27,8 @@ class Interrupted(SystemExit):
     Neither typer nor asyncio handles a `SystemExit`. Typer handles a `KeyboardInterrupt`.
     """
 
+    code: int
+
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
         self.signal = signal.Signals(number)

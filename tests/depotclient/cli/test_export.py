@@ -149,7 +149,7 @@ def test_failures_are_reported_even_if_the_output_cannot_be_written(
 
 
 PERMANENT = "the same command fails again for CP-1/1: correct the cause first"
-TEMPORARY = "the same command reads only the missing windows"
+TEMPORARY = "run the same command again to read the missing windows"
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_ctrl_c_leaves_complete_files_and_the_next_run_continues(
     with signal_when(signal.SIGINT, lambda: len(depot.requests) >= 20):
         assert run(*export) == 130
     assert capsys.readouterr().err.splitlines() == [
-        f"the files in {lake} are complete; run the same command to continue",
+        f"the files in {lake} are complete; run the same command again to continue",
         "interrupted",
     ]
     assert list((lake / ".depotclient").iterdir()) == []

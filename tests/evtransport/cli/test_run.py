@@ -6,6 +6,7 @@ import asyncio
 import io
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -17,7 +18,7 @@ from evtransport.cli.app import command_line
 from evtransport.cli.output import write_json
 from evtransport.cli.run import main, run
 from evtransport.cli.streams import OutputStream
-from tests.support.commands import Command, unwritable
+from tests.support.commands import Command, signal_when, unwritable
 
 Capture = pytest.CaptureFixture[str]
 
@@ -105,6 +106,18 @@ def test_a_signal_interrupts_a_command_outside_the_event_loop(capsys: Capture) -
 
     assert status_of(wait) == 143
     assert capsys.readouterr().err == "ended by SIGTERM\n"
+
+
+def test_a_signal_wakes_up_an_idle_event_loop() -> None:
+    idle = threading.Event()
+
+    async def command() -> int:
+        asyncio.get_running_loop().call_soon(idle.set)
+        await asyncio.sleep(30)
+        return 0
+
+    with signal_when(signal.SIGINT, idle.is_set):
+        assert status_of(lambda: run(command())) == 130
 
 
 def test_a_second_signal_does_not_wait_for_the_cleanup(capsys: Capture) -> None:

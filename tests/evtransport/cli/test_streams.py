@@ -41,7 +41,7 @@ def test_messages_that_cannot_be_written_are_dropped(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [OutputStream, ErrorStream])
-def test_a_slow_reader_gets_every_byte_whatever_mode_the_descriptor_has(
+def test_a_slow_reader_gets_every_byte_of_a_non_blocking_stream(
     kind: type[io.FileIO],
 ) -> None:
     reader, writer = os.pipe()
