@@ -13,7 +13,7 @@ from aioresponses import aioresponses as AioResponses  # noqa: N812
 from yarl import URL
 
 from depotclient import DepotClient
-from tests.support.shown import all_that_shows
+from tests.support.error_dump import dump_error
 
 SECRET = "s3cr3t-v4lue"
 PAIR: dict[str, Any] = {"client_id": "my-id", "client_secret": SECRET}
@@ -26,7 +26,7 @@ def check_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)) as raised:
         make()
 
-    assert SECRET not in all_that_shows(raised.value)
+    assert SECRET not in dump_error(raised.value)
 
 
 async def request_page(client: DepotClient) -> None:

@@ -17,8 +17,8 @@ from depotclient.models import camel_case
 from depotclient.partitions import Connector, plan
 from depotclient.sandbox import DepotSandbox, RecordedRequest
 from tests.support.clients import account_of
+from tests.support.error_dump import dump_error
 from tests.support.fleet import BEGIN, END, connectors_of, fleet, in_one_process, ordered
-from tests.support.shown import all_that_shows
 
 pytest.importorskip("pyspark", reason="pyspark is not installed")
 
@@ -213,7 +213,7 @@ def test_an_invalid_option_is_refused_without_a_secret(
     with pytest.raises(ValueError, match=message) as caught:
         source(given).schema()
     assert f"(the options of depot_session_reports are {', '.join(OPTIONS)})" in str(caught.value)
-    assert SECRET not in all_that_shows(caught.value)
+    assert SECRET not in dump_error(caught.value)
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 

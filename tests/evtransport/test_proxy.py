@@ -27,8 +27,8 @@ from evtransport import (
 )
 from evtransport.http import Request
 from evtransport.proxy import environment_proxy, proxy_option, reveal_proxy, seal_proxy
+from tests.support.error_dump import dump_error
 from tests.support.proxy import CERTIFICATE, LoopbackProxy, client_tls, server_tls
-from tests.support.shown import all_that_shows
 from tests.support.wire import Wire, answer
 from thorclient import ThorClient
 from thorclient.sandbox import ThorSandbox
@@ -144,7 +144,7 @@ def test_an_invalid_proxy_is_refused_at_construction_without_showing_it(
     ) as caught:
         make(given)
 
-    assert "s3cr3t" not in all_that_shows(caught.value)
+    assert "s3cr3t" not in dump_error(caught.value)
 
 
 def test_from_env_accepts_the_argument(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +155,7 @@ def test_from_env_accepts_the_argument(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "s3cr3t" not in repr(client) + repr(vars(client))
         with pytest.raises(ValueError, match="proxy must be the URL") as caught:
             make(proxy="socks5://me:s3cr3t@proxy:1")
-        assert "s3cr3t" not in all_that_shows(caught.value)
+        assert "s3cr3t" not in dump_error(caught.value)
 
 
 # The environment.
@@ -206,7 +206,7 @@ def test_an_unusable_proxy_of_the_environment_is_named_at_construction(
     ) as caught:
         ThorClient(api_key=KEY)
 
-    assert "s3cr3t" not in all_that_shows(caught.value)
+    assert "s3cr3t" not in dump_error(caught.value)
     ThorClient(api_key=KEY, proxy=False)
     ThorClient(api_key=KEY, proxy="http://proxy")
 
@@ -388,7 +388,7 @@ async def test_a_password_that_comes_back_is_masked(proxy: LoopbackProxy) -> Non
 
 
 def assert_hidden(error: BaseException) -> None:
-    shown = all_that_shows(error)
+    shown = dump_error(error)
     assert [it for it in (PASSWORD, "p%2Fss", PAIR) if it in shown] == []
 
 

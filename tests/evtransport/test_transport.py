@@ -49,8 +49,8 @@ from evtransport.client import ApiClient
 from evtransport.http import Request
 from evtransport.structure import decode
 from evtransport.transport import UNCHANGED, pause
+from tests.support.error_dump import dump_error
 from tests.support.odd import odd_values
-from tests.support.shown import all_that_shows
 from tests.support.wire import Received, Script, Wire, answer, hang_up, raw, reset, stall
 
 SECRET = "s3cr3t/k3y"
@@ -435,7 +435,7 @@ async def test_of_an_error_body_64_KiB_are_kept(closing: Closing) -> None:  # no
 
 
 def everything_shown_by(error: BaseException) -> str:
-    return all_that_shows(error) + repr(pickle.dumps(error))
+    return dump_error(error) + repr(pickle.dumps(error))
 
 
 LEAKING: dict[str, Script] = {

@@ -23,8 +23,8 @@ import attrs
 
 from depotclient.pages import Page, RawPage
 from tests.promises.candidates import Access
+from tests.support.error_dump import TESTS
 from tests.support.figures import Figures
-from tests.support.shown import TESTS
 from thorclient import Secret
 
 # Its characters are those that encodings change.

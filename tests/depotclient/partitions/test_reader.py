@@ -17,9 +17,9 @@ import attrs
 import pytest
 
 from tests.support.clients import client_of
+from tests.support.error_dump import dump_error
 from tests.support.pages import served
 from tests.support.proxy import LoopbackProxy
-from tests.support.shown import all_that_shows
 from tests.support.waiting import until
 from tests.support.wire import Wire
 
@@ -213,7 +213,7 @@ def test_an_error_names_its_partition_and_shows_no_secret(sandbox: DepotSandbox)
     with pytest.raises(AuthError) as refused:
         read_partition(JANUARY, attrs.evolve(settings_of(sandbox), client_secret=secret))
     assert refused.value.__notes__ == ["partition CP-001/1/2026-01"]
-    assert secret not in all_that_shows(refused.value)
+    assert secret not in dump_error(refused.value)
 
 
 def read_items(items: list[dict[str, object]], *windows: str) -> list[list[Any]]:

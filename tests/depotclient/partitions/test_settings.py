@@ -14,7 +14,7 @@ import pytest
 from depotclient import RetryPolicy, Timeout
 from depotclient.partitions import Partition, ReadSettings, read_batches
 from evtransport.proxy import reveal_proxy
-from tests.support.shown import all_that_shows
+from tests.support.error_dump import dump_error
 
 SECRET = "s3cr3t-enough-to-be-found"
 
@@ -84,7 +84,7 @@ def test_a_copy_of_settings_equals_them(
 def test_invalid_settings_are_refused_without_a_secret(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as failed:
         ReadSettings(**given)
-    assert SECRET not in all_that_shows(failed.value)
+    assert SECRET not in dump_error(failed.value)
 
 
 def test_settings_of_another_version_are_refused_without_a_secret() -> None:
@@ -93,7 +93,7 @@ def test_settings_of_another_version_are_refused_without_a_secret() -> None:
     with pytest.raises(ValueError, match="pickled by another version of this library") as failed:
         settings.__setstate__(state)
     del state
-    assert SECRET not in all_that_shows(failed.value)
+    assert SECRET not in dump_error(failed.value)
 
 
 def test_a_secret_in_the_place_of_settings_is_not_quoted() -> None:
