@@ -166,10 +166,10 @@ async def export_session_reports(
         # If other connectors are read at the same time, they use the time between two pages.
         read_ahead = 1 if min(concurrency, len(by_connector)) == 1 else 0
         await _run_to_the_end(thread, partial(prepare_folder, root, format))
-        options = (depot, root, format, margin, verify, read_ahead, on_progress, thread)
-        runs = [_ConnectorRun(*options, deque(windows)) for windows in by_connector]
-        await _run_all(runs, concurrency)
-        return Export(tuple(run.export for run in runs))
+        new_run = partial(
+            _ConnectorRun, depot, root, format, margin, verify, read_ahead, on_progress, thread
+        )
+        return Export(await _run_all(new_run, by_connector, concurrency))
     finally:
         thread.shutdown(wait=False)  # It is idle; waiting would block the event loop.
 
@@ -231,20 +231,27 @@ async def _run_to_the_end(thread: Executor, work: Callable[[], R]) -> R:
     raise cancelled
 
 
-async def _run_all(runs: Sequence[_ConnectorRun], concurrency: int) -> None:
-    waiting = iter(runs)
+async def _run_all(
+    new_run: Callable[[deque[Partition]], _ConnectorRun],
+    by_connector: Sequence[tuple[Partition, ...]],
+    concurrency: int,
+) -> tuple[ConnectorExport, ...]:
+    """Export the connectors, some at a time. Return the results in the same order."""
+    results: dict[int, ConnectorExport] = {}
+    waiting = iter(enumerate(by_connector))
 
     async def worker() -> None:
-        for run in waiting:
-            await run.export_all()
+        for index, windows in waiting:
+            results[index] = await new_run(deque(windows)).run()
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(concurrency, len(runs))):
+            for _ in range(min(concurrency, len(by_connector))):
                 group.create_task(worker())
     except BaseExceptionGroup as failures:
         error = failures.exceptions[0]
         raise error.error if isinstance(error, _CallbackFailed) else error from None
+    return tuple(results[index] for index in sorted(results))
 
 
 @attrs.define(eq=False)
@@ -267,8 +274,8 @@ class _ConnectorRun:
         first = self.queue[0]
         self.export = ConnectorExport(first.charger_id, first.connector_id, len(self.queue))
 
-    async def export_all(self) -> None:
-        """Export all windows."""
+    async def run(self) -> ConnectorExport:
+        """Export all windows. Return the result."""
         self._report(self.export)
         try:
             folder = await self._in_thread(
@@ -281,6 +288,7 @@ class _ConnectorRun:
         except (ApiError, OSError) as error:
             self._fail(error, missing=self.export.left)
         self._report(self.export)
+        return self.export
 
     async def _in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         return await _run_to_the_end(self.thread, partial(work, *args, **kwargs))

@@ -50,18 +50,13 @@ def window_start(window: str) -> datetime:
         ValueError: `window` is not a month or a day of the years 2 to 9998.
     """
     if isinstance(window, str) and _WINDOW.fullmatch(window):
-        day = window if _kind(window) == "day" else f"{window}-01"
         with suppress(ValueError):
-            start = datetime.fromisoformat(day).replace(tzinfo=UTC)
+            start = datetime.fromisoformat(f"{window}-01"[:10]).replace(tzinfo=UTC)
             if MINYEAR < start.year < MAXYEAR:
                 return start
     raise ValueError(
         f"window must be a month such as 2026-10 or a day such as 2026-10-31, got {window!r}"
     )
-
-
-def _kind(window: str) -> Window:
-    return "day" if window.count("-") == 2 else "month"
 
 
 def _next_start(start: datetime, kind: Window) -> datetime:
@@ -105,7 +100,7 @@ class Partition:
     @property
     def kind(self) -> Window:
         """Return `month` or `day`."""
-        return _kind(self.window)
+        return "day" if self.window.count("-") == 2 else "month"
 
     @property
     def start(self) -> datetime:
