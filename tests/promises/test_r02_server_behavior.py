@@ -233,11 +233,11 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
     await plain.add(
         Personality(seed=2, sessions=crowded, settings={"cluster": crowded, "order": "descending"})
     )
-    for personality in islice(personalities(1, sessions), 150 if full else 60):
+    for personality in islice(personalities(1, sessions), 150 if full else 40):
         await plain.add(personality)
-    for personality in islice(personalities(2, sessions // 2, verify=True), 80 if full else 30):
+    for personality in islice(personalities(2, sessions // 2, verify=True), 80 if full else 20):
         await verified.add(personality)
-    for personality in islice(with_deletes(3, sessions), 30 if full else 10):
+    for personality in islice(with_deletes(3, sessions), 30 if full else 8):
         await deleting.add(personality)
         # With endless inserts a window never converges.
         churn = Churn(deletes=0.5)
