@@ -1,4 +1,4 @@
-"""R5: no object of the API and no error of a constructor shows a secret."""
+"""R5: no object of the API shows a secret."""
 
 from __future__ import annotations
 
