@@ -1,4 +1,4 @@
-"""The documented ways to read the files of an export keep ids as they are."""
+"""The documented ways to read exported files keep ids as strings."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def lake(
 def spark() -> Iterator[Any]:
     sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed")
     if shutil.which("java") is None:
-        pytest.skip("no Java, which Spark runs on")
-    session = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-    running = session.getOrCreate()
-    yield running
-    running.stop()
-    importlib.import_module("support.spark").end_java()
+        pytest.skip("Spark needs Java")
+    builder = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    session = builder.getOrCreate()
+    yield session
+    session.stop()
+    importlib.import_module("tests.support.spark").end_java()
 
 
 Rows = list[dict[str, Any]]
@@ -75,9 +75,10 @@ ROWS: dict[str, Callable[[Any], Rows]] = {
     "dask": lambda found: found.compute(scheduler="synchronous").to_dict("records"),
     "spark": lambda found: [row.asDict() for row in found.collect()],
 }
+SLOW = {"spark": [pytest.mark.slow, pytest.mark.timeout(600)]}
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=SLOW.get(n, [])) for n in ROWS])
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 def test_ids_that_look_like_numbers_stay_strings(
     lake: tuple[Path, Window], request: pytest.FixtureRequest, name: str
@@ -90,7 +91,7 @@ def test_ids_that_look_like_numbers_stay_strings(
     else:
         pytest.importorskip(module, reason=f"{name} is not installed")
         known[name] = importlib.import_module(name)
-    *statements, last = [it for it in STATEMENTS if it.startswith((name, "names =", "strings ="))]
+    *statements, last = [s for s in STATEMENTS if s.startswith((name, "names =", "strings ="))]
     for statement in statements:
         exec(statement.replace("'month'", f"'{window}'"), known)  # noqa: S102
     rows = ROWS[name](eval(last.replace("lake", str(folder), 1), known))  # noqa: S307

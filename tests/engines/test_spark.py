@@ -39,6 +39,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings(
     "ignore:PySpark does not yet fully support pandas:FutureWarning"
 )
+
+
+def on_spark(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that starts Spark, which takes minutes on a busy machine."""
+    return pytest.mark.slow(pytest.mark.timeout(600)(test))
+
+
 needs_filters = pytest.mark.skipif(
     not hasattr(datasource, "Filter"), reason="Spark before 4.1 pushes no filters down"
 )
@@ -50,6 +57,11 @@ ONE = {"connectors": "CP-001/1", **SPAN}
 START = ("session_time_start",)
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 MS = timedelta(milliseconds=1)
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks_the_loop() -> None:
+    """Allow blocking calls: Arrow imports pandas when it is first used."""
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +280,7 @@ def frame(spark: SparkSession, options: dict[str, str]) -> DataFrame:
     return spark.read.format("depot_session_reports").options(**options).load()
 
 
-@pytest.mark.slow
+@on_spark
 def test_spark_reads_the_rows_with_the_credentials_of_its_environment(
     spark: SparkSession, sandbox: DepotSandbox, tmp_path: Path
 ) -> None:
@@ -280,7 +292,7 @@ def test_spark_reads_the_rows_with_the_credentials_of_its_environment(
     assert ordered(reports.toArrow()).equals(in_one_process(sandbox))
 
 
-@pytest.mark.slow
+@on_spark
 def test_spark_reads_no_more_windows_at_once_than_allowed(spark: SparkSession) -> None:
     peaks = {}
     for concurrency in (20, 4):
@@ -304,7 +316,7 @@ def queried(requests: Sequence[RecordedRequest]) -> tuple[set[str], str, str]:
 
 
 @needs_filters
-@pytest.mark.slow
+@on_spark
 @pytest.mark.parametrize(
     ("condition", "names", "first", "last"),
     [
@@ -336,7 +348,7 @@ def test_a_pushed_filter_narrows_the_requests_and_keeps_the_rows(
 
 
 @needs_filters
-@pytest.mark.slow
+@on_spark
 def test_a_pushed_filter_without_rows_sends_no_request(
     spark: SparkSession, sandbox: DepotSandbox
 ) -> None:
@@ -347,7 +359,7 @@ def test_a_pushed_filter_without_rows_sends_no_request(
 
 
 @needs_filters
-@pytest.mark.slow
+@on_spark
 def test_spark_names_its_setting_if_it_pushes_no_filters(spark: SparkSession) -> None:
     spark.conf.set(PUSHDOWN, "false")
     try:
@@ -357,7 +369,7 @@ def test_spark_names_its_setting_if_it_pushes_no_filters(spark: SparkSession) ->
         spark.conf.set(PUSHDOWN, "true")
 
 
-@pytest.mark.slow
+@on_spark
 def test_errors_of_spark_name_the_cause_and_no_secret(
     spark: SparkSession, sandbox: DepotSandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
