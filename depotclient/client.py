@@ -12,12 +12,14 @@ from yarl import URL
 from depotclient.models import SessionReport, structurer_of
 from depotclient.query import Query
 from depotclient.reports import LIMITS, SessionReports
-from evtransport.auth import Auth, BearerToken, ClientCredentials, Secret
-from evtransport.client import ApiClient, from_environment
+from evtransport.auth import Auth, BearerToken, ClientCredentials
+from evtransport.client import ApiClient, read_environment
+from evtransport.connection import ClientSession, Limiter
 from evtransport.paging import Cursor
-from evtransport.proxy import proxy_option, reveal_proxy, seal_proxy
+from evtransport.proxy import reveal_proxy, seal_proxy
 from evtransport.retry import RetryPolicy, Timeout
-from evtransport.transport import MAX_RESPONSE_BYTES, ClientSession, Limiter, Transport
+from evtransport.secrets import Secret
+from evtransport.transport import MAX_RESPONSE_BYTES, Transport
 from evtransport.validation import parse_base_url, validate_int
 
 __all__ = ["REGIONS", "DepotClient", "Region"]
@@ -110,7 +112,7 @@ class DepotClient(ApiClient):
                 ),
             ),
             session=session,
-            proxy=proxy_option(sealed_proxy),
+            proxy=sealed_proxy,
             retry=retry,
             timeout=timeout,
             limiter=limiter,
@@ -140,18 +142,18 @@ class DepotClient(ApiClient):
         sealed_proxy = seal_proxy(proxy)
         del proxy  # a traceback that shows locals must not show it
         if not any(
-            map(from_environment, ("DEPOT_TOKEN", "DEPOT_CLIENT_ID", "DEPOT_CLIENT_SECRET"))
+            map(read_environment, ("DEPOT_TOKEN", "DEPOT_CLIENT_ID", "DEPOT_CLIENT_SECRET"))
         ):
             raise ValueError(
                 "no credentials: set DEPOT_TOKEN, or DEPOT_CLIENT_ID and DEPOT_CLIENT_SECRET"
             )
         return cls(
-            token=from_environment("DEPOT_TOKEN"),
-            client_id=from_environment("DEPOT_CLIENT_ID"),
-            client_secret=from_environment("DEPOT_CLIENT_SECRET"),
-            region=from_environment("DEPOT_REGION") or "eu",
-            base_url=from_environment("DEPOT_BASE_URL"),
-            token_url=from_environment("DEPOT_TOKEN_URL"),
+            token=read_environment("DEPOT_TOKEN"),
+            client_id=read_environment("DEPOT_CLIENT_ID"),
+            client_secret=read_environment("DEPOT_CLIENT_SECRET"),
+            region=read_environment("DEPOT_REGION") or "eu",
+            base_url=read_environment("DEPOT_BASE_URL"),
+            token_url=read_environment("DEPOT_TOKEN_URL"),
             session=session,
             proxy=reveal_proxy(sealed_proxy),
         )

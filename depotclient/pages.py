@@ -13,10 +13,10 @@ from depotclient.query import Query
 from evtransport.errors import ApiError, DecodeError, SchemaError
 from evtransport.http import check_echo
 from evtransport.paging import Cursor, NewRows
+from evtransport.pauses import Pauses, pause
 from evtransport.structure import Structurer, decode
-from evtransport.surrogates import without_lone_surrogates
-from evtransport.transport import Pauses, pause
-from evtransport.validation import connector_number
+from evtransport.surrogates import replace_lone_surrogates
+from evtransport.validation import normalize_connector_id
 
 __all__ = ["Page", "RawPage", "split_page"]
 
@@ -66,7 +66,7 @@ class RawPage:
         await pause()  # Splitting the page has taken some time.
         pauses = Pauses()
         for index, item in enumerate(self.items):
-            await pauses.pause_if_due()
+            await pauses.pause_if_needed()
             text = bytes(item)
             session_id = None if index in self.lone_surrogates else session_id_of(text)
             self.ids.append(session_id)
@@ -85,7 +85,7 @@ def split_page(query: Query, body: bytes) -> RawPage:
     if envelope.charger_id is not None:
         check_echo("ChargerID", query.charger_id, envelope.charger_id)
     if envelope.connector_id is not None:
-        sent, echoed = map(connector_number, (query.connector_id, str(envelope.connector_id)))
+        sent, echoed = map(normalize_connector_id, (query.connector_id, str(envelope.connector_id)))
         check_echo("ConnectorID", sent, echoed)
     if (count := len(envelope.items)) > MAX_REPORTS:
         raise SchemaError((f"$.items: {count:,} reports, at most {MAX_REPORTS:,} are allowed",))
@@ -103,7 +103,7 @@ def _decode_envelope(body: bytes) -> tuple[_Envelope, bytes]:
     try:
         return decode(body, _ENVELOPE_DECODER), body
     except DecodeError:
-        text = without_lone_surrogates(body)
+        text = replace_lone_surrogates(body)
         if text == body:
             raise
     return decode(text, _ENVELOPE_DECODER), text

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import attrs
 
 from evtransport.paging import Cursor, PageRequest
-from evtransport.validation import identifier
+from evtransport.validation import validate_id
 
 __all__ = [
     "Query",
@@ -105,7 +105,7 @@ def validate_connector(charger_id: object, connector_id: object) -> tuple[str, s
     if not isinstance(connector_id, str | bool):
         with suppress(TypeError):  # Accept any kind of int, such as those of a table.
             connector_id = str(operator.index(connector_id))  # type: ignore[arg-type]
-    return identifier("charger_id", charger_id), identifier("connector_id", connector_id)
+    return validate_id("charger_id", charger_id), validate_id("connector_id", connector_id)
 
 
 def require_aware(name: str, value: object) -> None:

@@ -14,9 +14,10 @@ from depotclient.pages import Page, RawPage, split_page
 from depotclient.query import Query, format_time
 from evtransport.http import Request
 from evtransport.paging import Cursor, PageDriver, PageLimits, PageRequest, Paginator
-from evtransport.retry import asks_to_wait, is_retryable
+from evtransport.pauses import Pauses
+from evtransport.retry import is_retryable, is_throttled
 from evtransport.structure import Structurer
-from evtransport.transport import Pauses, Transport
+from evtransport.transport import Transport
 from evtransport.validation import validate_int
 
 __all__ = ["LIMITS", "SessionReports", "Walk"]
@@ -114,7 +115,7 @@ class SessionReports(Generic[T]):
             partial(split_page, self.query),
             self.query.parameters(to, page_request),
             # A failed trial is not retried: the next page is smaller.
-            asks_to_wait if page_request.trial else is_retryable,
+            is_throttled if page_request.trial else is_retryable,
         )
         page = await self._transport.send(request)
         await page.read_keys()
@@ -168,7 +169,7 @@ class Walk(Generic[T]):
         try:
             if self._page is None or self._index == len(self._page.reports):
                 await self._read_page()
-            await self._pauses.pause_if_due()
+            await self._pauses.pause_if_needed()
         finally:
             self._is_awaited = False
         if self._page is None:

@@ -1,7 +1,11 @@
-"""The core of thorclient and depotclient: transport, credentials, errors, structuring, paging."""
+"""Shared core of both clients: transport, credentials, errors, structuring and paging.
+
+Nothing in here knows a vendor's API. `thorclient` and `depotclient` do.
+"""
 
 from evtransport._version import __version__
-from evtransport.auth import ApiKey, BearerToken, ClientCredentials, Secret
+from evtransport.auth import ApiKey, BearerToken, ClientCredentials
+from evtransport.connection import Limiter
 from evtransport.errors import (
     ApiError,
     AuthError,
@@ -22,8 +26,9 @@ from evtransport.errors import (
 )
 from evtransport.paging.cursor import Cursor
 from evtransport.retry import RetryPolicy, RetryQuota, Timeout
+from evtransport.secrets import Secret
 from evtransport.structure import JsonValue
-from evtransport.transport import Limiter, Transport
+from evtransport.transport import Transport
 
 __all__ = [
     "ApiError",

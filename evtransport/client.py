@@ -1,23 +1,34 @@
-"""What every client is: a transport with methods, that closes what it made."""
+"""Base class of the clients."""
 
 from __future__ import annotations
 
 import copy
 import os
+from enum import Enum
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
+from evtransport.connection import Limiter
 from evtransport.retry import RetryPolicy, Timeout
-from evtransport.transport import UNCHANGED, Limiter, Transport, Unchanged
+from evtransport.transport import Transport
 
-__all__ = ["ApiClient", "from_environment"]
+__all__ = ["UNCHANGED", "ApiClient", "Unchanged", "read_environment"]
+
+
+class Unchanged(Enum):
+    """Type of `UNCHANGED`, for an option whose None is a value."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED
 
 
 class ApiClient:
-    """The base of `ThorClient` and `DepotClient`.
+    """Base class of `ThorClient` and `DepotClient`.
 
-    Use it as `async with client:` or call `aclose()` at the end. Nothing is opened before the
-    first call. A client belongs to the event loop of its first call.
+    Use a client with `async with client:`, or call `aclose()` at the end. No connection is opened
+    before the first call. A client belongs to the event loop of its first call.
     """
 
     _transport: Transport
@@ -29,24 +40,25 @@ class ApiClient:
         timeout: Timeout | None = None,
         limiter: Limiter | Unchanged | None = UNCHANGED,
     ) -> Self:
-        """The same client under other options.
+        """Return a client with other options.
 
-        It shares session, credentials and retry quota, and does not own the session: closing it
-        does nothing.
+        It shares session, credentials and retry quota with this client. Closing it does nothing.
 
         Args:
-            retry: Another policy; None keeps this one.
-            timeout: Other timeouts; None keeps these.
-            limiter: Another limiter; None goes without.
+            retry: Retry settings. None keeps those of this client.
+            timeout: Time limits. None keeps those of this client.
+            limiter: Limiter around each request, None for no limiter.
         """
-        other = copy.copy(self)
-        other._transport = self._transport.with_options(
-            retry=retry, timeout=timeout, limiter=limiter
+        transport, other = self._transport, copy.copy(self)
+        other._transport = transport.with_options(
+            retry=transport.retry if retry is None else retry,
+            timeout=transport.timeout if timeout is None else timeout,
+            limiter=transport.limiter if limiter is UNCHANGED else limiter,
         )
         return other
 
     async def aclose(self) -> None:
-        """Close the session if this client made it; further calls do nothing."""
+        """Close the session if this client made it. Closing twice is allowed."""
         await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
@@ -61,12 +73,12 @@ class ApiClient:
         await self.aclose()
 
     def __repr__(self) -> str:
-        # A client whose construction failed has none, and is still shown in the traceback.
+        # A traceback may show a client whose construction has failed.
         transport = getattr(self, "_transport", None)
         address = "no address" if transport is None else transport.base_url
         return f"<{type(self).__name__} of {address}>"
 
 
-def from_environment(name: str) -> str | None:
-    """An environment variable; None where it is not set or blank."""
+def read_environment(name: str) -> str | None:
+    """Return an environment variable, None if it is not set or blank."""
     return os.environ.get(name, "").strip() or None

@@ -1,7 +1,7 @@
-"""Every error that a call can end with, as one tree under `ApiError`.
+"""Errors of a call, as one tree under `ApiError`.
 
-Wrong arguments are no part of it: they are a `ValueError`, raised before anything is sent.
-No error here holds a credential, a request header or an object of the HTTP library.
+Wrong arguments are not part of the tree: they raise `ValueError` before anything is sent.
+No error holds a credential, a request header or an object of the HTTP library.
 """
 
 from __future__ import annotations
@@ -34,52 +34,53 @@ __all__ = [
 
 
 class ApiError(Exception):
-    """The root of all errors that a call can end with.
+    """Base class of all errors of a call.
 
     Attributes:
-        attempts: How many requests this call put on the wire (0 where none was sent).
-        cursor: Where the walk stood when the error came out of it: the position after the last
-            report that was delivered, ready for `resume=`. None outside a walk.
+        attempts: Number of requests that this call sent.
+        cursor: Position after the last report that the walk delivered, for `resume=`. None
+            outside a walk.
     """
 
     attempts: int = 0
     cursor: Cursor | None = None
-    # It happened to another call, which this one has waited for without sending anything itself.
-    borrowed: bool = False
+    # True if another call sent the failed request, and this call only waited for the outcome.
+    shared: bool = False
 
-    def redact(self, change: Callable[[str], str]) -> None:
-        """Put every text that a server had a part in through `change`."""
-        self.args = tuple(change(arg) if isinstance(arg, str) else arg for arg in self.args)
+    def redact(self, redact: Callable[[str], str]) -> None:
+        """Replace each text that may quote the server by its redacted form."""
+        self.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in self.args)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The default calls __init__ with `args` alone, which subclasses with more arguments
-        # refuse; an error must survive the way back from a worker process.
+        # Worker processes pickle errors. The default calls __init__ with `args` alone, which
+        # subclasses with more arguments refuse.
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class TransportError(ApiError):
-    """No whole answer arrived."""
+    """No complete response arrived."""
 
 
 class ConnectionFailed(TransportError):
-    """The connection was refused, timed out, broke off, or spoke no HTTP.
+    """The connection was refused, timed out, broke off, or carried no valid HTTP.
 
     The server may have seen the request.
     """
 
 
 class DeadlineExceeded(TransportError):
-    """The call did not end within `Timeout.total` seconds, waits and retries included."""
+    """The call took longer than `Timeout.total` seconds, including waits and retries."""
 
 
 class StatusError(ApiError):
-    """The server answered with another status than 200.
+    """The server responded with another status than 200.
 
     Attributes:
-        status: The HTTP status.
-        code: The name that the vendor's body gives the error, where one was found.
-        body: The first 64 KiB of the answer's body, credentials masked.
-        retry_after: Seconds that the server asked to wait, at most 86,400; None if it did not.
+        status: HTTP status.
+        code: Name of the error in the body, None if the body has none.
+        body: First 64 KiB of the body, with credentials masked.
+        retry_after: Seconds to wait by the `Retry-After` header, at most 86,400. None without the
+            header.
     """
 
     def __init__(
@@ -97,25 +98,25 @@ class StatusError(ApiError):
         self.body = body
         self.retry_after = retry_after
 
-    def redact(self, change: Callable[[str], str]) -> None:
-        """As of all errors, and the code as well."""
-        super().redact(change)
-        self.code = None if self.code is None else change(self.code)
+    def redact(self, redact: Callable[[str], str]) -> None:
+        """Redact the message and the code."""
+        super().redact(redact)
+        self.code = None if self.code is None else redact(self.code)
 
 
 class RedirectError(StatusError):
-    """The server answered with a redirect, which is never followed.
+    """The server responded with a redirect.
 
-    Following it would hand the credentials on.
+    Redirects are never followed: the target must not receive the credentials.
     """
 
 
 class AuthError(StatusError):
-    """The credentials were refused (401, 403, or a token request that was turned down)."""
+    """The server refused the credentials (401, 403, or a refused token request)."""
 
 
 class NotFoundError(StatusError):
-    """There is no such thing (404)."""
+    """The requested object does not exist (404)."""
 
 
 class RateLimitedError(StatusError):
@@ -127,7 +128,7 @@ class ServerError(StatusError):
 
 
 class ResponseError(ApiError):
-    """A whole answer arrived and is not what it should be."""
+    """A complete response arrived, but it is not usable."""
 
 
 class DecodeError(ResponseError):
@@ -139,7 +140,7 @@ MAX_PROBLEMS = 100
 
 
 class SchemaError(ResponseError):
-    """The body is JSON, of another shape than the vendor documents.
+    """The body is JSON, but not of the documented shape.
 
     Attributes:
         problems: One line for every bad field, such as
@@ -164,15 +165,15 @@ class SchemaError(ResponseError):
 
 
 class MisdirectedResponse(ResponseError):
-    """The answer belongs to another request, by what it says of itself.
+    """The response belongs to another request: it names another id.
 
-    The connections in use by then are not used for further requests.
+    The client retires its connections after this error.
     """
 
 
 class ResponseTooLarge(ResponseError):
-    """The body is larger than `max_response_bytes`; the connection was closed on it."""
+    """The body is larger than `max_response_bytes`. The client has closed the connection."""
 
 
 class PaginationError(ApiError):
-    """The server's pages contradict each other, so that going on would lose or repeat reports."""
+    """The pages contradict each other, so continuing could lose or repeat reports."""

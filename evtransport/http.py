@@ -1,9 +1,8 @@
-"""What a request and a response are, and the pure function that tells a body from an error."""
+"""HTTP requests and responses as values, and the error that a response stands for."""
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -24,42 +23,44 @@ from evtransport.errors import (
     StatusError,
 )
 from evtransport.retry import is_retryable
+from evtransport.validation import parse_http_url
 
-__all__ = ["ErrorNames", "Request", "Response", "check_echo", "decipher", "declared_length"]
-__all__ += ["one_line", "parse_retry_after", "says_invalid_token"]
+__all__ = ["ErrorNames", "Request", "Response", "build_status_error", "check_echo"]
+__all__ += ["names_invalid_token", "parse_retry_after", "raise_for_status", "shorten"]
 
 T = TypeVar("T")
 
 ErrorNames = Mapping[str, type[StatusError]]
-"""The names that a vendor documents for its errors, with the class of each."""
+"""Error names that a vendor documents, with the class of each."""
 
 ERROR_BODY_BYTES = 64 * 1024
-"""How much of an error's body is kept."""
+"""Number of bytes of an error's body that are kept."""
 
 NAMED_BODY_BYTES = 4 * 1024
-"""Documented error names are looked for in bodies up to this size; longer ones say more."""
+"""Maximum size of a body in which error names are searched. Longer bodies are documents."""
 
-LONGEST_WAIT = 86_400.0
+MAX_RETRY_AFTER = 86_400.0
 """Maximum of `Retry-After` in seconds. A longer wait counts as this one."""
 
 KEPT_HEADERS = ("retry-after", "date", "location", "www-authenticate")
 """Headers of an error that this library reads."""
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
-_LENGTH = re.compile(r"[0-9]+")
 # Elements of a comma-separated list. The comma after the day of a date does not end an element.
 _ELEMENT = re.compile(r"(?:\s*(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,)?[^,]+", re.IGNORECASE)
+_CLASSES = {401: AuthError, 403: AuthError, 404: NotFoundError, 429: RateLimitedError}
+_MESSAGE_NAMES = ("message", "Message", "detail", "title", "error_description")
 
 
 @attrs.frozen
 class Request(Generic[T]):
-    """One GET, as a client method describes it.
+    """GET request of a client method.
 
     Attributes:
-        segments: The path below the base URL, each segment percent-encoded already.
-        decode: Makes the result from the body; raises `DecodeError` or `SchemaError`.
+        segments: Path below the base URL. Each segment is percent-encoded already.
+        decode: Returns the result for a body, or raises `DecodeError` or `SchemaError`.
         query: Names and values, not encoded yet.
-        is_retryable: Returns True for failures after which the request is sent again.
+        is_retryable: Returns True for errors after which the request may be sent again.
     """
 
     segments: tuple[str, ...]
@@ -68,7 +69,7 @@ class Request(Generic[T]):
     is_retryable: Callable[[Exception], bool] = is_retryable
 
     def url(self, base: str) -> URL:
-        """The whole address below a base URL, encoded once and for all."""
+        """Return the encoded URL below a base URL."""
         address = "/".join((base.rstrip("/"), *self.segments))
         if self.query:
             address = f"{address}?{urlencode(self.query, safe='', quote_via=quote)}"
@@ -77,12 +78,12 @@ class Request(Generic[T]):
 
 @attrs.frozen
 class Response:
-    """A whole answer, detached from the connection that it came over.
+    """Complete response, independent of its connection.
 
     Attributes:
-        status: The HTTP status.
-        headers: The headers that matter here, names in lower case.
-        body: The decompressed body; of an error, its first 64 KiB.
+        status: HTTP status.
+        headers: The `KEPT_HEADERS` of an error, names in lower case.
+        body: Decompressed body. Of an error, its first 64 KiB.
     """
 
     status: int
@@ -90,37 +91,32 @@ class Response:
     body: bytes = attrs.field(repr=False)
 
 
-def decipher(
+def raise_for_status(
     response: Response,
     names: ErrorNames,
     *,
     now: float,
     subject: str = "the server",
     redact: Callable[[str], str] = str,
-) -> bytes:
-    """Tell an answer's body from an error.
+) -> None:
+    """Raise the error that a response stands for, unless its status is 200.
 
     Args:
-        response: The answer.
-        names: The error names that the vendor documents; one that stands anywhere in a short
-            body decides the class, otherwise the status does.
-        now: The time as a Unix timestamp, for a `Retry-After` that is a date where the answer
-            carries no `Date` of its own.
-        subject: Who answered, for the message.
-        redact: Masks secrets in the texts that the server states, before they are cut.
-
-    Returns:
-        The body of a 200.
+        response: Response to check.
+        names: Error names that the vendor documents. A name in a short body decides the class
+            of the error. Otherwise the status decides.
+        now: Unix time, for a `Retry-After` that is a date in a response without a `Date`.
+        subject: Name of the server, for the message.
+        redact: Masks secrets in the server's texts. Applied before texts are shortened.
 
     Raises:
-        StatusError: For every other status, in the class that fits it.
+        StatusError: The status is not 200.
     """
-    if response.status == 200:
-        return response.body
-    raise failure_of(response, names, now=now, subject=subject, redact=redact)
+    if response.status != 200:
+        raise build_status_error(response, names, now=now, subject=subject, redact=redact)
 
 
-def failure_of(
+def build_status_error(
     response: Response,
     names: ErrorNames,
     *,
@@ -128,21 +124,21 @@ def failure_of(
     subject: str,
     redact: Callable[[str], str] = str,
 ) -> StatusError:
-    """Return an answer as an error, whatever its status. Arguments are those of `decipher`."""
-    stated, message = _stated_error(response.body, redact)
-    name = stated if stated in names else _documented_name(response.body, names)
-    kind = names[name] if name else _class_of(response.status)
-    parts = [f"{subject} answered {response.status}"]
-    if code := name or stated:
-        parts.append(code)
-    if message and message != code:
-        parts.append(message)
+    """Return the error for a response of any status. For arguments, see `raise_for_status`."""
+    code, message = _find_code_and_message(response.body, redact)
+    if code not in names:
+        code = _find_documented_name(response.body, names) or code
+    kind = names.get(code or "") or _class_of(response.status)
+    parts = [f"{subject} answered {response.status}", code, message if message != code else None]
     if response.status == 204:
-        parts.append("a 200 with a JSON body was due")
+        parts.append("expected a 200 with a JSON body")
     if issubclass(kind, RedirectError):
-        parts.append(f"a redirect to {_origin(response.headers.get('location', ''))}, not followed")
+        target = parse_http_url(response.headers.get("location", ""))
+        # Path and query may hold secrets.
+        parts.append(f"a redirect to {target.origin() if target else 'another address'}")
+        parts[-1] = f"{parts[-1]}, not followed"
     return kind(
-        ": ".join(parts),
+        ": ".join(filter(None, parts)),
         status=response.status,
         code=code,
         body=response.body,
@@ -150,117 +146,98 @@ def failure_of(
     )
 
 
-def says_invalid_token(response: Response) -> bool:
-    """Return True if the header or a short body says `invalid_token` (RFC 6750)."""
-    stated = response.headers.get("www-authenticate", "")
-    return "invalid_token" in stated or (
-        len(response.body) <= NAMED_BODY_BYTES and b"invalid_token" in response.body
-    )
-
-
-def declared_length(content_length: str) -> int:
-    """Return the number of bytes that a `Content-Length` announces, 0 if it can't be read."""
-    digits = content_length.strip()
-    if not _LENGTH.fullmatch(digits):
-        return 0
-    return int(digits) if len(digits) < 19 else sys.maxsize
+def names_invalid_token(response: Response) -> bool:
+    """Return True if the header or a short body names the error `invalid_token` (RFC 6750)."""
+    if "invalid_token" in response.headers.get("www-authenticate", ""):
+        return True
+    return len(response.body) <= NAMED_BODY_BYTES and b"invalid_token" in response.body
 
 
 def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Seconds to wait by the `Retry-After` header (RFC 9110, seconds or a date), None without one.
+    """Return the seconds to wait by the `Retry-After` header (RFC 9110), None without one.
 
-    A proxy may join several values: the longest wait counts. A wait of more than a day counts as a
-    day. A date is compared with the answer's own `Date`, so a client whose clock is wrong still
-    waits as long as the server meant.
+    A proxy may join several values: the longest wait counts, up to a day. A date is compared with
+    the `Date` of the response, so a wrong clock of the client does not matter.
     """
-    sent = _timestamp(headers.get("date", ""))
+    sent = _parse_date(headers.get("date", ""))
     since = now if sent is None else sent
     elements = _ELEMENT.findall(headers.get("retry-after", ""))
-    waits = [wait for text in elements if (wait := _wait(text.strip(), since)) is not None]
-    return min(max(waits), LONGEST_WAIT) if waits else None
+    waits = [wait for text in elements if (wait := _parse_wait(text.strip(), since)) is not None]
+    return min(max(waits), MAX_RETRY_AFTER) if waits else None
 
 
-def _wait(text: str, since: float) -> float | None:
+def check_echo(name: str, requested: str, echoed: str) -> None:
+    """Check that a response belongs to a request. The case of letters does not matter.
+
+    Args:
+        name: Name of the id in the response.
+        requested: Id in the request.
+        echoed: Id in the response.
+
+    Raises:
+        MisdirectedResponse: The ids differ.
+    """
+    if echoed.casefold() != requested.casefold():
+        raise MisdirectedResponse(
+            f"the response belongs to another request: requested {name} {requested!r},"
+            f" got {shorten(repr(echoed))}"
+        )
+
+
+def shorten(text: str) -> str:
+    """Return a server's text in one line of at most 200 characters, for an error message."""
+    line = " ".join(text.split())
+    return line if len(line) <= 200 else f"{line[:200]}..."
+
+
+def _parse_wait(text: str, since: float) -> float | None:
     if _SECONDS.fullmatch(text):
         return float(text)
-    until = _timestamp(text)
+    until = _parse_date(text)
     return None if until is None else max(0.0, until - since)
 
 
-def _timestamp(http_date: str) -> float | None:
+def _parse_date(http_date: str) -> float | None:
     try:
         date = parsedate_to_datetime(http_date)
-        # RFC 9110 dates are in GMT, also those whose old forms don't say so.
+        # RFC 9110 dates are in GMT, even in the old forms that do not name a zone.
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    except Exception:  # the parser raises errors of many types for malformed dates
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
 def _class_of(status: int) -> type[StatusError]:
     if 300 <= status < 400:
         return RedirectError
-    if status >= 500:
-        return ServerError
-    return {401: AuthError, 403: AuthError, 404: NotFoundError, 429: RateLimitedError}.get(
-        status, StatusError
-    )
+    return ServerError if status >= 500 else _CLASSES.get(status, StatusError)
 
 
-def _documented_name(body: bytes, names: ErrorNames) -> str | None:
+def _find_documented_name(body: bytes, names: ErrorNames) -> str | None:
     if len(body) > NAMED_BODY_BYTES or not names:
         return None
     found = re.search(rb"\b(?:%s)\b" % "|".join(names).encode(), body)
     return found.group().decode() if found else None
 
 
-def _stated_error(body: bytes, redact: Callable[[str], str]) -> tuple[str | None, str | None]:
-    """The code and message that a body states: by itself, in `error`, or in JSON:API `errors`."""
+def _find_code_and_message(
+    body: bytes, redact: Callable[[str], str]
+) -> tuple[str | None, str | None]:
+    """Return the error's code and message in a JSON body.
+
+    They are in the object itself, in its `error`, or in the first of its JSON:API `errors`.
+    """
     try:
-        stated = msgspec.json.decode(body)
+        content = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, None
-    if not isinstance(stated, dict):
+    if not isinstance(content, dict):
         return None, None
-    inner = stated.get("errors") or stated.get("error")
+    inner = content.get("errors") or content.get("error")
     first = inner[0] if isinstance(inner, list) and inner else inner
-    error = first if isinstance(first, dict) else stated
-    code = error.get("code", stated.get("error"))
-    names = ("message", "Message", "detail", "title", "error_description")
-    messages = [error[name] for name in names if isinstance(error.get(name), str)]
+    error = first if isinstance(first, dict) else content
+    code = error.get("code", content.get("error"))
+    messages = [error[name] for name in _MESSAGE_NAMES if isinstance(error.get(name), str)]
     return (
-        one_line(redact(str(code))) if isinstance(code, str | int) else None,
-        one_line(redact(messages[0])) if messages else None,
+        shorten(redact(str(code))) if isinstance(code, str | int) else None,
+        shorten(redact(messages[0])) if messages else None,
     )
-
-
-def check_echo(name: str, asked: str, echoed: str) -> None:
-    """Check that an answer belongs to a request. The case of letters does not matter.
-
-    Args:
-        name: Name of the id in the answer.
-        asked: The id in the request.
-        echoed: The id in the answer.
-
-    Raises:
-        MisdirectedResponse: The ids differ.
-    """
-    if echoed.casefold() != asked.casefold():
-        difference = f"asked for {name} {asked!r}, got {one_line(repr(echoed))}"
-        raise MisdirectedResponse(f"the answer belongs to another request: {difference}")
-
-
-def one_line(text: str) -> str:
-    """A server's words, fit for an error message."""
-    line = " ".join(text.split())
-    return line if len(line) <= 200 else f"{line[:200]}..."
-
-
-def _origin(location: str) -> str:
-    """Return the target of a redirect without path and query, which may hold secrets."""
-    try:
-        url = URL(location)
-        scheme = f"{url.scheme}:" if url.scheme else ""
-        origin = f"{scheme}//{url.host_port_subcomponent}" if url.absolute else "the same host"
-    except Exception:  # yarl parses lazily and raises errors of many types for malformed URLs
-        origin = "an address that can't be read"
-    return origin

@@ -1,4 +1,4 @@
-"""Proxies: the choice between the argument `proxy=` and the environment."""
+"""Proxies: the `proxy=` argument and the proxies of the environment."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from urllib.request import getproxies, proxy_bypass
 import attrs
 from yarl import URL
 
-from evtransport.auth import Secret, problem_of
-from evtransport.validation import http_url, is_loopback
+from evtransport.secrets import Secret, find_problem
+from evtransport.validation import is_loopback, parse_http_url
 
-__all__ = ["Proxy", "ProxyOption", "SealedProxy", "environment_proxy", "proxy_option"]
+__all__ = ["Proxy", "SealedProxy", "find_environment_proxy", "parse_proxy"]
 __all__ += ["reveal_proxy", "seal_proxy"]
+
+SealedProxy: TypeAlias = Secret | Literal[False] | None
+"""Value of `proxy=`, sealed because a URL may hold a password."""
 
 
 @attrs.frozen
 class Proxy:
-    """Proxy, with the credentials that are sent to it.
+    """Proxy with its credentials.
 
     Attributes:
         url: Address without user and password.
-        secrets: The password and the encoded pair of user and password. Empty without a user.
+        secrets: Password, and encoded pair of user and password. Empty without a user.
     """
 
     url: URL
@@ -39,40 +42,32 @@ class Proxy:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers that only the proxy reads."""
+        """Return the headers that only the proxy reads."""
         if not self.secrets:
             return {}
         return {"Proxy-Authorization": f"Basic {self.secrets[-1].reveal()}"}
 
 
-ProxyOption: TypeAlias = Proxy | Literal[False] | None
-"""A checked `proxy=`: one proxy for all requests, none, or those of the environment."""
-
-
-SealedProxy: TypeAlias = Secret | Literal[False] | None
-"""Value of `proxy=`, hidden because a URL may hold a password."""
-
-
-def seal_proxy(given: str | Secret | Literal[False] | None) -> SealedProxy:
-    """Hide the value of `proxy=`."""
-    return given if given is None or given is False or isinstance(given, Secret) else Secret(given)
+def seal_proxy(proxy: str | Secret | Literal[False] | None) -> SealedProxy:
+    """Seal the value of `proxy=`."""
+    return Secret(proxy) if not isinstance(proxy, Secret | None) and proxy is not False else proxy
 
 
 def reveal_proxy(sealed: SealedProxy) -> str | Literal[False] | None:
-    """Return the value that `seal_proxy` has hidden."""
+    """Return the value that `seal_proxy` has sealed."""
     return sealed.reveal() if isinstance(sealed, Secret) else sealed
 
 
-def proxy_option(sealed: SealedProxy) -> ProxyOption:
-    """Check the value of `proxy=` and return the option.
+def parse_proxy(sealed: SealedProxy) -> Proxy | Literal[False] | None:
+    """Return the proxy of `proxy=`, False for no proxy, None for that of the environment.
 
     Raises:
-        ValueError: It is not usable. The message does not quote it.
+        ValueError: The value is not usable. The message does not quote it.
     """
-    return _proxy("proxy", sealed) if isinstance(sealed, Secret) else sealed
+    return _parse("proxy", sealed) if isinstance(sealed, Secret) else sealed
 
 
-def environment_proxy(url: URL) -> Proxy | None:
+def find_environment_proxy(url: URL) -> Proxy | None:
     """Return the proxy that the environment names for an address (`HTTPS_PROXY`, `NO_PROXY`).
 
     Raises:
@@ -82,24 +77,21 @@ def environment_proxy(url: URL) -> Proxy | None:
     names = (url.raw_host or "", f"{url.host_subcomponent}:{url.port}")
     if not sealed.reveal() or any(map(proxy_bypass, names)):
         return None
-    return _proxy(f"{url.scheme}_proxy in the environment", sealed)
+    return _parse(f"{url.scheme}_proxy in the environment", sealed)
 
 
-def _proxy(name: str, sealed: Secret) -> Proxy:
-    if proxy := _parsed(sealed):
+def _parse(name: str, sealed: Secret) -> Proxy:
+    # The error is raised here, because a traceback that shows locals must not show the password.
+    if proxy := _try_parse(sealed):
         return proxy
     raise ValueError(f"{name} must be the URL of an http or https proxy, such as http://proxy:3128")
 
 
-def _parsed(sealed: Secret) -> Proxy | None:
-    """Return the proxy, None if the text isn't the URL of one.
-
-    The caller raises the error: a traceback from here shows the password.
-    """
-    if problem_of(sealed):
+def _try_parse(sealed: Secret) -> Proxy | None:
+    if find_problem(sealed):
         return None
     text = sealed.reveal()
-    url = http_url(text if "://" in text else f"http://{text}")
+    url = parse_http_url(text if "://" in text else f"http://{text}")
     if url is None:
         return None
     if url.raw_user is None and url.raw_password is None:

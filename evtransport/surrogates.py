@@ -1,4 +1,4 @@
-"""Lone surrogates in JSON texts, which msgspec refuses."""
+"""JSON texts with lone surrogates, which msgspec refuses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["in_one_line", "without_lone_surrogates"]
+__all__ = ["join_lines", "replace_lone_surrogates"]
 
 # The group matches other escapes and whole pairs. They stay.
 _ESCAPE: Final = re.compile(
@@ -15,19 +15,19 @@ _ESCAPE: Final = re.compile(
 )
 
 
-def without_lone_surrogates(text: bytes, instead: bytes = b"fffd") -> bytes:
+def replace_lone_surrogates(text: bytes, instead: bytes = b"fffd") -> bytes:
     r"""Return a JSON text with its lone surrogates replaced. Its length stays the same.
 
     They appear if a vendor cuts a name inside a UTF-16 surrogate pair: `"BUS-\ud83d"`.
 
     Args:
-        text: The JSON text.
+        text: JSON text.
         instead: Four hexadecimal digits of the replacement character.
     """
     return _ESCAPE.sub(lambda found: found[0] if found[1] else b"\\u" + instead, text)
 
 
-def in_one_line(text: bytes) -> bytes:
+def join_lines(text: bytes) -> bytes:
     """Return a JSON text without line ends. The bytes of its values stay the same.
 
     White space between the tokens is removed, unless the text has lone surrogates.
@@ -35,4 +35,4 @@ def in_one_line(text: bytes) -> bytes:
     try:
         return msgspec.json.format(text, indent=-1)
     except msgspec.DecodeError:
-        return b" ".join(text.splitlines())  # Strings have no raw line ends.
+        return b" ".join(text.splitlines())  # strings have no raw line ends

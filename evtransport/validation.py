@@ -9,14 +9,14 @@ from urllib.parse import quote
 
 from yarl import URL
 
-__all__ = ["CONTROL", "connector_number", "http_url", "identifier", "is_loopback"]
-__all__ += ["parse_base_url", "path_segment", "validate_int"]
+__all__ = ["CONTROL", "encode_segment", "is_loopback", "normalize_connector_id", "parse_base_url"]
+__all__ += ["parse_http_url", "validate_id", "validate_int"]
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # yarl reads a port with int(), which accepts digits of any script, signs and underscores.
 _PORT = re.compile(r"(:[0-9]*)?(?=[/?#]|\Z)")
 _AUTHORITY = re.compile(r"[^/?#]*//(?:[^/?#]*@)?(?:\[[^]/?#]*\]|[^:/?#]*)")
-_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]+")  # by RFC 3986
 
 
@@ -33,78 +33,75 @@ def validate_int(name: str, value: object, *, minimum: int, maximum: float = mat
         ValueError: The value is not an int within the range.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
-        allowed = (
-            f"of at least {minimum}" if maximum == math.inf else f"from {minimum} to {maximum}"
-        )
-        raise ValueError(f"{name} must be an int {allowed}: {value!r}")
+        allowed = f">= {minimum}" if maximum == math.inf else f"from {minimum} to {maximum}"
+        raise ValueError(f"{name} must be an int {allowed}, got {value!r}")
     return value
 
 
-def connector_number(connector_id: str) -> str:
+def normalize_connector_id(connector_id: str) -> str:
     """Return a connector id without leading zeros: `01` and `1` are one connector."""
     is_number = connector_id.isascii() and connector_id.isdecimal()
     return (connector_id.lstrip("0") or "0") if is_number else connector_id
 
 
-def path_segment(name: str, value: object) -> str:
-    """Check an id and encode it as exactly one path segment, whatever it holds.
+def encode_segment(name: str, value: object) -> str:
+    """Return an id as exactly one percent-encoded path segment.
 
     Args:
-        name: What the id is, for the message.
-        value: The id.
+        name: Name of the id, for the message.
+        value: Id to encode.
 
     Raises:
-        ValueError: It is no string, is empty or only dots, or holds control characters or half
-            of a surrogate pair.
+        ValueError: `validate_id` refuses the id, or it has only dots.
     """
-    text = identifier(name, value)
+    text = validate_id(name, value)
     if not text.strip("."):
-        raise ValueError(f"{name} must be more than dots, which a path would swallow: {text!r}")
+        raise ValueError(f"{name} must not have only dots, which change a path, got {text!r}")
     return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
-def identifier(name: str, value: object) -> str:
-    """Check an id that goes into a query or a path.
+def validate_id(name: str, value: object) -> str:
+    """Return `value` if it can be an id in a query or a path.
 
     Raises:
-        ValueError: It is no string, is empty, or holds control characters or half of a
-            surrogate pair.
+        ValueError: The value is not a string, is blank, or holds control characters or lone
+            surrogates.
     """
     if not isinstance(value, str):
         raise ValueError(f"{name} must be a string, not {type(value).__name__}")
     if not value.strip():
         raise ValueError(f"{name} must not be empty")
     if CONTROL.search(value):
-        raise ValueError(f"{name} must not hold control characters: {value!r}")
+        raise ValueError(f"{name} must not hold control characters, got {value!r}")
     if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise ValueError(f"{name} must be valid Unicode, without lone surrogates: {value!r}")
-    return str.__str__(value)  # an enum's member would be sent by its name elsewhere
+        raise ValueError(f"{name} must be valid Unicode, without lone surrogates, got {value!r}")
+    return str.__str__(value)  # str() of an enum member is its name
 
 
 def parse_base_url(name: str, value: str | URL) -> URL:
-    """Check an address that credentials will be sent to.
+    """Return an address that may receive credentials: https, or plain http to a loopback host.
 
     Args:
-        name: The setting it came from, for the message.
-        value: An absolute URL: https, or plain http to a loopback host.
+        name: Name of the setting, for the message.
+        value: Absolute URL.
 
     Raises:
-        ValueError: It is anything else, or carries a user, a password, a query or a fragment.
+        ValueError: The URL is another one, or has a user, a password, a query or a fragment.
     """
-    url = http_url(value)
+    url = parse_http_url(value)
     if url is None:
         raise ValueError(f"{name} must be an absolute https URL, such as https://host/path")
     if url.raw_user is not None or url.raw_password is not None:
         raise ValueError(f"{name} must not hold a user or password")
     if url.query_string or url.fragment:
-        raise ValueError(f"{name} must end after its path, without query or fragment")
+        raise ValueError(f"{name} must not have a query or fragment")
     if url.scheme == "http" and not is_loopback(url):
-        raise ValueError(f"{name} must be https, since credentials are sent to it: {url}")
+        raise ValueError(f"{name} must be https, because it receives credentials, got {url}")
     return url
 
 
-def http_url(value: str | URL) -> URL | None:
-    """Return an absolute http or https URL, None if the value isn't one or its host can't exist."""
+def parse_http_url(value: str | URL) -> URL | None:
+    """Return an absolute http or https URL, None if it is not one or its host can't exist."""
     text = str(value)
     try:
         url = URL(value)
@@ -116,20 +113,20 @@ def http_url(value: str | URL) -> URL | None:
     # Resolvers look up the ASCII form of the host.
     host = url.raw_host or ""
     if not authority[0].isascii() and "xn--" not in host:
-        return None  # digits or letters of another script only make it look like this host
-    is_name = "[" not in authority[0] and _NAME.fullmatch(host)
-    known = url.scheme in {"http", "https"}
-    return url if known and (is_name or _ip_address(host)) else None
+        return None  # digits or letters of another script only look like this host
+    is_name = "[" not in authority[0] and _HOST_NAME.fullmatch(host)
+    is_http = url.scheme in {"http", "https"}
+    return url if is_http and (is_name or _parse_ip_address(host)) else None
 
 
 def is_loopback(url: URL) -> bool:
     """Return True if the host is this machine, by name or by address."""
     host = url.raw_host or ""
-    address = _ip_address(host)
+    address = _parse_ip_address(host)
     return host == "localhost" or (address is not None and address.is_loopback)
 
 
-def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
+def _parse_ip_address(host: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(host)
     except ValueError:

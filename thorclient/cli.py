@@ -13,7 +13,6 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from evtransport.auth import Secret
 from evtransport.cli.app import JsonOption, PortOption, SandboxOption, command_line, serve
 from evtransport.cli.output import (
     cell,
@@ -27,6 +26,7 @@ from evtransport.cli.output import (
 from evtransport.cli.progress import progress_line
 from evtransport.cli.run import FAILED, run
 from evtransport.errors import ApiError
+from evtransport.secrets import Secret
 from evtransport.structure import JsonValue
 from thorclient.client import ThorClient
 from thorclient.models import Analytics, Chargebox, ChargeboxType, Connector, Coordinates

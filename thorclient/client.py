@@ -9,14 +9,16 @@ from typing import Final, Literal, TypeAlias
 
 from yarl import URL
 
-from evtransport.auth import ApiKey, Secret
-from evtransport.client import ApiClient, from_environment
+from evtransport.auth import ApiKey
+from evtransport.client import ApiClient, read_environment
+from evtransport.connection import ClientSession, Limiter
 from evtransport.errors import ApiError
 from evtransport.http import Request, check_echo
-from evtransport.proxy import proxy_option, reveal_proxy, seal_proxy
+from evtransport.proxy import reveal_proxy, seal_proxy
 from evtransport.retry import RetryPolicy, Timeout
-from evtransport.transport import MAX_RESPONSE_BYTES, ClientSession, Limiter, Transport
-from evtransport.validation import parse_base_url, path_segment, validate_int
+from evtransport.secrets import Secret
+from evtransport.transport import MAX_RESPONSE_BYTES, Transport
+from evtransport.validation import encode_segment, parse_base_url, validate_int
 from thorclient.errors import ERROR_NAMES
 from thorclient.models import Analytics, Chargebox, structure_analytics, structure_chargebox
 
@@ -66,7 +68,7 @@ class ThorClient(ApiClient):
             auth=ApiKey(secret),
             names=ERROR_NAMES,
             session=session,
-            proxy=proxy_option(sealed_proxy),
+            proxy=sealed_proxy,
             retry=retry,
             timeout=timeout,
             limiter=limiter,
@@ -93,11 +95,11 @@ class ThorClient(ApiClient):
         """
         sealed_proxy = seal_proxy(proxy)
         del proxy  # a traceback may show locals
-        if from_environment("THOR_API_KEY") is None:
+        if read_environment("THOR_API_KEY") is None:
             raise ValueError("THOR_API_KEY is not set; it must hold the integration's API key")
         return cls(  # read again: a traceback may show locals
-            api_key=from_environment("THOR_API_KEY") or "",
-            base_url=from_environment("THOR_BASE_URL") or BASE_URL,
+            api_key=read_environment("THOR_API_KEY") or "",
+            base_url=read_environment("THOR_BASE_URL") or BASE_URL,
             session=session,
             proxy=reveal_proxy(sealed_proxy),
         )
@@ -115,7 +117,9 @@ class ThorClient(ApiClient):
             ApiError: The call failed for another reason.
         """
         return await self._transport.send(
-            Request(("analytics", path_segment("chargebox_id", chargebox_id)), structure_analytics)
+            Request(
+                ("analytics", encode_segment("chargebox_id", chargebox_id)), structure_analytics
+            )
         )
 
     async def get_chargebox(self, chargebox_id: str) -> Chargebox:
@@ -131,7 +135,7 @@ class ThorClient(ApiClient):
             MisdirectedResponse: The response is another chargebox, for example from a cache.
             ApiError: The call failed for another reason.
         """
-        segments = ("chargeboxes", path_segment("chargebox_id", chargebox_id))
+        segments = ("chargeboxes", encode_segment("chargebox_id", chargebox_id))
 
         def decode(body: bytes) -> Chargebox:
             box = structure_chargebox(body)
@@ -174,7 +178,7 @@ class ThorClient(ApiClient):
             nonlocal ids, failure
             try:
                 for chargebox_id in islice(ids, concurrency - len(running)):
-                    path_segment("chargebox_id", chargebox_id)
+                    encode_segment("chargebox_id", chargebox_id)
                     task = asyncio.create_task(self._get_analytics_or_error(chargebox_id))
                     task.add_done_callback(finished.put_nowait)
                     running.add(task)

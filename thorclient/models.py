@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Generic, TypeAlias
 import attrs
 import msgspec
 
-from evtransport.auth import Secret
+from evtransport.secrets import Secret
 from evtransport.structure import EpochMillis, JsonValue, ScalarCodec, Structures
 
 __all__ = [

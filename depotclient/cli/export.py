@@ -133,7 +133,9 @@ async def _export(
             with progress_bars(window) as bars:
                 result = await start(client, connectors, on_progress=bars.show)
         except asyncio.CancelledError:
-            echo_error(f"the files in {folder} are complete; run the same command again to continue")
+            echo_error(
+                f"the files in {folder} are complete; run the same command again to continue"
+            )
             raise
     try:
         if as_json:

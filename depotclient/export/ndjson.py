@@ -10,7 +10,7 @@ import attrs
 
 from depotclient.pages import Page
 from depotclient.partitions.calendar import WindowFilter
-from evtransport.surrogates import in_one_line
+from evtransport.surrogates import join_lines
 
 __all__ = ["NdjsonWriter", "sidecar"]
 
@@ -40,7 +40,7 @@ class NdjsonWriter:
         for text in accepted:
             # Only a report with line ends loses the white space between its tokens.
             has_line_ends = b"\n" in text or b"\r" in text
-            self._file.write((in_one_line(text) if has_line_ends else text) + b"\n")
+            self._file.write((join_lines(text) if has_line_ends else text) + b"\n")
         return len(accepted)
 
     def finish(self, manifest: bytes) -> None:

@@ -11,9 +11,9 @@ import attrs
 from depotclient.client import DepotClient
 from depotclient.partitions.calendar import MARGIN, validate_duration
 from depotclient.reports import LIMITS
-from evtransport.auth import Secret
-from evtransport.proxy import SealedProxy, proxy_option, reveal_proxy, seal_proxy
+from evtransport.proxy import SealedProxy, parse_proxy, reveal_proxy, seal_proxy
 from evtransport.retry import RetryPolicy, Timeout
+from evtransport.secrets import Secret
 from evtransport.validation import validate_int
 
 __all__ = ["ReadSettings", "require_settings"]
@@ -92,7 +92,7 @@ class ReadSettings:
         for name, kind in (("verify", bool), ("retry", RetryPolicy), ("timeout", Timeout)):
             if not isinstance(value := getattr(self, name), kind):
                 raise ValueError(f"{name} must be a {kind.__name__}, got {value!r}")
-        proxy_option(self.proxy)  # checks it
+        parse_proxy(self.proxy)  # checks it
         if self._has_credentials:
             self.client()  # checks them
         elif any(value is not None for value in (self.region, self.base_url, self.token_url)):

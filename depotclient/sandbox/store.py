@@ -13,7 +13,7 @@ import attrs
 import msgspec
 
 from depotclient.sandbox.simulation import SessionPlan
-from evtransport.surrogates import without_lone_surrogates
+from evtransport.surrogates import replace_lone_surrogates
 from evtransport.testing.faults import validate_number
 from evtransport.validation import validate_int
 
@@ -101,7 +101,7 @@ class StoredReport:
             ValueError: The text has no session id or a bad time.
         """
         try:
-            header = msgspec.json.decode(without_lone_surrogates(report), type=_ReportHeader)
+            header = msgspec.json.decode(replace_lone_surrogates(report), type=_ReportHeader)
         except msgspec.MsgspecError as error:
             raise ValueError(f"the report cannot be served: {error}") from None
         times = (header.session_time_start, header.session_time_end)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evtransport.cli.signals import handling_signals, interrupt
-from evtransport.surrogates import in_one_line
+from evtransport.surrogates import join_lines
 
 __all__ = [
     "cell",
@@ -68,7 +68,7 @@ def write_json(*texts: bytes) -> None:
     # A blocked write does not end if its task is cancelled. It ends if a signal handler raises.
     with handling_signals(interrupt):
         for text in texts:
-            line = in_one_line(text)
+            line = join_lines(text)
             if on_terminal:
                 line = escape_controls(line.decode()).encode()
             sys.stdout.buffer.write(line + b"\n")

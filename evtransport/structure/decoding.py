@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from evtransport.errors import DecodeError, SchemaError
-from evtransport.surrogates import without_lone_surrogates
+from evtransport.surrogates import replace_lone_surrogates
 
 __all__ = ["decode", "problem_line", "reason"]
 
@@ -60,7 +60,7 @@ def _decode_ignoring_surrogates(
         SchemaError: The decoder reads a lone surrogate, or the text has another error.
     """
     # If two replacements give the same value, the decoder has read none of them.
-    first, second = (without_lone_surrogates(text, instead) for instead in (b"fffd", b"fffe"))
+    first, second = (replace_lone_surrogates(text, instead) for instead in (b"fffd", b"fffe"))
     if first == text:
         raise SchemaError((f"{path}: {message}",))
     value = decode(first, decoder, path)

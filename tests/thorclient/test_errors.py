@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import thorclient
-from evtransport.http import Response, decipher
+from evtransport.http import Response, raise_for_status
 from thorclient import (
     APIKeyNotFound,
     AuthError,
@@ -36,7 +36,7 @@ def test_a_documented_error_is_a_class_of_its_own_below_the_class_of_its_status(
     body = f'{{"message": "{kind.__name__}"}}'.encode()
 
     with pytest.raises(parent) as caught:
-        decipher(Response(status, {}, body), ERROR_NAMES, now=0)
+        raise_for_status(Response(status, {}, body), ERROR_NAMES, now=0)
 
     assert type(caught.value) is kind
     assert (caught.value.status, caught.value.code) == (status, kind.__name__)

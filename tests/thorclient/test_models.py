@@ -203,7 +203,7 @@ def test_only_reveal_shows_the_token_of_a_terminal() -> None:
     assert token.reveal() == TOKEN
     for text in (repr(found), str(found), str(attrs.asdict(found)), str(attrs.astuple(found))):
         assert TOKEN not in text
-    with pytest.raises(TypeError, match="a Secret is not pickled"):
+    with pytest.raises(TypeError, match="a Secret can't be pickled"):
         pickle.dumps(found)
 
 

@@ -1,0 +1,61 @@
+"""Token responses, and a token URL that sends them without a network."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from yarl import URL
+
+from evtransport.auth import Auth, Credential
+from evtransport.http import Response
+
+SECRET = "s3cr3t-v4lue"
+TOKEN_URL = URL("https://auth.example/token")
+FORBIDDEN = Response(403, {}, b'{"message": "Forbidden"}')
+INVALID_TOKEN = Response(403, {"www-authenticate": 'Bearer error="invalid_token"'}, b"")
+
+
+def token(value: str = "t0k3n-1", **members: object) -> Response:
+    body = {"access_token": value, "token_type": "bearer", "expires_in": 3600, **members}
+    return Response(200, {}, msgspec.json.encode(body))
+
+
+class TokenServer:
+    """Sends token responses in order, each when the gate is open."""
+
+    def __init__(self, *responses: Response | Exception) -> None:
+        self.responses = list(responses)
+        self.received: list[tuple[URL, str, bytes]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, url: URL, credential: Credential, form: bytes) -> Response:
+        self.received.append((url, f"{credential.name}: {credential.value}", form))
+        response = self.responses.pop(0)
+        await self.gate.wait()
+        await asyncio.sleep(0)
+        if isinstance(response, Exception):
+            raise response
+        return response
+
+    @property
+    def requests(self) -> int:
+        return len(self.received)
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def header(auth: Auth, server: TokenServer) -> str:
+    return (await auth.get_credential(server)).value
+
+
+async def settle() -> None:
+    """Run all tasks until they wait."""
+    for _ in range(20):
+        await asyncio.sleep(0)
