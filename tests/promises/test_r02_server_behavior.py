@@ -250,7 +250,7 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
         "lost under verify": verified.lost,
         "doubled": sum(group.doubled for group in groups),
         "typed errors": sum(group.typed for group in groups),
-        "errors without need": sum(group.needless for group in groups),
+        "needless errors": sum(group.needless for group in groups),
         "errors of another type": sum(group.untyped for group in groups),
         "requests over the bound": plain.over_bound,
         "lost by a plain walk under deletes": deleting.lost,
@@ -264,7 +264,7 @@ async def test_a_walk_of_any_server_is_complete_or_fails_with_a_typed_error(
     record("R2", measured)
     assert measured["typed errors"] > 0
     assert (measured["lost"], measured["lost under verify"], measured["doubled"]) == (0, 0, 0)
-    assert (measured["errors without need"], measured["errors of another type"]) == (0, 0)
+    assert (measured["needless errors"], measured["errors of another type"]) == (0, 0)
     assert measured["requests over the bound"] == 0
     assert measured["lost by a plain walk under deletes"] == 0
 

@@ -95,7 +95,7 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
         played += server.played
     return {
         "responses played": played,
-        "taken for an end": ends,
+        "accepted as the end": ends,
         "errors of another type": other,
         "lost by resuming": lost,
         "doubled by resuming": doubled,
@@ -106,5 +106,5 @@ async def test_no_invalid_page_ends_a_walk(full: bool, record: Record) -> None:
     measured = await measure(OURS, full=full)
     record("R3", measured)
     assert measured["responses played"] > 0
-    assert (measured["taken for an end"], measured["errors of another type"]) == (0, 0)
+    assert (measured["accepted as the end"], measured["errors of another type"]) == (0, 0)
     assert (measured["lost by resuming"], measured["doubled by resuming"]) == (0, 0)
