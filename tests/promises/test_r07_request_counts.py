@@ -39,6 +39,7 @@ EMPTY_PAGE: BodyOf = pages_of(())
 BODIES: dict[str, BodyOf] = {"thor": lambda _: ANALYTICS, "depot": EMPTY_PAGE}
 BUSY, UNAUTHORIZED = raw(response(b"{}", 503)), raw(response(b"{}", 401))
 
+ATTEMPTS = (1, 2, 3, 5)
 LIMITS = Limits(total=1.0, read=0.1)
 TIME_LIMIT = 5.0
 """Seconds after which a call counts as endless."""
@@ -213,17 +214,18 @@ async def count_requests(candidate: Candidate, *, full: bool) -> Counts:
             await playing
 
     async with asyncio.TaskGroup() as group:
-        for number, case in enumerate(cases()):
-            every = full or case.token_script is not None
-            for attempts in (1, 2, 3, 5) if every else (1 + number % 3,):
-                group.create_task(limited(counts.play(case, attempts)))
-        for client, attempts in itertools.product(BODIES, (1, 2, 3, 5) if full else (1, 3)):
+        for attempts in ATTEMPTS:
+            # Scripts have a state, so that each number of attempts needs new ones.
+            for number, case in enumerate(cases()):
+                if full or case.token_script or attempts == ATTEMPTS[number % len(ATTEMPTS)]:
+                    group.create_task(limited(counts.play(case, attempts)))
+        for client, attempts in itertools.product(BODIES, ATTEMPTS if full else (1, 3)):
             group.create_task(limited(counts.play_refused(client, attempts)))
     # One after another: each of them blocks all others.
     for form, client in itertools.product(TOO_LARGE, BODIES):
         script = send_too_much(form, MEBIBYTES)
         for first in (None, serve(BODIES[client])) if full else (None,):
-            for attempts in (1, 2, 3, 5) if full else (2,):
+            for attempts in ATTEMPTS if full else (2,):
                 await counts.play(Case(f"F12 {form}", client, script, first), attempts)
     return counts
 
