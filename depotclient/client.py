@@ -61,7 +61,7 @@ class DepotClient(ApiClient):
             `token_url` with client credentials.
         base_url: Address up to `/sessionReports`: https, or plain http to a loopback host.
         token_url: Address of the token endpoint, with the same rules.
-        session: `ClientSession` of yours. The client never closes it, and does not run its
+        session: Your `ClientSession`. The client never closes it, and does not run its
             middlewares. None creates a session on first use.
         proxy: None uses the proxies of your session, or without a session those of the environment
             (`HTTPS_PROXY`, `NO_PROXY`). False uses no proxy, a URL uses that proxy. Both override
@@ -98,18 +98,15 @@ class DepotClient(ApiClient):
         sealed_secret = None if client_secret is None else Secret(client_secret)
         sealed_proxy = seal_proxy(proxy)
         del token, client_secret, proxy  # a traceback that shows locals must not show them
-        known = REGIONS.get(region) if isinstance(region, str) else None
         if token_url is not None:
             token_url = parse_base_url("token_url", token_url)
         self._transport = Transport(
-            base_url=_address("base_url", base_url, region, known.base_url if known else None),
+            base_url=_address("base_url", base_url, region),
             auth=_credentials(
                 sealed_token,
                 client_id,
                 sealed_secret,
-                lambda: _address(
-                    "token_url", token_url, region, known.token_url if known else None
-                ),
+                lambda: _address("token_url", token_url, region),
             ),
             session=session,
             proxy=sealed_proxy,
@@ -133,7 +130,7 @@ class DepotClient(ApiClient):
         optionally `DEPOT_REGION`, `DEPOT_BASE_URL` and `DEPOT_TOKEN_URL`.
 
         Args:
-            session: `ClientSession` of yours. Use `with_options` to change other settings.
+            session: Your `ClientSession`. Use `with_options` to change other settings.
             proxy: Same as in the constructor.
 
         Raises:
@@ -272,11 +269,12 @@ def _credentials(
     return ClientCredentials(client_id, client_secret, token_url())
 
 
-def _address(name: str, given: str | URL | None, region: str, published: str | None) -> URL:
-    address = published if given is None else given
-    if address is None:
+def _address(name: str, given: str | URL | None, region: object) -> URL:
+    """Return a given address, or the address of the region with this name."""
+    known = REGIONS.get(region) if isinstance(region, str) else None
+    if given is None and known is None:
         raise ValueError(
             f"the addresses of region {region!r} are not published (known: {', '.join(REGIONS)});"
             f" give {name}"
         )
-    return parse_base_url(name, address)
+    return parse_base_url(name, getattr(known, name) if given is None else given)

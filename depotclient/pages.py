@@ -79,7 +79,7 @@ def split_page(query: Query, body: bytes) -> RawPage:
     Raises:
         DecodeError: The response is not JSON in UTF-8.
         SchemaError: It has no list of reports, or more than 100,000.
-        MisdirectedResponse: It answers a query for another connector.
+        MisdirectedResponse: It belongs to another connector.
     """
     envelope, text = _decode_envelope(body)
     if envelope.charger_id is not None:
@@ -97,8 +97,8 @@ def split_page(query: Query, body: bytes) -> RawPage:
 def _decode_envelope(body: bytes) -> tuple[_Envelope, bytes]:
     """Return a decoded response, and the text that it was decoded from.
 
-    If the response has lone surrogates, the text has other characters in their place. Otherwise
-    one invalid report would make the whole page an error.
+    If the response has lone surrogates, the text has other characters in their place, so that one
+    invalid report does not make the whole page an error.
     """
     try:
         return decode(body, _ENVELOPE_DECODER), body
