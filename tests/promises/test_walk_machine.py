@@ -1,7 +1,6 @@
-"""A walk under everything at once: rows that move, faults, dead tokens, breaks, cancels, resumes.
+"""Walks under everything at once: rows that move, faults, revoked tokens, cancels and resumes.
 
-Whatever the order of events, what was delivered and what remains make the truth, each report comes
-once, and nothing is open when the walk is not being waited for.
+Each report is delivered once, none is lost, and no task is left, whatever the order of events.
 """
 
 from __future__ import annotations
@@ -28,20 +27,20 @@ from depotclient import ApiError, DepotClient, PaginationError, RetryPolicy, Ses
 from depotclient.sandbox import RETRYABLE, DepotSandbox, Fault
 from tests.promises.candidates import CHARGER, CONNECTOR
 
-BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime(2026, 2, 1, tzinfo=UTC)
 FAULTS = (*RETRYABLE, Fault.status(401), Fault.status(403), Fault.status(302), Fault.status(204))
 
 
 class WalkMachine(RuleBasedStateMachine):
-    """One window of one connector, read by one job that is interrupted and goes on."""
+    """One window of one connector, read by a job that is interrupted and resumed."""
 
     verify = False
     limits = st.none() | st.integers(1, 15)
-    served = st.integers(1, 20)
-    """Largest limit that the server serves."""
+    max_limits = st.integers(1, 20)
+    """Largest limits that the server serves."""
     rows_move = False
-    """Rows come late, and go."""
+    """Rows are inserted and deleted anywhere."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,21 +52,21 @@ class WalkMachine(RuleBasedStateMachine):
         self.walk: Walk[SessionReport] | None = None
         self.cursor: str | None = None
         self.next_id = 1
-        self.over = False
+        self.has_ended = False
 
     def _next_faults(self) -> Iterator[Fault | None]:
         while True:
             yield self.faults.popleft() if self.faults else None
 
     @initialize(count=st.integers(0, 45), read_ahead=st.integers(0, 4), data=st.data())
-    def begin(self, count: int, read_ahead: int, data: st.DataObject) -> None:
-        served = data.draw(self.served, "served")
+    def start(self, count: int, read_ahead: int, data: st.DataObject) -> None:
+        max_limit = data.draw(self.max_limits, "max_limit")
         self.limit, self.read_ahead = data.draw(self.limits, "limit"), read_ahead
 
-        async def start() -> None:
+        async def open_client() -> None:
             chargers = {CHARGER: [CONNECTOR]}
             self.sandbox = DepotSandbox(
-                chargers=chargers, sessions=0, max_limit=served, faults=self._next_faults()
+                chargers=chargers, sessions=0, max_limit=max_limit, faults=self._next_faults()
             )
             await self.sandbox.start()
             self.client = DepotClient(
@@ -78,10 +77,10 @@ class WalkMachine(RuleBasedStateMachine):
                 retry=RetryPolicy(attempts=2),
             )
 
-        self.runner.run(start())
+        self.runner.run(open_client())
         for place in range(count):
-            self._insert(BEGIN + timedelta(minutes=place))
-        self.last = BEGIN + timedelta(minutes=count)
+            self._insert(START + timedelta(minutes=place))
+        self.last = START + timedelta(minutes=count)
         self.staying = set(self.ever)
 
     def _insert(self, at: datetime) -> None:
@@ -95,7 +94,7 @@ class WalkMachine(RuleBasedStateMachine):
             self.walk = self.client.session_reports(
                 CHARGER,
                 CONNECTOR,
-                from_=BEGIN,
+                from_=START,
                 to=END,
                 limit=self.limit,
                 read_ahead=self.read_ahead,
@@ -104,21 +103,20 @@ class WalkMachine(RuleBasedStateMachine):
             ).walk()
         return self.walk
 
-    async def _take(self, count: int) -> None:
-        """Take so many reports, or go on to the end of the window, or to an error.
+    async def _read(self, count: int) -> None:
+        """Read up to `count` reports.
 
-        What depends on timing is decided here and in no precondition, so that a failing run can
-        be replayed.
+        No precondition depends on timing, so that a failing run can be replayed.
         """
         walk = self._open()
-        for _ in range(0 if self.over else count):
+        for _ in range(0 if self.has_ended else count):
             try:
                 self.delivered.append((await anext(walk)).session_id)
             except StopAsyncIteration:
-                self.over = True
+                self.has_ended = True
                 return
 
-    # What the world does.
+    # The server.
 
     @rule()
     def insert(self) -> None:
@@ -128,15 +126,15 @@ class WalkMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.rows_move)
     @rule(share=st.floats(0, 1))
     def late_insert(self, share: float) -> None:
-        self._insert(BEGIN + share * (self.last - BEGIN))
+        self._insert(START + share * (self.last - START))
 
     @precondition(lambda self: self.rows_move and self.sandbox.session_ids(CHARGER, CONNECTOR))
     @rule(share=st.floats(0, 0.999))
     def delete(self, share: float) -> None:
         ids = self.sandbox.session_ids(CHARGER, CONNECTOR)
-        gone = ids[int(share * len(ids))]
-        self.sandbox.delete(CHARGER, CONNECTOR, gone)
-        self.staying.discard(gone)
+        deleted = ids[int(share * len(ids))]
+        self.sandbox.delete(CHARGER, CONNECTOR, deleted)
+        self.staying.discard(deleted)
 
     @rule()
     def revoke_token(self) -> None:
@@ -146,50 +144,50 @@ class WalkMachine(RuleBasedStateMachine):
     def next_faults(self, faults: list[Fault]) -> None:
         self.faults.extend(faults)
 
-    # What the job does.
+    # The job.
 
     @rule(count=st.integers(1, 12))
-    def next_items(self, count: int) -> None:
+    def read(self, count: int) -> None:
         try:
-            self.runner.run(self._take(count))
+            self.runner.run(self._read(count))
         except PaginationError:
             assert self.rows_move, "the rows have not moved"
         except ApiError as error:
-            stands = error.cursor == self._open().cursor
-            assert stands
+            keeps_position = error.cursor == self._open().cursor
+            assert keeps_position
 
     @rule(count=st.integers(1, 12), turns=st.integers(0, 60))
-    def cancelled_items(self, count: int, turns: int) -> None:
+    def read_and_cancel(self, count: int, turns: int) -> None:
         async def cancel() -> None:
-            job = asyncio.create_task(self._take(count))
+            job = asyncio.create_task(self._read(count))
             for _ in range(turns):
                 await asyncio.sleep(0)
             job.cancel()
             await asyncio.wait([job])
             if not job.cancelled():
-                job.exception()  # an error that came first
+                job.exception()  # It failed before the cancellation.
 
         self.runner.run(cancel())
 
     @rule()
-    def break_and_resume(self) -> None:
+    def resume(self) -> None:
         walk = self._open()
         self.cursor = str(walk.cursor)
         self.runner.run(walk.aclose())
         self.walk = None
 
-    # What must hold.
+    # Invariants.
 
     @invariant()
-    def each_report_comes_once(self) -> None:
+    def each_report_is_delivered_once(self) -> None:
         assert len(set(self.delivered)) == len(self.delivered)
         assert set(self.delivered) <= self.ever
         if not self.rows_move:
             assert self.delivered == sorted(self.delivered)
 
-    @precondition(lambda self: self.over)
+    @precondition(lambda self: self.has_ended)
     @invariant()
-    def nothing_that_stayed_is_missing_at_the_end(self) -> None:
+    def no_report_that_stayed_is_lost(self) -> None:
         assert self.staying <= set(self.delivered)
 
     @precondition(lambda self: self.walk is None)
@@ -213,11 +211,11 @@ class WalkMachine(RuleBasedStateMachine):
         async def finish() -> None:
             self.faults.clear()
             errors = 0
-            while not self.over:
+            while not self.has_ended:
                 try:
-                    await self._take(1000)
+                    await self._read(1000)
                 except ApiError:
-                    # Of a page that was fetched ahead while the world still moved.
+                    # The page was prefetched while rows still moved.
                     errors += 1
                     assert errors <= 1 + self.read_ahead
 
@@ -227,40 +225,40 @@ class WalkMachine(RuleBasedStateMachine):
             await self.client.aclose()
             await self.sandbox.aclose()
             for _ in range(3):
-                await asyncio.sleep(0)  # for the sockets to close
+                await asyncio.sleep(0)  # The sockets close.
 
         try:
             self.runner.run(finish())
-            self.each_report_comes_once()
-            self.nothing_that_stayed_is_missing_at_the_end()
+            self.each_report_is_delivered_once()
+            self.no_report_that_stayed_is_lost()
         finally:
             self.runner.run(close())
             self.runner.close()
 
 
 class VerifyingWalkMachine(WalkMachine):
-    """The same with `verify=True`, where rows also come late, and go."""
+    """The same with `verify=True`. Rows are inserted and deleted anywhere."""
 
     verify = True
     rows_move = True
 
 
 class OverlappingWalkMachine(WalkMachine):
-    """A plain walk where rows also come late, and go. The server serves the limits asked for."""
+    """A plain walk. Rows move, and the server serves the limits requested."""
 
     limits = st.none() | st.integers(10, 25)
-    served = st.just(2000)
+    max_limits = st.just(2000)
     rows_move = True
 
 
 @pytest.mark.parametrize("machine", [WalkMachine, OverlappingWalkMachine, VerifyingWalkMachine])
-def test_what_was_delivered_and_what_remains_make_the_truth(
+def test_each_report_is_delivered_once_and_none_is_lost(
     machine: type[WalkMachine], full: bool
 ) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=300 if full else 60,
+            max_examples=300 if full else 10,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
