@@ -1,4 +1,4 @@
-"""Session reports as Arrow tables, and on into pandas, polars and DuckDB."""
+"""Read session reports into an Arrow table, and pass it to pandas, polars and DuckDB."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from depotclient.arrow import SESSION_REPORTS, record_batches
 
 # region README
 async def read(charger_id: str, connector_id: str) -> pa.Table:
-    """Read the sessions of this year into one table."""
+    """Return the sessions since 2026 as one table."""
     async with DepotClient.from_env() as depot:
-        begin = datetime(2026, 1, 1, tzinfo=UTC)
-        reports = depot.session_reports(charger_id, connector_id, from_=begin)
+        start = datetime(2026, 1, 1, tzinfo=UTC)
+        reports = depot.session_reports(charger_id, connector_id, from_=start)
         batches = [batch async for batch in record_batches(reports)]
         return pa.Table.from_batches(batches, SESSION_REPORTS)
 
 
 def main(charger_id: str, connector_id: str) -> None:
-    """Hand the table on, in a line each."""
+    """Pass the table on, with one line for each library."""
     sessions = asyncio.run(read(charger_id, connector_id))
     print("pandas", sessions.to_pandas(types_mapper=pd.ArrowDtype)["energy_soc_end"].mean())
     print("polars", pl.DataFrame(sessions)["energy_soc_end"].mean())

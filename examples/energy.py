@@ -1,4 +1,4 @@
-"""Who has charged how much, by DuckDB over exported files: `python energy.py lake`."""
+"""Sum up the energy of each vehicle in exported files, with DuckDB: `python energy.py lake`."""
 
 from __future__ import annotations
 

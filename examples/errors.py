@@ -1,4 +1,4 @@
-"""Count the sessions of one connector, and tell what went wrong: `python errors.py CP-001 1`."""
+"""Count the sessions of one connector, and handle errors: `python errors.py CP-001 1`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from depotclient import (
 
 # region README
 async def main(charger_id: str, connector_id: str) -> None:
-    """Count, and say after an error who has to do what."""
+    """Print the number of sessions. After an error, print how to react."""
     count = 0
     try:
         async with DepotClient.from_env() as depot:
@@ -32,7 +32,7 @@ async def main(charger_id: str, connector_id: str) -> None:
         print(f"try later ({error.attempts} requests were sent): {error}")
     except SchemaError as error:
         print("the vendor has changed something:", *error.problems, sep="\n  ")
-    except ApiError as error:  # whatever else a call can end with
+    except ApiError as error:  # any other error of this library
         print(f"{type(error).__name__}: {error}")
     print(f"{count} sessions")
 

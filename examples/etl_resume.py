@@ -1,6 +1,6 @@
 """Copy January 2026 of one connector into a file: `python etl_resume.py CHARGER CONNECTOR FILE`.
 
-Run it again after whatever broke it off, and it goes on where it was.
+After a crash, run it again: it continues after the last page that it stored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from depotclient import DepotClient, Page, SessionReport
 
 # region README
 def append(part: Path, state: Path, page: Page[SessionReport]) -> None:
-    """Add the reports as they came, one a line; then note the size and the cursor behind them."""
+    """Append the reports as received, one a line. Then store the size and the cursor after them."""
     with part.open("ab") as file:
         for report in page.raw_reports:
             file.write(b" ".join(report.splitlines()) + b"\n")
@@ -33,7 +33,7 @@ def append(part: Path, state: Path, page: Page[SessionReport]) -> None:
 
 
 def cursor_of(part: Path, state: Path) -> str | None:
-    """Where to go on; lines that a killed run has written but not noted are dropped."""
+    """Return the cursor to resume from. Drop lines that a killed run wrote after it."""
     size, cursor = state.read_text().split() if state.exists() else ("0", None)
     with part.open("ab") as file:
         file.truncate(int(size))
@@ -41,7 +41,7 @@ def cursor_of(part: Path, state: Path) -> str | None:
 
 
 async def main(charger_id: str, connector_id: str, target: Path) -> None:
-    """Copy a window into `target`, which is there only when it is whole."""
+    """Copy a window into `target`. The file exists only when it is complete."""
     part, state = target.with_suffix(".part"), target.with_suffix(".state")
     async with DepotClient.from_env() as depot:
         reports = depot.session_reports(
@@ -54,7 +54,7 @@ async def main(charger_id: str, connector_id: str, target: Path) -> None:
         async with aclosing(reports.pages()) as pages:
             async for page in pages:
                 append(part, state, page)
-    state.unlink(missing_ok=True)  # first: a state without its part would be taken at its word
+    state.unlink(missing_ok=True)  # first, so that no state exists without its part
     part.replace(target)
 
 

@@ -1,4 +1,4 @@
-"""A lake of Parquet files, from code: `python export.py lake CP-001 CP-002`."""
+"""Export Parquet files from code: `python export.py lake CP-001 CP-002`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from depotclient.export import export_session_reports
 
 # region README
 async def main(folder: str, chargers: Sequence[str]) -> None:
-    """Copy all that connector 1 of each charger has reported since January, month by month."""
+    """Export the sessions of connector 1 of each charger since January, one file a month."""
     async with DepotClient.from_env() as client:
         depot = client.with_options(limiter=asyncio.Semaphore(8))
         export = await export_session_reports(
@@ -21,7 +21,7 @@ async def main(folder: str, chargers: Sequence[str]) -> None:
             [(charger, 1) for charger in chargers],
             folder,
             from_=datetime(2026, 1, 1, tzinfo=UTC),
-            on_progress=lambda it: print(it.charger_id, it.written + it.skipped, "of", it.windows),
+            on_progress=lambda p: print(p.charger_id, p.written + p.skipped, "of", p.windows),
         )
     for connector in export.failed:
         print(f"{connector.charger_id}: {connector.error!r}", file=sys.stderr)

@@ -13,19 +13,20 @@ from depotclient import DepotClient
 # region README
 @attrs.frozen
 class Energy:
-    """The Wh counters of a session; the thousands of meter values are passed over."""
+    """Wh counters of a session. Its thousands of meter values are not decoded."""
 
     energy_charge_start: float | None
     energy_charge_end: float | None
 
 
 async def main(charger_id: str, connector_id: str) -> None:
-    """Add up what is known."""
+    """Add up the energy of the sessions that have both counters."""
     total = 0.0
     async with DepotClient.from_env() as depot:
-        async for it in depot.session_reports(charger_id, connector_id, into=Energy):
-            if it.energy_charge_start is not None and it.energy_charge_end is not None:
-                total += it.energy_charge_end - it.energy_charge_start
+        async for session in depot.session_reports(charger_id, connector_id, into=Energy):
+            start, end = session.energy_charge_start, session.energy_charge_end
+            if start is not None and end is not None:
+                total += end - start
     print(f"{total / 1000:.1f} kWh")
 
 

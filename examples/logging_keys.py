@@ -12,16 +12,16 @@ from thorclient import ThorClient
 
 # region README
 class JsonLines(logging.Formatter):
-    """One JSON object for each request, made of the keys that the library guarantees."""
+    """Formatter that writes one JSON object a request, with the documented keys of a record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Leave out what other records may hold."""
+        """Return the keys of the record as JSON."""
         keys = ("method", "path", "status", "attempt", "elapsed")
         return json.dumps({key: getattr(record, key, None) for key in keys})
 
 
 async def main(chargebox_id: str) -> None:
-    """Ask once, with a log on stderr."""
+    """Send one request, and log it to stderr."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logger = logging.getLogger("evtransport")

@@ -1,4 +1,4 @@
-"""Use a `ClientSession` of your own: `python own_session.py CHARGER CONNECTOR`."""
+"""Use your own `ClientSession`: `python own_session.py CHARGER CONNECTOR`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ async def main(charger_id: str, connector_id: str) -> None:
     """Print the ids of the first 5 sessions."""
     jar = aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(cookie_jar=jar, trust_env=True) as session:
-        # Borrowed: closing the client would leave it open.
+        # You close this session. Closing the client does not close it.
         depot = DepotClient.from_env(session=session)
         reports = await depot.session_reports(charger_id, connector_id).collect(max_items=5)
     print(*(report.session_id for report in reports))

@@ -11,10 +11,10 @@ from depotclient import DepotClient
 
 
 async def main(charger_id: str, connector_id: str) -> None:
-    """Walk all sessions since the beginning of the year."""
+    """Walk all sessions since the start of 2026."""
     async with DepotClient.from_env() as depot:
-        begin = datetime(2026, 1, 1, tzinfo=UTC)
-        async for report in depot.session_reports(charger_id, connector_id, from_=begin):
+        start = datetime(2026, 1, 1, tzinfo=UTC)
+        async for report in depot.session_reports(charger_id, connector_id, from_=start):
             print(report.session_id, report.vehicle_id, len(report.session_meter_values))
 
 

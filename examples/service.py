@@ -14,7 +14,7 @@ from thorclient import ApiError, ThorClient
 
 # region README
 async def poll(thor: ThorClient, ids: Sequence[str]) -> None:
-    """Ask for every chargebox once; one that fails does not stop the others."""
+    """Request the analytics of every chargebox once. A failure does not stop the others."""
     async with aclosing(thor.get_analytics_many(ids, concurrency=16)) as results:
         async for chargebox_id, result in results:
             if isinstance(result, ApiError):
@@ -24,7 +24,7 @@ async def poll(thor: ThorClient, ids: Sequence[str]) -> None:
 
 
 async def main(ids: Sequence[str], pause: float = 300.0) -> None:
-    """Poll for ever, at 10 requests a second after a first 10, retries included."""
+    """Poll forever, with at most 10 requests a second after the first 10, including retries."""
     async with ThorClient.from_env() as client:
         thor = client.with_options(limiter=AsyncLimiter(10, time_period=1.0))
         while True:

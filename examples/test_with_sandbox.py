@@ -1,4 +1,4 @@
-"""Tests of code of your own against the sandboxes: `python -m pytest test_with_sandbox.py`."""
+"""Test your own code against the sandboxes: `python -m pytest test_with_sandbox.py`."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from thorclient.sandbox import ThorSandbox
 
 
 async def charges(chargebox_id: str) -> int:
-    """Stands for code of yours."""
+    """Return the charges of the last 7 days, as your own code may do."""
     async with ThorClient.from_env() as thor:
         return (await thor.get_analytics(chargebox_id)).charges.last_7
 
 
 async def sessions() -> list[SessionReport]:
-    """Stands for code of yours, too."""
+    """Return the first 10 sessions, as your own code may do."""
     async with DepotClient.from_env() as depot:
         return await depot.session_reports("CP-001", 1).collect(max_items=10)
 
 
 def use(sandbox: DepotSandbox | ThorSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have `from_env()` make clients of the sandbox."""
+    """Set the environment, so that `from_env()` returns clients of the sandbox."""
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
 
 
-def test_sessions_come_in_order(
+def test_sessions_are_in_order(
     depot_sandbox: DepotSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sandbox knows what it serves."""
+    """The sandbox lists the ids that it serves."""
     use(depot_sandbox, monkeypatch)
     found = [report.session_id for report in asyncio.run(sessions())]
     assert found == depot_sandbox.session_ids("CP-001", 1)[:10]
@@ -43,7 +43,7 @@ def test_sessions_come_in_order(
 def test_a_missing_chargebox_is_an_error(
     thor_sandbox: ThorSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fixtures come with the package and run in a thread of their own."""
+    """The package provides the fixtures. Each runs its sandbox in a thread."""
     use(thor_sandbox, monkeypatch)
     with pytest.raises(ChargeboxNotFound):
         asyncio.run(charges("TB-9999"))
@@ -51,15 +51,15 @@ def test_a_missing_chargebox_is_an_error(
 
 
 def test_an_outage_of_two_requests_goes_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sandbox of your own plays the faults that you list, one a request."""
+    """Your own sandbox plays the faults that you list, one a request."""
 
-    async def world() -> None:
+    async def run() -> None:
         faults = [Fault.status(503, retry_after=0), Fault.disconnect()]
         async with DepotSandbox(shape=ReportShape.small(), faults=faults) as sandbox:
             use(sandbox, monkeypatch)
             assert len(await sessions()) == 10
 
-    asyncio.run(world())
+    asyncio.run(run())
 
 
 # endregion

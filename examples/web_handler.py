@@ -1,4 +1,4 @@
-"""A web service that answers from the Thor API in time: `python web_handler.py`."""
+"""Serve data of the Thor API within a time limit: `python web_handler.py`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ THOR = web.AppKey("thor", ThorClient)
 
 
 async def thor_client(app: web.Application) -> AsyncIterator[None]:
-    """One client, and so one pool of connections, for the life of the application."""
+    """Provide one client, and so one pool of connections, for the life of the application."""
     async with ThorClient.from_env() as client:
-        # Visitors wait 2 seconds at the most. The limit holds for retries and waits as well.
+        # Visitors wait at most 2 seconds, including retries and the waits between them.
         app[THOR] = client.with_options(
             timeout=Timeout(total=2.0, connect=1.0, read=1.0),
             retry=RetryPolicy(attempts=2, base_delay=0.1),
@@ -33,7 +33,7 @@ async def thor_client(app: web.Application) -> AsyncIterator[None]:
 
 
 async def charges(request: web.Request) -> web.Response:
-    """How many charges there were, or whose fault it is that this can't be told."""
+    """Return the charges of the last 7 days, or an error with the status of its cause."""
     try:
         analytics = await request.app[THOR].get_analytics(request.match_info["id"])
     except ValueError as error:
@@ -45,9 +45,9 @@ async def charges(request: web.Request) -> web.Response:
     except RateLimitedError as error:
         wait = {"Retry-After": str(round(error.retry_after or 60))}
         raise web.HTTPServiceUnavailable(text="Thor is busy", headers=wait) from None
-    except ApiError as error:  # a key that is refused is our fault, not the visitor's
+    except ApiError as error:  # such as a rejected key, which is no fault of the visitor
         logging.getLogger(__name__).warning("Thor: %r", error)
-        raise web.HTTPBadGateway(text="Thor can't be asked at the moment") from None
+        raise web.HTTPBadGateway(text="Thor is not available") from None
     return web.json_response({"charges": analytics.charges.last_7})
 
 
@@ -55,7 +55,7 @@ async def charges(request: web.Request) -> web.Response:
 
 
 def make_app() -> web.Application:
-    """The application, not running yet."""
+    """Return the application."""
     app = web.Application()
     app.cleanup_ctx.append(thor_client)
     app.router.add_get("/chargeboxes/{id}/charges", charges)

@@ -1,4 +1,4 @@
-"""An Airflow DAG that keeps a lake of Parquet files up to date, every night."""
+"""Update a lake of Parquet files every night, with Airflow."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from depotclient.export import Export, export_session_reports
 
 CONNECTORS = [("CP-001", 1), ("CP-001", 2)]
 LAKE = "/data/lake"
-BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 # region DOCS
 async def export(to: datetime | None) -> Export:
-    """Write a file for each connector and month; those that are there and settled are skipped."""
+    """Write a file for each connector and month. Skip files of closed windows."""
     async with DepotClient.from_env() as depot:
-        return await export_session_reports(depot, CONNECTORS, LAKE, from_=BEGIN, to=to)
+        return await export_session_reports(depot, CONNECTORS, LAKE, from_=START, to=to)
 
 
-@dag(schedule="@daily", start_date=BEGIN, catchup=False, max_active_runs=1)
+@dag(schedule="@daily", start_date=START, catchup=False, max_active_runs=1)
 def depot_session_reports() -> None:
-    """Copy what has come since the last run; nights that were missed are made up for."""
+    """Export the reports since the last run. A run also covers the nights that were missed."""
 
     @task(retries=3)
     def copy(data_interval_end: datetime | None = None) -> int:
-        """Copy up to the end of the run's interval."""
+        """Export up to the end of the interval of the run."""
         done = asyncio.run(export(data_interval_end))
         for connector in done.failed:
             raise RuntimeError(f"{connector.charger_id} is not complete") from connector.error

@@ -1,4 +1,4 @@
-"""Partitions in a pool: `python any_engine.py connectors.csv 2026-01-01 2026-03-01`."""
+"""Read partitions in a pool: `python any_engine.py connectors.csv 2026-01-01 2026-03-01`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from depotclient.text import read_connectors
 
 
 # region DOCS
-def main(connectors: str, begin: str, end: str) -> None:
-    """Read each connector's months in one of four processes: so with 4 requests at once."""
-    from_, to = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (begin, end))
+def main(connectors: str, start: str, end: str) -> None:
+    """Read each month of each connector in one of 4 processes, so with 4 requests at once."""
+    from_, to = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (start, end))
     partitions = plan(read_connectors(Path(connectors)), from_, to, "month")
     read = partial(read_partition, settings=ReadSettings(verify=True))
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as workers:

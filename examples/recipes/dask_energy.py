@@ -1,4 +1,4 @@
-"""Energy per vehicle, by a Dask cluster: `python dask_energy.py connectors.csv 2026-01-01`."""
+"""Sum up the energy of vehicles with Dask: `python dask_energy.py connectors.csv 2026-01-01`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from depotclient.text import read_connectors
 
 
 # region DOCS
-def main(connectors: str, begin: str) -> None:
-    """Sum up what each vehicle has charged; the five that charged most."""
-    with Client():  # of your cluster; without an address, one on this machine
+def main(connectors: str, start: str) -> None:
+    """Print the five vehicles that charged the most energy, in kWh."""
+    with Client():  # without the address of a cluster: a cluster on this machine
         reports = read_session_reports(
             read_connectors(Path(connectors)),
-            datetime.fromisoformat(begin).replace(tzinfo=UTC),
+            datetime.fromisoformat(start).replace(tzinfo=UTC),
             columns=["vehicle_id", "energy_charge_start", "energy_charge_end"],
             semaphore=Semaphore(max_leases=4, name="depot-api"),
         )

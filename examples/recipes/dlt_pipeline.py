@@ -1,4 +1,4 @@
-"""Session reports into DuckDB, and what is new at each run: `python dlt_pipeline.py 2026-01-01`."""
+"""Load new session reports into DuckDB with dlt: `python dlt_pipeline.py 2026-01-01`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from depotclient.dlt import session_reports
 
 
 # region DOCS
-def main(begin: str) -> None:
-    """Load what is new since the last run; the first one loads all since the beginning."""
+def main(start: str) -> None:
+    """Load the reports since the last run. The first run loads all since `start`."""
     pipeline = dlt.pipeline("depot_reports", destination="duckdb", dataset_name="depot")
     pipeline.run(
         session_reports(
-            [("CP-001", 1), ("CP-001", 2)], datetime.fromisoformat(begin).replace(tzinfo=UTC)
+            [("CP-001", 1), ("CP-001", 2)], datetime.fromisoformat(start).replace(tzinfo=UTC)
         )
     )
     query = "select vehicle_id, count(*) from session_reports group by 1 order by 2 desc limit 5"

@@ -1,4 +1,4 @@
-"""A Spark table of session reports: `python spark_table.py connectors.csv 2026-01-01 lake`."""
+"""Copy session reports with Spark: `python spark_table.py connectors.csv 2026-01-01 lake`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from depotclient.spark import SessionReportsDataSource
 
 
 # region DOCS
-def main(connectors: str, begin: str, folder: str) -> None:
+def main(connectors: str, start: str, folder: str) -> None:
     """Copy the reports into Parquet files, with at most 4 requests at once."""
-    # Otherwise Spark converts the charger 0012 in the name of a folder to the number 12.
+    # By default, Spark converts the charger 0012 in the name of a folder to the number 12.
     inference = "spark.sql.sources.partitionColumnTypeInference.enabled"
     spark = SparkSession.builder.config(inference, "false").getOrCreate()
     spark.dataSource.register(SessionReportsDataSource)
     reports = (
         spark.read.format("depot_session_reports")
-        .option("from", begin)
+        .option("from", start)
         .option("concurrency", 4)
         .load(connectors)
     )
