@@ -189,7 +189,7 @@ class ClientCredentials(Auth):
     is cancelled, the next waiting call sends another.
 
     Args:
-        client_id: Client id. Not a secret by itself.
+        client_id: Client id. It is not secret.
         client_secret: Client secret.
         token_url: URL of the token endpoint (Depot: Token Management API).
         clock: Returns monotonic seconds.
@@ -232,7 +232,7 @@ class ClientCredentials(Auth):
         return outcome.credential
 
     def invalidate(self, credential: Credential) -> bool:
-        """Forget the current token if it is this one. Return True: a new one can be requested."""
+        """Forget this token if it is the current one. Return True: a new token is available."""
         if isinstance(self._outcome, _Token) and self._outcome.credential == credential:
             self._outcome = None
         return True
@@ -271,11 +271,11 @@ class ClientCredentials(Auth):
     async def _renew(self, known: _Token | ApiError | None, post: Post) -> _Token:
         """Return the token that replaces the known outcome, requested by this call or another."""
         async with self._lock:
+            outcome, shared = self._outcome, True
             # None: the API refused a new token before this waiting call could use it.
-            outcome = self._outcome
-            shared = outcome is not None and outcome is not known
             if outcome is None or outcome is known:
-                outcome = self._outcome = await self._request_token(post)
+                outcome, shared = await self._request_token(post), False
+            self._outcome = outcome
         if isinstance(outcome, _Token):
             return outcome
         # Each call needs its own error, because a walk sets its cursor on it.

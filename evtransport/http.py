@@ -83,7 +83,7 @@ class Response:
     Attributes:
         status: HTTP status.
         headers: The `KEPT_HEADERS` of an error, names in lower case.
-        body: Decompressed body. Of an error, its first 64 KiB.
+        body: Decompressed body, or the first 64 KiB of an error's body.
     """
 
     status: int

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
 import pytest
+import typer
 from yarl import URL
 
+import depotclient.cli.app
+import thorclient.cli
 from evtransport import (
     ApiError,
     ClientCredentials,
@@ -25,6 +25,7 @@ from evtransport import (
 )
 from evtransport.http import Request
 from evtransport.proxy import seal_proxy
+from tests.support.commands import Command
 from tests.support.error_dump import dump_error
 from tests.support.proxy import CERTIFICATE, LoopbackProxy, client_tls, server_tls
 from tests.support.wire import Wire, answer
@@ -237,57 +238,50 @@ async def test_a_password_that_comes_back_is_masked(get: Get, proxy: LoopbackPro
 
 def assert_hidden(error: BaseException) -> None:
     shown = dump_error(error)
-    assert [it for it in (PASSWORD, "p%2Fss", PAIR) if it in shown] == []
+    assert [text for text in (PASSWORD, "p%2Fss", PAIR) if text in shown] == []
 
 
-# The command line.
-
-COUNTS = b'{"last_7": 1, "last_30": 2, "last_60": 3}'
-ANALYTICS = b'{"charges": %b, "disconnections": %b, "energy": %b, "users": %b}' % ((COUNTS,) * 4)
+# Command lines.
 
 
-async def run(*argv: str, **variables: str) -> tuple[int | None, bytes, bytes]:
-    """Run a command line in its own process."""
-
-    def completed() -> tuple[int, bytes, bytes]:
-        done = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", *argv],
-            env={**os.environ, **variables},
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr
-
-    return await asyncio.to_thread(completed)
-
-
+@pytest.mark.slow
 async def test_a_command_line_uses_the_proxy_and_authorities_of_the_environment(
-    proxy: LoopbackProxy,
+    monkeypatch: pytest.MonkeyPatch, proxy: LoopbackProxy
 ) -> None:
-    account = {"THOR_API_KEY": KEY, "HTTPS_PROXY": with_password(proxy)}
-    async with Wire(answer(ANALYTICS), tls=server_tls()) as wire:
-        status, out, err = await run(
-            *("thorclient", "analytics", "CP-1"),
-            **{**account, "THOR_BASE_URL": wire.url, "SSL_CERT_FILE": CERTIFICATE},
-        )
+    counts = b'{"last_7": 1, "last_30": 2, "last_60": 3}'
+    analytics = b'{"charges": %b, "disconnections": %b, "energy": %b, "users": %b}' % (
+        (counts,) * 4
+    )
+    async with Wire(answer(analytics), tls=server_tls()) as wire:
+        monkeypatch.setenv("THOR_API_KEY", KEY)
+        monkeypatch.setenv("THOR_BASE_URL", wire.url)
+        monkeypatch.setenv("HTTPS_PROXY", with_password(proxy))
+        monkeypatch.setenv("SSL_CERT_FILE", CERTIFICATE)
+        command = Command(thorclient.cli.app, "thorclient")
+        status, out, err = await asyncio.to_thread(command.completed, "analytics", "CP-1")
 
     assert (status, err) == (0, b"")
     assert out.startswith(b'{"id":"CP-1"')
-    assert proxy.first_lines == [f"CONNECT {wire.url.removeprefix('https://')} HTTP/1.1"]
     assert proxy.authorizations == [f"Basic {PAIR}"]
 
 
 @pytest.mark.parametrize(
-    "argv",
+    ("app", "argv"),
     [
-        ("thorclient", "chargebox", ThorSandbox().chargebox_ids[0], "--sandbox"),
-        ("depotclient", "reports", "CP-001", "1", "--sandbox"),
+        (thorclient.cli.app, ("chargebox", ThorSandbox().chargebox_ids[0], "--sandbox")),
+        (depotclient.cli.app.app, ("reports", "CP-001", "1", "--sandbox")),
     ],
-    ids=lambda argv: argv[0],
+    ids=["thorclient", "depotclient"],
 )
-async def test_requests_to_a_sandbox_bypass_every_proxy(argv: tuple[str, ...]) -> None:
-    status, out, err = await run(*argv, HTTP_PROXY="http://127.0.0.1:9")
+def test_requests_to_a_sandbox_bypass_every_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    app: typer.Typer,
+    argv: tuple[str, ...],
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
 
-    assert (status, err) == (0, b"")
+    assert Command(app, "client").run(*argv) == 0
+    out, err = capfdbinary.readouterr()
     assert out
+    assert err == b""

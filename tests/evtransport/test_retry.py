@@ -98,7 +98,7 @@ def test_the_defaults_are_as_documented_and_immutable() -> None:
     for options, defaults in ((RetryPolicy(), (3, 0.5, 20.0, 120.0)), (Timeout(), (60, 10, 30))):
         assert attrs.astuple(options) == defaults
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
-            options.total = 5  # type: ignore[union-attr]
+            options.total = 5  # type: ignore[misc, union-attr]
 
 
 # Waits.
