@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, get_args
 
 import attrs
@@ -70,11 +71,9 @@ class Explainer:
         first = _MISSING.sub(r".\1: required field missing", first)
         if memoryview(text).nbytes > MAX_EXPLAINED_BYTES:
             return SchemaError((first,), complete=False)
-        try:
+        with suppress(SchemaError):  # A text with lone surrogates can't be split.
             decode(text, _ANY_DECODER, path)
-        except SchemaError:  # A text with lone surrogates can't be split.
-            return SchemaError((first,))
-        self._check_members(cls, text, path)
+            self._check_members(cls, text, path)
         complete = self.work > 0
         if not self.problems or not (complete or first in self.problems):
             self.problems.insert(0, first)
@@ -91,7 +90,7 @@ class Explainer:
         except SchemaError as error:
             if attrs.has(kind):
                 self._check_members(kind, text, path)
-            if len(self.problems) == found and self.work > 0:
+            if len(self.problems) == found:
                 self._add(error.problems[0])
 
     def _check_items(self, annotation: Any, text: bytes | msgspec.Raw, path: str) -> None:

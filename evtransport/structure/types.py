@@ -36,7 +36,7 @@ EpochMillis = Annotated[datetime, "epoch milliseconds"]
 """An aware UTC datetime that is an integer in JSON: milliseconds since 1970."""
 
 Hook = Callable[[Any, Any], Any]
-"""A cattrs structure hook: it takes a decoded value and its type."""
+"""A cattrs structure hook. Its second argument, a type, is not used here."""
 
 
 def keep(value: Any, _: object) -> Any:
@@ -58,7 +58,7 @@ class ScalarCodec:
 
 
 def to_utc(value: datetime | None, _: object) -> datetime | None:
-    """Convert an aware datetime to UTC."""
+    """Return an aware datetime in UTC."""
     try:
         return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
     except OverflowError:
@@ -93,7 +93,7 @@ TIMES: Mapping[Any, ScalarCodec] = {
     EpochMillis: ScalarCodec(int, _from_epoch_millis),
     _OptionalEpochMillis: ScalarCodec(int | None, _from_epoch_millis),
 }
-"""Codecs of times. In a JSON string, a time has an offset from UTC."""
+"""Codecs of times. A time in a JSON string must have an offset from UTC."""
 
 LENIENT_TIMES: Mapping[Any, ScalarCodec] = {
     optional: _empty_as_null(TIMES[optional])

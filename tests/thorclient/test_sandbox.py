@@ -214,16 +214,10 @@ def test_a_setting_out_of_range_is_refused_by_name(settings: dict[str, Any], mes
         ThorSandbox(**settings)
 
 
-def test_the_pytest_fixture_serves_synchronous_tests(thor_sandbox: ThorSandbox) -> None:
+def test_the_pytest_fixture_runs_a_sandbox_for_synchronous_tests(thor_sandbox: ThorSandbox) -> None:
     request = Request(  # noqa: S310
         f"{thor_sandbox.base_url}/analytics/TB-0001",
         headers={"X-Api-Key": thor_sandbox.api_key},
     )
     with urlopen(request) as response:  # noqa: S310
         assert response.read() == thor_sandbox.analytics("TB-0001")
-
-
-async def test_the_pytest_fixture_serves_asynchronous_tests(
-    http: aiohttp.ClientSession, thor_sandbox: ThorSandbox
-) -> None:
-    assert (await fetch(http, thor_sandbox, "/analytics/TB-0001"))[0] == 200

@@ -35,6 +35,8 @@ def test_every_bad_field_is_named_with_its_path() -> None:
         ],
         "oneSample": {"meterValue": True},
         "aDefault": None,
+        "aMatrix": [None],
+        "maybeAList": None,  # no problems
     }
 
     assert sorted(problems(Everything, json.dumps(body).encode(), "$.items[3]")) == [
