@@ -1,4 +1,4 @@
-"""Keys that tell sessions apart, read from the JSON text of their reports."""
+"""Keys that identify sessions, computed from the JSON texts of their reports."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from hashlib import blake2b
 
 import msgspec
 
-__all__ = ["session_id_of", "session_key"]
+__all__ = ["compute_session_key", "read_session_id"]
 
-# In the vendor's example the id comes first, so the rest need not be skipped to find it.
+# The id is the first field in the vendor's example, so usually no other field is scanned.
 _ID = re.compile(rb'\{\s*"sessionId"\s*:\s*(0|-?[1-9]\d{0,17})\s*[,}]')
 _START = re.compile(rb'"sessionTimeStart"\s*:\s*"([^"\\]+)"')
 _START_NAME = b'"sessionTimeStart"'
@@ -28,7 +28,7 @@ _START_DECODER = msgspec.json.Decoder(_Start)
 _INVALID = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
-def session_id_of(report: bytes) -> int | None:
+def read_session_id(report: bytes) -> int | None:
     """Return the session id of a report, None if it has no valid one."""
     if first := _ID.match(report):
         return int(first[1])
@@ -38,26 +38,26 @@ def session_id_of(report: bytes) -> int | None:
         return None
 
 
-def session_key(session_id: int | None, report: bytes) -> int:
+def compute_session_key(session_id: int | None, report: bytes) -> int:
     """Return a 64-bit number that identifies the session of a report.
 
-    It is computed from the session id and the start of the session: ids may repeat, such as -1 of
-    chargers that were offline. A report without a start is identified by its id and its bytes, one
-    without a valid id by its bytes.
+    The key depends on the session id and the start of the session, because ids may repeat: chargers
+    that were offline send -1. Without a start, the key depends on the id and the bytes of the
+    report. Without a valid id, it depends on the bytes alone.
     """
-    start = None if session_id is None else _start_of(report)
+    start = None if session_id is None else _read_start(report)
     digest = blake2b(b"" if session_id is None else b"%d " % session_id, digest_size=8)
     digest.update(report if start is None else start)
     return int.from_bytes(digest.digest())
 
 
-def _start_of(report: bytes) -> bytes | None:
+def _read_start(report: bytes) -> bytes | None:
     """Return the start of a session as text, None if the report has no valid start."""
-    place = report.find(_START_NAME)
-    if place < 0:
+    position = report.find(_START_NAME)
+    if position < 0:
         return None
-    if not _may_be_nested(report, place):
-        found = _START.match(report, place)
+    if not _may_be_nested(report, position):
+        found = _START.match(report, position)
         return found and found[1]
     try:
         return _START_DECODER.decode(report).session_time_start.encode()
@@ -65,11 +65,11 @@ def _start_of(report: bytes) -> bytes | None:
         return None
 
 
-def _may_be_nested(report: bytes, place: int) -> bool:
+def _may_be_nested(report: bytes, position: int) -> bool:
     """Return True if the last brace before a name opens an object inside the report.
 
     This misses a name that follows another object inside the same object. A complete check takes
     about 2 % of the time to decode a report.
     """
-    brace = report.rfind(b"{", 0, place)
-    return brace > 0 and report.find(b"}", brace, place) < 0
+    brace = report.rfind(b"{", 0, position)
+    return brace > 0 and report.find(b"}", brace, position) < 0

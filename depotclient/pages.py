@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar, overload
 import attrs
 import msgspec
 
-from depotclient.keys import session_id_of, session_key
+from depotclient.keys import compute_session_key, read_session_id
 from depotclient.query import Query
 from evtransport.errors import ApiError, DecodeError, SchemaError
 from evtransport.http import check_echo
@@ -47,7 +47,7 @@ class RawPage:
         lone_surrogates: Indexes of the reports with lone surrogates.
         ids: Session ids, after `read_keys`. None for a report with lone surrogates or without a
             valid id.
-        keys: Numbers that identify the sessions, after `read_keys`. See `session_key`.
+        keys: Numbers that identify the sessions, after `read_keys`. See `compute_session_key`.
     """
 
     body: bytes = attrs.field(repr=False)
@@ -68,9 +68,9 @@ class RawPage:
         for index, item in enumerate(self.items):
             await pauses.pause_if_needed()
             text = bytes(item)
-            session_id = None if index in self.lone_surrogates else session_id_of(text)
+            session_id = None if index in self.lone_surrogates else read_session_id(text)
             self.ids.append(session_id)
-            self.keys.append(session_key(session_id, text))
+            self.keys.append(compute_session_key(session_id, text))
 
 
 def split_page(query: Query, body: bytes) -> RawPage:

@@ -14,7 +14,7 @@ import msgspec
 from benchmarks.candidates import base
 from benchmarks.workloads import CONCURRENCY, SLOW_LIMIT
 from depotclient import DepotClient, SessionReport
-from depotclient.keys import session_id_of, session_key
+from depotclient.keys import compute_session_key, read_session_id
 from depotclient.models import structurer_of
 from thorclient import ApiError, ThorClient
 
@@ -101,7 +101,9 @@ class OursKeys(Ours):
     """Session ids and keys, which a walk reads before it structures anything."""
 
     def decoder(self, page: bytes, reports: Sequence[bytes]) -> base.Work:
-        return base.decode_each(lambda report: session_key(session_id_of(report), report), reports)
+        return base.decode_each(
+            lambda report: compute_session_key(read_session_id(report), report), reports
+        )
 
 
 FULL, INTO, KEYS, MANY = Ours(), Ours(into=Header), OursKeys(), Ours(many=True)

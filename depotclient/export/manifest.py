@@ -35,7 +35,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         reports: Number of reports in the file.
         size: Size of the file in bytes, None if the manifest is stored in the file itself.
         bytes_read: Total size of the pages that were read for the file, in bytes.
-        missing_start: Session ids of the reports without a start, by their `session_key`.
+        missing_start: Session ids of the reports without a start, by their key.
 
     Raises:
         ValueError: `window` is not a month or a day.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from depotclient.keys import session_id_of, session_key
+from depotclient.keys import compute_session_key, read_session_id
 
 START, LATER = "2026-01-10T00:00:00.000Z", "2026-01-11T00:00:00.000Z"
 
@@ -17,7 +17,7 @@ def report(**fields: Any) -> bytes:
 
 
 def count_sessions(*reports: bytes) -> int:
-    return len({session_key(session_id_of(text), text) for text in reports})
+    return len({compute_session_key(read_session_id(text), text) for text in reports})
 
 
 DIFFERENT = {

@@ -123,7 +123,7 @@ def test_requests_are_prefetched_as_if_all_pages_were_full(
 @pytest.mark.parametrize(
     ("limit", "rows", "request_"),
     [(None, 10, PageRequest(1, 40)), (20, 15, PageRequest(2, 20, exact=True))],
-    ids=["behind a trial", "behind a short page"],
+    ids=["after a trial", "after a short page"],
 )
 def test_an_uncertain_page_is_requested_alone(
     limit: int | None, rows: int, request_: PageRequest
@@ -174,15 +174,6 @@ def test_sizes_are_fixed_after_three_pages_in_a_row_with_the_same_end() -> None:
 
     assert [f"{r.page}@{r.limit}" for r in requests] == [*["2@19", "1@20"] * 3, "2@20"]
     assert requests[-1].exact
-
-
-def test_sizes_are_fixed_after_a_short_page_with_rows_after_it() -> None:
-    walk, respond = paginator(20), serving(range(50), maximum=3)
-
-    receive(walk, respond(walk.next_requests()[0]))
-    assert walk.cursor.overlap
-    receive(walk, respond(walk.next_requests()[0]))
-    assert not walk.cursor.overlap
 
 
 def test_a_larger_limit_that_the_server_ignores_is_tried_a_few_times() -> None:
@@ -369,19 +360,6 @@ def test_the_cursor_of_verify_starts_the_next_pass_and_keeps_the_delivered_keys(
     assert receive(walk, []) is None
     assert (walk.cursor.offset, walk.cursor.recent) == (0, ())
     assert walk.cursor.delivered == b"".join(key.to_bytes(8) for key in range(15))
-
-
-@pytest.mark.parametrize("offset", [38, 50])
-def test_verify_resumed_at_a_cursor_walks_the_whole_window_again(offset: int) -> None:
-    rows = list(range(50))
-    walk = paginator(20, verify=True)
-    while walk.cursor.offset < offset:
-        receive(walk, serving(rows)(walk.next_requests()[0]))
-    rows.insert(0, 1000)
-
-    resumed = walked(paginator(20, verify=True, cursor=walk.cursor), serving(rows))
-
-    assert sorted(resumed.rows) == [*range(offset, 50), 1000]
 
 
 # Cursors.
