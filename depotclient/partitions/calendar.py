@@ -243,7 +243,9 @@ def _pair(connector: object) -> tuple[str, str]:
         case (charger_id, connector_id):
             return validate_connector(charger_id, connector_id)
         case _:
-            raise ValueError(f"connector must be a pair, such as ('CP-001', 1), got {connector!r}")
+            raise ValueError(
+                f"a connector must be a pair, such as ('CP-001', 1), got {connector!r}"
+            )
 
 
 def _windows(

@@ -17,11 +17,11 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from depotclient import DepotClient, NotFoundError, RetryPolicy, SchemaError, ServerError
+from depotclient import DepotClient, NotFoundError, SchemaError
 from depotclient.export import export_session_reports
 from depotclient.export.layout import FORMATS, Format
 from depotclient.export.manifest import Manifest
-from depotclient.sandbox import Churn, DepotSandbox, Fault, ReportShape, TimeFilter
+from depotclient.sandbox import Churn, DepotSandbox, ReportShape, TimeFilter
 from tests.support.exports import (
     ALL,
     END,
@@ -90,15 +90,6 @@ async def test_a_file_has_a_manifest(
     assert manifest.read_at == NOW
     assert re.fullmatch(r"thor-depot-clients \d+\.\d+\.\d+.*", manifest.library)
     assert sandbox.token.encode() not in text
-
-
-async def test_a_session_on_two_pages_is_written_once(tmp_path: Path) -> None:
-    rows: list[Item] = [
-        {"sessionId": n, "sessionTimeStart": "2026-01-10T00:00:00.000Z"} for n in range(40)
-    ]
-    async with serving([*rows, *rows[:3], {**rows[0], "sessionId": 99}]) as depot:
-        await export_first(depot, tmp_path)
-    assert ids_in(tmp_path) == dict.fromkeys([*range(40), 99], 1)
 
 
 # Windows.
@@ -184,18 +175,6 @@ async def test_a_connector_that_fails_does_not_stop_the_others(
     assert [each.error is None for each in export.connectors] == [True, False, True]
     assert ids_in(tmp_path) == expected_ids(sandbox, [ALL[0], ALL[2]])
     assert staging_files(tmp_path) == []
-
-
-async def test_after_an_outage_the_same_call_continues(tmp_path: Path) -> None:
-    # The walk survives one failure of a larger limit: it continues with the smaller limit.
-    outage = [Fault.status(503)] * 2
-    async with (
-        DepotSandbox(shape=SMALL, faults=[None, *outage, *[None] * 8, *outage]) as sandbox,
-        client_of(sandbox, retry=RetryPolicy(attempts=1)) as depot,
-    ):
-        errors = [type((await export_first(depot, tmp_path, window="day")).error) for _ in range(3)]
-        assert errors == [ServerError, ServerError, type(None)]
-        assert ids_in(tmp_path) == expected_ids(sandbox, FIRST)
 
 
 async def test_an_invalid_report_costs_its_window(tmp_path: Path) -> None:

@@ -122,8 +122,10 @@ def test_no_request_is_sent_before_the_first_batch_nor_while_one_is_used(
     batches = batches_of(sandbox)
     assert sandbox.requests == []
     assert next(batches).num_rows == 10
-    gc.collect()
-    assert len(sandbox.requests) == 1
+    # During this, an unexpected request of the first reading has time to arrive.
+    read_partition(Partition("CP-002", "2", "2026-01"), settings_of(sandbox))
+    chargers = [request.query["chargerId"] for request in sandbox.requests]
+    assert chargers.count("CP-001") == 1
     batches.close()
 
 
@@ -132,22 +134,6 @@ def test_a_partition_in_the_future_is_not_requested(sandbox: DepotSandbox) -> No
     later = plan([("CP-001", 1)], now + timedelta(days=2), now + timedelta(days=4), "day")
     assert read_table(later, settings_of(sandbox)).num_rows == 0
     assert sandbox.requests == []
-
-
-def test_subclasses_of_datetime_are_accepted(sandbox: DepotSandbox) -> None:
-    class Odd(datetime):
-        """Loses its zone in additions, as some subclasses do with Python's own UTC."""
-
-        def __add__(self, other: Any) -> Odd:
-            return self.replace(tzinfo=None)
-
-        __sub__ = __add__  # type: ignore[assignment]
-
-    from_, to = Odd(2026, 1, 2, 5, tzinfo=UTC), Odd(2026, 1, 5, 7, tzinfo=UTC)
-    cut = plan([("CP-001", 1)], from_, to, whole=False)
-    starts: list[Any] = read_table(cut, settings_of(sandbox))["session_time_start"].to_pylist()
-    assert starts
-    assert all(cut[0].start <= start < cut[0].end for start in starts)
 
 
 # Settings.
