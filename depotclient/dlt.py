@@ -122,13 +122,9 @@ def session_reports(
     partitions = plan(connectors, from_, _end_of_run(to, datetime.now(UTC)), window, whole=False)
     if not partitions:
         raise ValueError("connectors must not be empty: give pairs, such as [('CP-001', 1)]")
-    validate_duration("look_back", look_back)
-    if rows not in get_args(Rows):
-        raise ValueError(f"rows must be one of {', '.join(get_args(Rows))}, got {rows!r}")
-    if not (isinstance(name, str) and name.strip()):
-        raise ValueError(f"name must be a non-empty string, got {name!r}")
+    _validate_options(look_back, name, rows)
     loader = _Loader(
-        dict.fromkeys((part.charger_id, part.connector_id) for part in partitions),
+        tuple(dict.fromkeys((part.charger_id, part.connector_id) for part in partitions)),
         to_utc(from_),
         None if to is None else to_utc(to),
         look_back,
@@ -148,6 +144,14 @@ def session_reports(
         write_disposition="merge",
         primary_key=PRIMARY_KEY,
     )
+
+
+def _validate_options(look_back: timedelta, name: str, rows: Rows) -> None:
+    validate_duration("look_back", look_back)
+    if rows not in get_args(Rows):
+        raise ValueError(f"rows must be one of {', '.join(get_args(Rows))}, got {rows!r}")
+    if not (isinstance(name, str) and name.strip()):
+        raise ValueError(f"name must be a non-empty string, got {name!r}")
 
 
 def _end_of_run(to: datetime | None, now: datetime) -> datetime:
@@ -227,7 +231,7 @@ def _progress_after(
 class _Loader:
     """Arguments of one resource, which may run several times."""
 
-    connectors: Iterable[tuple[str, str]]
+    connectors: Sequence[tuple[str, str]]
     from_: datetime
     to: datetime | None
     look_back: timedelta

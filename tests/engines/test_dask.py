@@ -190,6 +190,7 @@ def test_an_invalid_argument_is_refused_at_once(given: dict[str, Any], message: 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # Each process imports Dask, which takes minutes on a busy machine.
 @pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler:UserWarning")
 def test_a_cluster_loses_no_row_when_a_worker_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = pytest.importorskip("distributed", reason="Dask's distributed is not installed")
@@ -208,10 +209,10 @@ def test_a_cluster_loses_no_row_when_a_worker_is_killed(monkeypatch: pytest.Monk
         semaphore = distributed.Semaphore(max_leases=4, name="depot")
         settings = settings_of(sandbox, retry=PATIENT)
         future = client.compute(frame_of(sandbox, settings=settings, semaphore=semaphore))
-        until(lambda: len(sandbox.requests) > 20, seconds=60)
+        until(lambda: len(sandbox.requests) > 20, seconds=300)
         victim, *_ = client.run(os.getpid).values()
         os.kill(victim, signal.SIGKILL)
-        found = future.result(timeout=120)
+        found = future.result(timeout=300)
         assert victim not in client.run(os.getpid).values()
         assert table_of(found).equals(in_one_process(faultless))
         assert sandbox.peak_in_flight <= 4

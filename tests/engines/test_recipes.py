@@ -79,7 +79,7 @@ def run_as_program(name: str, *arguments: str) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=300,  # Each process imports its engine, which takes minutes on a busy machine.
         check=False,
     )
     assert done.returncode == 0, done.stderr
