@@ -311,9 +311,13 @@ class Transport:
             method, url, credential, form, self._client_timeout
         ) as response:
             if response.status == 200:
-                body = await self._sessions.read_body(response, self.max_response_bytes)
-                too_large = len(body) > self.max_response_bytes
-                return None if too_large else Response(200, {}, body)
+                limit = self.max_response_bytes
+                if (response.content_length or 0) <= limit:
+                    body = await self._sessions.read_body(response, limit)
+                    if len(body) <= limit:
+                        return Response(200, {}, body)
+                response.close()
+                return None
             # A cut inside of a secret would leave a part that no mask covers.
             body = await self._sessions.read_body(response, ERROR_BODY_BYTES + MAX_SECRET_LENGTH)
             sent = (credential.secret,)

@@ -318,61 +318,34 @@ async def test_a_token_that_is_invalidated_before_waiting_calls_see_it_is_reques
 
 
 @pytest.mark.parametrize(
-    ("response", "kind", "message"),
+    ("status", "body", "kind", "message"),
     [
-        (Response(401, {}, b""), AuthError, "the token URL answered 401"),
-        (
-            Response(400, {}, b'{"error": "unauthorized_client"}'),
-            AuthError,
-            "answered 400: unauthorized_client",
-        ),
-        (Response(400, {}, b'{"error": "invalid_request"}'), StatusError, "answered 400"),
-        (
-            Response(200, {}, b'{"error": "invalid_client", "error_description": "rotated"}'),
-            AuthError,
-            "the token URL answered 200: invalid_client: rotated",
-        ),
-        (
-            Response(200, {}, b'{"access_token": null, "error": "invalid_grant"}'),
-            AuthError,
-            "answered 200: invalid_grant",
-        ),
-        (
-            Response(200, {}, b'{"error": {"code": "access_denied"}}'),
-            AuthError,
-            "answered 200: access_denied",
-        ),
-        (
-            Response(200, {}, b'{"error": "invalid_client", "hint": "%s"}' % (b"x" * 5000)),
-            AuthError,
-            "answered 200: invalid_client",
-        ),
-        (
-            Response(200, {}, b'{"error": "temporarily_unavailable"}'),
-            StatusError,
-            "answered 200: temporarily_unavailable",
-        ),
-        (Response(200, {}, b'{"error": null}'), SchemaError, "missing required field access_token"),
-        (Response(429, {"retry-after": "9"}, b""), RateLimitedError, "answered 429"),
-        (Response(307, {"location": f"https://evil.example/?a={SECRET}"}, b""), RedirectError, ""),
-        (Response(200, {}, b""), DecodeError, "it is empty"),
-        (Response(200, {}, b'{"access_token": "t0k3n'), DecodeError, "not JSON"),
-        (Response(200, {}, b'{"access_token": "t0k3n-\xff"}'), DecodeError, "not JSON"),
-        (Response(200, {}, b"[]"), SchemaError, "$: expected object, got array"),
-        (Response(200, {}, b"{}"), SchemaError, "$: object missing required field access_token"),
-        (token(access_token=5), SchemaError, "$.access_token: expected str"),
-        (token(""), SchemaError, "$.access_token: must not be empty"),
-        (token("t0k3n-1\n"), SchemaError, "$.access_token: must not hold control characters"),
-        (token("t0k3n-1\u00e9"), SchemaError, "$.access_token: must be ASCII"),
-        (token("t0k3n-1" * 2_400), AuthError, "the token has more than 16,384 characters"),
+        (401, b"", AuthError, "the token URL answered 401"),
+        (400, b'{"error": "unauthorized_client"}', AuthError, "answered 400: unauthorized_client"),
+        (400, b'{"error": "invalid_request"}', StatusError, "answered 400"),
+        (429, b"", RateLimitedError, "answered 429"),
+        (307, b"", RedirectError, "answered 307"),
+        (200, b'{"error": "invalid_client", "hint": "%s"}' % (b"x" * 5000), AuthError, "200: inv"),
+        (200, b'{"access_token": null, "error": "invalid_grant"}', AuthError, "200: invalid_grant"),
+        (200, b'{"error": {"code": "access_denied"}}', AuthError, "answered 200: access_denied"),
+        (200, b'{"error": "busy"}', StatusError, "the token URL answered 200: busy"),
+        (200, b'{"error": null}', SchemaError, "$: object missing required field access_token"),
+        (200, b"", DecodeError, "it is empty"),
+        (200, b'{"access_token": "t0k3n', DecodeError, "not JSON"),
+        (200, b'{"access_token": "t0k3n-\xff"}', DecodeError, "not JSON"),
+        (200, b"[]", SchemaError, "$: expected object, got array"),
+        (200, b'{"access_token": 5}', SchemaError, "$.access_token: expected str"),
+        (200, b'{"access_token": ""}', SchemaError, "$.access_token: must not be empty"),
+        (200, b'{"access_token": "t0k3n\\n"}', SchemaError, "must not hold control characters"),
+        (200, b'{"access_token": "%s"}' % (b"t0k3n" * 4_000), AuthError, "more than 16,384"),
     ],
-    ids=lambda value: value.__name__ if isinstance(value, type) else None,
+    ids=lambda value: ascii(value)[:40],
 )
 async def test_a_bad_token_response_is_a_typed_error_that_shows_no_token(
-    credentials: ClientCredentials, response: Response, kind: type[ApiError], message: str
+    credentials: ClientCredentials, status: int, body: bytes, kind: type[ApiError], message: str
 ) -> None:
     with pytest.raises(ApiError) as caught:
-        await credentials.get_credential(TokenServer(response))
+        await credentials.get_credential(TokenServer(Response(status, {}, body)))
 
     assert type(caught.value) is kind
     assert message in str(caught.value)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from evtransport import AuthError, BearerToken, ClientCredentials, RetryPolicy, Secret, Transport
+from evtransport import AuthError, ClientCredentials, RetryPolicy, Secret, Transport
 from evtransport.http import Request
 from tests.support.wire import Script, Wire, answer, hang_up
 
@@ -79,19 +79,3 @@ async def test_a_403_after_a_failed_renewal_is_the_error_of_the_call(connect: Co
             await with_tokens(connect, wire, tokens).send(REQUEST)
 
     assert caught.value.attempts == 2
-
-
-async def test_a_fixed_token_is_not_renewed(connect: Connect) -> None:
-    async with Wire(answer(status=401)) as wire:
-        with pytest.raises(AuthError):
-            await connect(wire, auth=BearerToken(Secret("mine"))).send(REQUEST)
-
-    assert wire.received[0].headers["Authorization"] == "Bearer mine"
-
-
-async def test_a_refused_token_request_is_the_error_of_the_call(connect: Connect) -> None:
-    async with Wire() as wire, Wire(answer(b'{"access_token": "new"}', status=403)) as tokens:
-        with pytest.raises(AuthError, match=r"^the token URL answered 403$") as caught:
-            await with_tokens(connect, wire, tokens).send(REQUEST)
-
-    assert (caught.value.body, caught.value.attempts) == (b"", 1)
