@@ -262,6 +262,7 @@ async def test_a_bad_id_ends_the_iteration_after_the_results_of_earlier_ids(
         if isinstance(bad, Exception):
             raise bad
         yield bad
+        yield sandbox.chargebox_ids[5]
 
     with pytest.raises(error):
         async for chargebox_id, _ in thor.get_analytics_many(ids(), concurrency=3):

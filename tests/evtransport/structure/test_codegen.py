@@ -122,15 +122,20 @@ def test_an_error_of_a_validator_is_a_problem(cls: type[Any], body: bytes, line:
     assert problems(cls, body)[0] == line
 
 
-def test_an_error_without_a_message_is_named_by_its_class() -> None:
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(ValueError(), "$: valueError"), (ValueError("x" * 1_000), f"$: {'x' * 300}")],
+    ids=["without a message", "with a long message"],
+)
+def test_an_error_has_a_short_name(error: Exception, line: str) -> None:
     @attrs.frozen
-    class Mute:
+    class Failing:
         number: int
 
         def __attrs_post_init__(self) -> None:
-            raise ValueError
+            raise error
 
-    assert problems(Mute, b'{"number": 1}') == ("$: valueError",)
+    assert problems(Failing, b'{"number": 1}') == (line,)
 
 
 @attrs.define

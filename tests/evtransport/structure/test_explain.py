@@ -34,9 +34,10 @@ def test_every_bad_field_is_named_with_its_path() -> None:
             {"meterValue": None},
         ],
         "oneSample": {"meterValue": True},
+        # These are no problems.
         "aDefault": None,
         "aMatrix": [None],
-        "maybeAList": None,  # no problems
+        "maybeAList": None,
     }
 
     assert sorted(problems(Everything, json.dumps(body).encode(), "$.items[3]")) == [
