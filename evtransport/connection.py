@@ -30,7 +30,6 @@ _HEADERS: Final = {
     "User-Agent": f"thor-depot-clients/{__version__}",
     "Accept": "application/json",
 }
-_FORM_HEADERS: Final = {**_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
 
 
 class Limiter(Protocol):
@@ -166,7 +165,7 @@ class SessionManager:
         if self._session is None:
             self._connector = CleanPoolConnector()
             self._session = ClientSession(
-                connector=self._connector, cookie_jar=aiohttp.DummyCookieJar()
+                connector=self._connector, cookie_jar=aiohttp.DummyCookieJar(), headers=_HEADERS
             )
         if self._session.closed:
             raise RuntimeError("the ClientSession that was given as session= is closed")
@@ -182,7 +181,9 @@ class SessionManager:
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """Return a context manager that sends one request, without retry or redirect."""
         session = self.get_session()
-        headers = dict(_HEADERS if form is None else _FORM_HEADERS)
+        headers = dict(_HEADERS) if self._is_borrowed else {}
+        if form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
         # aiohttp fails if ~/.netrc has credentials and the request too: set them in _adapt.
         if not self._trusts_environment:
             headers[credential.name] = credential.value
