@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from rich.console import Console, RenderableType
 
-from tests.support.commands import Command, Terminal, sandboxes, signal_when
+from tests.support.commands import Command, Terminal, sandboxes
 from thorclient import (
     Analytics,
     Chargebox,
@@ -85,7 +85,7 @@ def test_a_terminal_gets_a_table_in_the_order_of_the_ids(
     open_thor: OpenThor, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     ids = [f"TB-{n}" for n in range(9, 0, -1)]
-    open_thor(chargeboxes=ids)
+    open_thor(chargeboxes=ids, faults=[Fault.status(503)])  # The first one arrives last.
     monkeypatch.setattr(sys, "stdout", screen := Terminal())
     assert run("analytics", *ids, "nowhere") == 1
     rows = screen.text.splitlines()
@@ -266,9 +266,20 @@ def test_wrong_usage_exits_with_2_before_any_request(
     assert "error: " in err.lower()
 
 
-def test_the_sandbox_prints_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", screen := Terminal())
-    with signal_when(signal.SIGINT, lambda: "# running until Ctrl-C\n" in screen.text):
-        assert run("sandbox") == 0
+class InterruptedTerminal(Terminal):
+    """Terminal whose user presses Ctrl-C when a text asks for it."""
+
+    def write(self, text: str) -> int:
+        count = super().write(text)
+        if "Ctrl-C" in text:
+            signal.raise_signal(signal.SIGINT)
+        return count
+
+
+def test_the_sandbox_prints_its_environment_and_ends_with_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", screen := InterruptedTerminal())
+    assert run("sandbox") == 0
     assert screen.text.startswith("export THOR_")
     assert "# chargeboxes TB-0001, TB-0002, " in screen.text

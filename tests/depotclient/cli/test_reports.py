@@ -70,6 +70,8 @@ def test_an_empty_table_is_reported_on_stderr(
     monkeypatch.setattr(sys, "stdout", screen := Terminal())
     assert run("reports", "CP-1", "1") == 0
     assert (screen.text, capsys.readouterr().err) == ("", "no session reports\n")
+    assert run("reports", "CP-1", "1", "--json") == 0
+    assert (screen.text, capsys.readouterr().err) == ("", "")
 
 
 def test_window_and_limit_are_sent(depot: DepotSandbox) -> None:
