@@ -134,9 +134,8 @@ def build_status_error(
         parts.append("expected a 200 with a JSON body")
     if issubclass(kind, RedirectError):
         target = parse_http_url(response.headers.get("location", ""))
-        # Path and query may hold secrets.
-        parts.append(f"a redirect to {target.origin() if target else 'another address'}")
-        parts[-1] = f"{parts[-1]}, not followed"
+        origin = target.origin() if target else "another address"
+        parts.append(f"a redirect to {origin}, not followed")  # path and query may hold secrets
     return kind(
         ": ".join(filter(None, parts)),
         status=response.status,

@@ -1,4 +1,4 @@
-"""A server on loopback with one task for each connection."""
+"""Base of servers on loopback with one task per connection."""
 
 from __future__ import annotations
 

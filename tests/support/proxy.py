@@ -1,4 +1,4 @@
-"""A forward proxy on loopback, for plain http and for tunnels, that logs the heads it gets."""
+"""Forward proxy on loopback for plain http and tunnels, which records the heads of requests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LoopbackProxy(LoopbackServer):
     """Forward proxy that relays to any target.
 
     Args:
-        refuses: Answer all requests with 407.
+        refuses: Respond to all requests with 407.
     """
 
     def __init__(self, *, refuses: bool = False) -> None:
@@ -88,7 +88,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _relay(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Relay one request in absolute form and its answer. Both need a Content-Length."""
+    """Relay one request in absolute form and its response. Both need a Content-Length."""
     method, target, version = head.partition("\r\n")[0].split(" ")
     url = URL(target, encoded=True)
     from_server, to_server = await asyncio.open_connection(url.host, url.port)
@@ -96,9 +96,9 @@ async def _relay(head: str, reader: asyncio.StreamReader, writer: asyncio.Stream
         lines = [line for line in head.split("\r\n")[1:] if not line.lower().startswith("proxy-")]
         to_server.write("\r\n".join([f"{method} {url.raw_path_qs} {version}", *lines]).encode())
         to_server.write(await reader.readexactly(_length(head)))
-        answer = await from_server.readuntil(b"\r\n\r\n")
-        body = await from_server.readexactly(_length(answer.decode("latin-1")))
-        writer.write(answer + body)
+        response = await from_server.readuntil(b"\r\n\r\n")
+        body = await from_server.readexactly(_length(response.decode("latin-1")))
+        writer.write(response + body)
         await writer.drain()
     finally:
         to_server.close()

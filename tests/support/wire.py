@@ -1,4 +1,4 @@
-"""A raw TCP server that plays scripted answers, to the byte, and logs what arrived."""
+"""Raw TCP server that plays scripted responses byte by byte and records the requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import attrs
 
 @attrs.frozen
 class Received:
-    """One request as it arrived."""
+    """Request as it arrived."""
 
     method: str
     target: str
@@ -23,11 +23,11 @@ class Received:
 
 
 Script = Callable[[Received, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-"""Answers one request that has been read."""
+"""Function that responds to one request."""
 
 
 def raw(data: bytes, *, close: bool = False) -> Script:
-    """Send exactly these bytes."""
+    """Return a script that sends exactly these bytes."""
 
     async def play(_: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
@@ -46,7 +46,7 @@ def answer(
     length: int | None = None,
     close: bool = False,
 ) -> Script:
-    """A well-formed answer; `length` lies about the body's."""
+    """Return a script that sends a valid response. `length` overrides the Content-Length."""
     lines = {
         "Content-Type": "application/json",
         "Content-Length": str(len(body) if length is None else length),
@@ -57,12 +57,12 @@ def answer(
 
 
 def hang_up() -> Script:
-    """Close without a word."""
+    """Return a script that closes the connection."""
     return raw(b"", close=True)
 
 
 def reset() -> Script:
-    """Reset the connection."""
+    """Return a script that resets the connection."""
 
     async def play(_: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
@@ -71,7 +71,7 @@ def reset() -> Script:
 
 
 def stall(head: bytes = b"") -> Script:
-    """Send that much and nothing more until the peer goes away."""
+    """Return a script that sends these bytes and then waits until the client disconnects."""
 
     async def play(_: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(head)
@@ -82,14 +82,15 @@ def stall(head: bytes = b"") -> Script:
 
 
 class Wire:
-    """Plays one script for each request, in order; `async with` checks that all were played.
+    """Server that plays one script per request, in order.
 
-    A request that finds neither a script nor a default has its connection closed.
+    The end of `async with` checks that all scripts were played. Without a script and a default,
+    the connection of a request is closed.
 
     Args:
-        scripts: What is played first.
-        default: What is played afterwards.
-        tls: Speak https with this.
+        scripts: Scripts of the first requests.
+        default: Script of all later requests.
+        tls: Context for https. None serves http.
     """
 
     def __init__(
@@ -113,13 +114,13 @@ class Wire:
         self._scripts.extend(scripts)
 
     def forget_scripts(self) -> int:
-        """Play the default only from now on; how many scripts a client has not come to."""
+        """Drop the scripts that were not played, and return their number."""
         left = len(self._scripts)
         self._scripts.clear()
         return left
 
     def then_refuse(self, script: Script, seconds: float) -> Script:
-        """Answer as the script does, then refuse connections for a while, as a restart does."""
+        """Return a script that also refuses connections for a while afterwards, like a restart."""
 
         async def play(
             request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -141,7 +142,7 @@ class Wire:
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def _stop_listening(self) -> None:
-        # Closing a server leaks what it has accepted and not handed over yet, on some Pythons.
+        # On some Pythons, closing a server leaks connections that it has just accepted.
         loop = asyncio.get_running_loop()
         for listener in self._server.sockets:
             loop.remove_reader(listener.fileno())
