@@ -30,13 +30,11 @@ import attrs
 from evtransport.errors import ApiError, PaginationError
 from evtransport.paging.cursor import Cursor
 from evtransport.paging.known import KnownRows, PageRows
+from evtransport.paging.passes import MAX_PASSES, Pass
 from evtransport.paging.recent import RecentLink, merge_recent
 from evtransport.paging.sizes import PageLimits, PageRequest, PageSizes
 
-__all__ = ["NewRows", "PageContent", "Paginator", "Pass", "pages_around"]
-
-MAX_PASSES = 20
-"""Maximum number of passes of `verify`."""
+__all__ = ["NewRows", "PageContent", "Paginator", "pages_around"]
 
 MAX_IDLE = 8
 """Number of pages in a row that may hold only known rows, besides those that moves explain."""
@@ -121,46 +119,6 @@ class Position:
     def is_short(self) -> bool:
         """True if the page has fewer rows than its limit, so it may be the last one."""
         return self.request is not None and self.rows < self.request.limit
-
-
-@attrs.frozen
-class Pass:
-    """One pass through all pages. Without `verify` a walk has one pass.
-
-    Attributes:
-        number: 1 for the first pass.
-        is_whole: The pass started at page 1.
-        is_quiet: The pass has delivered no row.
-        has_joined: All pages but page 1 joined, and the last one was short.
-        met: Number of rows met.
-        met_before: Number of rows met in the previous pass. None if that was not whole.
-        idle: Number of accepted pages in a row that did not advance the walk.
-    """
-
-    number: int = 1
-    is_whole: bool = True
-    is_quiet: bool = True
-    has_joined: bool = True
-    met: int = 0
-    met_before: int | None = None
-    idle: int = 0
-
-    def after_page(self, request: PageRequest, rows: PageRows) -> Pass:
-        """Return the pass after an accepted page."""
-        return attrs.evolve(
-            self,
-            is_quiet=self.is_quiet and not rows.new,
-            has_joined=self.has_joined and (bool(rows.known) or request.page == 1),
-            met=self.met + rows.added,
-            idle=0 if rows.advances else self.idle + 1,
-        )
-
-    @property
-    def has_converged(self) -> bool:
-        """True if the pass has met all rows, and each was delivered before the pass."""
-        # Deletes may hide rows from pages that did not join. Then fewer rows are met.
-        met_all = self.has_joined or (self.met_before is not None and self.met >= self.met_before)
-        return self.is_whole and self.is_quiet and met_all
 
 
 def pages_around(middle: int) -> Generator[int, bool, None]:
@@ -311,6 +269,7 @@ class Paginator:
         self._pass = self._pass.after_page(request, rows)
         if not rows.new:
             self._check_idle(len(keys))
+            # A full page of known rows may be the response to an earlier request.
             self.is_suspect = not (rows.advances or self._position.is_short or is_refetched)
             return None
         after = self.cursor
@@ -341,13 +300,16 @@ class Paginator:
         """Correct the estimates after a page that was not accepted (invariant 4)."""
         rows, sizes = len(page.keys), self._sizes
         if request.exact:
+            # The page may follow another page than the one accepted last: refetch that one.
             if self._may_be_clamped:
                 self._sizes = sizes.clamped(self._position.rows)
             self._position = attrs.evolve(self._position, request=None, is_checked=True)
         elif rows > request.limit and sizes.overlap:
+            # The server does not serve the limit requested.
             self._sizes, self._search = sizes.fixed(), None
             self._position = attrs.evolve(self._position, request=None)
         elif request.trial and rows < request.limit and not sizes.overlap:
+            # The server probably serves no larger page than before.
             self._sizes = sizes.reduced(request, sizes.safe)
         elif self._search:
             try:
@@ -355,6 +317,7 @@ class Paginator:
             except StopIteration:
                 self._restart()
         else:
+            # Rows have moved, or this is the response to another request.
             self._search = pages_around(sizes.holding(self._position.offset, sizes.safe).page)
             self._search_page = next(self._search)
             self.is_suspect = True

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import attrs
 import pytest
 
 from evtransport.errors import ApiError, ConnectionFailed, PaginationError, StatusError
 from evtransport.paging import Cursor, NewRows, PageRequest, Paginator
-from evtransport.paging.paginator import MAX_DISTANCE, Pass, pages_around
+from evtransport.paging.paginator import MAX_DISTANCE, pages_around
 from tests.evtransport.paging.model import page_of, paginator
 
 Server = Callable[[PageRequest], Sequence[int]]
@@ -323,24 +322,6 @@ def test_verify_finds_a_row_that_deletes_hid_in_two_passes() -> None:
     assert result.sizes[:6] == ["1@1", "2@1", "3@1", "4@1", "1@1", "2@1"]
     assert sorted(result.rows) == [0, 1, 2, 3]
     assert sum(request.page == 1 for request in result.requests) == 4
-
-
-@pytest.mark.parametrize(
-    ("changes", "has_converged"),
-    [
-        ({}, True),
-        ({"is_whole": False}, False),
-        ({"is_quiet": False}, False),
-        ({"has_joined": False}, False),
-        ({"has_joined": False, "met": 6, "met_before": 6}, True),
-        ({"has_joined": False, "met": 5, "met_before": 6}, False),
-    ],
-    ids=str,
-)
-def test_a_pass_converges_if_it_is_quiet_and_missed_no_row(
-    changes: dict[str, Any], has_converged: bool
-) -> None:
-    assert Pass(**changes).has_converged is has_converged
 
 
 def test_verify_gives_up_after_20_passes() -> None:
