@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
 
 import typer
 
@@ -23,10 +22,10 @@ def _parse_time(text: str) -> datetime | None:
         raise typer.BadParameter(str(error)) from None
 
 
-FROM: Any = typer.Option(
+FROM = typer.Option(
     "--from", metavar="T", parser=_parse_time, help=f"Start of the time span: {TIME}"
 )
-TO: Any = typer.Option(
+TO = typer.Option(
     "--to", metavar="T", parser=_parse_time, help="End of the time span. Default: now."
 )
 

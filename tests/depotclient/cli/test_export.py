@@ -89,6 +89,13 @@ def test_a_sandbox_is_exported_whole_by_default(lake: Path, capsys: Capture) -> 
     assert len(list(lake.rglob("reports.ndjson"))) == 3
 
 
+def test_verify_reads_each_window_again(depot: DepotSandbox, tmp_path: Path) -> None:
+    assert run("export", str(tmp_path / "plain"), "CP-1/1", *JANUARY) == 0
+    count = len(depot.requests)
+    assert run("export", str(tmp_path / "verified"), "CP-1/1", *JANUARY, "--verify") == 0
+    assert len(depot.requests) >= 3 * count
+
+
 def test_connectors_are_also_read_from_a_file(
     depot: DepotSandbox, lake: Path, tmp_path: Path, capsys: Capture
 ) -> None:
