@@ -196,6 +196,7 @@ class Structurer(Generic[T]):
         except SchemaError as error:
             (first,) = error.problems
         lenient = self._structures.lenient
-        with suppress(SchemaError):
-            return cast(T, lenient.structure(self.cls, body, path))
+        if b'""' in bytes(body):  # The lenient rules read no other text differently.
+            with suppress(SchemaError):
+                return cast(T, lenient.structure(self.cls, body, path))
         raise Explainer(lenient.structure, lenient.rename).explain(self.cls, body, path, first)
