@@ -41,10 +41,13 @@ LAYERS = (
 
 EXTRAS = {"pyarrow", "matplotlib", "pandas", "dask", "distributed", "pyspark", "dlt", "typer"}
 
-MODULES_OF_EXTRAS = {
+LOCAL_IMPORTS = {
+    # They import pyarrow.
     *("depotclient.arrow", "depotclient.partitions.batches", "depotclient.export.parquet"),
+    # It is loaded at the first retry, so that importing a client stays fast.
+    "stamina",
 }
-"""Modules that import an extra."""
+"""Modules other than extras that a function may import."""
 
 BOTH = {
     *("ApiError", "TransportError", "ConnectionFailed", "DeadlineExceeded", "StatusError"),
@@ -125,9 +128,39 @@ def test_a_module_imports_only_what_its_layer_allows(path: Path) -> None:
     assert [module for module in imports if (layer_of(module) or 0) > layer] == []
 
 
+def test_functions_import_only_extras_except_in_command_lines() -> None:
+    local_imports = {
+        f"{name_of(path)}: {module}"
+        for path in MODULES
+        if not COMMAND_LINE.fullmatch(name_of(path))
+        for function in functions_in(parse(path))
+        for module in imports_in(path, function)
+        if module.partition(".")[0] not in EXTRAS and module not in LOCAL_IMPORTS
+    }
+    assert local_imports == set()
+
+
 def test_every_module_opens_with_a_docstring() -> None:
     without = [name_of(path) for path in MODULES + TESTS if not ast.get_docstring(parse(path))]
     assert without == []
+
+
+def test_no_module_is_too_long() -> None:
+    lengths = {
+        name_of(path): len(path.read_text(encoding="utf-8").splitlines())
+        for path in MODULES + TESTS
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
+
+
+def test_no_function_is_too_long() -> None:
+    lengths = {}
+    for path in MODULES:
+        for function in functions_in(parse(path)):
+            first = function.body[0] if ast.get_docstring(function) else function
+            start = first.end_lineno if first is not function else first.lineno - 1
+            lengths[f"{name_of(path)}: {function.name}"] = (function.end_lineno or 0) - (start or 0)
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_FUNCTION_LINES} == {}
 
 
 @pytest.mark.parametrize("package", CLIENTS)
