@@ -108,7 +108,7 @@ async def read_outcome(process: subprocess.Popen[bytes], wire: Wire) -> Outcome:
         return Outcome("killed", False, False, 2 * TIME_LIMIT, MEMORY_LIMIT)
     outcome = Outcome(**json.loads(line), requests=len(wire.received))
     with contextlib.suppress(TimeoutError):
-        await loop_until(lambda: not wire.open_connections, seconds=2)
+        await loop_until(lambda: not wire.open_connections, seconds=10)
     return attrs.evolve(outcome, left_open=wire.open_connections)
 
 
