@@ -93,7 +93,7 @@ def test_verify_reads_each_window_again(depot: DepotSandbox, tmp_path: Path) -> 
     assert run("export", str(tmp_path / "plain"), "CP-1/1", *JANUARY) == 0
     count = len(depot.requests)
     assert run("export", str(tmp_path / "verified"), "CP-1/1", *JANUARY, "--verify") == 0
-    assert len(depot.requests) >= 3 * count
+    assert len(depot.requests) > 2 * count
 
 
 def test_connectors_are_also_read_from_a_file(
