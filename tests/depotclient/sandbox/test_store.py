@@ -67,16 +67,23 @@ def test_a_time_range_filters_by_the_chosen_time(
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "expected"), [(2, None, [2, 3]), (None, 2, [1, 2]), (2, 2, [2])]
+    ("start", "end", "inclusive", "expected"),
+    [
+        (2, None, True, [2, 3]),
+        (None, 2, True, [1, 2]),
+        (2, 2, True, [2]),
+        (1, None, False, [2, 3]),
+        (None, 3, False, [1, 2]),
+    ],
 )
 def test_an_open_side_of_a_range_contains_everything(
-    start: int | None, end: int | None, expected: list[int]
+    start: int | None, end: int | None, inclusive: bool, expected: list[int]
 ) -> None:
     store = make_store()
     for n in (1, 2, 3):
         store.insert(StoredReport(n, start=n, end=n, content=b""))
 
-    assert ids(store, TimeRange(start, end, "start", inclusive=True)) == expected
+    assert ids(store, TimeRange(start, end, "start", inclusive)) == expected
 
 
 @pytest.mark.parametrize("time_filter", ["start", "end", "overlap"])
