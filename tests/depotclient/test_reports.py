@@ -155,11 +155,8 @@ async def test_a_suspect_response_is_dropped_and_the_next_connection_is_new() ->
 
         assert found == list(range(25))
         # The walk searches page 1 for known rows, and requests page 2 again after that.
-        queries = map(query_of, wire.received)
-        assert [f"{query['page']}@{query['limit']}" for query in queries][:4] == [
-            *("1@10", "2@9"),
-            *("1@10", "2@9"),
-        ]
+        pages = [query_of(request)["page"] for request in wire.received]
+        assert pages[:4] == ["1", "2", "1", "2"]
         assert connections[:3] == [1, 1, 2]
 
 
