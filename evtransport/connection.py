@@ -200,9 +200,13 @@ class SessionManager:
             timeout=timeout,
         )
 
-    async def read_body(self, response: aiohttp.ClientResponse, limit: int) -> bytes:
-        """Return the body. If it is larger than `limit` bytes, return its start and disconnect."""
-        chunks: list[bytes] = []  # joined once: to grow a buffer takes four times as long
+    async def read_chunks(self, response: aiohttp.ClientResponse, limit: int) -> list[bytes]:
+        """Return the body. If it is larger than `limit` bytes, return its start and disconnect.
+
+        The caller joins the chunks once: to grow a buffer takes four times as long, and to join a
+        body that is too large takes its memory twice.
+        """
+        chunks: list[bytes] = []
         length = 0
         self._reading.add(response)
         try:
@@ -215,7 +219,7 @@ class SessionManager:
             self._reading.discard(response)
         if length > limit:
             response.close()
-        return b"".join(chunks)
+        return chunks
 
     def retire_connections(self) -> None:
         """Reuse no connection made so far, unless the session is the caller's."""

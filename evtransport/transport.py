@@ -313,20 +313,21 @@ class Transport:
             if response.status == 200:
                 limit = self.max_response_bytes
                 if (response.content_length or 0) <= limit:
-                    body = await self._sessions.read_body(response, limit)
-                    if len(body) <= limit:
-                        return Response(200, {}, body)
+                    chunks = await self._sessions.read_chunks(response, limit)
+                    if sum(map(len, chunks)) <= limit:
+                        return Response(200, {}, b"".join(chunks))
                 response.close()
                 return None
             # A cut inside of a secret would leave a part that no mask covers.
-            body = await self._sessions.read_body(response, ERROR_BODY_BYTES + MAX_SECRET_LENGTH)
+            limit = ERROR_BODY_BYTES + MAX_SECRET_LENGTH
+            start = b"".join(await self._sessions.read_chunks(response, limit))
             sent = (credential.secret,)
             headers = {
                 name: self._redact_text(", ".join(response.headers.getall(name)), sent)
                 for name in KEPT_HEADERS
                 if name in response.headers
             }
-            body = redact(body, self._secrets(sent))[:ERROR_BODY_BYTES]
+            body = redact(start, self._secrets(sent))[:ERROR_BODY_BYTES]
             return Response(response.status, headers, body)
 
     def _redact_text(self, text: str, sent: tuple[Secret, ...]) -> str:
