@@ -53,6 +53,8 @@ _TIME_TEXT: Final = r"^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:(\.\d{1,3})\d*)?(
 _TIME_TEXT_IN_MS: Final = r"\1T\2\3\4"
 # The objects round the seventh digit of a fraction, which may carry into the milliseconds.
 _ROUNDED_UP: Final = r"\.\d{3}999[5-9]"
+# Arrow splits blocks at both.
+_NO_LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")
 _VENDOR_LENGTH: Final = len("2026-01-01T00:00:00.000Z")
 # Python has no year 0, which Arrow has, and no year after 9999. So years outside of 2 to 9999 take
 # the fallback. In milliseconds since 1970.
@@ -183,24 +185,34 @@ def _batch_before_error(
 def _decode_by_objects(
     page: Page[Any], schema: pa.Schema
 ) -> tuple[pa.RecordBatch, ApiError | None]:
-    """Return the same as `_batch_before_error`, by building one object at a time."""
-    rows: list[pa.RecordBatch] = []
+    """Return the same as `_batch_before_error`, through the objects of the reports."""
+    rows: list[dict[str, Any]] = []
     error: ApiError | None = None
     try:
         for report in page.reports:
             values = msgspec.to_builtins(report, builtin_types=(datetime,))
-            rows.append(pa.RecordBatch.from_pylist([values], schema))
+            rows.append(values)
     except ApiError as invalid:
         error = invalid
         if (session_id := page.ids[len(rows)]) is not None:
             error.add_note(f"session {session_id}")
+    try:
+        return pa.RecordBatch.from_pylist(rows, schema), error
     except OverflowError:  # The objects accept integers of any size.
-        path = page.path_at(len(rows))
-        error = SchemaError((f"{path}: too large for its column: an integer of over 64 bits",))
-        error.cursor = page.cursor_at(len(rows))
-    table = pa.Table.from_batches(rows, schema)
-    columns = [column.combine_chunks() for column in table.columns]
-    return pa.RecordBatch.from_arrays(columns, schema=schema), error
+        index = next(n for n, row in enumerate(rows) if not _fits(row, schema))
+        problem = f"{page.path_at(index)}: too large for its column: an integer of over 64 bits"
+        too_large = SchemaError((problem,))
+        too_large.cursor = page.cursor_at(index)
+        return pa.RecordBatch.from_pylist(rows[:index], schema), too_large
+
+
+def _fits(row: dict[str, Any], schema: pa.Schema) -> bool:
+    """Return True if every integer of a row has at most 64 bits."""
+    try:
+        pa.RecordBatch.from_pylist([row], schema)
+    except OverflowError:
+        return False
+    return True
 
 
 def table_of(batches: Iterable[pa.RecordBatch]) -> pa.Table:
@@ -217,7 +229,7 @@ def _decode_by_arrow(texts: Sequence[bytes], schema: pa.Schema) -> pa.RecordBatc
     lines = b"\n".join(texts)
     if lines.count(b"\n") >= len(texts):
         # Arrow expects a report a line. Strings hold no line ends, so a space replaces them.
-        lines = b"\n".join(text.replace(b"\n", b" ") for text in texts)
+        lines = b"\n".join(text.translate(_NO_LINE_ENDS) for text in texts)
     longest = max(map(len, texts))
     del texts  # Free the copies while Arrow reads.
     # Arrow's default pool keeps freed memory: 75 MiB more in an export.

@@ -16,6 +16,8 @@ from tests.support.pages import served
 from tests.support.wire import Wire
 
 pytest.importorskip("pyarrow")
+# Arrow imports pandas when it is first used, which blocks an event loop.
+pytest.importorskip("pandas")
 
 import pyarrow as pa
 
