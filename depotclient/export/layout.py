@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
@@ -100,15 +101,13 @@ class WindowFile:
             self._file.commit()
             return
         size = self._file.staging.stat().st_size
+        text = msgspec.json.encode(msgspec.structs.replace(manifest, size=size))
+        write_sidecar = partial(write_atomically, sidecar(path), text, self._file.staging.parent)
         if not sidecar(path).exists():
             # Without any sidecar, a later run refuses the file as one of another program.
-            self._write_sidecar(msgspec.structs.replace(manifest, size=-1))
+            write_sidecar()
         self._file.commit()
-        self._write_sidecar(msgspec.structs.replace(manifest, size=size))
-
-    def _write_sidecar(self, manifest: Manifest) -> None:
-        staging_folder = self._file.staging.parent
-        write_atomically(sidecar(self._file.path), msgspec.json.encode(manifest), staging_folder)
+        write_sidecar()
 
     def discard(self) -> None:
         """Close the file, and delete it if it was not committed."""
@@ -142,8 +141,8 @@ class ConnectorFolder:
             format_: File format.
 
         Raises:
-            FileExistsError: The folder holds the other kind of windows, a file that no export of
-                this version wrote, or a pipe or the like under the name of a file.
+            FileExistsError: The folder holds the other kind of windows, or something that no
+                export of this version wrote.
             OSError: A file can't be read.
         """
         path = root.joinpath(*_folder_names(partition.charger_id, partition.connector_id))

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from depotclient import DepotClient
+from depotclient.atomic import write_atomically
 from depotclient.sandbox import DepotSandbox
-from tests.support.exports import FIRST, Item, contents, export_first, serving
+from tests.support.exports import FIRST, Item, contents, export_first, ids_in, serving
 
 
 async def test_lines_are_the_bytes_of_the_vendor(
@@ -61,6 +62,26 @@ async def test_lines_that_do_not_match_their_sidecar_are_read_again(
     path.write_bytes(path.read_bytes() + change if change else path.read_bytes()[:-9])
     await export_first(depot, tmp_path, format="ndjson")
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("successes", [0, 1])
+async def test_a_run_that_stops_between_lines_and_sidecar_is_run_again(
+    depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, successes: int
+) -> None:
+    left = [None] * successes
+
+    def write(path: Path, content: bytes, folder: Path) -> None:
+        if not left:
+            raise OSError("stopped")
+        left.pop()
+        write_atomically(path, content, folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("depotclient.export.layout.write_atomically", write)
+        assert str((await export_first(depot, tmp_path, format="ndjson")).error) == "stopped"
+    export = await export_first(depot, tmp_path, format="ndjson", verify=True)
+    assert (export.error, export.written) == (None, 1)
+    assert ids_in(tmp_path).total() == 60
 
 
 async def test_lines_without_a_sidecar_are_not_replaced(depot: DepotClient, tmp_path: Path) -> None:
