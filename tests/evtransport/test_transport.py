@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-import random
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -250,7 +249,7 @@ async def test_a_wait_that_is_too_long_does_not_start(
 async def test_a_body_over_the_limit_is_not_retried_and_its_connection_closed(
     connect: Connect, compressed: bool
 ) -> None:
-    body = b'{"hello": "' + random.Random(0).randbytes(250_000).hex().encode() + b'"}'
+    body = b"x" * 500_000
     sent = gzip.compress(body) if compressed else body
     headers = {"Content-Encoding": "gzip"} if compressed else None
     async with Wire(answer(sent, headers=headers)) as wire:
