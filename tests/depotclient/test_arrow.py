@@ -201,6 +201,7 @@ async def test_a_walk_resumes_at_an_invalid_report_without_loss(
 
     async def collect(reports: SessionReports[Any]) -> None:
         async for batch in record_batches(reports):
+            assert batch.num_rows > 0
             ids.extend(batch["session_id"].to_pylist())
 
     async with (
