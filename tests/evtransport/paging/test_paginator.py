@@ -324,6 +324,17 @@ def test_verify_finds_a_row_that_deletes_hid_in_two_passes() -> None:
     assert sum(request.page == 1 for request in result.requests) == 4
 
 
+def test_verify_does_not_converge_at_an_empty_page_after_a_full_page() -> None:
+    rows = [0, 1]
+    rows_after_request = {2: [1, 2], 3: [0, 2], 4: [2]}
+
+    def move(result: Walked) -> None:
+        rows[:] = rows_after_request.get(len(result.requests), rows)
+
+    # Row 2 is on the server from the second request on, and moves before the walk in two passes.
+    assert walked(paginator(1, verify=True), serving(rows), move).rows == [0, 1, 2]
+
+
 def test_verify_gives_up_after_20_passes() -> None:
     rows, walk = list(range(30)), paginator(20, verify=True)
 
