@@ -316,7 +316,6 @@ class Transport:
                     chunks = await self._sessions.read_chunks(response, limit)
                     if sum(map(len, chunks)) <= limit:
                         return Response(200, {}, b"".join(chunks))
-                response.close()
                 return None
             # A cut inside of a secret would leave a part that no mask covers.
             limit = ERROR_BODY_BYTES + MAX_SECRET_LENGTH
