@@ -36,7 +36,7 @@ def test_a_target_names_rows_and_metrics_of_its_workload(target: Target) -> None
 )
 def test_every_candidate_exists(name: str) -> None:
     pytest.importorskip("pydantic")
-    assert load_candidate(name)
+    load_candidate(name)
 
 
 @pytest.mark.parametrize(
