@@ -21,6 +21,7 @@ from depotclient import DepotClient, NotFoundError, SchemaError
 from depotclient.export import export_session_reports
 from depotclient.export.layout import FORMATS, Format
 from depotclient.export.manifest import Manifest
+from depotclient.export.ndjson import NdjsonWriter
 from depotclient.sandbox import Churn, DepotSandbox, ReportShape, TimeFilter
 from tests.support.exports import (
     ALL,
@@ -217,19 +218,42 @@ def no_space(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize(
-    "step", ["depotclient.atomic.os.fsync", "depotclient.export.layout._open_writer"]
-)
 async def test_a_full_disk_leaves_complete_files(
-    depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await export_first(depot, tmp_path)
     before = contents(tmp_path)
-    monkeypatch.setattr(step, no_space)
+    monkeypatch.setattr("depotclient.atomic.os.fsync", no_space)
     export = await export_session_reports(depot, ALL, tmp_path, from_=START, to=END)
     assert [str(each.error) for each in export.failed] == ["[Errno 28] No space left on device"] * 2
     assert contents(tmp_path) == before
     assert staging_files(tmp_path) == []
+
+
+def create_and_fail(_: Format, path: Path) -> None:
+    path.touch()
+    no_space()
+
+
+def close_and_fail(writer: NdjsonWriter) -> None:
+    writer._file.close()
+    no_space()
+
+
+@pytest.mark.parametrize(
+    ("step", "fail"),
+    [
+        ("depotclient.export.layout._open_writer", create_and_fail),
+        ("depotclient.export.ndjson.NdjsonWriter.close", close_and_fail),
+    ],
+)
+async def test_a_file_that_can_not_be_opened_or_closed_is_deleted(
+    depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, fail: object
+) -> None:
+    monkeypatch.setattr(step, fail)
+    export = await export_first(depot, tmp_path, format="ndjson")
+    assert "No space left" in str(export.error)
+    assert (contents(tmp_path), staging_files(tmp_path)) == ({}, [])
 
 
 @pytest.mark.parametrize(
