@@ -150,11 +150,14 @@ def _client_response(method: str, url: object, **arguments: Any) -> aiohttp.Clie
 
 
 @pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forbid sessions and connections."""
+def offline(nothing_blocks_the_loop: None) -> Iterator[None]:
+    """Raise an error for each new session or connection."""
 
-    def fail(*_: object, **__: object) -> None:
+    def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("a session or connection was opened")
 
-    monkeypatch.setattr(socket.socket, "connect", fail)
-    monkeypatch.setattr(aiohttp.ClientSession, "__init__", fail)
+    # A context of its own: it must end before the detector of blocking calls is removed.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", forbidden)
+        patch.setattr(aiohttp.ClientSession, "__init__", forbidden)
+        yield
