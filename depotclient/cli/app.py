@@ -11,7 +11,7 @@ from evtransport.cli.run import run
 __all__ = ["app"]
 
 app = command_line(
-    "Read session reports of chargers behind a Siemens Depot. Credentials are read from the"
+    "Read session reports of the chargers of a Siemens Depot. Credentials are read from the"
     " environment variables DEPOT_CLIENT_ID and DEPOT_CLIENT_SECRET, or DEPOT_TOKEN. DEPOT_REGION,"
     " DEPOT_BASE_URL and DEPOT_TOKEN_URL change the server's address."
 )
@@ -22,7 +22,7 @@ app.command()(plot)
 
 @app.command()
 def sandbox(port: PortOption = 0) -> None:
-    """Run a local server that imitates the API.
+    """Run a local server that simulates the API.
 
     The output is a shell script that sets the environment variables for it.
     """

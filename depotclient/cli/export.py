@@ -85,13 +85,13 @@ def export(
 ) -> None:
     """Export session reports into files.
 
-    All reports of a connector are written, by default one file for each month. Run the same command
-    again to continue. Complete files of past windows are not read again. Files are named
+    All reports of a connector are exported, by default into one file for each month. Run the same
+    command again to continue. Complete files of past windows are not read again. Files are named
     charger_id=.../connector_id=.../month=.../reports.parquet.
     """
     selected = [parse_connector(text) for text in connectors or ()]
     if connector_file is not None:
-        # This is outside of the event loop: a signal ends the wait for a pipe.
+        # Read it outside of the event loop, where a signal ends the wait for a pipe.
         selected += _read_connector_file(connector_file)
     start = partial(
         export_session_reports,
@@ -142,7 +142,8 @@ async def _export(
             write_json(*map(encode_export, result.connectors))
         else:
             output_console().print(export_table(result))
-    finally:  # Report the failures even if the output can't be written.
+    finally:
+        # Report the failures even if the output can't be written.
         for each in result.failed:
             if each.error is not None:
                 echo_error(f"error: {_format_name(each)}: {format_error(each.error)}")
@@ -206,7 +207,7 @@ def _format_name(export: ConnectorExport) -> str:
 
 @attrs.define(eq=False)
 class ProgressBars:
-    """Bars for the connectors that are being read, or nothing without a display."""
+    """Bars on stderr, one for each connector in progress, or nothing without a display."""
 
     _window: Window
     _display: Progress | None = None
@@ -227,7 +228,7 @@ class ProgressBars:
             progress=format_progress(export, time.monotonic() - started, self._window),
         )
         if export.is_over:
-            # Thousands of bars would not fit on a terminal. The summary has all connectors.
+            # Thousands of bars don't fit on a terminal. The summary has all connectors.
             self._display.remove_task(task)
             del self._tasks[name]
 

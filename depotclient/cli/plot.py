@@ -47,7 +47,8 @@ def plot(
     """
     from depotclient.plot.figure import save_figure, session_figure, validate_picture_path
 
-    validate_picture_path(picture)  # before a long walk
+    # Fail before a long walk.
+    validate_picture_path(picture)
     if file is None:
         report = run_async(_read_from_api(connector, session, from_, to, sandbox))
     elif connector or from_ or to:
@@ -60,7 +61,7 @@ def plot(
 
 @attrs.frozen
 class _SessionId:
-    """Id of a session report. Other reports than the one to draw need no decoding of the rest."""
+    """Id of a session report. Only the report to draw is decoded completely."""
 
     session_id: int
 
@@ -77,7 +78,7 @@ async def _read_from_api(
         if not connectors:
             raise ValueError("no connector to plot: add one, such as CP-001/1, or --file")
         charger, name = connectors[0]
-        found = client.session_reports(
+        session_reports = client.session_reports(
             charger,
             name,
             from_=from_,
@@ -88,12 +89,12 @@ async def _read_from_api(
             into=_SessionId,
         )
         ids: list[int] = []
-        async with aclosing(found.pages()) as pages:
+        async with aclosing(session_reports.pages()) as pages:
             async for page in pages:
-                for head, text in zip(page.reports, page.raw_reports, strict=True):
-                    if session_id in {None, head.session_id}:
+                for report, text in zip(page.reports, page.raw_reports, strict=True):
+                    if session_id in {None, report.session_id}:
                         return STRUCTURES.of(SessionReport)(text)
-                    ids.append(head.session_id)
+                    ids.append(report.session_id)
     raise _no_session(session_id, f"of {charger}/{name}", ids)
 
 
@@ -130,11 +131,11 @@ def find_in_ndjson(file: Path, session_id: int | None) -> tuple[SessionReport | 
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                found = decode_id(line).session_id
-                if session_id in {None, found}:
+                line_id = decode_id(line).session_id
+                if session_id in {None, line_id}:
                     return decode(line), ids
             except ApiError as error:
                 message = f"{file}, line {number} is not a session report: {error}"
                 raise ValueError(message) from None
-            ids.append(found)
+            ids.append(line_id)
     return None, ids

@@ -55,8 +55,8 @@ def reports(
 
     async def command() -> int:
         async with open_client(sandbox) as (client, _):
-            # No page is prefetched: its deadline could pass while a pager keeps the output waiting.
-            found = client.session_reports(
+            # Don't prefetch: the deadline of a page could pass while a pager blocks the output.
+            session_reports = client.session_reports(
                 charger,
                 connector,
                 from_=from_,
@@ -66,7 +66,7 @@ def reports(
                 into=ReportSummary,
                 resume=resume,
             )
-            await _print(found, as_json=prints_json(json))
+            await _print(session_reports, as_json=prints_json(json))
         return 0
 
     run(command())
@@ -86,10 +86,10 @@ class ReportSummary:
     energy_charge_end: float | None = None
 
 
-async def _print(found: SessionReports[ReportSummary], *, as_json: bool) -> None:
+async def _print(session_reports: SessionReports[ReportSummary], *, as_json: bool) -> None:
     count = size = 0
     with progress_line("0 reports") as line:
-        async with aclosing(found.pages()) as pages:
+        async with aclosing(session_reports.pages()) as pages:
             async for page in pages:
                 with line.paused():
                     if as_json:
@@ -107,7 +107,8 @@ def _print_table(page: Page[ReportSummary], *, header: bool) -> None:
     rows: list[ReportSummary] = []
     try:
         rows.extend(page.reports)
-    finally:  # The cursor of an invalid report is after the reports before it.
+    finally:
+        # Print the reports before an invalid one: `--resume` with its cursor skips them.
         console.print(report_table(rows, console.width, header=header))
 
 

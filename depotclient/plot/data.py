@@ -20,11 +20,11 @@ __all__ = ["Series", "SessionData", "TimeSpan", "TimelineRow", "session_data", "
 _GROUP_GAP = timedelta(hours=1)
 # Events this close to the session are shown with it.
 _MARGIN = timedelta(minutes=10)
-# Largest distance of a current and a voltage that are multiplied.
+# Longest time between a current and a voltage that are multiplied.
 _SAME_MOMENT = timedelta(seconds=5)
-# No charger's value in A, V, W or Wh comes near.
+# A larger value in A, V, W or Wh is impossible.
 _MAX_VALUE = 1e12
-# Other years stand for "never", and matplotlib has no axis around the years 1 and 9999.
+# Other years stand for "never", and matplotlib can't draw an axis near the years 1 and 9999.
 _YEARS = range(1000, 9000)
 _MAX_ROWS = 8
 _SERIES = (
@@ -89,7 +89,7 @@ class SessionData:
         soc: State of charge at the start and the end, in percent.
         states: OCPP states, the earliest first.
         errors: Device errors, the most frequent first.
-        notes: Sentences on what the picture does not show.
+        notes: Sentences about data that the picture omits.
     """
 
     title: str
@@ -106,7 +106,7 @@ class SessionData:
 
 
 def session_data(report: SessionReport) -> SessionData:
-    """Return what the picture of a report shows."""
+    """Return the data of a report's picture."""
     start, end = report.session_time_start, report.session_time_end
     values, errors = _named_values(report), _named_errors(report)
     states = [(state.event_timestamp, state.value or "no name") for state in report.ocpp_status]

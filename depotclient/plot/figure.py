@@ -66,7 +66,7 @@ def session_figure(report: SessionReport, *, title: str | None = None) -> Figure
     Missing and impossible values are omitted, and a note below the panels says so. If most events
     happened at another time than the session, the picture shows the time of the events.
 
-    The figure uses no window and no pyplot state, so any thread can create it.
+    Any thread can call this: it uses no window and no state of pyplot.
 
     Args:
         report: Session to draw (Depot: `SessionReports` schema).
@@ -139,7 +139,7 @@ def _render(figure: Figure, file_format: str, **options: object) -> bytes:
 
 
 def _render_svg(figure: Figure) -> bytes:
-    # Matplotlib uses random ids. The setting that prevents it is global, so threads share it.
+    # Matplotlib uses random ids. The setting that prevents them is global, and shared by threads.
     ids: dict[bytes, bytes] = {}
     return re.sub(
         rb'(\bid="|#)([a-z]+[0-9a-f]{10})(?=["\)])',
@@ -323,7 +323,7 @@ def _draw_time_axis(axes: Axes, span: TimeSpan) -> None:
 
 
 def _explain(axes: Axes, text: str) -> None:
-    """Write into a panel what is missing."""
+    """Write into a panel which data is missing."""
     y = 0.22 if axes.has_data() else 0.5
     if not axes.has_data():
         axes.set_yticks([])
@@ -337,8 +337,9 @@ def _write(figure: Figure, y: float, text: str, **style: Any) -> None:
 
 
 def _drawable(text: str) -> str:
-    """Return a text with `?` for letters without a glyph, which matplotlib warns about."""
-    font = get_font(findfont(FontProperties(weight="bold")))  # has fewer letters than the regular
+    """Return a text with `?` for letters without a glyph: matplotlib warns about them."""
+    # The bold font has fewer letters than the regular one.
+    font = get_font(findfont(FontProperties(weight="bold")))
     return "".join(
         letter if letter.isprintable() and font.get_char_index(ord(letter)) else "?"
         for letter in text
@@ -346,5 +347,5 @@ def _drawable(text: str) -> str:
 
 
 def _days(time: datetime) -> float:
-    """Return a time in matplotlib's unit."""
+    """Return a time as a number of days, matplotlib's unit."""
     return float(date2num(time))  # type: ignore[no-untyped-call]

@@ -48,7 +48,7 @@ _RENDERED_REPORTS = 256
 
 
 class _RefusedError(Exception):
-    """A request that gets an error status and a JSON `message`."""
+    """A request that is refused with an error status and a JSON `message`."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -59,8 +59,8 @@ class _RefusedError(Exception):
 class DepotSandbox(Sandbox):
     """A server on loopback for `GET /v1/sessionReports` and `POST /oauth2/token`.
 
-    The settings cover what the vendor leaves open. `DepotSandbox` also accepts the arguments of
-    `Sandbox`.
+    The settings cover behavior that the vendor does not document. `DepotSandbox` also accepts the
+    arguments of `Sandbox`.
 
     Args:
         chargers: Connector ids by charger id. The default is CP-001 with connectors 1 and 2, and
@@ -68,12 +68,12 @@ class DepotSandbox(Sandbox):
         sessions: Sessions per connector.
         shape: Size of every report. The default varies from 50 to 500 kB.
         order: Order of the items by time. "shuffled" is one fixed permutation.
-        max_limit: Largest page; the server lowers a larger `limit` to it. None: no bound.
-        min_limit: Smallest page; the server raises a smaller `limit` to it.
+        max_limit: Largest page. The server lowers a larger `limit` to it. None sets no bound.
+        min_limit: Smallest page. The server raises a smaller `limit` to it.
         ignore_page: Serve the first page for every `page`.
         time_filter: Time that `from` and `to` filter by: the start of a session, its end, or any
             overlap.
-        inclusive: Whether a time equal to `from` or `to` is in the range.
+        inclusive: Include times equal to `from` or `to` in the range.
         churn: Sessions that appear and disappear between pages. The default is none.
         cluster: Number of consecutive sessions that start in the same millisecond.
         token_lifetime: Lifetime of an issued token, in seconds.
@@ -274,7 +274,7 @@ class DepotSandbox(Sandbox):
         items = list[msgspec.Raw]()
         for report in selected[offset : offset + limit]:
             items.append(msgspec.Raw(self._json(report)))
-            await asyncio.sleep(0)  # Rendering a report takes some ms.
+            await asyncio.sleep(0)  # Rendering a report takes a few ms.
         inserted, deleted = store.apply_churn(self.churn, self._new_ids)
         self.inserted += inserted
         self.deleted += deleted

@@ -33,8 +33,8 @@ _REQUEST = 1.006
 
 _CHARGING_MINUTES = (6.0, 42.0)
 _IDLE_MINUTES = (15.0, 180.0)
-# No session and idle time together are longer. Beyond 60 sessions, the first one starts one cycle
-# earlier per session, so that the last one ends in January 2026.
+# Longest session with the idle time after it. Each session beyond 60 moves the first start back by
+# one cycle, so that the last session ends in January 2026.
 _CYCLE = timedelta(hours=4)
 _SESSIONS_IN_JANUARY = 60
 
@@ -173,12 +173,12 @@ def simulate_sessions(
     """Plan the sessions of one connector, ascending in time and without overlap.
 
     Args:
-        seed: Seed of the data. The same seed and ids return the same sessions.
+        seed: Seed of the data. The same seed and ids give the same sessions.
         charger_id: Id of the charger.
         connector_id: Id of the connector.
         count: Number of sessions.
-        start: Start of the first session, aware. The default is 2026-01-01 UTC. With more than 60
-            sessions it is so much earlier that the last one ends in January 2026.
+        start: Start of the first session, aware. The default is 2026-01-01 UTC, or early enough
+            for more than 60 sessions to end in January 2026.
         first_session_id: Id of the first session. The others count up from it.
 
     Raises:
@@ -289,7 +289,7 @@ def _format_minute(number: int) -> str:
 
 
 def _format_time(epoch_ms: int) -> str:
-    # Formatting a datetime every time takes half of the time of rendering.
+    # Without the cache of minutes, formatting takes half of the rendering time.
     minute, rest = divmod(epoch_ms, 60_000)
     digits = str(100_000 + rest)
     return f"{_format_minute(minute)}{digits[1:3]}.{digits[3:]}Z"

@@ -39,14 +39,14 @@ def epoch_us(moment: datetime) -> int:
 class Churn:
     """Average number of sessions that appear and disappear after each page of a connector.
 
-    A rate of 0.25 is about one session every fourth page, drawn by the sandbox's seed. The energy
-    counters of an inserted session do not continue those of its neighbours.
+    A rate of 0.25 means about one session every fourth page. The sandbox's seed determines which.
+    The energy counters of an inserted session do not continue those of its neighbours.
 
     Args:
         inserts: Rate of sessions that have just ended, newer than all others.
         late_inserts: Rate of sessions uploaded late, which started between the others.
         deletes: Rate of sessions that disappear.
-        pages: Number of pages of a connector after which its churn stops. None: it never stops.
+        pages: Number of pages of a connector after which its churn stops. None means never.
 
     Raises:
         ValueError: A number is out of range.
@@ -95,7 +95,7 @@ class StoredReport:
 
     @classmethod
     def from_json(cls, report: bytes, default_time: int) -> StoredReport:
-        """Return the report of a JSON text. One without times is sorted by `default_time`.
+        """Return the report of a JSON text. `default_time` sorts a report without times.
 
         Raises:
             ValueError: The text has no session id or a bad time.
@@ -152,7 +152,7 @@ class ConnectorStore:
     template: SessionPlan
     draw: random.Random
     _pages: int = attrs.field(init=False, default=0)
-    # The last selection, since selecting anew for every page takes quadratic time.
+    # Cache of the last selection: a new selection for every page takes quadratic time.
     _selected: tuple[TimeRange, tuple[StoredReport, ...], list[StoredReport]] | None = attrs.field(
         init=False, default=None
     )

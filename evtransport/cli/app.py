@@ -28,7 +28,7 @@ PortOption = Annotated[
 _STATUSES: Final = (
     "Exit status: 0 success; 1 the server, the network or a file failed; 2 wrong arguments or"
     " settings; 128 plus the signal's number if a signal ended it (130 Ctrl-C, 143 SIGTERM); 141"
-    " the reader of the output has gone. Messages and progress go to stderr."
+    " the reader closed the output. Messages and progress go to stderr."
 )
 
 
@@ -43,7 +43,8 @@ def command_line(summary: str) -> typer.Typer:
         epilog=_STATUSES,
         no_args_is_help=True,
         add_completion=False,
-        rich_markup_mode=None,  # Rich would keep a docstring's line ends, and escape nothing.
+        # Rich would keep a docstring's line breaks, and escape no control characters.
+        rich_markup_mode=None,
         # A bug's traceback must not print the locals: they may hold credentials.
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

@@ -61,7 +61,8 @@ class ProgressLine:
             yield
             return
         self._display.stop()
-        yield  # After an error, the line stays hidden: it would overwrite the output.
+        # After an error, the line stays hidden: it would overwrite the output.
+        yield
         self._display.start()
 
 

@@ -74,7 +74,7 @@ def _describe_failure(error: BaseException) -> tuple[int, list[str]]:
 
 
 def run(command: Coroutine[object, object, int]) -> NoReturn:
-    """Run a command whose result is the exit status.
+    """Run a command that returns its exit status.
 
     Raises:
         SystemExit: Always, with the exit status.
@@ -108,11 +108,11 @@ def run_async(command: Coroutine[object, object, T]) -> T:
             with handling_signals(cancel):
                 result = loop.run_until_complete(task)
     except (asyncio.CancelledError, OSError):
-        # A signal may be the cause of an OSError: a hangup takes the terminal away.
+        # A signal may cause the OSError: after SIGHUP, the terminal is gone.
         if received:
             raise Interrupted(received[0]) from None
         raise
-    # A coroutine that returns after Ctrl-C, such as that of a sandbox, ends regularly.
+    # Ctrl-C is the regular end of some commands, such as `sandbox`.
     if received and received[0] != signal.SIGINT:
         raise Interrupted(received[0])
     return result

@@ -18,7 +18,7 @@ ENDING_SIGNALS: Final = tuple(
     _KNOWN[name] for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if name in _KNOWN
 )
 SUSPENDING_SIGNALS: Final = tuple(_KNOWN[name] for name in ("SIGTSTP",) if name in _KNOWN)
-"""Signals that suspend a process, such as that of Ctrl-Z."""
+"""Signals that suspend a process: SIGTSTP (Ctrl-Z)."""
 
 
 class Interrupted(SystemExit):

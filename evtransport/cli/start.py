@@ -6,7 +6,7 @@ __all__ = ["start"]
 
 
 def start(name: str, app: str) -> None:
-    """Run a command line. The imports are here, so that Ctrl-C during them prints no traceback.
+    """Run a command line. The imports are inside, so that Ctrl-C during them prints no traceback.
 
     Args:
         name: Name of the command.

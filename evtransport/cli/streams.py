@@ -33,8 +33,8 @@ class OutputStream(_BlockingFile):
         """Write some of the bytes and return their number.
 
         Raises:
-            BrokenPipeError: The reader has gone.
-            OSError: The stream is closed, the disk is full, or the terminal has gone.
+            BrokenPipeError: The reader has closed the pipe.
+            OSError: The stream is closed, the disk is full, or the terminal is gone.
         """
         try:
             return super().write(data)
@@ -42,15 +42,15 @@ class OutputStream(_BlockingFile):
             problem = f"standard output can't be written: {error.strerror}"
             if error.errno == errno.EBADF:
                 problem = "standard output is closed: use >/dev/null to discard the output"
-            # The error has no errno: typer ends the process if it finds that of a broken pipe.
+            # Omit the errno: typer ends the process itself if it finds EPIPE.
             raise type(error)(problem) from None
 
 
 class ErrorStream(_BlockingFile):
-    """Standard error, which drops text that it can't write: no other stream can report that."""
+    """Standard error, which drops text that it can't write: no stream is left to report it."""
 
     def write(self, data: Buffer, /) -> int:
-        """Write some of the bytes and return their number, all of them if the write fails."""
+        """Write some of the bytes and return their number. If the write fails, drop all of them."""
         try:
             return super().write(data)
         except OSError:
@@ -67,8 +67,8 @@ def open_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            # The system assigns the lowest free number, which is this number. Otherwise a file that
-            # is opened later would get it, and receive messages.
+            # The system assigns the lowest free number, which is this one. Without this, a file
+            # that is opened later would get the number, and the messages.
             os.open(os.devnull, os.O_RDONLY)
     if os.name == "posix":  # pragma: no branch - a Windows console is not a file
         sys.stdout = _open_text(OutputStream(1, "w", closefd=False), sys.stdout)

@@ -1,4 +1,4 @@
-"""Base of both sandboxes: an HTTP server on loopback that records requests and plays faults."""
+"""Base of both sandboxes: an HTTP server on loopback that records requests and injects faults."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RecordedRequest:
         path: Path without the query, percent-encoded as received.
         query: Decoded query, with the first value of each name.
         status: Status of the response. None if the connection closed before the head.
-        fault: Fault that was played, or None.
+        fault: Injected fault, or None.
     """
 
     method: str
@@ -87,9 +87,9 @@ class Sandbox(abc.ABC):
     Args:
         port: Port to listen on. 0 selects a free port at every start.
         latency: Seconds added to each response. May be changed while the sandbox runs.
-        faults: Faults of the API requests, in the order of arrival; None responds normally. The
+        faults: Faults of the API requests, in the order of arrival. None is a normal response. The
             sandbox reads them lazily. After the last one, `fault_rate` decides.
-        fault_rate: Share (0 to 1) of API requests that get a fault out of `RETRYABLE`.
+        fault_rate: Share (0 to 1) of API requests that get a random fault of `RETRYABLE`.
         seed: Seed of the fault selection and of the simulated data.
 
     Raises:
@@ -168,7 +168,7 @@ class Sandbox(abc.ABC):
         """Stop at once and cancel the requests in flight. Further calls do nothing."""
         runner, self._runner, self._origin = self._runner, None, None
         if runner is not None:
-            # The runner alone would wait for `_GRACE`, and not for the end of cancelled tasks.
+            # The runner alone waits for `_GRACE`, but not until cancelled tasks have ended.
             for task in self._busy:
                 task.cancel()
             await asyncio.gather(*self._busy, return_exceptions=True)
@@ -199,7 +199,7 @@ class Sandbox(abc.ABC):
                     await asyncio.sleep(self.latency + (fault.seconds if fault else 0))
                     response = (await self._respond(request, path)).apply_fault(fault)
                 finally:
-                    # Record before sending: a client that has its response finds the record.
+                    # Record before sending, so that a client with a response finds the record.
                     status = response.status if response else None
                     query = dict(request.query)
                     channel.record(RecordedRequest(request.method, path, query, status, fault))
