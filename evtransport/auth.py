@@ -166,7 +166,7 @@ def _parse_token(response: Response, requested_at: float) -> _Token:
     if found.access_token is None:
         raise SchemaError(("$: object missing required field access_token",))
     if len(found.access_token) > MAX_SECRET_LENGTH:
-        text = f"{_SUBJECT} answered 200: the token has more than {MAX_SECRET_LENGTH:,} characters"
+        text = f"{_SUBJECT}: the token has more than {MAX_SECRET_LENGTH:,} characters"
         raise AuthError(text, status=200)
     secret = Secret(found.access_token)
     if problem := find_problem(secret):

@@ -129,7 +129,11 @@ def build_status_error(
     if code not in names:
         code = _find_documented_name(response.body, names) or code
     kind = names.get(code or "") or _class_of(response.status)
-    parts = [f"{subject} answered {response.status}", code, message if message != code else None]
+    parts = [
+        f"{subject} responded with {response.status}",
+        code,
+        message if message != code else None,
+    ]
     if response.status == 204:
         parts.append("expected a 200 with a JSON body")
     if issubclass(kind, RedirectError):

@@ -26,7 +26,7 @@ from depotclient import (
 from depotclient.sandbox import DepotSandbox, Fault, ReportShape
 from tests.support.clients import client_of
 from tests.support.pages import PageTransport, page_of, query_of, served
-from tests.support.wire import Received, Wire, answer
+from tests.support.wire import Received, Wire, reply
 
 SMALL = ReportShape.small()
 CHARGER, CONNECTOR = "CP-001", "1"
@@ -143,7 +143,7 @@ async def test_a_suspect_response_is_dropped_and_the_next_connection_is_new() ->
 
     async def play(request: Received, *streams: Any) -> None:
         connections.append(wire.connections)
-        swapped = answer(page_of([101, 102, 103], "A"))
+        swapped = reply(page_of([101, 102, 103], "A"))
         await (swapped if len(connections) == 2 else serve)(request, *streams)
 
     serve = served([{"sessionId": number} for number in range(25)])

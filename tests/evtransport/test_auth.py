@@ -220,7 +220,7 @@ async def test_a_cancelled_call_does_not_affect_the_others(
 async def test_waiting_calls_share_a_failure_and_each_gets_its_own_error(
     credentials: ClientCredentials,
 ) -> None:
-    original = ServerError("the server answered 503", status=503, body=b"busy", retry_after=7)
+    original = ServerError("the server responded with 503", status=503, body=b"busy", retry_after=7)
     server = TokenServer(original)
 
     errors = await asyncio.gather(
@@ -320,15 +320,25 @@ async def test_a_token_that_is_invalidated_before_waiting_calls_see_it_is_reques
 @pytest.mark.parametrize(
     ("status", "body", "kind", "message"),
     [
-        (401, b"", AuthError, "the token URL answered 401"),
-        (400, b'{"error": "unauthorized_client"}', AuthError, "answered 400: unauthorized_client"),
-        (400, b'{"error": "invalid_request"}', StatusError, "answered 400"),
-        (429, b"", RateLimitedError, "answered 429"),
-        (307, b"", RedirectError, "answered 307"),
+        (401, b"", AuthError, "the token URL responded with 401"),
+        (
+            400,
+            b'{"error": "unauthorized_client"}',
+            AuthError,
+            "responded with 400: unauthorized_client",
+        ),
+        (400, b'{"error": "invalid_request"}', StatusError, "responded with 400"),
+        (429, b"", RateLimitedError, "responded with 429"),
+        (307, b"", RedirectError, "responded with 307"),
         (200, b'{"error": "invalid_client", "hint": "%s"}' % (b"x" * 5000), AuthError, "200: inv"),
         (200, b'{"access_token": null, "error": "invalid_grant"}', AuthError, "200: invalid_grant"),
-        (200, b'{"error": {"code": "access_denied"}}', AuthError, "answered 200: access_denied"),
-        (200, b'{"error": "busy"}', StatusError, "the token URL answered 200: busy"),
+        (
+            200,
+            b'{"error": {"code": "access_denied"}}',
+            AuthError,
+            "responded with 200: access_denied",
+        ),
+        (200, b'{"error": "busy"}', StatusError, "the token URL responded with 200: busy"),
         (200, b'{"error": null}', SchemaError, "$: object missing required field access_token"),
         (200, b"", DecodeError, "it is empty"),
         (200, b'{"access_token": "t0k3n', DecodeError, "not JSON"),

@@ -10,7 +10,7 @@ import pytest
 from evtransport import RetryPolicy, RetryQuota, Timeout, Transport
 from evtransport.client import ApiClient, read_environment
 from evtransport.http import Request
-from tests.support.wire import Wire, answer
+from tests.support.wire import Wire, reply
 
 
 class GreetingClient(ApiClient):
@@ -25,7 +25,7 @@ async def test_with_options_shares_session_credentials_and_quota_but_not_ownersh
     connect: Callable[..., Transport],
 ) -> None:
     quota, limiter = RetryQuota(), asyncio.Lock()
-    async with Wire(answer(), answer()) as wire:
+    async with Wire(reply(), reply()) as wire:
         async with GreetingClient(connect(wire, quota=quota)) as client:
             other = client.with_options(
                 retry=RetryPolicy(attempts=1), timeout=Timeout(total=1), limiter=limiter

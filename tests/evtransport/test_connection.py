@@ -24,11 +24,11 @@ from evtransport import (
 from evtransport.auth import Auth
 from evtransport.http import Request
 from tests.support.error_dump import dump_error
-from tests.support.wire import Received, Wire, answer, hang_up, stall
+from tests.support.wire import Received, Wire, hang_up, reply, stall
 
 SECRET = "s3cr3t/k3y"
 REQUEST = Request(("greeting",), bytes)
-HELLO = answer(b"hello")
+HELLO = reply(b"hello")
 
 Connect = Callable[..., Transport]
 
@@ -51,7 +51,7 @@ async def test_a_second_response_in_the_pool_is_not_used_for_the_next_request(
     ) -> None:
         await HELLO(request, reader, writer)
         await proceed.wait()
-        await answer(b"unexpected")(request, reader, writer)
+        await reply(b"unexpected")(request, reader, writer)
         sent.set()
 
     async with Wire(send_two, HELLO) as wire:
@@ -100,7 +100,7 @@ async def test_a_pooled_connection_that_was_closed_costs_one_attempt(connect: Co
 
 async def test_a_borrowed_session_is_used_as_it_is_and_left_open(connect: Connect) -> None:
     async with aiohttp.ClientSession(headers={"X-Mine": "1"}, raise_for_status=True) as session:
-        async with Wire(HELLO, HELLO, answer(status=404)) as wire:
+        async with Wire(HELLO, HELLO, reply(status=404)) as wire:
             transport = connect(wire, session=session)
             assert await transport.send(REQUEST) == b"hello"
             transport.retire_connections()
@@ -157,7 +157,7 @@ async def test_no_credential_in_netrc_is_sent_with_a_request(
 async def test_no_credential_in_netrc_is_sent_with_a_token_request(connect: Connect) -> None:
     async with (
         Wire(HELLO) as wire,
-        Wire(answer(b'{"access_token": "t0k3n"}')) as tokens,
+        Wire(reply(b'{"access_token": "t0k3n"}')) as tokens,
         aiohttp.ClientSession(trust_env=True) as session,
     ):
         auth = ClientCredentials("client", Secret("s3cr3t"), URL(tokens.url))

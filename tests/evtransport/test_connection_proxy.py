@@ -28,14 +28,14 @@ from evtransport.proxy import seal_proxy
 from tests.support.commands import Command
 from tests.support.error_dump import dump_error
 from tests.support.proxy import CERTIFICATE, LoopbackProxy, client_tls, server_tls
-from tests.support.wire import Wire, answer
+from tests.support.wire import Wire, reply
 from thorclient.sandbox import ThorSandbox
 
 KEY = "s3cr3t/k3y"
 PASSWORD = "p/ss w0rd"
 PAIR = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
 REQUEST = Request(("greeting",), bytes)
-HELLO = answer(b"hello")
+HELLO = reply(b"hello")
 
 Get = Callable[..., Any]
 
@@ -174,7 +174,7 @@ async def test_the_argument_overrules_the_proxy_of_the_session_and_its_password(
 
 
 async def test_token_requests_use_the_proxy(get: Get, proxy: LoopbackProxy) -> None:
-    async with Wire(HELLO) as wire, Wire(answer(b'{"access_token": "t0k3n"}')) as tokens:
+    async with Wire(HELLO) as wire, Wire(reply(b'{"access_token": "t0k3n"}')) as tokens:
         auth = ClientCredentials("me", Secret("s3cr3t"), URL(f"{tokens.url}/token"))
         await get(wire, proxy.url, auth=auth)
 
@@ -201,7 +201,7 @@ async def test_an_unreachable_proxy_is_a_failed_connection_that_shows_no_passwor
 @pytest.mark.parametrize(
     ("scheme", "kind", "message"),
     [
-        ("http", StatusError, "the server answered 407"),
+        ("http", StatusError, "the server responded with 407"),
         ("https", ConnectionFailed, "Proxy Authentication Required"),
     ],
 )
@@ -217,7 +217,7 @@ async def test_a_refusal_of_the_proxy_is_an_error_that_shows_no_password(
 
 
 async def test_a_password_in_a_response_is_redacted(get: Get, proxy: LoopbackProxy) -> None:
-    async with Wire(answer(f'{{"message": "{PASSWORD} {PAIR}"}}'.encode(), status=400)) as wire:
+    async with Wire(reply(f'{{"message": "{PASSWORD} {PAIR}"}}'.encode(), status=400)) as wire:
         with pytest.raises(StatusError) as caught:
             await get(wire, with_password(proxy))
 
@@ -241,7 +241,7 @@ async def test_a_command_line_uses_the_proxy_and_authorities_of_the_environment(
     analytics = b'{"charges": %b, "disconnections": %b, "energy": %b, "users": %b}' % (
         (counts,) * 4
     )
-    async with Wire(answer(analytics), tls=server_tls()) as wire:
+    async with Wire(reply(analytics), tls=server_tls()) as wire:
         monkeypatch.setenv("THOR_API_KEY", KEY)
         monkeypatch.setenv("THOR_BASE_URL", wire.url)
         monkeypatch.setenv("HTTPS_PROXY", with_password(proxy))

@@ -113,9 +113,9 @@ def test_copies_and_pickles_keep_all_attributes(
 
 
 def test_optional_attributes_have_defaults() -> None:
-    error = StatusError("the server answered 418", status=418)
+    error = StatusError("the server responded with 418", status=418)
 
-    assert str(error) == "the server answered 418"
+    assert str(error) == "the server responded with 418"
     assert (error.status, error.code, error.body, error.retry_after) == (418, None, b"", None)
     assert (error.attempts, error.cursor) == (0, None)
 

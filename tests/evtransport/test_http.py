@@ -106,7 +106,7 @@ def test_the_status_decides_the_class(kind: type[StatusError], statuses: list[in
 
         assert type(error) is kind
         assert (error.status, error.body, error.code) == (status, b"what?", None)
-        assert str(error).startswith(f"the server answered {status}")
+        assert str(error).startswith(f"the server responded with {status}")
 
 
 @pytest.mark.parametrize(
@@ -123,12 +123,12 @@ def test_the_status_decides_the_class(kind: type[StatusError], statuses: list[in
 def test_a_redirect_names_only_the_origin_of_its_target(location: str, target: str) -> None:
     error = error_of(302, location=location)
 
-    assert str(error) == f"the server answered 302: a redirect to {target}, not followed"
+    assert str(error) == f"the server responded with 302: a redirect to {target}, not followed"
 
 
 def test_the_message_names_subject_and_expectation() -> None:
-    assert str(error_of(204)) == "the server answered 204: expected a 200 with a JSON body"
-    with pytest.raises(AuthError, match=r"^the token URL answered 403$"):
+    assert str(error_of(204)) == "the server responded with 204: expected a 200 with a JSON body"
+    with pytest.raises(AuthError, match=r"^the token URL responded with 403$"):
         raise_for_status(Response(403, {}, b""), {}, now=0, subject="the token URL")
 
 
@@ -195,7 +195,7 @@ def test_code_and_message_of_a_body_are_shown_shortened(
     error = error_of(500, body)
 
     assert (error.code, error.body) == (code, body)
-    assert str(error) == f"the server answered 500: {text}"
+    assert str(error) == f"the server responded with 500: {text}"
 
 
 @pytest.mark.parametrize(
@@ -212,12 +212,12 @@ def test_an_unreadable_body_gives_the_error_of_its_status(body: bytes) -> None:
     error = error_of(503, body)
 
     assert type(error) is ServerError
-    assert str(error) == "the server answered 503"
+    assert str(error) == "the server responded with 503"
 
 
 @given(st.binary(max_size=200) | st.from_regex(rb'\{"(message|code|title)": ?"[^"]*"\}'))
 def test_any_body_gives_an_error(body: bytes) -> None:
-    assert str(error_of(503, body, names={})).startswith("the server answered 503")
+    assert str(error_of(503, body, names={})).startswith("the server responded with 503")
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ from evtransport import (
 from evtransport.http import Request
 from evtransport.structure import decode
 from tests.support.odd import odd_values
-from tests.support.wire import Received, Script, Wire, answer, hang_up, raw, reset, stall
+from tests.support.wire import Received, Script, Wire, hang_up, raw, reply, reset, stall
 
 SECRET = "s3cr3t/k3y"
 
@@ -49,7 +49,7 @@ class Greeting(msgspec.Struct):
 
 GREETING = msgspec.json.Decoder(Greeting)
 REQUEST = Request(("greeting",), lambda body: decode(body, GREETING).hello)
-HELLO = answer(b'{"hello": "world"}')
+HELLO = reply(b'{"hello": "world"}')
 ONCE = RetryPolicy(attempts=1)
 
 Connect = Callable[..., Transport]
@@ -59,19 +59,19 @@ RETRYABLE: dict[str, Script] = {
     "reset": reset(),
     "no status line": raw(b"GARBAGE\r\n\r\n", close=True),
     "closed inside the head": raw(b"HTTP/1.1 200 OK\r\nConte", close=True),
-    "body shorter than its length": answer(b'{"hello"', length=100, close=True),
+    "body shorter than its length": reply(b'{"hello"', length=100, close=True),
     "chunks without an end": raw(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}", close=True
     ),
-    "truncated JSON": answer(b'{"hello": "wor'),
-    "empty body": answer(b""),
-    "HTML": answer(b"<html>"),
-    "bad UTF-8 in an unused member": answer(b'{"hello": "a", "x": "\xff"}'),
-    "gzip with a wrong checksum": answer(
+    "truncated JSON": reply(b'{"hello": "wor'),
+    "empty body": reply(b""),
+    "HTML": reply(b"<html>"),
+    "bad UTF-8 in an unused member": reply(b'{"hello": "a", "x": "\xff"}'),
+    "gzip with a wrong checksum": reply(
         gzip.compress(b'{"hello": "world"}')[:-8] + b"12345678",
         headers={"Content-Encoding": "gzip"},
     ),
-    **{str(status): answer(status=status) for status in (408, 429, 500, 502, 503, 504)},
+    **{str(status): reply(status=status) for status in (408, 429, 500, 502, 503, 504)},
 }
 
 
@@ -112,7 +112,7 @@ async def test_another_status_is_not_retried(
     connect: Connect, status: int, error: type[StatusError]
 ) -> None:
     body = b"" if status == 204 else b'{"message": "no"}'
-    async with Wire(answer(body, status=status, headers={"Location": "/x"})) as wire:
+    async with Wire(reply(body, status=status, headers={"Location": "/x"})) as wire:
         with pytest.raises(error) as caught:
             await connect(wire).send(REQUEST)
 
@@ -143,7 +143,7 @@ async def test_a_connection_that_closes_under_its_reader_has_failed(
 async def test_retries_follow_the_switch_of_stamina(connect: Connect) -> None:
     stamina.set_active(False)
     try:
-        async with Wire(answer(status=503)) as wire:
+        async with Wire(reply(status=503)) as wire:
             with pytest.raises(ServerError):
                 await connect(wire).send(REQUEST)
     finally:
@@ -173,7 +173,7 @@ async def test_a_retry_waits_as_long_as_the_longer_of_two_headers_says(
 
 async def test_an_outage_is_not_amplified_and_successes_refill_the_quota(connect: Connect) -> None:
     quota = RetryQuota()
-    async with Wire(default=answer(status=503)) as wire:
+    async with Wire(default=reply(status=503)) as wire:
         transport = connect(wire, quota=quota)
         calls = [transport.send(REQUEST) for _ in range(60)]
         results = await asyncio.gather(*calls, return_exceptions=True)
@@ -181,7 +181,7 @@ async def test_an_outage_is_not_amplified_and_successes_refill_the_quota(connect
         assert len(wire.received) == 60 + RetryQuota.CAPACITY // RetryQuota.COST
 
         quota.tokens = RetryQuota.COST
-        wire.then([answer(status=503), HELLO, HELLO])
+        wire.then([reply(status=503), HELLO, HELLO])
         for _ in range(2):
             assert await transport.send(REQUEST) == "world"
     assert quota.tokens == RetryQuota.COST + 1
@@ -234,7 +234,7 @@ async def test_the_deadline_covers_the_limiter(connect: Connect) -> None:
 async def test_a_wait_that_is_too_long_does_not_start(
     connect: Connect, seconds: str, note: str
 ) -> None:
-    async with Wire(answer(status=429, headers={"Retry-After": seconds})) as wire:
+    async with Wire(reply(status=429, headers={"Retry-After": seconds})) as wire:
         with pytest.raises(RateLimitedError) as caught:
             await connect(wire).send(REQUEST)
 
@@ -252,7 +252,7 @@ async def test_a_body_over_the_limit_is_not_retried_and_its_connection_closed(
     body = b"x" * 500_000
     sent = gzip.compress(body) if compressed else body
     headers = {"Content-Encoding": "gzip"} if compressed else None
-    async with Wire(answer(sent, headers=headers)) as wire:
+    async with Wire(reply(sent, headers=headers)) as wire:
         transport = connect(wire, max_response_bytes=50_000)
         with pytest.raises(ResponseTooLarge, match="max_response_bytes=50000") as caught:
             await transport.send(REQUEST)
@@ -264,7 +264,7 @@ async def test_a_body_over_the_limit_is_not_retried_and_its_connection_closed(
 
 @pytest.mark.parametrize("size", [18, 2**20 + 1])
 async def test_a_body_of_exactly_the_limit_is_accepted(connect: Connect, size: int) -> None:
-    async with Wire(answer(b'{"hello": "world"}'.ljust(size))) as wire:
+    async with Wire(reply(b'{"hello": "world"}'.ljust(size))) as wire:
         assert await connect(wire, max_response_bytes=size).send(REQUEST) == "world"
 
 
@@ -272,7 +272,7 @@ async def test_an_error_keeps_64_kib_of_its_body_without_a_part_of_a_secret(
     connect: Connect,
 ) -> None:
     body = b"x" * (65_536 - 4) + SECRET.encode() + b"x" * 100_000
-    async with Wire(answer(body, status=400)) as wire:
+    async with Wire(reply(body, status=400)) as wire:
         with pytest.raises(StatusError) as caught:
             await connect(wire).send(REQUEST)
 
@@ -284,7 +284,7 @@ async def test_an_error_keeps_64_kib_of_its_body_without_a_part_of_a_secret(
 
 async def test_a_secret_in_a_response_is_redacted_in_all_texts(connect: Connect) -> None:
     body = rb'{"code": "s3cr3t\/k3y", "message": "s3cr3t%2Fk3y s3cr3t/k3y"}'
-    async with Wire(answer(body, status=403), raw(b"HTTP/1.1 s3cr3t/k3y X\r\n\r\n")) as wire:
+    async with Wire(reply(body, status=403), raw(b"HTTP/1.1 s3cr3t/k3y X\r\n\r\n")) as wire:
         transport = connect(wire, retry=ONCE)
         with pytest.raises(AuthError) as caught:
             await transport.send(REQUEST)
@@ -292,7 +292,7 @@ async def test_a_secret_in_a_response_is_redacted_in_all_texts(connect: Connect)
             await transport.send(REQUEST)
 
     mask = "*" * 10
-    assert str(caught.value) == f"the server answered 403: {mask}: {mask} {mask}"
+    assert str(caught.value) == f"the server responded with 403: {mask}: {mask} {mask}"
     assert caught.value.code == mask
     assert "s3cr3t" not in str(broken.value) + repr(caught.value.body)
     assert caught.value.__context__ is broken.value.__context__ is None
@@ -315,7 +315,7 @@ async def test_a_limiter_is_entered_for_each_request_and_held_until_the_response
         await HELLO(*args)
 
     rate = AsyncLimiter(100, 60)
-    async with Wire(answer(status=503), default=serve) as wire:
+    async with Wire(reply(status=503), default=serve) as wire:
         assert await connect(wire, limiter=rate).send(REQUEST) == "world"
         transport = connect(wire, limiter=asyncio.Semaphore(3))
         await asyncio.gather(*(transport.send(REQUEST) for _ in range(20)))

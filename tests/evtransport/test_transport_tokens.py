@@ -10,17 +10,17 @@ from yarl import URL
 
 from evtransport import AuthError, ClientCredentials, RetryPolicy, Secret, Transport
 from evtransport.http import Request
-from tests.support.wire import Script, Wire, answer, hang_up
+from tests.support.wire import Script, Wire, hang_up, reply
 
 REQUEST = Request(("greeting",), bytes)
-HELLO = answer(b"hello")
+HELLO = reply(b"hello")
 INVALID_TOKEN = b'{"error": "invalid_token"}'
 
 Connect = Callable[..., Transport]
 
 
 def token(value: str) -> Script:
-    return answer(f'{{"access_token": "{value}", "expires_in": 3600}}'.encode())
+    return reply(f'{{"access_token": "{value}", "expires_in": 3600}}'.encode())
 
 
 def with_tokens(connect: Connect, wire: Wire, tokens: Wire, **options: Any) -> Transport:
@@ -29,7 +29,7 @@ def with_tokens(connect: Connect, wire: Wire, tokens: Wire, **options: Any) -> T
 
 
 async def test_a_token_is_requested_by_a_form_and_sent(connect: Connect) -> None:
-    async with Wire(HELLO) as wire, Wire(answer(status=500), hang_up(), token("new")) as tokens:
+    async with Wire(HELLO) as wire, Wire(reply(status=500), hang_up(), token("new")) as tokens:
         assert await with_tokens(connect, wire, tokens).send(REQUEST) == b"hello"
 
     assert wire.received[0].headers["Authorization"] == "Bearer new"
@@ -44,7 +44,7 @@ async def test_a_token_is_requested_by_a_form_and_sent(connect: Connect) -> None
 async def test_an_invalid_token_is_renewed_and_the_request_sent_once_more(
     connect: Connect, attempts: int, status: int
 ) -> None:
-    refusal = answer(INVALID_TOKEN, status=status)
+    refusal = reply(INVALID_TOKEN, status=status)
     async with Wire(refusal, HELLO) as wire, Wire(token("old"), token("new")) as tokens:
         retry = RetryPolicy(attempts=attempts)
         assert await with_tokens(connect, wire, tokens, retry=retry).send(REQUEST) == b"hello"
@@ -57,7 +57,7 @@ async def test_an_invalid_token_is_renewed_and_the_request_sent_once_more(
 async def test_a_call_renews_the_token_at_most_once(
     connect: Connect, statuses: tuple[int, int]
 ) -> None:
-    refusals = [answer(INVALID_TOKEN, status=status) for status in statuses]
+    refusals = [reply(INVALID_TOKEN, status=status) for status in statuses]
     async with Wire(*refusals) as wire, Wire(token("old"), token("new")) as tokens:
         with pytest.raises(AuthError) as caught:
             await with_tokens(connect, wire, tokens).send(REQUEST)
@@ -66,16 +66,16 @@ async def test_a_call_renews_the_token_at_most_once(
 
 
 async def test_the_request_after_a_renewal_counts_as_an_attempt(connect: Connect) -> None:
-    async with Wire(answer(status=503), answer(status=401)) as wire, Wire(token("old")) as tokens:
+    async with Wire(reply(status=503), reply(status=401)) as wire, Wire(token("old")) as tokens:
         transport = with_tokens(connect, wire, tokens, retry=RetryPolicy(attempts=2))
         with pytest.raises(AuthError):
             await transport.send(REQUEST)
 
 
 async def test_a_403_after_a_failed_renewal_is_the_error_of_the_call(connect: Connect) -> None:
-    invalid = answer(INVALID_TOKEN, status=403)
-    async with Wire(invalid, invalid) as wire, Wire(token("old"), answer(status=503)) as tokens:
-        with pytest.raises(AuthError, match="the server answered 403") as caught:
+    invalid = reply(INVALID_TOKEN, status=403)
+    async with Wire(invalid, invalid) as wire, Wire(token("old"), reply(status=503)) as tokens:
+        with pytest.raises(AuthError, match="the server responded with 403") as caught:
             await with_tokens(connect, wire, tokens).send(REQUEST)
 
     assert caught.value.attempts == 2

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from depotclient import DepotClient
 from evtransport.http import Request
 from evtransport.transport import Transport
-from tests.support.wire import Received, Script, answer
+from tests.support.wire import Received, Script, reply
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ def served(items: Sequence[Mapping[str, object]]) -> Script:
         request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         query = query_of(request)
-        await answer(_encode_page(_select_rows(items, query), query))(request, reader, writer)
+        await reply(_encode_page(_select_rows(items, query), query))(request, reader, writer)
 
     return play
 

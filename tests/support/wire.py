@@ -38,7 +38,7 @@ def raw(data: bytes, *, close: bool = False) -> Script:
     return play
 
 
-def answer(
+def reply(
     body: bytes = b"{}",
     *,
     status: int = 200,

@@ -76,8 +76,8 @@ def test_a_failed_chargebox_does_not_stop_the_others(thor: ThorSandbox, capsys: 
     out, err = capsys.readouterr()
     assert {msgspec.json.decode(line)["id"] for line in out.splitlines()} == {"TB-0001", "TB-0002"}
     assert sorted(err.splitlines()) == [
-        "error: no\\u202ewhere: the server answered 404: ChargeboxNotFound",
-        "error: nowhere: the server answered 404: ChargeboxNotFound",
+        "error: no\\u202ewhere: the server responded with 404: ChargeboxNotFound",
+        "error: nowhere: the server responded with 404: ChargeboxNotFound",
     ]
 
 
@@ -238,7 +238,7 @@ def test_deeply_nested_lists_are_printed_unchanged(
         (
             ("chargebox", "nowhere", "--sandbox"),
             1,
-            "error: the server answered 404: ChargeboxNotFound\n",
+            "error: the server responded with 404: ChargeboxNotFound\n",
         ),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.error_dump import dump_error
 from tests.support.waiting import turns
-from tests.support.wire import Wire, answer
+from tests.support.wire import Wire, reply
 from thorclient import (
     Analytics,
     ApiError,
@@ -158,7 +158,7 @@ async def test_results_are_the_structured_bodies(sandbox: ThorSandbox, thor: Tho
 
 async def test_a_request_has_the_id_as_one_segment_and_the_key_in_a_header() -> None:
     chargebox_id = "../a?b#c%2F\U0001f50c"
-    body = answer(json.dumps({"id": chargebox_id}).encode())
+    body = reply(json.dumps({"id": chargebox_id}).encode())
     async with Wire(body) as wire:
         async with ThorClient(api_key=KEY, base_url=f"{wire.url}/v2/") as thor:
             await thor.get_chargebox(chargebox_id)
@@ -180,7 +180,7 @@ async def test_a_refused_key_is_not_shown(sandbox: ThorSandbox) -> None:
 
 
 async def test_the_id_of_a_chargebox_must_be_the_requested_one_in_any_case() -> None:
-    async with Wire(answer(b'{"id": "TB-1"}'), answer(b'{"id": "TB-2"}')) as wire:
+    async with Wire(reply(b'{"id": "TB-1"}'), reply(b'{"id": "TB-2"}')) as wire:
         async with ThorClient(api_key=KEY, base_url=wire.url) as thor:
             assert (await thor.get_chargebox("tb-1")).id == "TB-1"
             with pytest.raises(MisdirectedResponse):

@@ -131,7 +131,7 @@ def test_a_failed_connector_shows_in_status_result_and_messages(
     out, err = capsys.readouterr()
     good, bad = map(msgspec.json.decode, out.splitlines())
     assert (good["error"], good["reports"]) == (None, 12)
-    assert bad["error"].startswith("the server answered 404")
+    assert bad["error"].startswith("the server responded with 404")
     assert err.splitlines() == [
         f"error: CP-9/1: {bad['error']}",
         "1 of 2 connectors are not complete",
@@ -150,7 +150,7 @@ def test_failures_are_reported_even_if_the_output_cannot_be_written(
         patch.setattr(sys, "stdout", io.TextIOWrapper(FullDisk()))
         assert run("export", str(lake), "CP-1/1", "CP-9/1", *JANUARY) == 1
     *messages, last = capsys.readouterr().err.splitlines()
-    assert messages[0].startswith("error: CP-9/1: the server answered 404")
+    assert messages[0].startswith("error: CP-9/1: the server responded with 404")
     assert (len(messages), last) == (3, "error: [Errno 28] No space left on device")
     assert ids_in(lake) == depot.session_ids("CP-1", "1")
 

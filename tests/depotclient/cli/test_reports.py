@@ -108,7 +108,7 @@ def test_a_wrong_argument_exits_with_2_before_any_request(
     ("argv", "status", "message"),
     [
         (("CP-1", "1"), 2, "error: no credentials: set DEPOT_TOKEN"),
-        (("CP-9", "1", "--sandbox"), 1, "error: the server answered 404"),
+        (("CP-9", "1", "--sandbox"), 1, "error: the server responded with 404"),
     ],
 )
 def test_a_failure_is_one_line_on_stderr(
@@ -132,7 +132,7 @@ def test_a_failed_walk_can_be_resumed(open_depot: OpenDepot, capsysbinary: Bytes
     depot = open_depot(sessions=25, faults=[None, None, Fault.status(404)])
     assert run("reports", "CP-1", "1", "--limit", "10") == 1
     first = capsysbinary.readouterr()
-    assert first.err.startswith(b"error: the server answered 404")
+    assert first.err.startswith(b"error: the server responded with 404")
     cursor = cursor_in(first.err.decode())
     assert run("reports", "CP-1", "1", "--limit", "10", "--resume", cursor) == 0
     second = capsysbinary.readouterr()

@@ -40,11 +40,11 @@ def test_a_message_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_message_has_the_notes_of_the_error() -> None:
-    error = ApiError("the server answered 429")
-    assert format_error(error) == "the server answered 429"
+    error = ApiError("the server responded with 429")
+    assert format_error(error) == "the server responded with 429"
     error.add_note("not retried: too long")
     error.add_note("and more")
-    assert format_error(error) == "the server answered 429 (not retried: too long; and more)"
+    assert format_error(error) == "the server responded with 429 (not retried: too long; and more)"
     assert format_error(OSError()) == "OSError"
 
 
