@@ -15,7 +15,7 @@ RECENT_KEYS = 100
 """Maximum number of recent keys in a cursor."""
 
 MAX_POSITION_LENGTH = 64 * 1024
-"""Maximum length of the text before the keys of `verify`. Longer texts are refused unread."""
+"""Maximum length of the text before the keys of `verify`. A longer text is not decoded."""
 
 _PREFIX = "evc2."
 _MAX_NUMBER = 10**15
@@ -28,7 +28,7 @@ _RecentKeys = Annotated[tuple[int, ...], msgspec.Meta(max_length=RECENT_KEYS)]
 
 @attrs.frozen(kw_only=True)
 class Cursor:
-    """The position after one report, exact to the item.
+    """Position after one report.
 
     `str(cursor)` is the text to save and `Cursor.parse(text)` reads it back. The text is opaque and
     holds no credentials. It has at most 2,000 characters for a query of usual length. With `verify`

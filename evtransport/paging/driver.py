@@ -16,7 +16,7 @@ P = TypeVar("P", bound=PageContent)
 
 
 class PageDriver(Generic[P]):
-    """Keeps the requests of a paginator in flight, for one task at a time.
+    """Driver that keeps the requests of a paginator in flight. One task may use it at a time.
 
     Args:
         paginator: State of the walk.
@@ -61,7 +61,7 @@ class PageDriver(Generic[P]):
             if not isinstance(error, ApiError):
                 raise
             error.cursor = self.paginator.cursor
-            # The frames below hold the page. A server may have repeated a credential there.
+            # The frames below hold the page, in which a server may have repeated a credential.
             raise error.with_traceback(None)  # noqa: B904
         await self._cancel_all()
         return None
@@ -105,7 +105,7 @@ class PageDriver(Generic[P]):
         await self._await_cancelled()
 
     async def _await_cancelled(self) -> None:
-        """Wait for cancelled tasks: none outlives the walk, and no error stays unread."""
+        """Wait for the cancelled tasks, so that none outlives the walk, and read their errors."""
         while self._cancelled:
             done, self._cancelled = await asyncio.wait(self._cancelled)
             for task in done:

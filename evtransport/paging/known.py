@@ -22,9 +22,9 @@ class PageRows:
 
     Attributes:
         new: Indexes of the rows to deliver.
-        known: Indexes of the rows met earlier in this pass.
-        added: Number of different rows not met earlier in this pass.
-        advances: True if the last row was not met earlier in this pass.
+        known: Indexes of the rows seen earlier in this pass.
+        added: Number of different rows not seen earlier in this pass.
+        advances: True if the last row was not seen earlier in this pass.
     """
 
     new: tuple[int, ...]
@@ -35,15 +35,15 @@ class PageRows:
 
 @attrs.define(eq=False)
 class KnownRows:
-    """Keys of the rows that a walk has met and delivered.
+    """Keys of the rows that a walk has seen and delivered.
 
     Attributes:
-        met: Keys of the rows met in this pass, oldest first. The oldest of many are forgotten.
+        seen: Keys of the rows seen in this pass, oldest first. The oldest of many are forgotten.
         delivered: Keys of all rows delivered. None if they are not kept.
         complete: True if no delivered row has been forgotten.
     """
 
-    met: dict[int, None]
+    seen: dict[int, None]
     delivered: set[int] | None
     complete: bool
 
@@ -57,23 +57,23 @@ class KnownRows:
 
     def add(self, keys: Sequence[int]) -> PageRows:
         """Add the rows of a page, and return which of them are new."""
-        known = tuple(index for index, key in enumerate(keys) if key in self.met)
+        known = tuple(index for index, key in enumerate(keys) if key in self.seen)
         # Rows before a known row have been delivered, and may have been forgotten.
         first = known[-1] if known and not self.complete else 0
-        delivered = self.met if self.delivered is None else self.delivered
+        delivered = self.seen if self.delivered is None else self.delivered
         new: dict[int, int] = {}
         for index in range(first, len(keys)):
             if keys[index] not in delivered:
                 new.setdefault(keys[index], index)
         if self.delivered is not None:
             self.delivered.update(new)
-        advances, met_before = keys[-1] not in self.met, len(self.met)
-        self.met.update(dict.fromkeys(keys))
-        rows = PageRows(tuple(new.values()), known, len(self.met) - met_before, advances)
-        self._forget(len(self.met) - MIN_REMEMBERED - 2 * len(keys))
+        advances, seen_before = keys[-1] not in self.seen, len(self.seen)
+        self.seen.update(dict.fromkeys(keys))
+        rows = PageRows(tuple(new.values()), known, len(self.seen) - seen_before, advances)
+        self._forget(len(self.seen) - MIN_REMEMBERED - 2 * len(keys))
         return rows
 
     def _forget(self, count: int) -> None:
-        for key in list(islice(self.met, max(0, count))):
-            del self.met[key]
+        for key in list(islice(self.seen, max(0, count))):
+            del self.seen[key]
             self.complete = self.delivered is not None

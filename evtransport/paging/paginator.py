@@ -2,16 +2,16 @@
 
 Consecutive pages overlap: page sizes vary between half of the limit and the limit, so that each
 page starts with known rows. A page shows a contiguous part of the server's order at one moment. A
-page that holds a known row joins: no row that stays on the server is missing between the two. This
-is true whatever moved between the two requests, and in any order of requests.
+page that holds a known row joins the pages before it: no row that stays on the server is missing
+between them. This holds whatever rows move between the requests, and for any order of requests.
 
 Invariants:
- 1. The walk has delivered all rows that stay on the server, up to the farthest row met. After a
+ 1. The walk has delivered all rows that stay on the server, up to the farthest row seen. After a
     full page followed by an exact page, this holds only if no row is deleted.
  2. The walk accepts a page only if it joins or is exact, and drops other pages. Exact pages are
     page 1, and the page right after the page accepted last, requested after that page arrived. The
     walk requests the latter if the page accepted last was short, or if no size overlaps.
- 3. No row is delivered twice, as long as it is remembered.
+ 3. The walk delivers no row twice, as long as it remembers the row.
  4. Offsets and page sizes are estimates. A wrong estimate costs requests, never rows.
  5. The requests that should be in flight follow from the state alone.
  6. A pass ends only at an empty page that is page 1 or exact.
@@ -37,7 +37,7 @@ from evtransport.paging.sizes import PageLimits, PageRequest, PageSizes
 __all__ = ["NewRows", "PageContent", "Paginator", "pages_around"]
 
 MAX_IDLE = 8
-"""Number of pages in a row that may hold only known rows, besides those that moves explain."""
+"""Number of pages in a row that may end at a known row, in addition to those that moves explain."""
 
 MAX_REPEATS = 3
 """Number of pages in a row with the same end after which page sizes count as fixed."""
@@ -47,7 +47,7 @@ MAX_DISTANCE = 1000
 
 
 class PageContent(Protocol):
-    """Content of a page, as far as a paginator reads it."""
+    """Content of a page that a paginator reads."""
 
     @property
     def keys(self) -> Sequence[int]:
@@ -62,7 +62,7 @@ class PageContent(Protocol):
 
 @attrs.frozen(eq=False)
 class NewRows:
-    """New rows of a page, to deliver.
+    """Rows of a page that the walk must deliver.
 
     Attributes:
         request: Request for the page.
@@ -102,11 +102,11 @@ class Position:
 
     Attributes:
         offset: Estimated number of rows before the position.
-        request: Request for that page. None if the page must be read again.
+        request: Request for that page. None if the page must be refetched.
         rows: Number of rows on the page.
         repeats: Number of pages in a row that ended here too.
-        is_checked: True if the page was read again after a page that seemed not to be exact, and
-            ended here again.
+        is_checked: True if the page is refetched because the page after it did not seem exact, and
+            ends here again.
     """
 
     offset: int
@@ -213,7 +213,7 @@ class Paginator:
         self.is_suspect = False
         if not page.keys and (request.exact or request.page == 1):
             self._end_pass()
-        elif not self._known.met.keys().isdisjoint(page.keys) or self._is_exact(request, page):
+        elif not self._known.seen.keys().isdisjoint(page.keys) or self._is_exact(request, page):
             return self._accept(request, page)
         else:
             self._drop(request, page)
@@ -235,7 +235,7 @@ class Paginator:
         if sizes != self._sizes:
             self._sizes, self._search = sizes, None
             self._position = attrs.evolve(self._position, request=None)
-            # The page accepted last is refetched, which advances nothing.
+            # The refetch of the page accepted last advances nothing.
             self._pass = attrs.evolve(self._pass, idle=self._pass.idle - 1)
         if not continues:
             raise error
@@ -253,7 +253,7 @@ class Paginator:
 
     @property
     def _may_be_clamped(self) -> bool:
-        """True if the page accepted last is short, perhaps because the server clamps limits."""
+        """True if the page accepted last may be short because the server clamps limits."""
         position, sizes = self._position, self._sizes
         return sizes.overlap and position.is_short and position.rows >= sizes.documented.minimum
 
@@ -285,7 +285,7 @@ class Paginator:
         position, count = self._position, len(page.keys)
         offset = request.offset_after(count)
         sizes = self._sizes.after_page(request.limit, count, page.length)
-        # A page that is refetched after a failure ends where it ended before.
+        # A page refetched after a failure ends at the same offset, so this is no repetition.
         stays = offset == position.offset and not rows.advances
         repeats = position.repeats + 1 if stays and position.request else 0
         follows_short = request.exact and position.is_short and not rows.known
@@ -300,7 +300,7 @@ class Paginator:
         """Correct the estimates after a page that was not accepted (invariant 4)."""
         rows, sizes = len(page.keys), self._sizes
         if request.exact:
-            # The page may follow another page than the one accepted last: refetch that one.
+            # The page may not follow the page accepted last: refetch that page.
             if self._may_be_clamped:
                 self._sizes = sizes.clamped(self._position.rows)
             self._position = attrs.evolve(self._position, request=None, is_checked=True)
@@ -336,9 +336,9 @@ class Paginator:
         self._link = RecentLink()
 
     def _check_idle(self, rows: int) -> None:
-        """Raise an error if moved rows can't explain that no page advances the walk."""
+        """Raise an error if too many pages in a row did not advance the walk."""
         idle = self._pass.idle
-        if idle > MAX_IDLE + 2 * len(self._known.met) // max(1, rows):
+        if idle > MAX_IDLE + 2 * len(self._known.seen) // max(1, rows):
             self._pass = attrs.evolve(self._pass, idle=0)
             raise PaginationError(
                 f"{idle} pages in a row hold only reports of earlier pages:"
@@ -356,6 +356,6 @@ class Paginator:
             return
         if ended.number == MAX_PASSES:
             raise PaginationError(f"the reports still change after {MAX_PASSES} passes of verify")
-        self._pass = Pass(ended.number + 1, met_before=ended.met if ended.is_whole else None)
+        self._pass = Pass(ended.number + 1, seen_before=ended.seen if ended.is_whole else None)
         self._rewind(attrs.evolve(self._cursor, offset=0, recent=()))
-        self._known.met.clear()
+        self._known.seen.clear()

@@ -19,11 +19,11 @@ class Pass:
 
     Attributes:
         number: 1 for the first pass.
-        is_whole: The pass started at page 1.
-        is_quiet: The pass has delivered no row.
-        has_joined: All pages but page 1 joined, and the last one was short.
-        met: Number of rows met.
-        met_before: Number of rows met in the previous pass. None if that was not whole.
+        is_whole: True if the pass started at page 1.
+        is_quiet: True if the pass has delivered no row.
+        has_joined: True if all pages but page 1 joined, and the last one was short.
+        seen: Number of rows seen.
+        seen_before: Number of rows seen in the previous pass. None if that was not whole.
         idle: Number of accepted pages in a row that did not advance the walk.
     """
 
@@ -31,8 +31,8 @@ class Pass:
     is_whole: bool = True
     is_quiet: bool = True
     has_joined: bool = True
-    met: int = 0
-    met_before: int | None = None
+    seen: int = 0
+    seen_before: int | None = None
     idle: int = 0
 
     def after_page(self, request: PageRequest, rows: PageRows) -> Pass:
@@ -41,13 +41,14 @@ class Pass:
             self,
             is_quiet=self.is_quiet and not rows.new,
             has_joined=self.has_joined and (bool(rows.known) or request.page == 1),
-            met=self.met + rows.added,
+            seen=self.seen + rows.added,
             idle=0 if rows.advances else self.idle + 1,
         )
 
     @property
     def has_converged(self) -> bool:
-        """True if the pass has met all rows, and each was delivered before the pass."""
-        # Deletes may hide rows from pages that did not join. Then fewer rows are met.
-        met_all = self.has_joined or (self.met_before is not None and self.met >= self.met_before)
-        return self.is_whole and self.is_quiet and met_all
+        """True if the pass has seen all rows, and each was delivered before the pass."""
+        # Deletes may hide rows from pages that did not join. Then fewer rows are seen.
+        if not self.has_joined and (self.seen_before is None or self.seen < self.seen_before):
+            return False
+        return self.is_whole and self.is_quiet

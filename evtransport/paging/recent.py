@@ -39,7 +39,7 @@ class RecentLink:
 
 
 def merge_recent(recent: tuple[int, ...], page: Sequence[int], *, appends: bool) -> tuple[int, ...]:
-    """Return the recent keys after the rows of a page, which are all known or delivered."""
+    """Return the recent keys after the delivery of these rows of a page."""
     shared = set(recent).intersection(page)
     if appends:
         return (*(key for key in recent if key not in shared), *page)[-RECENT_KEYS:]

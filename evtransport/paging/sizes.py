@@ -1,4 +1,4 @@
-"""Page sizes of a walk: which limits it requests, and what pages and failures change."""
+"""Page sizes of a walk: which limits it requests, and how pages and failures change them."""
 
 from __future__ import annotations
 
@@ -133,11 +133,14 @@ class PageSizes:
         return PageRequest(page, limit, exact, trial=limit > max(self.floor, self.proven))
 
     def holding(self, offset: int, limit: int) -> PageRequest:
-        """Return the page that holds the row before `offset`."""
+        """Return the request for the page that holds the row before `offset`."""
         return self.request((offset - 1) // limit + 1, limit)
 
     def overlapping(self, offset: int) -> PageRequest | None:
-        """Return the page that holds the row before `offset` and the most rows after it, if any."""
+        """Return the request for the page with the row before `offset` and most rows after it.
+
+        Return None if no size has both.
+        """
 
         def rows_after(limit: int) -> int:
             return limit - 1 - (offset - 1) % limit
@@ -171,7 +174,7 @@ class PageSizes:
     def after_failure(
         self, request: PageRequest, error: ApiError, *, is_first: bool
     ) -> tuple[PageSizes, bool]:
-        """Return the sizes after a failed request, and True if the walk continues without error."""
+        """Return the sizes after a failed request, and True if the walk continues."""
         limit, is_chosen = request.limit, self.given is None
         status = error.status if isinstance(error, StatusError) else None
         too_large = status == TOO_LARGE_STATUS or isinstance(error, ResponseTooLarge)
@@ -184,7 +187,7 @@ class PageSizes:
         may_help = too_large or (is_chosen and (no_response or status in SUSPECT_STATUSES))
         if not (may_help and 0 < smaller < limit):
             return self, False
-        # A limit that was served before fails without a response probably because of an outage.
+        # If a limit that was served before gets no response, the cause is probably an outage.
         continues = request.trial or not (no_response or (is_first and not is_chosen))
         return self.reduced(request, smaller, is_refused=too_large), continues
 

@@ -48,8 +48,8 @@ class Structures:
         rename: Returns the JSON name of an attribute.
         codecs: Codecs of the package's own scalar types.
         plain: Classes whose constructor only sets the attributes, and whose fields have no defaults
-            other than None and an empty list. Their objects are built without the constructor: a
-            full session report takes 12 % less time.
+            other than None and an empty list. Their objects are built without the constructor:
+            decoding a full session report takes 12 % less time.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: st
     Raises:
         DecodeError: The text is not JSON in UTF-8, is truncated, or is nested too deeply.
         SchemaError: The JSON has another type. The error names the first problem. It is also raised
-            for every error of a `Raw`, and for a lone surrogate in a string that `decoder` reads.
+            for every error in a `Raw`, and for a lone surrogate in a string that `decoder` reads.
     """
     if not isinstance(body, msgspec.Raw):
         body = body.removeprefix(_BOM)
@@ -60,7 +60,7 @@ def _decode_ignoring_surrogates(
         SchemaError: The decoder reads a lone surrogate, or the text has another error.
     """
     # If two replacements give the same value, the decoder has read none of them.
-    first, second = (replace_lone_surrogates(text, instead) for instead in (b"fffd", b"fffe"))
+    first, second = (replace_lone_surrogates(text, other) for other in (b"fffd", b"fffe"))
     if first == text:
         raise SchemaError((f"{path}: {message}",))
     value = decode(first, decoder, path)

@@ -26,10 +26,10 @@ MAX_EXPLAINED_BYTES: Final = 2**20
 """Maximum size in bytes of a text with more than one named problem."""
 
 MAX_WORK: Final = 10_000
-"""Work that one explanation may do. Checking one value is one unit."""
+"""Work that one explanation may do. Checking one value costs one unit."""
 
 PROBLEM_WORK: Final = 40
-"""Work to report one problem."""
+"""Units of work for reporting one problem."""
 
 _MISSING = re.compile(r": object missing required field (.*)$")
 _NULL = msgspec.Raw(b"null")
@@ -63,7 +63,7 @@ class Explainer:
             cls: The class.
             text: The JSON text.
             path: Path of the text in the response body.
-            first: The problem that ended the decoding.
+            first: The problem at which decoding stopped.
 
         Raises:
             DecodeError: After the first problem, the text is not JSON.
@@ -105,7 +105,7 @@ class Explainer:
         try:
             members = decode(text, _OBJECT_DECODER, path)
         except SchemaError:
-            return  # It is not an object: the caller's error says so.
+            return  # The text is not an object, and the caller reports that.
         for field in fields_of(cls):
             name = self.rename(field.name)
             member = members.get(name)

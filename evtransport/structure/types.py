@@ -40,7 +40,7 @@ Hook = Callable[[Any, Any], Any]
 
 
 def keep(value: Any, _: object) -> Any:
-    """Return the decoded value."""
+    """Return the decoded value unchanged."""
     return value
 
 
@@ -120,7 +120,7 @@ def is_required(field: attrs.Attribute[Any]) -> bool:
 
 
 def uses_default(field: attrs.Attribute[Any]) -> bool:
-    """Return True if the default of the class replaces null, which the type does not accept."""
+    """Return True if a default replaces null, because the type does not accept null."""
     return field.default is not attrs.NOTHING and not _is_nullable(field.type)
 
 

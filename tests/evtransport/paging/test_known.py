@@ -38,7 +38,7 @@ def test_rows_of_a_page_are_compared_with_the_known_rows(
 def test_verify_remembers_in_each_pass_what_was_delivered_before() -> None:
     rows = known(verify=True)
     rows.add([1, 2])
-    rows.met.clear()
+    rows.seen.clear()
 
     assert rows.add([1, 3]) == PageRows(new=(1,), known=(), added=2, advances=True)
 
@@ -51,13 +51,13 @@ def test_a_cursor_of_verify_knows_all_delivered_rows() -> None:
 
 
 @pytest.mark.parametrize("verify", [False, True])
-def test_the_rows_met_are_bounded(verify: bool) -> None:
+def test_the_rows_seen_are_bounded(verify: bool) -> None:
     rows = known(verify=verify)
     for first in range(0, 2 * MIN_REMEMBERED, 1000):
         rows.add(range(first, first + 1000))
 
-    assert len(rows.met) == MIN_REMEMBERED + 2 * 1000
-    assert 2 * MIN_REMEMBERED - 1 in rows.met
-    assert 0 not in rows.met
+    assert len(rows.seen) == MIN_REMEMBERED + 2 * 1000
+    assert 2 * MIN_REMEMBERED - 1 in rows.seen
+    assert 0 not in rows.seen
     assert rows.complete == verify
     assert rows.add([0]).new == (() if verify else (0,))

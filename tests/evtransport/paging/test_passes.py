@@ -16,8 +16,8 @@ from evtransport.paging.passes import Pass
         ({"is_whole": False}, False),
         ({"is_quiet": False}, False),
         ({"has_joined": False}, False),
-        ({"has_joined": False, "met": 6, "met_before": 6}, True),
-        ({"has_joined": False, "met": 5, "met_before": 6}, False),
+        ({"has_joined": False, "seen": 6, "seen_before": 6}, True),
+        ({"has_joined": False, "seen": 5, "seen_before": 6}, False),
     ],
     ids=str,
 )
