@@ -44,7 +44,7 @@ class AtomicWriter:
 
 
 def write_atomically(path: Path, content: bytes, folder: Path | None = None) -> None:
-    """Write a small file, which appears under its name only when it is complete.
+    """Write a small file that appears under its name only when it is complete.
 
     Args:
         path: Final path.

@@ -54,8 +54,8 @@ class DepotClient(ApiClient):
     Pass either `token`, or `client_id` and `client_secret`.
 
     Args:
-        token: Access token that you obtained.
-        client_id: Client id, exchanged with `client_secret` for tokens that are renewed as needed.
+        token: Access token. The client does not renew it.
+        client_id: Client id. The client exchanges it and `client_secret` for tokens.
         client_secret: Secret of `client_id`.
         region: Region with known addresses, `eu`. For other regions, pass `base_url`, and
             `token_url` with client credentials.
@@ -101,12 +101,12 @@ class DepotClient(ApiClient):
         if token_url is not None:
             token_url = parse_base_url("token_url", token_url)
         self._transport = Transport(
-            base_url=_address("base_url", base_url, region),
-            auth=_credentials(
+            base_url=_choose_address("base_url", base_url, region),
+            auth=_choose_auth(
                 sealed_token,
                 client_id,
                 sealed_secret,
-                lambda: _address("token_url", token_url, region),
+                lambda: _choose_address("token_url", token_url, region),
             ),
             session=session,
             proxy=sealed_proxy,
@@ -197,10 +197,10 @@ class DepotClient(ApiClient):
         resume: Cursor | str | None = None,
         verify: bool = False,
     ) -> SessionReports[T]:
-        """Return a description of the session reports of one connector. This sends no request.
+        """Return a description of the session reports of one connector, without a request.
 
-        The vendor documents neither which session timestamp the window filters on, nor if its ends
-        are inclusive, nor the order of the reports (Depot: Session Reports API).
+        The vendor does not document the order of the reports, the session timestamp that the window
+        filters on, or whether its ends are inclusive (Depot: Session Reports API).
 
         Args:
             charger_id: Charger id.
@@ -209,21 +209,21 @@ class DepotClient(ApiClient):
             to: End of the window, aware. None means the start time of each walk, so that later
                 sessions don't move the pages.
             limit: Largest page, 1 to 2000 reports (the vendor documents 10 to 2000). The walk
-                requests limits from half of it up, so that pages overlap. None lets the walk
+                requests limits from half of it to all of it, so that pages overlap. None lets the walk
                 choose: it starts at 10 and grows while pages stay under 8 MiB.
             read_ahead: Requests in flight while a page is consumed. With 0, the walk requests a
                 page when the last one is consumed.
             into: attrs class with some of the fields of `SessionReport`. Only these are parsed.
-            resume: Cursor of an earlier walk of the same query, or its text. The window keeps the
-                end that this walk pinned.
+            resume: Cursor of an earlier walk of the same query, or its text. The window
+                keeps the end of the earlier walk.
             verify: Walk the window again until a whole pass finds nothing new. This finds reports
-                that were inserted before the position of the walk, or changed places. On a server
-                that does not serve the limits requested, it finds reports that deletes made the
-                walk skip. It needs at least twice the requests, and keeps a key of each report in
+                that were inserted before the position of the walk, or moved. If the server serves
+                other limits than requested, it also finds reports that the walk skipped because of
+                deletes. It needs at least twice the requests, and keeps a key of each report in
                 memory and in the cursor.
 
         Raises:
-            ValueError: An argument is invalid, or the cursor belongs to another query, or to a walk
+            ValueError: An argument is invalid, or the cursor belongs to another query or to a walk
                 without `verify`.
         """
         query = Query.validated(charger_id, connector_id, from_, to, self.now())
@@ -251,7 +251,7 @@ class DepotClient(ApiClient):
         )
 
 
-def _credentials(
+def _choose_auth(
     token: Secret | None,
     client_id: str | None,
     client_secret: Secret | None,
@@ -269,8 +269,8 @@ def _credentials(
     return ClientCredentials(client_id, client_secret, token_url())
 
 
-def _address(name: str, given: str | URL | None, region: object) -> URL:
-    """Return a given address, or the address of the region with this name."""
+def _choose_address(name: str, given: str | URL | None, region: object) -> URL:
+    """Return the given address, or the published one of the region."""
     known = REGIONS.get(region) if isinstance(region, str) else None
     if given is None and known is None:
         raise ValueError(

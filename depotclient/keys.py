@@ -29,7 +29,7 @@ _INVALID = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def read_session_id(report: bytes) -> int | None:
-    """Return the session id of a report, None if it has no valid one."""
+    """Return the session id of a report, or None without a valid one."""
     if first := _ID.match(report):
         return int(first[1])
     try:
@@ -41,8 +41,8 @@ def read_session_id(report: bytes) -> int | None:
 def compute_session_key(session_id: int | None, report: bytes) -> int:
     """Return a 64-bit number that identifies the session of a report.
 
-    The key depends on the session id and the start of the session, because ids may repeat: chargers
-    that were offline send -1. Without a start, the key depends on the id and the bytes of the
+    The key depends on the id and on the start of the session. Ids may repeat: chargers that were
+    offline send -1. Without a start, the key depends on the id and the bytes of the
     report. Without a valid id, it depends on the bytes alone.
     """
     start = None if session_id is None else _read_start(report)
@@ -52,7 +52,7 @@ def compute_session_key(session_id: int | None, report: bytes) -> int:
 
 
 def _read_start(report: bytes) -> bytes | None:
-    """Return the start of a session as text, None if the report has no valid start."""
+    """Return the start of a session as text, or None without a valid start."""
     position = report.find(_START_NAME)
     if position < 0:
         return None

@@ -3,7 +3,7 @@
 The vendor documents no field as required and publishes no enum. Only `session_id` is therefore
 required. Other fields may be None, a missing or null list is empty, and strings are not checked.
 Events may lie outside of their session: in the vendor's example, they are a year earlier. The
-example implies the units: Wh for the energies, which are counters, and W, A and V.
+units are those that the example implies: Wh for the energies, which are counters, and W, A and V.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class SessionReport:
         detail_status: Internal status words.
         device_status: States and errors of devices.
         charge_parameters: Limits of station and vehicle.
-        session_meter_values: Samples: thousands of them in a session of 20 minutes.
+        session_meter_values: Samples, thousands in a session of 20 minutes.
         battery_alignment_results: Check before the contactors closed.
         dc_breaker_open_conditions: Opening of the DC breaker.
     """
@@ -170,10 +170,10 @@ STRUCTURES = Structures(
 
 
 def structurer_of(into: type[T]) -> Structurer[T]:
-    """Return a function that decodes JSON bytes into one class.
+    """Return a function that decodes JSON bytes into a class.
 
     Raises:
-        ValueError: It is not an attrs class, or has a field that a session report lacks.
+        ValueError: `into` is no attrs class, or has a field that session reports lack.
     """
     cls: type = into
     if not (isinstance(cls, type) and attrs.has(cls)):
@@ -182,7 +182,7 @@ def structurer_of(into: type[T]) -> Structurer[T]:
     unknown = [field.name for field in attrs.fields(cls) if field.init and field.name not in known]
     if unknown:
         raise ValueError(
-            f"into={into.__name__} has fields that no session report has: {', '.join(unknown)};"
-            f" there are {', '.join(known)}"
+            f"into={into.__name__} has fields that session reports lack: {', '.join(unknown)};"
+            f" they have {', '.join(known)}"
         )
     return STRUCTURES.of(into)

@@ -27,7 +27,7 @@ MAX_REPORTS = 100_000
 
 
 class _Envelope(msgspec.Struct):
-    """Response whose reports are not decoded yet."""
+    """Response with reports that are not decoded yet."""
 
     items: list[msgspec.Raw]
     charger_id: str | None = msgspec.field(name="ChargerID", default=None)
@@ -63,7 +63,7 @@ class RawPage:
 
     async def read_keys(self) -> None:
         """Read ids and keys, with pauses for the event loop."""
-        await pause()  # Splitting the page has taken some time.
+        await pause()  # Splitting the page took some time.
         pauses = Pauses()
         for index, item in enumerate(self.items):
             await pauses.pause_if_needed()
@@ -97,8 +97,8 @@ def split_page(query: Query, body: bytes) -> RawPage:
 def _decode_envelope(body: bytes) -> tuple[_Envelope, bytes]:
     """Return a decoded response, and the text that it was decoded from.
 
-    If the response has lone surrogates, the text has other characters in their place, so that one
-    invalid report does not make the whole page an error.
+    The text has other characters in place of lone surrogates, so that one invalid report does not
+    make the whole page an error.
     """
     try:
         return decode(body, _ENVELOPE_DECODER), body
@@ -158,7 +158,7 @@ class Page(Generic[T]):
 
     @property
     def ids(self) -> tuple[int | None, ...]:
-        """Session id of each new report, None if it has lone surrogates or no valid id."""
+        """Session id of each new report, or None with lone surrogates or without a valid id."""
         return tuple(self._page.ids[index] for index in self._rows.indexes)
 
     @property

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def depot_sandbox() -> Iterator[DepotSandbox]:
     """Yield a new, running `DepotSandbox` in its own thread, for sync and async tests."""
-    # Pytest loads this plugin in every environment that has the package; most never use it.
+    # Pytest loads this plugin wherever the package is installed. Most tests never use it.
     from depotclient.sandbox import DepotSandbox, running_in_thread
 
     with running_in_thread(DepotSandbox()) as sandbox:

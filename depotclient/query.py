@@ -72,7 +72,7 @@ class Query:
         """Check that a cursor belongs to this query.
 
         Raises:
-            ValueError: It belongs to another query.
+            ValueError: The cursor belongs to another query.
         """
         own = self.identity()
         if cursor.query != own or "to" not in cursor.pinned:
@@ -116,7 +116,7 @@ def require_aware(name: str, value: object) -> None:
         value: Value to check.
 
     Raises:
-        ValueError: It is no datetime, is naive, or is out of range in UTC.
+        ValueError: The value is no datetime, is naive, or is out of range in UTC.
     """
     if not isinstance(value, datetime):
         raise ValueError(f"{name} must be a datetime, not {type(value).__name__}")
@@ -135,12 +135,13 @@ def is_before(earlier: datetime, later: datetime) -> bool:
 
 
 def to_utc(time: datetime) -> datetime:
-    """Return the same time in UTC, as a plain `datetime`. Subclasses may lose their zone."""
+    """Return the same time in UTC, as a plain `datetime`."""
+    # The `astimezone` of a subclass may lose the zone.
     time = time.astimezone(UTC)
     fields = time.year, time.month, time.day, time.hour, time.minute, time.second
     return datetime(*fields, time.microsecond, tzinfo=UTC)
 
 
 def format_time(time: datetime) -> str:
-    """Return a time as in the vendor's example: in UTC, with milliseconds and `Z`."""
+    """Return a time in the vendor's format, such as `2026-01-31T18:00:00.000Z`."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -33,7 +33,7 @@ class SessionReports(Generic[T]):
     """Description of the session reports of one connector in one window.
 
     It is immutable. Each `async for` over it, and each call of `pages()`, `walk()` and `collect()`,
-    starts a new walk. `DepotClient.session_reports` makes it and documents the arguments.
+    starts a new walk. `DepotClient.session_reports` returns it and documents the arguments.
     """
 
     _transport: Transport = attrs.field(repr=False, alias="transport")
@@ -78,7 +78,7 @@ class SessionReports(Generic[T]):
         """Return the first reports as a list.
 
         Args:
-            max_items: Maximum number of reports. There is no default: the whole history of a
+            max_items: Maximum number of reports. It has no default, because the whole history of a
                 connector may not fit into memory.
 
         Raises:

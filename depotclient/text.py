@@ -18,10 +18,10 @@ TIME = (
 
 
 def parse_time(name: str, text: str | None) -> datetime | None:
-    """Return a time in UTC. A time without an offset is in UTC already.
+    """Return a time in UTC. A time without an offset is read as UTC.
 
     Raises:
-        ValueError: The text is not ISO 8601, or the time is outside of the years 1 to 9999 in UTC.
+        ValueError: The text is not ISO 8601, or the time is before year 1 or after 9999 in UTC.
     """
     if text is None:
         return None
@@ -30,7 +30,7 @@ def parse_time(name: str, text: str | None) -> datetime | None:
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(
-            f"{name} must be a date or time in ISO 8601, such as 2026-01-31T18:00:00Z, not {text!r}"
+            f"{name} must be a date or time in ISO 8601, such as 2026-01-31T18:00:00Z, got {text!r}"
         ) from None
 
 
@@ -38,34 +38,34 @@ def parse_days(name: str, number: str | float) -> timedelta:
     """Return a duration from a number of days.
 
     Raises:
-        ValueError: The argument is no number, or the number is too large.
+        ValueError: `number` is no number, or is too large.
     """
     try:
         return timedelta(days=float(number))
     except (ValueError, OverflowError):
-        raise ValueError(f"{name} must be a number of days, such as 1, not {number}") from None
+        raise ValueError(f"{name} must be a number of days, such as 1, got {number}") from None
 
 
 def parse_connector(text: str) -> Connector:
-    """Return the connector of a text such as CP-001/1. The last slash separates the ids.
+    """Return the connector of a text such as `CP-001/1`. The last slash separates the ids.
 
     Raises:
-        ValueError: The text has another form.
+        ValueError: The text has another format.
     """
     charger, slash, connector = text.rpartition("/")
     if not (slash and charger and connector):
-        raise ValueError(f"a connector is named as CHARGER/CONNECTOR, such as CP-001/1: {text!r}")
+        raise ValueError(f"a connector must be CHARGER/CONNECTOR, such as CP-001/1, got {text!r}")
     return charger, connector
 
 
 def read_connectors(path: Path) -> list[Connector]:
-    """Return the connectors of a file of lines CHARGER,CONNECTOR.
+    """Return the connectors of a file with lines `CHARGER,CONNECTOR`.
 
     Blank lines, lines that start with `#` and headers are skipped. A header names the columns, as
     in `charger_id,connector_id` or `ChargerID,ConnectorID`. Quote an id that starts with `#`.
 
     Raises:
-        ValueError: A line has another form, or the file is not text in UTF-8.
+        ValueError: A line has another format, or the file is not text in UTF-8.
         OSError: The file can't be read.
     """
     found: list[Connector] = []
@@ -89,7 +89,7 @@ def _parse_line(fields: list[str]) -> list[Connector]:
         case [charger, connector] if charger and connector:
             return [] if _is_header(charger, connector) else [(charger, connector)]
         case _:
-            raise ValueError(f"a line is CHARGER,CONNECTOR, not {','.join(fields)!r}")
+            raise ValueError(f"a line must be CHARGER,CONNECTOR, got {','.join(fields)!r}")
 
 
 _CHARGER_COLUMN = re.compile("charge(r|box|point)(id)?")
@@ -104,5 +104,5 @@ def _is_header(charger: str, connector: str) -> bool:
     """
     first, second = (re.sub(r"[\W_]", "", name).lower() for name in (charger, connector))
     if _CONNECTOR_COLUMN.fullmatch(first) and _CHARGER_COLUMN.fullmatch(second):
-        raise ValueError(f"the columns must be CHARGER,CONNECTOR, not {charger},{connector}")
+        raise ValueError(f"the columns must be CHARGER,CONNECTOR, got {charger},{connector}")
     return bool(_CHARGER_COLUMN.fullmatch(first) and _CONNECTOR_COLUMN.fullmatch(second))

@@ -1,6 +1,6 @@
 """Asyncio client of the Thor integration API: analytics and chargeboxes.
 
-Nothing of Depot, and nothing that both clients need, belongs here.
+Code that does not depend on this API belongs in `evtransport`.
 """
 
 from evtransport import (

@@ -47,9 +47,10 @@ def analytics(
 ) -> None:
     """Show analytics of chargeboxes.
 
-    They are charges, disconnections, energy and users of the last 7, 30 and 60 days. A terminal
-    gets a table, with energy in kWh. A pipe gets one JSON object for each chargebox as soon as it
-    arrives, with energy in Wh. If one chargebox fails, the others are still read.
+    Analytics are charges, disconnections, energy and users of the last 7, 30 and 60 days. A
+    terminal receives a table, with energy in kWh. A pipe receives one JSON object for each
+    chargebox as soon as it arrives, with energy in Wh. If one chargebox fails, the others are still
+    read.
     """
     unique = tuple(dict.fromkeys(ids))
     run(_print_analytics(unique, as_json=prints_json(json), sandbox=sandbox))
@@ -119,7 +120,7 @@ async def _print_analytics(ids: Sequence[str], *, as_json: bool, sandbox: bool) 
     finally:  # An error or a signal must not hide the results before it.
         if found:
             in_order = {name: found[name] for name in ids if name in found}
-            output_console().print(analytics_table(in_order))
+            output_console().print(render_analytics(in_order))
     return FAILED if failures else 0
 
 
@@ -132,7 +133,7 @@ def encode_analytics(chargebox_id: str, analytics: Analytics) -> bytes:
     return msgspec.json.encode({"id": chargebox_id, **attrs.asdict(analytics)})
 
 
-def analytics_table(found: Mapping[str, Analytics]) -> Table:
+def render_analytics(found: Mapping[str, Analytics]) -> Table:
     """Return a table with three rows for each chargebox: the last 7, 30 and 60 days."""
     table = plain_table()
     table.add_column("Chargebox", overflow="fold")
@@ -162,14 +163,14 @@ async def _print_chargebox(chargebox_id: str, *, as_json: bool, sandbox: bool) -
     if as_json:
         write_json(encode_chargebox(box))
     else:
-        output_console().print(chargebox_view(box))
+        output_console().print(render_chargebox(box))
     return 0
 
 
 def encode_chargebox(box: Chargebox) -> bytes:
     """Return a chargebox as a JSON object with masked tokens."""
-    # attrs.asdict keeps the order of the fields, but can't copy deeply nested lists. The fields
-    # with such lists are the last ones.
+    # attrs.asdict can't copy deeply nested lists. The fields with such lists are the last ones, so
+    # the order of the fields stays.
     untyped = ("occupied_connectors", "reserved_connectors")
     typed = attrs.asdict(box, filter=attrs.filters.exclude(*untyped))
     lists = {name: getattr(box, name) for name in untyped}
@@ -182,17 +183,17 @@ def _mask_secret(value: object) -> str:
     raise NotImplementedError(f"no JSON for {type(value).__name__}")
 
 
-def chargebox_view(box: Chargebox) -> Group:
+def render_chargebox(box: Chargebox) -> Group:
     """Return a chargebox as one line for each field and a table of its connectors."""
-    facts = Table.grid(padding=(0, 2, 0, 0))
-    facts.add_column(style="bold", no_wrap=True)
-    facts.add_column(overflow="fold")
-    for name, value in _facts(box):
-        facts.add_row(name, cell(value))
-    return Group(facts, Text(), _connectors_table(box.connectors))
+    fields = Table.grid(padding=(0, 2, 0, 0))
+    fields.add_column(style="bold", no_wrap=True)
+    fields.add_column(overflow="fold")
+    for name, value in _list_fields(box):
+        fields.add_row(name, cell(value))
+    return Group(fields, Text(), _render_connectors(box.connectors))
 
 
-def _facts(box: Chargebox) -> Iterable[tuple[str, object]]:
+def _list_fields(box: Chargebox) -> Iterable[tuple[str, object]]:
     heartbeat = box.last_heartbeat
     return (
         ("Chargebox", box.id),
@@ -210,7 +211,7 @@ def _facts(box: Chargebox) -> Iterable[tuple[str, object]]:
     )
 
 
-def _connectors_table(connectors: Sequence[Connector]) -> Table | Text:
+def _render_connectors(connectors: Sequence[Connector]) -> Table | Text:
     if not connectors:
         return Text("No connectors.")
     table = plain_table()

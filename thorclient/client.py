@@ -33,20 +33,20 @@ class ThorClient(ApiClient):
     """Client of the Thor integration API: analytics and chargeboxes.
 
     Args:
-        api_key: Sent as `X-Api-Key` with every request. Thor can bind a key to one source address.
-        base_url: An https URL, or an http URL of a loopback host.
-        session: Your own `ClientSession`. The client never closes it and does not run its
-            middlewares. With None, the client makes a session on first use.
-        proxy: None uses the proxies of your session, or without one those of the environment
-            (`HTTPS_PROXY`, `NO_PROXY`). False uses no proxy. A URL uses that proxy. False and a
-            URL override the session. Credentials in `~/.netrc` are never sent.
+        api_key: Key of the integration. Thor can bind it to one source address.
+        base_url: Address of the API: https, or plain http to a loopback host.
+        session: Your `ClientSession`. The client never closes it, and does not run its
+            middlewares. None creates a session on first use.
+        proxy: None uses the proxies of your session, or without a session those of the environment
+            (`HTTPS_PROXY`, `NO_PROXY`). False uses no proxy, a URL uses that proxy. Both override
+            the session. Credentials in `~/.netrc` are never sent.
         retry: Retry settings.
-        timeout: Time limits of each call.
-        limiter: An async context manager that is entered around each request.
-        max_response_bytes: Maximum number of decompressed bytes of a response in memory.
+        timeout: Time limits of a call.
+        limiter: Async context manager, entered around each request.
+        max_response_bytes: Maximum size of a decompressed response, in bytes.
 
     Raises:
-        ValueError: An argument is not valid. The message never quotes the key.
+        ValueError: An argument is invalid. The message never quotes the key.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class ThorClient(ApiClient):
         max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
         secret, sealed_proxy = Secret(api_key), seal_proxy(proxy)
-        del api_key, proxy  # a traceback may show locals
+        del api_key, proxy  # a traceback that shows locals must not show them
         self._transport = Transport(
             base_url=parse_base_url("base_url", base_url),
             auth=ApiKey(secret),
@@ -84,20 +84,19 @@ class ThorClient(ApiClient):
     ) -> ThorClient:
         """Return a client with the settings in `THOR_API_KEY` and optionally `THOR_BASE_URL`.
 
-        Use `with_options` to change other settings.
-
         Args:
-            session: As in the constructor.
-            proxy: As in the constructor.
+            session: Your `ClientSession`. Use `with_options` to change other settings.
+            proxy: Same as in the constructor.
 
         Raises:
-            ValueError: `THOR_API_KEY` is not set, or one of the variables is not valid.
+            ValueError: `THOR_API_KEY` is not set, or a variable is invalid.
         """
         sealed_proxy = seal_proxy(proxy)
-        del proxy  # a traceback may show locals
+        del proxy  # a traceback that shows locals must not show it
         if read_environment("THOR_API_KEY") is None:
             raise ValueError("THOR_API_KEY is not set; it must hold the integration's API key")
-        return cls(  # read again: a traceback may show locals
+        return cls(
+            # Not from a local variable, which a traceback can show.
             api_key=read_environment("THOR_API_KEY") or "",
             base_url=read_environment("THOR_BASE_URL") or BASE_URL,
             session=session,
@@ -105,15 +104,16 @@ class ThorClient(ApiClient):
         )
 
     async def get_analytics(self, chargebox_id: str) -> Analytics:
-        """Return the counts of a chargebox over the last 7, 30 and 60 days (Thor: "Get analytics").
+        """Return the analytics of the last 7, 30 and 60 days (Thor: "Get analytics").
 
         Args:
-            chargebox_id: One path segment. It may contain any printable characters.
+            chargebox_id: Chargebox id. It may contain any printable characters, also slashes.
 
         Raises:
-            ValueError: The id is empty, only dots, or contains control characters.
+            ValueError: The id is blank, has only dots, or contains control characters.
             ChargeboxNotFound: No chargebox has this id.
-            AuthError: As `APIKeyNotFound`, `RestAPINotEnabled` or `InvalidSourceIPAddr`.
+            AuthError: The API refused the request, as `APIKeyNotFound`, `RestAPINotEnabled` or
+                `InvalidSourceIPAddr`.
             ApiError: The call failed for another reason.
         """
         return await self._transport.send(
@@ -126,13 +126,14 @@ class ThorClient(ApiClient):
         """Return a chargebox with its connectors (Thor: "Get chargebox").
 
         Args:
-            chargebox_id: One path segment. It may contain any printable characters.
+            chargebox_id: Chargebox id. It may contain any printable characters, also slashes.
 
         Raises:
-            ValueError: The id is empty, only dots, or contains control characters.
+            ValueError: The id is blank, has only dots, or contains control characters.
             ChargeboxNotFound: No chargebox has this id.
-            AuthError: As `APIKeyNotFound`, `RestAPINotEnabled` or `InvalidSourceIPAddr`.
-            MisdirectedResponse: The response is another chargebox, for example from a cache.
+            AuthError: The API refused the request, as `APIKeyNotFound`, `RestAPINotEnabled` or
+                `InvalidSourceIPAddr`.
+            MisdirectedResponse: The response describes another chargebox, such as one from a cache.
             ApiError: The call failed for another reason.
         """
         segments = ("chargeboxes", encode_segment("chargebox_id", chargebox_id))
@@ -149,11 +150,11 @@ class ThorClient(ApiClient):
     ) -> AsyncGenerator[tuple[str, Analytics | ApiError], None]:
         """Yield the analytics of many chargeboxes, in the order of completion.
 
-        A failed call does not stop the others: its error is yielded. If an id is not valid or the
-        iterable raises, the results of the earlier ids are yielded before that error is raised.
+        A failed call does not stop the others: its error is yielded. If an id is invalid or the
+        iterable raises, this raises the error after the results of the earlier ids.
 
         Args:
-            ids: Chargebox ids, read lazily: at most `concurrency` more than results were yielded.
+            ids: Chargebox ids. They are read lazily, at most `concurrency` ahead of the results.
             concurrency: Maximum number of calls in flight.
 
         Yields:
@@ -182,7 +183,7 @@ class ThorClient(ApiClient):
                     task = asyncio.create_task(self._get_analytics_or_error(chargebox_id))
                     task.add_done_callback(finished.put_nowait)
                     running.add(task)
-            except Exception as error:  # raised after the results of the earlier ids
+            except Exception as error:
                 ids, failure = iter(()), error
 
         try:

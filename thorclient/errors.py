@@ -14,7 +14,7 @@ __all__ = [
 
 
 class APIKeyNotFound(AuthError):
-    """The key is not valid (status 403)."""
+    """The key is invalid (status 403)."""
 
 
 class RestAPINotEnabled(AuthError):
@@ -22,7 +22,7 @@ class RestAPINotEnabled(AuthError):
 
 
 class InvalidSourceIPAddr(AuthError):
-    """The source address of the request is not the configured one (status 403)."""
+    """The key is bound to another source address (status 403)."""
 
 
 class ChargeboxNotFound(NotFoundError):

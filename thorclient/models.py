@@ -93,10 +93,7 @@ else:
 
 @attrs.frozen
 class RollingCounts(Generic[N_co]):
-    """Totals of the last 7, 30 and 60 days.
-
-    `RollingCounts` without a type argument has integers.
-    """
+    """Totals of the last 7, 30 and 60 days. Without a type argument they are integers."""
 
     last_7: N_co
     last_30: N_co
@@ -109,11 +106,11 @@ class Analytics:
 
     Attributes:
         charges: Number of charges.
-        disconnections: Number of times the chargebox lost its connection.
-        energy: Delivered energy in Wh. The vendor documents integers. It is also 0 if the chargebox
-            sends no progress_line data, so 0 does not prove that nothing was delivered.
+        disconnections: Number of lost connections.
+        energy: Delivered energy in Wh. The vendor documents integers. Chargeboxes that send no
+            meter data have 0, so 0 does not prove that nothing was delivered.
         users: Number of distinct users who charged.
-        active_since: Start of the chargebox's online time, in UTC.
+        active_since: Time at which the chargebox went online first, in UTC.
     """
 
     charges: RollingCounts[int]
@@ -142,11 +139,11 @@ class ChargeboxType:
 
 @attrs.frozen
 class Connector:
-    """Connector of a chargebox. Connector N is assumed to be `connectors[N - 1]`.
+    """Connector of a chargebox. Connector N is probably `connectors[N - 1]`.
 
     Attributes:
-        power: Power in an unknown unit. The vendor documents "power in Wh", which is not a unit of
-            power; W or kW are likely.
+        power: Power, probably in W or kW. The vendor documents "power in Wh", which is no unit of
+            power.
         type: Plug type.
         format: Cable or socket.
         max_amperage: Maximum current in A.
@@ -171,18 +168,18 @@ class Chargebox:
     Attributes:
         id: Unique chargebox identifier.
         alias: Name of the chargebox.
-        active: Set as active in the administration dashboard.
-        connected: Connected with Thor now.
-        public: Set as public in the dashboard.
-        reservable: Can be reserved.
-        timezone: Time zone, which the vendor derives from the coordinates.
+        active: Active in the administration dashboard.
+        connected: Connected to Thor now.
+        public: Public in the dashboard.
+        reservable: Open to reservations.
+        timezone: Time zone. The vendor derives it from the coordinates.
         last_heartbeat: Time of the last heartbeat message, in UTC.
         coordinates: Position.
         type: Vehicles and protocol.
         connectors: Connectors, in order.
-        occupied_connectors: Connectors with a running transaction. The vendor does not document the
-            elements (numbers from 1 are likely), so any JSON value is kept.
-        reserved_connectors: Reserved connectors, with the same kind of elements.
+        occupied_connectors: Connectors with a running transaction. The elements may be any
+            JSON values: the vendor does not document them. Numbers from 1 are likely.
+        reserved_connectors: Reserved connectors, with the same elements.
     """
 
     id: str

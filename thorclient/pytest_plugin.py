@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def thor_sandbox() -> Iterator[ThorSandbox]:
     """Yield a new, running `ThorSandbox` in its own thread, for sync and async tests."""
-    # Pytest loads this plugin in every environment that has the package; most never use it.
+    # Pytest loads this plugin wherever the package is installed. Most tests never use it.
     from thorclient.sandbox import ThorSandbox, running_in_thread
 
     with running_in_thread(ThorSandbox()) as sandbox:

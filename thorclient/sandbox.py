@@ -1,4 +1,4 @@
-"""Embedded server that behaves as the documented Thor integration API."""
+"""Local server that behaves like the documented Thor integration API."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _STATUS = {
     "InternalServerError": 500,
 }
 
-# All data describes this moment, so the same seed gives the same data.
+# All data describes this moment, so that the same seed gives the same data.
 _NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 _WINDOWS = (7, 30, 60)  # days
 
@@ -78,18 +78,19 @@ class _Charge:
 class ThorSandbox(Sandbox):
     """Server on loopback with the endpoints `/analytics/{id}` and `/chargeboxes/{id}`.
 
-    It also has the arguments of `Sandbox`.
+    The arguments of `Sandbox` are accepted too.
 
     Args:
         chargeboxes: Number of chargeboxes (named `TB-0001` and so on), or their ids.
         enabled: False makes every response a 403 RestAPINotEnabled.
-        allowed_address: Only address that may send requests. Others get 403 InvalidSourceIPAddr.
+        allowed_address: Only address that may send requests. Others receive 403
+            InvalidSourceIPAddr.
         broken: Ids of chargeboxes whose responses are always 500 InternalServerError.
         error_shape: Form of an error's name in the body: under a JSON key ("message", "Message",
             "error", or "message" within "error"), as a JSON string, or as plain text.
 
     Attributes:
-        api_key: The accepted key.
+        api_key: Key that the sandbox accepts.
 
     Raises:
         ValueError: An argument is out of range, or a broken chargebox does not exist.
@@ -111,11 +112,12 @@ class ThorSandbox(Sandbox):
         if self.error_shape not in get_args(ErrorShape):
             shapes = ", ".join(get_args(ErrorShape))
             raise ValueError(f"error_shape must be one of {shapes}, got {self.error_shape!r}")
-        for chargebox_id in _chargebox_ids(self._chargeboxes):
-            draw = random.Random(f"{self._seed}/{chargebox_id}")  # noqa: S311
-            models = [draw.choice(_MODELS) for _ in range(draw.randint(1, 3))]
-            box, analytics = _chargebox(chargebox_id, models, draw), _analytics(models[0], draw)
+        for chargebox_id in _list_ids(self._chargeboxes):
+            rng = random.Random(f"{self._seed}/{chargebox_id}")  # noqa: S311
+            models = [rng.choice(_MODELS) for _ in range(rng.randint(1, 3))]
+            box = _simulate_chargebox(chargebox_id, models, rng)
             self._boxes[chargebox_id] = msgspec.json.encode(box)
+            analytics = _simulate_analytics(models[0], rng)
             self._analytics[chargebox_id] = msgspec.json.encode(analytics)
         unknown = {self.broken} if isinstance(self.broken, str) else {*self.broken} - {*self._boxes}
         if unknown:
@@ -136,15 +138,15 @@ class ThorSandbox(Sandbox):
         return {"THOR_API_KEY": self.api_key, "THOR_BASE_URL": self.base_url}
 
     def analytics(self, chargebox_id: str) -> bytes:
-        """Return the JSON of the analytics of a chargebox, or raise KeyError."""
+        """Return the analytics of a chargebox as JSON, or raise KeyError."""
         return self._analytics[chargebox_id]
 
     def chargebox(self, chargebox_id: str) -> bytes:
-        """Return the JSON of a chargebox with the tokens of its terminals, or raise KeyError."""
+        """Return a chargebox as JSON, with its tokens, or raise KeyError."""
         return self._boxes[chargebox_id]
 
     async def _respond(self, request: web.BaseRequest, path: str) -> SandboxResponse:
-        """Return the response. A refused request gets one of the vendor's error names."""
+        """Return the data of a chargebox, or one of the vendor's errors."""
         match path.removeprefix(self._prefix).split("/"):
             case ["", "analytics", segment]:
                 served = self._analytics
@@ -172,7 +174,7 @@ class ThorSandbox(Sandbox):
         return "InternalServerError" if chargebox_id in self.broken else None
 
 
-def _chargebox_ids(chargeboxes: int | Sequence[str]) -> Sequence[str]:
+def _list_ids(chargeboxes: int | Sequence[str]) -> Sequence[str]:
     if isinstance(chargeboxes, str) or not isinstance(chargeboxes, Sequence):
         count = validate_int("chargeboxes", chargeboxes, minimum=0)
         return [f"TB-{number:04}" for number in range(1, count + 1)]
@@ -194,68 +196,74 @@ def _error_response(name: str, shape: ErrorShape) -> SandboxResponse:
             return SandboxResponse.json({shape: name}, status)
 
 
-def _chargebox(
-    chargebox_id: str, models: Sequence[_ConnectorModel], draw: random.Random
+def _simulate_chargebox(
+    chargebox_id: str, models: Sequence[_ConnectorModel], rng: random.Random
 ) -> dict[str, object]:
-    city, latitude, longitude, timezone = draw.choice(_PLACES)
-    connected, active = draw.random() < 0.9, draw.random() < 0.95
-    silence = timedelta(seconds=draw.uniform(1, 300)) * (1 if connected else 1000)
-    states = [draw.choice(("free", "free", "occupied", "reserved")) for _ in models]
+    city, latitude, longitude, timezone = rng.choice(_PLACES)
+    connected, active = rng.random() < 0.9, rng.random() < 0.95
+    silence = timedelta(seconds=rng.uniform(1, 300)) * (1 if connected else 1000)
+    states = [rng.choice(("free", "free", "occupied", "reserved")) for _ in models]
     in_use = states if connected and active else []
     return {
         "id": chargebox_id,
         "alias": f"{city} {chargebox_id}",
         "active": active,
         "connected": connected,
-        "public": draw.random() < 0.7,
-        "reservable": "reserved" in states or draw.random() < 0.5,
+        "public": rng.random() < 0.7,
+        "reservable": "reserved" in states or rng.random() < 0.5,
         "timezone": timezone,
         "last_heartbeat": int((_NOW - silence).timestamp() * 1000),
         "coordinates": {
-            "latitude": round(latitude + draw.uniform(-0.05, 0.05), 6),
-            "longitude": round(longitude + draw.uniform(-0.05, 0.05), 6),
+            "latitude": round(latitude + rng.uniform(-0.05, 0.05), 6),
+            "longitude": round(longitude + rng.uniform(-0.05, 0.05), 6),
         },
         "type": {
             "vehicle": "bicycle" if models[0].type == "schuko" else "car",
-            "msg": "json" if draw.random() < 0.8 else "soap",
-            "version": "1.6" if draw.random() < 0.8 else "1.5",
+            "msg": "json" if rng.random() < 0.8 else "soap",
+            "version": "1.6" if rng.random() < 0.8 else "1.5",
         },
-        "connectors": [_connector(model, draw) for model in models],
+        "connectors": [_simulate_connector(model, rng) for model in models],
         "occupied_connectors": [n for n, state in enumerate(in_use, 1) if state == "occupied"],
         "reserved_connectors": [n for n, state in enumerate(in_use, 1) if state == "reserved"],
     }
 
 
-def _connector(model: _ConnectorModel, draw: random.Random) -> dict[str, object]:
+def _simulate_connector(model: _ConnectorModel, rng: random.Random) -> dict[str, object]:
     described = attrs.asdict(model, filter=lambda field, _: field.name != "usual_charge")
-    terminal_id, token = f"{draw.randrange(10**15):015}", f"{draw.getrandbits(128):032x}"
+    terminal_id, token = f"{rng.randrange(10**15):015}", f"{rng.getrandbits(128):032x}"
     return {**described, "terminal_id": terminal_id, "token": token}
 
 
-def _analytics(model: _ConnectorModel, draw: random.Random) -> dict[str, object]:
-    """Return counts over charges that are generated one by one, so that the counts agree."""
-    age = draw.uniform(10, 1500)  # days since the chargebox is online
-    metered = draw.random() < 0.8
-    customers = draw.randint(1, 40)
+def _simulate_analytics(model: _ConnectorModel, rng: random.Random) -> dict[str, object]:
+    """Return counts of charges that are simulated one by one, so that the counts agree."""
+    age = rng.uniform(10, 1500)  # days since the chargebox went online
+    metered = rng.random() < 0.8
+    customers = rng.randint(1, 40)
     charges = [
         _Charge(
-            age=draw.uniform(0, min(age, _WINDOWS[-1])),
-            user=draw.randrange(customers),
-            energy=draw.randint(*model.usual_charge) if metered else 0,
+            age=rng.uniform(0, min(age, _WINDOWS[-1])),
+            user=rng.randrange(customers),
+            energy=rng.randint(*model.usual_charge) if metered else 0,
         )
-        for _ in range(draw.randint(0, 300))
+        for _ in range(rng.randint(0, 300))
     ]
-    disconnections = [draw.uniform(0, min(age, _WINDOWS[-1])) for _ in range(draw.randint(0, 20))]
+    disconnections = [rng.uniform(0, min(age, _WINDOWS[-1])) for _ in range(rng.randint(0, 20))]
     since = (_NOW - timedelta(days=age)).isoformat(timespec="milliseconds")
     recent = {days: [charge for charge in charges if charge.age <= days] for days in _WINDOWS}
     return {
         "active_since": since.replace("+00:00", "Z"),
-        "charges": _rolling(len(recent[days]) for days in _WINDOWS),
-        "disconnections": _rolling(sum(at <= days for at in disconnections) for days in _WINDOWS),
-        "energy": _rolling(sum(charge.energy for charge in recent[days]) for days in _WINDOWS),
-        "users": _rolling(len({charge.user for charge in recent[days]}) for days in _WINDOWS),
+        "charges": _rolling_counts(len(recent[days]) for days in _WINDOWS),
+        "disconnections": _rolling_counts(
+            sum(at <= days for at in disconnections) for days in _WINDOWS
+        ),
+        "energy": _rolling_counts(
+            sum(charge.energy for charge in recent[days]) for days in _WINDOWS
+        ),
+        "users": _rolling_counts(
+            len({charge.user for charge in recent[days]}) for days in _WINDOWS
+        ),
     }
 
 
-def _rolling(counts: Iterable[int]) -> dict[str, int]:
+def _rolling_counts(counts: Iterable[int]) -> dict[str, int]:
     return {f"last_{days}": count for days, count in zip(_WINDOWS, counts, strict=True)}

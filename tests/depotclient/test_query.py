@@ -95,7 +95,7 @@ def test_an_invalid_id_is_refused(
         *(({"into": into}, "into must be an attrs class") for into in (int, None, Ids(1))),
         (
             {"into": UnknownFields},
-            "into=UnknownFields has fields that no session report has: colour, wheels; there are ",
+            "into=UnknownFields has fields that session reports lack: colour, wheels; they have ",
         ),
         ({"into": Unannotated}, "Unannotated can't be structured from JSON"),
         ({"resume": ""}, "not a cursor of this library"),

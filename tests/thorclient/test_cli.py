@@ -23,7 +23,7 @@ from thorclient import (
     RollingCounts,
     Secret,
 )
-from thorclient.cli import analytics_table, app, chargebox_view, encode_chargebox
+from thorclient.cli import render_analytics, app, render_chargebox, encode_chargebox
 from thorclient.sandbox import Fault, ThorSandbox
 
 OpenThor = Callable[..., ThorSandbox]
@@ -116,7 +116,7 @@ def test_energy_is_shown_in_kwh() -> None:
     since = datetime(2020, 9, 3, 13, 41, 35, tzinfo=UTC)
     first = Analytics(counts(3), counts(0), counts(123_456), counts(2), active_since=since)
     second = Analytics(counts(1), counts(1), counts(0), counts(1))
-    assert render(analytics_table({"TB-1": first, "[b]\x1b": second})) == [
+    assert render(render_analytics({"TB-1": first, "[b]\x1b": second})) == [
         "Chargebox  Active since  Days  Charges  Disconnections  Energy kWh  Users",
         "─" * 73,
         "TB-1       2020-09-03       7        3               0       123.5      2",
@@ -171,7 +171,7 @@ BOX = Chargebox(
 
 
 def test_a_chargebox_is_shown_with_one_line_for_each_field() -> None:
-    assert render(chargebox_view(BOX)) == [
+    assert render(render_chargebox(BOX)) == [
         "Chargebox       TB-1",
         "Alias           [red]Depot[/red]\\u001b[2J",
         "Active          yes",
@@ -202,7 +202,7 @@ def test_a_chargebox_is_shown_with_one_line_for_each_field() -> None:
     ],
 )
 def test_a_missing_value_is_a_dash(kind: ChargeboxType | None, line: str) -> None:
-    lines = render(chargebox_view(Chargebox(id="TB-1", type=kind)))
+    lines = render(render_chargebox(Chargebox(id="TB-1", type=kind)))
     assert line in lines
     assert "Coordinates     -" in lines
     assert lines[-1] == "No connectors."
