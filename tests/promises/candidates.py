@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
 from depotclient import ApiError, DepotClient, PaginationError, RetryPolicy, Timeout
 from thorclient import ThorClient
+
+T = TypeVar("T")
 
 CHARGER, CONNECTOR, CHARGEBOX = "CP-001", "1", "TB-0001"
 
@@ -65,26 +68,43 @@ class Thor(Protocol):
         ...
 
 
-class Candidate(Protocol):
-    """Library, or loop over one."""
+Client = TypeVar("Client", covariant=True)
 
-    @property
-    def name(self) -> str:
-        """Return the name for the table."""
-        ...
 
-    @property
-    def errors(self) -> tuple[type[Exception], ...]:
-        """Return the documented errors of a call."""
-        ...
+class Open(Protocol[Client]):
+    """Function that opens a client."""
 
-    def depot(self, access: Access, limits: Limits = ...) -> AbstractAsyncContextManager[Depot]:
-        """Return a client of session reports."""
-        ...
+    def __call__(
+        self, access: Access, limits: Limits = ..., /
+    ) -> AbstractAsyncContextManager[Client]: ...
 
-    def thor(self, access: Access, limits: Limits = ...) -> AbstractAsyncContextManager[Thor]:
-        """Return a client of analytics."""
-        ...
+
+@attrs.frozen
+class Candidate:
+    """Library, or loop over one.
+
+    Attributes:
+        errors: Documented errors of a call.
+    """
+
+    name: str
+    errors: tuple[type[Exception], ...]
+    depot: Open[Depot]
+    thor: Open[Thor]
+
+
+class DidNotEndError(Exception):
+    """A call did not end within its time limit."""
+
+
+async def result_of(call: Awaitable[T], seconds: float = 60.0) -> T | Exception:
+    """Return the value or the error of a call, or `DidNotEndError` after so many seconds."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await call
+    except Exception as error:
+        return DidNotEndError() if limit.expired() else error
 
 
 @attrs.frozen
@@ -107,9 +127,8 @@ class _OurDepot:
         while True:
             reports = self.client.session_reports(CHARGER, CONNECTOR, limit=limit, resume=cursor)
             try:
-                async with reports.walk() as walk:
-                    async for report in walk:
-                        found.append(report.session_id)
+                async for report in reports:
+                    found.append(report.session_id)
                 break
             except ApiError as error:
                 if not restarts or isinstance(error, PaginationError):
@@ -127,35 +146,32 @@ class _OurThor:
         return await self.client.get_analytics(chargebox_id)
 
 
-class Ours:
-    """This library."""
-
-    name = "this library"
-    errors = (ApiError, ValueError)
-
-    @asynccontextmanager
-    async def depot(self, access: Access, limits: Limits = DEFAULTS) -> AsyncGenerator[Depot, None]:
-        by_token = access.token is not None
-        async with DepotClient(
-            token=access.token,
-            client_id=None if by_token else access.client_id,
-            client_secret=None if by_token else access.client_secret,
-            base_url=access.base_url,
-            token_url=access.token_url or None,
-            retry=RetryPolicy(attempts=limits.attempts),
-            timeout=Timeout(total=limits.total, read=limits.read),
-        ) as client:
-            yield _OurDepot(client)
-
-    @asynccontextmanager
-    async def thor(self, access: Access, limits: Limits = DEFAULTS) -> AsyncGenerator[Thor, None]:
-        async with ThorClient(
-            api_key=access.api_key,
-            base_url=access.base_url,
-            retry=RetryPolicy(attempts=limits.attempts),
-            timeout=Timeout(total=limits.total, read=limits.read),
-        ) as client:
-            yield _OurThor(client)
+def _options(limits: Limits) -> dict[str, Any]:
+    return {
+        "retry": RetryPolicy(attempts=limits.attempts),
+        "timeout": Timeout(total=limits.total, read=limits.read),
+    }
 
 
-OURS = Ours()
+@asynccontextmanager
+async def _open_depot(access: Access, limits: Limits = DEFAULTS, /) -> AsyncGenerator[Depot, None]:
+    credentials: dict[str, Any] = {"token": access.token}
+    if access.token is None:
+        credentials = {
+            "client_id": access.client_id,
+            "client_secret": access.client_secret,
+            "token_url": access.token_url or None,
+        }
+    async with DepotClient(base_url=access.base_url, **credentials, **_options(limits)) as client:
+        yield _OurDepot(client)
+
+
+@asynccontextmanager
+async def _open_thor(access: Access, limits: Limits = DEFAULTS, /) -> AsyncGenerator[Thor, None]:
+    async with ThorClient(
+        api_key=access.api_key, base_url=access.base_url, **_options(limits)
+    ) as client:
+        yield _OurThor(client)
+
+
+OURS = Candidate("this library", (ApiError, ValueError), _open_depot, _open_thor)

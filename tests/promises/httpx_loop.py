@@ -11,7 +11,7 @@ import attrs
 import httpx
 
 from tests.promises.candidates import Limits
-from tests.promises.loops import Http, Loop
+from tests.promises.loops import Http, loop_over
 
 
 @attrs.frozen
@@ -37,4 +37,4 @@ async def _open_httpx(limits: Limits) -> AsyncGenerator[Http, None]:
         yield _Httpx(client)
 
 
-HTTPX_LOOP = Loop("httpx loop", (httpx.HTTPError, json.JSONDecodeError), _open_httpx)
+HTTPX_LOOP = loop_over("httpx loop", (httpx.HTTPError, json.JSONDecodeError), _open_httpx)

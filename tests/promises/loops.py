@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 import attrs
 
-from tests.promises.candidates import (
-    CHARGER,
-    CONNECTOR,
-    DEFAULTS,
-    Access,
-    Depot,
-    Limits,
-    Thor,
-)
+from tests.promises.candidates import CHARGER, CONNECTOR, DEFAULTS, Access, Candidate, Limits
+
+C = TypeVar("C")
+Errors = tuple[type[Exception], ...]
 
 LIMIT = 100
 
@@ -41,7 +37,7 @@ class _LoopDepot:
 
     access: Access
     http: Http
-    errors: tuple[type[Exception], ...]
+    errors: Errors
     attempts: int
     token: str = ""
     expires: float = 0.0
@@ -71,40 +67,38 @@ class _LoopDepot:
                     raise
         return [item["sessionId"] for item in body["items"]]
 
-    async def walk(
-        self, limit: int | None = None, *, verify: bool = False, read_ahead: int = 1
-    ) -> AsyncGenerator[int, None]:
-        page = 1
-        while True:
-            ids = await self._page(page, limit or LIMIT)
-            for session_id in ids:
-                yield session_id
-            if len(ids) < (limit or LIMIT):
-                break
-            page += 1
-
-    async def collect(self, limit: int | None = None, *, restarts: int = 0) -> list[int]:
-        found: list[int] = []
+    async def _pages(self, limit: int, restarts: int = 0) -> AsyncGenerator[list[int], None]:
         page = 1
         while True:
             try:
-                ids = await self._page(page, limit or LIMIT)
+                ids = await self._page(page, limit)
             except self.errors:
                 if not restarts:
                     raise
                 restarts -= 1
                 continue
-            found += ids
-            if len(ids) < (limit or LIMIT):
-                return found
+            yield ids
+            if len(ids) < limit:
+                break
             page += 1
+
+    async def walk(
+        self, limit: int | None = None, *, verify: bool = False, read_ahead: int = 1
+    ) -> AsyncGenerator[int, None]:
+        async for ids in self._pages(limit or LIMIT):
+            for session_id in ids:
+                yield session_id
+
+    async def collect(self, limit: int | None = None, *, restarts: int = 0) -> list[int]:
+        pages = self._pages(limit or LIMIT, restarts)
+        return [session_id async for ids in pages for session_id in ids]
 
 
 @attrs.frozen
 class _LoopThor:
     access: Access
     http: Http
-    errors: tuple[type[Exception], ...]
+    errors: Errors
     attempts: int
 
     async def analytics(self, chargebox_id: str) -> object:
@@ -135,6 +129,12 @@ class _Aiohttp:
             return await response.json()
 
 
+class OpenHttp(Protocol):
+    """Function that opens an HTTP client."""
+
+    def __call__(self, limits: Limits, /) -> AbstractAsyncContextManager[Http]: ...
+
+
 @asynccontextmanager
 async def _open_aiohttp(limits: Limits) -> AsyncGenerator[Http, None]:
     timeout = aiohttp.ClientTimeout(total=limits.total, sock_read=limits.read)
@@ -142,31 +142,25 @@ async def _open_aiohttp(limits: Limits) -> AsyncGenerator[Http, None]:
         yield _Aiohttp(session)
 
 
-class OpenHttp(Protocol):
-    """Function that opens an HTTP client."""
-
-    def __call__(self, limits: Limits, /) -> AbstractAsyncContextManager[Http]: ...
-
-
-@attrs.frozen
-class Loop:
-    """Loop over one HTTP library."""
-
-    name: str
-    errors: tuple[type[Exception], ...]
-    open: OpenHttp
-
-    @asynccontextmanager
-    async def depot(self, access: Access, limits: Limits = DEFAULTS) -> AsyncGenerator[Depot, None]:
-        async with self.open(limits) as http:
-            yield _LoopDepot(access, http, self.errors, limits.attempts)
-
-    @asynccontextmanager
-    async def thor(self, access: Access, limits: Limits = DEFAULTS) -> AsyncGenerator[Thor, None]:
-        async with self.open(limits) as http:
-            yield _LoopThor(access, http, self.errors, limits.attempts)
+@asynccontextmanager
+async def _open_loop(
+    cls: Callable[[Access, Http, Errors, int], C],
+    open_http: OpenHttp,
+    errors: Errors,
+    access: Access,
+    limits: Limits = DEFAULTS,
+) -> AsyncGenerator[C, None]:
+    async with open_http(limits) as http:
+        yield cls(access, http, errors, limits.attempts)
 
 
-AIOHTTP_LOOP = Loop(
+def loop_over(name: str, errors: Errors, open_http: OpenHttp) -> Candidate:
+    """Return the loop over one HTTP library."""
+    depot = partial(_open_loop, _LoopDepot, open_http, errors)
+    thor = partial(_open_loop, _LoopThor, open_http, errors)
+    return Candidate(name, errors, depot, thor)
+
+
+AIOHTTP_LOOP = loop_over(
     "aiohttp loop", (aiohttp.ClientError, TimeoutError, json.JSONDecodeError), _open_aiohttp
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -12,6 +13,16 @@ Figures = Mapping[str, float]
 Record = Callable[[str, Figures], None]
 
 FIGURES: pytest.StashKey[dict[str, Figures]] = pytest.StashKey()
+
+
+def tally(*names: str) -> Counter[str]:
+    """Return figures that count from 0, in this order."""
+    return Counter(dict.fromkeys(names, 0))
+
+
+def nonzero(figures: Figures) -> set[str]:
+    """Return the names of the figures that are not 0."""
+    return {name for name, figure in figures.items() if figure}
 
 
 def line(figures: Figures) -> str:
