@@ -23,7 +23,7 @@ import attrs
 
 from depotclient.pages import Page, RawPage
 from tests.promises.candidates import Access
-from tests.support.error_dump import TESTS
+from tests.support.error_dump import TESTS, chain_of
 from tests.support.figures import Figures
 from thorclient import Secret
 
@@ -128,15 +128,6 @@ def _members_of(value: object) -> Iterator[object]:
             yield getattr(value, name, None)
 
 
-def _chain_of(error: BaseException) -> list[BaseException]:
-    """Return the error with its causes, contexts and the errors of its groups."""
-    links = [error]
-    for link in links:
-        others = (link.__cause__, link.__context__, *getattr(link, "exceptions", ()))
-        links += [other for other in others if other is not None and other not in links]
-    return links
-
-
 def show_errors(errors: Iterable[BaseException]) -> str:
     """Return the texts of errors."""
     return "\n".join(f"{error!r} {error} {error.args}" for error in errors)
@@ -147,7 +138,7 @@ def attempt(show: Callable[[object], str], value: object) -> str:
     try:
         return show(value)
     except Exception as error:
-        return show_errors(_chain_of(error))
+        return show_errors(chain_of(error))
 
 
 def pickled(value: object) -> str:
@@ -162,7 +153,7 @@ def _each_local(show: Callable[[object], str], error: BaseException) -> str:
     """Return the locals of all frames outside the tests."""
     return "\n".join(
         attempt(show, value)
-        for link in _chain_of(error)
+        for link in chain_of(error)
         for frame, _ in traceback.walk_tb(link.__traceback__)
         if not frame.f_code.co_filename.startswith(TESTS)
         for value in frame.f_locals.values()
@@ -170,7 +161,7 @@ def _each_local(show: Callable[[object], str], error: BaseException) -> str:
 
 
 def _show_chain(error: BaseException) -> str:
-    links = _chain_of(error)[1:]
+    links = chain_of(error)[1:]
     return "\n".join([show_errors(links), *(state_of(vars(link)) for link in links)])
 
 
@@ -189,25 +180,18 @@ WAYS: dict[str, Callable[[BaseException], str]] = {
 """Ways of showing an error."""
 
 
-class _ListHandler(logging.Handler):
-    """Handler that keeps each record as text."""
-
-    def __init__(self, texts: list[str]) -> None:
-        super().__init__()
-        self.texts = texts
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.texts.append(f"{self.format(record)}\n{state_of(vars(record))}\n{vars(record)!r}")
-
-
 @contextmanager
 def captured_logs() -> Generator[list[str]]:
-    """Collect the records of all loggers at all levels."""
+    """Collect the records of all loggers at all levels as text."""
     texts: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: texts.append(  # type: ignore[method-assign]
+        f"{handler.format(record)}\n{state_of(vars(record))}\n{vars(record)!r}"
+    )
     root = logging.getLogger()
     loggers = [root, *(logging.getLogger(name) for name in root.manager.loggerDict)]
     levels = [logger.level for logger in loggers]
-    handlers, root.handlers = root.handlers, [_ListHandler(texts)]
+    handlers, root.handlers = root.handlers, [handler]
     for logger in loggers:
         logger.setLevel(logging.DEBUG)
     try:
@@ -235,11 +219,6 @@ class Search:
         """Search an error in all ways."""
         for way, show in WAYS.items():
             self.probe(situation, way, show(error))
-
-    @property
-    def summary(self) -> set[tuple[str, str]]:
-        """Return the situations and ways in which a secret was found."""
-        return {(situation, way) for situation, way, _ in self.found}
 
     @property
     def figures(self) -> Figures:
