@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evtransport import DecodeError, SchemaError
-from evtransport.structure import decode
 from tests.support.structures import Everything, problems, structure
 
 
@@ -24,20 +23,14 @@ def test_a_byte_order_mark_is_ignored() -> None:
         (b"", "it is empty"),
         (b"\xef\xbb\xbf", "it is empty"),
         (b'{"anInt": 1', "truncated"),
-        (b'{"anInt": 1} x', "trailing"),
-        (b'{"anInt": 1,}', "malformed"),
         (b"<html></html>", "malformed"),
-        (b'{"anInt": NaN}', "malformed"),
         (b'{"anInt": 1, "other": NaN}', "malformed"),
-        (b'{"anInt": 1, "aStr": "\xff"}', "codec"),
         (b'{"anInt": 1, "other": "\xff"}', "codec"),
         (b'{"anInt": 1, "other": "\\ud800", "a": 1}', "hex escape"),
-        (b'{"anInt": 1, "aStr": "a\nb"}', "character"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"other": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001, "nested too deeply"),
         (b"\xef\xbb\xbf" * 2 + b'{"anInt": 1}', "malformed"),
         ('{"anInt": 1}'.encode("utf-16"), "codec"),
-        (b"\x1f\x8b\x08\x00", "codec"),
     ],
     ids=lambda value: ascii(value[:30]),
 )
@@ -52,7 +45,6 @@ def test_a_body_that_is_not_json_in_utf_8_is_a_decode_error(body: bytes, reason:
     ("body", "path"),
     [
         (b'{"anInt": ' + b"9" * 5_000 + b"}", "$.anInt: "),
-        (b'{"anInt": 1, "aFloat": ' + b"9" * 5_000 + b"}", "$.aFloat: "),
         (b'{"anInt": 1, "aFloat": 1e999}', "$.aFloat: "),
         (b'{"anInt": 1, "someMillis": ' + b"9" * 100_000 + b"}", "$.someMillis: "),
         (b'{"anInt": 1, "anything": ' + b"9" * 100_000 + b"}", "$.anything: "),
@@ -63,10 +55,6 @@ def test_a_number_out_of_range_is_a_problem(body: bytes, path: str) -> None:
     (line,) = problems(Everything, body)
 
     assert line.startswith(path)
-
-
-def test_a_number_out_of_range_in_a_skipped_field_is_ignored() -> None:
-    assert structure(b'{"anInt": 1, "other": ' + b"9" * 100_000 + b"}").an_int == 1
 
 
 @pytest.mark.parametrize(
@@ -81,18 +69,11 @@ def test_a_broken_part_of_a_larger_text_is_a_problem(part: bytes, line: str) -> 
     assert problems(Everything, msgspec.Raw(part), "$.items[1]") == (f"$.items[1]{line}",)
 
 
-def test_a_lone_surrogate_in_a_skipped_field_of_a_part_is_ignored() -> None:
-    part = msgspec.Raw(b'{"anInt": 1, "other": "\\ud800", "\\udc00": 1}')
+def test_lone_surrogates_and_large_numbers_in_skipped_fields_of_a_part_are_ignored() -> None:
+    skipped = b'"\\udc00": %s' % (b"9" * 100_000)
+    part = msgspec.Raw(b'{"anInt": 1, "other": "\\ud800", %s}' % skipped)
 
     assert structure(part, "$.items[1]") == Everything(1)
-
-
-def test_decode_names_the_first_problem() -> None:
-    decoder = msgspec.json.Decoder(list[int])
-
-    assert decode(b"[1, 2]", decoder) == [1, 2]
-    with pytest.raises(SchemaError, match=r"^\$\.a\[1\]: expected int, got str$"):
-        decode(b'[1, "x", "y"]', decoder, "$.a")
 
 
 BODY = (

@@ -18,7 +18,6 @@ from tests.support.structures import (
     Everything,
     Sample,
     camel,
-    problem,
     problems,
     structure,
 )
@@ -54,23 +53,11 @@ def test_every_bad_field_is_named_with_its_path() -> None:
     ("body", "line"),
     [
         (b"[]", "$: expected object, got array"),
-        (b"null", "$: expected object, got null"),
-        (b"5", "$: expected object, got int"),
         (b"{}", "$.anInt: required field missing"),
     ],
 )
 def test_a_body_of_another_type_has_one_problem(body: bytes, line: str) -> None:
     assert problems(Everything, body) == (line,)
-
-
-def test_values_are_not_quoted_in_a_problem() -> None:
-    assert "s3cr3t" not in problem(anInt="s3cr3t")
-    assert "s3cr3t" not in problem(aSecret=["s3cr3t"])
-
-
-@pytest.mark.parametrize("members", [{"aTime": "", "aStr": 5}, {"aStr": 5, "someMillis": ""}])
-def test_an_empty_string_in_an_optional_time_is_not_a_problem(members: dict[str, object]) -> None:
-    assert problem(**members) == "$.aStr: expected str, got int"
 
 
 TEXTS = ["red", "mauve", "", "2021-03-23T16:54:56.087+05:30", "2021-03-23T16:54:56"]
@@ -97,6 +84,7 @@ BODIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 @given(BODIES)
 @example({"anInt": 1, "aTime": "0001-01-01T00:00:00+05:00"})
 @example({"anInt": 1, "aFloat": 2**70, "aNumber": 2**70})
+@example({"anInt": 1, "aStr": 5, "aTime": ""})
 @example({"anInt": 1, "oneSample": {"meterValue": 1, "takenAt": ""}, "someMillis": ""})
 def test_a_text_has_problems_exactly_if_it_is_refused(body: dict[str, object]) -> None:
     text = json.dumps(body).encode()
@@ -126,16 +114,6 @@ def log(item: bytes, size: int, *, last: bytes | None = None, name: bytes = b"sa
     return b'{"%s": [%s]}' % (name, b",".join([*items, item if last is None else last]))
 
 
-@pytest.mark.parametrize("count", [1, 2, 100, 101, 150])
-def test_at_most_100_problems_are_named_and_the_others_counted(count: int) -> None:
-    with pytest.raises(SchemaError) as caught:
-        STRUCTURES.of(Log)(b'{"samples": [%s]}' % b",".join([b"1"] * count))
-
-    named = [f"$.samples[{n}]: expected object, got int" for n in range(min(count, 100))]
-    assert list(caught.value.problems) == named + [f"and {count - 100} more"] * (count > 100)
-    assert str(caught.value) == named[0] + f" (and {count - 1} more)" * (count > 1)
-
-
 BAD_ITEMS = [b"1", b"[1]", b"{}", b'{"meterValue":"x"}', b'{"meterValue":1,"takenAt":5}']
 
 
@@ -150,9 +128,8 @@ def test_a_list_full_of_problems_names_the_first_100(item: bytes, name: str) -> 
     assert lines[100] == "and more"
 
 
-@pytest.mark.parametrize("last", BAD_ITEMS)
-def test_the_first_problem_is_named_even_if_the_search_ends_before_it(last: bytes) -> None:
-    first, rest = problems(Log, log(b'{"meterValue":1}', 200_000, last=last))
+def test_the_first_problem_is_named_even_if_the_search_ends_before_it() -> None:
+    first, rest = problems(Log, log(b'{"meterValue":1}', 200_000, last=b"{}"))
 
     assert first.startswith(f"$.samples[{200_000 // 17}]")
     assert rest == "and perhaps more"

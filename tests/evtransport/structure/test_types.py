@@ -28,22 +28,18 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("members", "name", "value"),
     [
-        ({"anInt": -5}, "an_int", -5),
         ({"aFloat": 5}, "a_float", 5.0),
         ({"aBool": False}, "a_bool", False),
         ({"aStr": "é\U0001f50c"}, "a_str", "é\U0001f50c"),
-        ({"aNumber": 5}, "a_number", 5),
         ({"aNumber": 5.0}, "a_number", 5.0),
         ({"aColour": "red"}, "a_colour", Colour.RED),
         ({"aColour": "mauve"}, "a_colour", "mauve"),
         ({"aSecret": "s3cr3t"}, "a_secret", Secret("s3cr3t")),
         ({"anything": {"a": [1, None, "x"]}}, "anything", {"a": [1, None, "x"]}),
-        ({"allSamples": [{"meterValue": 1}]}, "all_samples", [Sample(1.0)]),
         ({"allColours": ["blue", "mauve"]}, "all_colours", [Colour.BLUE, "mauve"]),
         ({"aMatrix": [[1, 2], [], None]}, "a_matrix", [[1, 2], [], []]),
         ({"withGaps": [1, None, 2]}, "with_gaps", [1, None, 2]),
         ({"timesWithGaps": [None, "1970-01-01T01:00:00+01:00"]}, "times_with_gaps", [None, EPOCH]),
-        ({"maybeAList": ["a"]}, "maybe_a_list", ["a"]),
         ({"aDefault": 0}, "a_default", 0),
     ],
     ids=lambda value: str(value)[:32],
@@ -62,22 +58,21 @@ def test_a_value_has_the_annotated_type(
     [
         ({"anInt": "5"}, "$.anInt: expected int, got str"),
         ({"anInt": True}, "$.anInt: expected int, got bool"),
-        ({"anInt": 5.0}, "$.anInt: expected int, got float"),
-        ({"aFloat": "1.5"}, "$.aFloat: expected float, got str"),
         ({"aNumber": "5"}, "$.aNumber: expected int | float, got str"),
         ({"aColour": 5}, "$.aColour: expected str, got int"),
         ({"aTime": "2020-01-01"}, "$.aTime: invalid RFC3339 encoded datetime"),
-        ({"someMillis": 1.0}, "$.someMillis: expected int, got float"),
         ({"someMillis": "1"}, "$.someMillis: expected int, got str"),
+        ({"someMillis": 10**40}, "$.someMillis: milliseconds since 1970 beyond the year 9999"),
         ({"aSecret": {"s": "s3cr3t"}}, "$.aSecret: expected str, got object"),
         ({"oneSample": {}}, "$.oneSample.meterValue: required field missing"),
-        ({"allSamples": {}}, "$.allSamples: expected array, got object"),
         ({"allSamples": [None]}, "$.allSamples[0]: expected object, got null"),
         ({"allColours": ["red", None]}, "$.allColours[1]: expected str, got null"),
         ({"aMatrix": [[1], [2, "x"]]}, "$.aMatrix[1][1]: expected int, got str"),
-        ({"maybeAList": [5]}, "$.maybeAList[0]: expected str, got int"),
-        ({"aDefault": "x"}, "$.aDefault: expected int, got str"),
         ({"aDefaultTime": ""}, "$.aDefaultTime: invalid RFC3339 encoded datetime"),
+        (
+            {"aDefaultTime": "2021-03-23T16:54:56.087"},
+            "$.aDefaultTime: expected datetime with a timezone component",
+        ),
         ({"aDefaultMillis": ""}, "$.aDefaultMillis: expected int, got str"),
     ],
     ids=lambda value: str(value)[:40],
@@ -127,17 +122,9 @@ def test_a_time_of_any_offset_is_the_same_moment_in_utc(
     assert (found, found and found.tzinfo) == (expected, UTC)
 
 
-@pytest.mark.parametrize("name", ["aTime", "aDefaultTime"])
-def test_a_naive_time_is_refused(name: str) -> None:
-    line = problem(**{name: "2021-03-23T16:54:56.087"})
-
-    assert line == f"$.{name}: expected datetime with a timezone component"
-
-
 @pytest.mark.parametrize(
     ("millis", "at"),
     [
-        (1_600_000_000_123, datetime(2020, 9, 13, 12, 26, 40, 123_000, tzinfo=UTC)),
         (-1, datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)),
         (253_402_300_799_999, datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)),
     ],
@@ -148,27 +135,15 @@ def test_epoch_milliseconds_are_a_time_in_utc(millis: int, at: datetime) -> None
     assert found.some_millis == found.a_default_millis == at
 
 
-@pytest.mark.parametrize("millis", [253_402_300_800_000, -(10**18), 2**63, 10**40])
-def test_milliseconds_out_of_range_are_refused(millis: int) -> None:
-    assert (
-        problem(someMillis=millis) == "$.someMillis: milliseconds since 1970 beyond the year 9999"
-    )
-
-
-@pytest.mark.parametrize("member", ['"%s":""', '"%s" \n:\t""'])
-@pytest.mark.parametrize("name", ["aTime", "someMillis"])
-def test_an_empty_string_in_an_optional_time_is_none(name: str, member: str) -> None:
+@pytest.mark.parametrize("member", ['"aTime":""', '"aTime" \n:\t""', '"someMillis":""'])
+def test_an_empty_string_in_an_optional_time_is_none(member: str) -> None:
     text = '"takenAt":""'
-    body = f'{{"anInt": 1, {member % name}, "allSamples": [{{"meterValue": 1, {text}}}],'
-    found = structure(f'{body} "timesWithGaps": [""], "aStr": {json.dumps(text)}}}'.encode())
+    times = '["", "1970-01-01T01:00:00+01:00"]'
+    body = f'{{"anInt": 1, {member}, "allSamples": [{{"meterValue": 1, {text}}}],'
+    found = structure(f'{body} "timesWithGaps": {times}, "aStr": {json.dumps(text)}}}'.encode())
 
-    assert found == Everything(1, a_str=text, all_samples=[Sample(1)], times_with_gaps=[None])
-
-
-def test_an_empty_time_does_not_change_how_other_times_are_read() -> None:
-    found = everything(aTime="", timesWithGaps=["1970-01-01T01:00:00+01:00"], someMillis=0)
-
-    assert found == Everything(1, times_with_gaps=[EPOCH], some_millis=EPOCH)
+    expected = Everything(1, a_str=text, all_samples=[Sample(1)], times_with_gaps=[None, EPOCH])
+    assert found == expected
 
 
 # Annotations.
