@@ -209,8 +209,8 @@ class DepotClient(ApiClient):
             to: End of the window, aware. None means the start time of each walk, so that later
                 sessions don't move the pages.
             limit: Largest page, 1 to 2000 reports (the vendor documents 10 to 2000). The walk
-                requests limits from half of it to all of it, so that pages overlap. None lets the walk
-                choose: it starts at 10 and grows while pages stay under 8 MiB.
+                requests limits from half of it to all of it, so that pages overlap. None starts at
+                10 and grows while pages stay under 8 MiB.
             read_ahead: Requests in flight while a page is consumed. With 0, the walk requests a
                 page when the last one is consumed.
             into: attrs class with some of the fields of `SessionReport`. Only these are parsed.

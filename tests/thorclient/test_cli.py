@@ -7,13 +7,12 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 import pytest
 from rich.console import Console, RenderableType
 
-from tests.support.commands import Command, Terminal, sandboxes
+from tests.support.commands import Command, Terminal, sandboxes, signal_when
 from thorclient import (
     Analytics,
     Chargebox,
@@ -23,7 +22,8 @@ from thorclient import (
     RollingCounts,
     Secret,
 )
-from thorclient.cli import render_analytics, app, render_chargebox, encode_chargebox
+from thorclient.cli import app, render_analytics, render_chargebox
+from thorclient.models import structure_analytics
 from thorclient.sandbox import Fault, ThorSandbox
 
 OpenThor = Callable[..., ThorSandbox]
@@ -35,9 +35,8 @@ run = COMMAND.run
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove credentials, and let tables have 80 columns without colours."""
-    for name in ("THOR_API_KEY", "THOR_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+    """Remove the key, and let tables have 80 columns without colours."""
+    monkeypatch.delenv("THOR_API_KEY", raising=False)
     monkeypatch.setenv("TERM", "dumb")
 
 
@@ -54,20 +53,18 @@ def thor(open_thor: OpenThor) -> ThorSandbox:
     return open_thor()
 
 
-def with_time(analytics: dict[str, Any]) -> dict[str, Any]:
-    return analytics | {"active_since": datetime.fromisoformat(analytics["active_since"])}
-
-
 @pytest.mark.parametrize("sandbox", [(), ("--sandbox",)])
-def test_a_pipe_gets_one_json_object_for_each_chargebox(
+def test_a_pipe_receives_one_json_object_for_each_chargebox(
     thor: ThorSandbox, sandbox: tuple[str, ...], capsys: Capture
 ) -> None:
     ids = thor.chargebox_ids[:2]
     assert run("analytics", *ids, ids[0], *sandbox) == 0
     out, err = capsys.readouterr()
-    found = sorted(map(msgspec.json.decode, out.splitlines()), key=lambda result: result["id"])
-    expected = [{"id": name, **msgspec.json.decode(thor.analytics(name))} for name in ids]
-    assert (list(map(with_time, found)), err) == (list(map(with_time, expected)), "")
+    lines = {msgspec.json.decode(line)["id"]: line.encode() for line in out.splitlines()}
+    assert {name: structure_analytics(line) for name, line in lines.items()} == {
+        name: structure_analytics(thor.analytics(name)) for name in ids
+    }
+    assert (out.count("\n"), err) == (2, "")
     assert len(thor.requests) == (0 if sandbox else 2)
 
 
@@ -81,7 +78,7 @@ def test_a_failed_chargebox_does_not_stop_the_others(thor: ThorSandbox, capsys: 
     ]
 
 
-def test_a_terminal_gets_a_table_in_the_order_of_the_ids(
+def test_a_terminal_receives_a_table_in_the_order_of_the_ids(
     open_thor: OpenThor, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     ids = [f"TB-{n}" for n in range(9, 0, -1)]
@@ -94,13 +91,11 @@ def test_a_terminal_gets_a_table_in_the_order_of_the_ids(
     assert capsys.readouterr().err.startswith("error: nowhere: ")
 
 
-def test_the_table_has_the_results_before_an_error(
-    thor: ThorSandbox, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
+@pytest.mark.usefixtures("thor")
+def test_the_table_has_the_results_before_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", screen := Terminal())
     assert run("analytics", "TB-0001", "..") == 2
     assert "TB-0001" in screen.text
-    assert capsys.readouterr().err.startswith("error: chargebox_id must ")
 
 
 def render(view: RenderableType) -> list[str]:
@@ -145,11 +140,9 @@ def test_a_chargebox_is_one_json_object_with_masked_tokens(
         assert found == expected
 
 
-def test_a_terminal_gets_a_readable_chargebox(
-    thor: ThorSandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_terminal_receives_a_readable_chargebox(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", screen := Terminal())
-    assert run("chargebox", "TB-0001") == 0
+    assert run("chargebox", "TB-0001", "--sandbox") == 0
     assert screen.text.startswith("Chargebox       TB-0001")
     assert max(map(len, screen.text.splitlines())) <= 80
 
@@ -208,17 +201,8 @@ def test_a_missing_value_is_a_dash(kind: ChargeboxType | None, line: str) -> Non
     assert lines[-1] == "No connectors."
 
 
-def test_json_masks_tokens_and_rejects_unknown_types() -> None:
-    assert b"s3cret" not in encode_chargebox(BOX)
-    with pytest.raises(NotImplementedError, match="no JSON for object"):
-        encode_chargebox(Chargebox(id="TB-1", alias=object()))  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("depth", [500, 900])
-def test_deeply_nested_lists_are_printed_unchanged(
-    open_thor: OpenThor, depth: int, capsys: Capture
-) -> None:
-    nested = "[" * depth + "]" * depth
+def test_deeply_nested_lists_are_printed_unchanged(open_thor: OpenThor, capsys: Capture) -> None:
+    nested = "[" * 900 + "]" * 900
     body = f'{{"id":"a","occupied_connectors":[{nested}]}}'.encode()
     open_thor(faults=[Fault.status(200, body=body)])
     assert run("chargebox", "a", "--json") == 0
@@ -228,58 +212,25 @@ def test_deeply_nested_lists_are_printed_unchanged(
 
 
 @pytest.mark.parametrize(
-    ("argv", "status", "err"),
+    ("argv", "status", "message"),
     [
-        (
-            ("chargebox", "TB-0001"),
-            2,
-            "error: THOR_API_KEY is not set; it must hold the integration's API key\n",
-        ),
-        (
-            ("chargebox", "nowhere", "--sandbox"),
-            1,
-            "error: the server responded with 404: ChargeboxNotFound\n",
-        ),
+        (("chargebox", "TB-0001"), 2, "error: THOR_API_KEY is not set"),
+        (("chargebox", "a\nb", "--sandbox"), 2, "error: chargebox_id must "),
+        (("chargebox", "nowhere", "--sandbox"), 1, "error: the server responded with 404: "),
+        (("analytics",), 2, "Usage: "),
     ],
 )
-def test_a_failure_is_one_line_on_stderr(
-    argv: tuple[str, ...], status: int, err: str, capsys: Capture
+def test_a_failure_is_a_message_on_stderr_and_a_status(
+    argv: tuple[str, ...], status: int, message: str, capsys: Capture
 ) -> None:
     assert run(*argv) == status
-    assert capsys.readouterr() == ("", err)
-
-
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ("analytics",),
-        ("chargebox", "a\nb"),
-        ("unknown",),
-    ],
-)
-def test_wrong_usage_exits_with_2_before_any_request(
-    thor: ThorSandbox, argv: tuple[str, ...], capsys: Capture
-) -> None:
-    assert run(*argv) == 2
     out, err = capsys.readouterr()
-    assert (out, thor.requests) == ("", [])
-    assert "error: " in err.lower()
+    assert (out, err[: len(message)]) == ("", message)
 
 
-class InterruptedTerminal(Terminal):
-    """Terminal whose user presses Ctrl-C when a text asks for it."""
-
-    def write(self, text: str) -> int:
-        count = super().write(text)
-        if "Ctrl-C" in text:
-            signal.raise_signal(signal.SIGINT)
-        return count
-
-
-def test_the_sandbox_prints_its_environment_and_ends_with_ctrl_c(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(sys, "stdout", screen := InterruptedTerminal())
-    assert run("sandbox") == 0
+def test_the_sandbox_prints_the_environment_of_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", screen := Terminal())
+    with signal_when(signal.SIGINT, lambda: "Ctrl-C" in screen.text):
+        assert run("sandbox") == 0
     assert screen.text.startswith("export THOR_")
     assert "# chargeboxes TB-0001, TB-0002, " in screen.text

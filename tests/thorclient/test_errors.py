@@ -1,47 +1,48 @@
-"""Documented errors of the Thor API and their classes."""
+"""Documented errors of the Thor API: their causes in the sandbox, and their classes."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
 import thorclient
-from evtransport.http import Response, raise_for_status
-from thorclient import (
-    APIKeyNotFound,
-    AuthError,
-    ChargeboxNotFound,
-    InternalServerError,
-    InvalidSourceIPAddr,
-    NotFoundError,
-    RestAPINotEnabled,
-    ServerError,
-    StatusError,
-)
+from thorclient import AuthError, NotFoundError, ServerError, StatusError, ThorClient
 from thorclient.errors import ERROR_NAMES
+from thorclient.sandbox import ThorSandbox
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "parent"),
+    ("settings", "key", "name", "parent", "status"),
     [
-        (403, APIKeyNotFound, AuthError),
-        (403, RestAPINotEnabled, AuthError),
-        (403, InvalidSourceIPAddr, AuthError),
-        (404, ChargeboxNotFound, NotFoundError),
-        (500, InternalServerError, ServerError),
+        ({}, "wrong", "APIKeyNotFound", AuthError, 403),
+        ({"enabled": False}, None, "RestAPINotEnabled", AuthError, 403),
+        ({"allowed_address": "192.0.2.1"}, None, "InvalidSourceIPAddr", AuthError, 403),
+        ({"chargeboxes": ["other"]}, None, "ChargeboxNotFound", NotFoundError, 404),
+        ({"broken": ["TB-0001"]}, None, "InternalServerError", ServerError, 500),
     ],
 )
-def test_a_documented_error_is_a_class_of_its_own_below_the_class_of_its_status(
-    status: int, kind: type[StatusError], parent: type[StatusError]
+async def test_a_documented_error_is_a_class_of_its_own_below_the_class_of_its_status(
+    settings: dict[str, Any],
+    key: str | None,
+    name: str,
+    parent: type[StatusError],
+    status: int,
 ) -> None:
-    body = f'{{"message": "{kind.__name__}"}}'.encode()
+    async with (
+        ThorSandbox(**settings) as sandbox,
+        ThorClient(api_key=key or sandbox.api_key, base_url=sandbox.base_url) as thor,
+    ):
+        with pytest.raises(parent) as caught:
+            await thor.get_analytics("TB-0001")
 
-    with pytest.raises(parent) as caught:
-        raise_for_status(Response(status, {}, body), ERROR_NAMES, now=0)
-
-    assert type(caught.value) is kind
-    assert (caught.value.status, caught.value.code) == (status, kind.__name__)
+    assert type(caught.value) is ERROR_NAMES[name] is getattr(thorclient, name)
+    assert (caught.value.status, caught.value.code) == (status, name)
 
 
-def test_all_documented_errors_are_public() -> None:
-    assert len(ERROR_NAMES) == 5
-    assert set(ERROR_NAMES) <= set(thorclient.__all__)
+async def test_the_sandbox_serves_the_allowed_address_and_other_chargeboxes() -> None:
+    async with (
+        ThorSandbox(allowed_address="127.0.0.1", broken=["TB-0002"]) as sandbox,
+        ThorClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as thor,
+    ):
+        await thor.get_analytics("TB-0001")
