@@ -10,13 +10,11 @@ import threading
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-from tests.support.clients import client_of
 from tests.support.error_dump import dump_error
 from tests.support.pages import served
 from tests.support.proxy import LoopbackProxy
@@ -26,19 +24,9 @@ from tests.support.wire import Wire
 pytest.importorskip("pyarrow")
 
 import pyarrow as pa
-import pyarrow.dataset
 
-from depotclient import (
-    AuthError,
-    DeadlineExceeded,
-    NotFoundError,
-    RetryPolicy,
-    SchemaError,
-    ServerError,
-    Timeout,
-)
+from depotclient import AuthError, DeadlineExceeded, RetryPolicy, ServerError, Timeout
 from depotclient.arrow import FLEET_REPORTS
-from depotclient.export import export_session_reports
 from depotclient.partitions import (
     Partition,
     ReadSettings,
@@ -69,6 +57,12 @@ def sandbox() -> Iterator[DepotSandbox]:
         yield sandbox
 
 
+@pytest.fixture
+def proxy() -> Iterator[LoopbackProxy]:
+    with in_thread(LoopbackProxy()) as proxy:
+        yield proxy
+
+
 def ids_of(table: pa.Table) -> list[Any]:
     return table["session_id"].to_pylist()
 
@@ -94,29 +88,25 @@ def test_a_partition_holds_the_reports_that_start_in_its_window(sandbox: DepotSa
     assert any(table.num_rows == 0 for table in tables)
 
 
-def test_an_export_writes_the_rows_of_the_partitions(sandbox: DepotSandbox, tmp_path: Path) -> None:
-    async def export() -> None:
-        async with client_of(sandbox) as depot:
-            await export_session_reports(
-                depot, connectors_of(sandbox), tmp_path, from_=BEGIN, to=END
-            )
-
-    asyncio.run(export())
-    names = ("charger_id", "connector_id", "month")
-    partitioning = pyarrow.dataset.partitioning(
-        pa.schema([(name, pa.string()) for name in names]), flavor="hive"
-    )
-    lake = pyarrow.dataset.dataset(tmp_path, partitioning=partitioning)
-    assert ordered(lake.to_table()).equals(in_one_process(sandbox))
-
-
-def test_all_partitions_share_a_token_and_are_read_one_after_another(sandbox: DepotSandbox) -> None:
-    read_table(plan(connectors_of(sandbox), BEGIN, END), settings_of(sandbox))
-    assert len(sandbox.token_requests) == 1
-    assert sandbox.peak_in_flight == 1
+def test_each_session_is_read_once_and_a_report_without_a_start_in_each_window() -> None:
+    starts = ["2026-01-10T00:00:00Z", "2026-01-10T00:00:00.001Z", "2026-02-10T00:00:00Z", None]
+    items: list[dict[str, object]] = [
+        {"sessionId": session_id, "sessionTimeStart": start, "vehicleId": vehicle}
+        for session_id in (-1, 0, 7)
+        for start in starts
+        for vehicle in (["A", "B"] if start is None else ["A"])
+    ]
+    with in_thread(Wire(default=served([*items, *items[:9]]))) as wire:
+        settings = ReadSettings(token="t0k3n", base_url=wire.url)
+        january, february = (
+            ids_of(read_partition(Partition("CP-001", "1", window), settings))
+            for window in ("2026-01", "2026-02")
+        )
+    assert sorted(january) == sorted([-1, 0, 7] * 4)
+    assert sorted(february) == sorted([-1, 0, 7] * 3)
 
 
-def test_no_request_is_sent_before_the_first_batch_nor_while_one_is_used(
+def test_partitions_share_a_token_and_no_request_is_sent_while_a_batch_is_used(
     sandbox: DepotSandbox,
 ) -> None:
     batches = batches_of(sandbox)
@@ -126,7 +116,9 @@ def test_no_request_is_sent_before_the_first_batch_nor_while_one_is_used(
     read_partition(Partition("CP-002", "2", "2026-01"), settings_of(sandbox))
     chargers = [request.query["chargerId"] for request in sandbox.requests]
     assert chargers.count("CP-001") == 1
-    batches.close()
+    assert sum(batch.num_rows for batch in batches) == 4 * SESSIONS - 10
+    assert len(sandbox.token_requests) == 2
+    assert sandbox.peak_in_flight == 1
 
 
 def test_a_partition_in_the_future_is_not_requested(sandbox: DepotSandbox) -> None:
@@ -136,7 +128,7 @@ def test_a_partition_in_the_future_is_not_requested(sandbox: DepotSandbox) -> No
     assert sandbox.requests == []
 
 
-# Settings.
+# Settings and errors.
 
 
 def test_limit_verify_and_margin_reach_the_requests(sandbox: DepotSandbox) -> None:
@@ -159,75 +151,35 @@ def test_retry_and_timeout_reach_the_requests() -> None:
             read_partition(JANUARY, settings_of(sandbox, timeout=Timeout(total=0.05)))
 
 
-def test_without_credentials_those_of_the_environment_are_used(
-    sandbox: DepotSandbox, monkeypatch: pytest.MonkeyPatch
+def test_settings_without_credentials_use_the_environment(
+    sandbox: DepotSandbox, proxy: LoopbackProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ValueError, match="no credentials: set DEPOT_TOKEN"):
         read_partition(JANUARY)
-    for name, value in sandbox.environment.items():
+    for name, value in {**sandbox.environment, "HTTP_PROXY": proxy.url}.items():
         monkeypatch.setenv(name, value)
     assert read_partition(JANUARY).num_rows == SESSIONS
     assert read_partition(JANUARY, ReadSettings(limit=50)).num_rows == SESSIONS
+    through_proxy = len(proxy.heads)
+    assert through_proxy == len(sandbox.requests) + len(sandbox.token_requests)
+
+    read_partition(JANUARY, ReadSettings(proxy=False))
+    assert len(proxy.heads) == through_proxy
 
 
-@pytest.mark.parametrize("by_environment", [False, True])
-def test_a_partition_is_read_through_a_proxy(
-    sandbox: DepotSandbox, monkeypatch: pytest.MonkeyPatch, by_environment: bool
+def test_a_partition_is_read_through_the_proxy_of_the_settings(
+    sandbox: DepotSandbox, proxy: LoopbackProxy
 ) -> None:
-    with in_thread(LoopbackProxy()) as proxy:
-        if by_environment:
-            for name, value in sandbox.environment.items():
-                monkeypatch.setenv(name, value)
-            monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        settings = ReadSettings() if by_environment else settings_of(sandbox, proxy=proxy.url)
-        assert read_partition(JANUARY, settings).num_rows == SESSIONS
-
-        through_proxy = len(proxy.heads)
-        assert through_proxy == len(sandbox.requests) + 1  # and the request for the token
-        read_partition(JANUARY, settings_of(sandbox, proxy=False))
-        assert len(proxy.heads) == through_proxy
-
-
-# Errors.
+    read_partition(JANUARY, settings_of(sandbox, proxy=proxy.url))
+    assert len(proxy.heads) == len(sandbox.requests) + 1  # and the request for the token
 
 
 def test_an_error_names_its_partition_and_shows_no_secret(sandbox: DepotSandbox) -> None:
-    with pytest.raises(NotFoundError) as missing:
-        read_partition(Partition("a/b", "1", "2026-01"), settings_of(sandbox))
-    assert missing.value.__notes__ == ["partition a%2Fb/1/2026-01"]
     secret = "s3cr3t-enough-to-be-found"
     with pytest.raises(AuthError) as refused:
         read_partition(JANUARY, attrs.evolve(settings_of(sandbox), client_secret=secret))
     assert refused.value.__notes__ == ["partition CP-001/1/2026-01"]
     assert secret not in dump_error(refused.value)
-
-
-def read_items(items: list[dict[str, object]], *windows: str) -> list[list[Any]]:
-    """Return the ids in some windows of a server that always returns all items."""
-    with in_thread(Wire(default=served(items))) as wire:
-        settings = ReadSettings(token="t0k3n", base_url=wire.url)
-        partitions = [Partition("CP-001", "1", window) for window in windows]
-        return [ids_of(read_partition(partition, settings)) for partition in partitions]
-
-
-def test_each_session_is_read_once_and_one_without_a_start_in_each_window() -> None:
-    starts = ["2026-01-10T00:00:00Z", "2026-01-10T00:00:00.001Z", "2026-02-10T00:00:00Z", None]
-    items: list[dict[str, object]] = [
-        {"sessionId": session_id, "sessionTimeStart": start, "vehicleId": vehicle}
-        for session_id in (-1, 0, 7)
-        for start in starts
-        for vehicle in (["A", "B"] if start is None else ["A"])
-    ]
-    january, february = read_items([*items, *items[:9]], "2026-01", "2026-02")
-    assert sorted(january) == sorted([-1, 0, 7] * 4)
-    assert sorted(february) == sorted([-1, 0, 7] * 3)
-
-
-def test_an_invalid_report_is_an_error_with_its_path_session_and_partition() -> None:
-    with pytest.raises(SchemaError) as failed:
-        read_items([{"sessionId": 7, "energySocEnd": "80"}], "2026-01")
-    assert failed.value.problems == ("$.items[0].energySocEnd: expected float, got str",)
-    assert failed.value.__notes__ == ["session 7", "partition CP-001/1/2026-01"]
 
 
 # Threads and event loops.
@@ -243,25 +195,19 @@ def test_partitions_may_be_read_in_many_threads_at_once(sandbox: DepotSandbox) -
     assert ordered(pa.concat_tables(tables)).equals(in_one_process(sandbox))
 
 
-def test_batches_may_be_received_by_several_threads_in_turn(sandbox: DepotSandbox) -> None:
+def test_batches_may_be_received_in_other_threads_and_in_a_running_loop(
+    sandbox: DepotSandbox,
+) -> None:
     batches = batches_of(sandbox)
-    received = []
-    while True:
-        with ThreadPoolExecutor(1) as thread:
-            batch = thread.submit(next, batches, None).result()
-        if batch is None:
-            break
-        received.append(batch)
+
+    async def receive() -> pa.RecordBatch:
+        return next(batches)
+
+    received = [asyncio.run(receive())]
+    with ThreadPoolExecutor(1) as thread:
+        received.append(thread.submit(next, batches).result())
+    received += batches
     assert ordered(pa.Table.from_batches(received)).equals(in_one_process(sandbox))
-
-
-def test_batches_may_be_received_in_a_running_loop(sandbox: DepotSandbox) -> None:
-    batches = batches_of(sandbox)
-
-    async def receive() -> int:
-        return sum(batch.num_rows for batch in batches)
-
-    assert asyncio.run(receive()) == 4 * SESSIONS
 
 
 def reader_threads() -> list[threading.Thread]:
@@ -277,7 +223,6 @@ def test_an_abandoned_reading_ends_its_thread(sandbox: DepotSandbox) -> None:
     async def close(batches: Generator[pa.RecordBatch, None, None]) -> None:
         batches.close()
 
-    abandoned().close()
     asyncio.run(close(abandoned()))
     with ThreadPoolExecutor(1) as thread:
         thread.submit(abandoned().close).result()
@@ -300,7 +245,9 @@ def test_an_interrupt_cancels_a_request_in_flight(sandbox: DepotSandbox) -> None
     until(lambda: sandbox.in_flight == 0 and not reader_threads(), seconds=10)
 
 
-async def test_a_call_in_a_running_loop_says_what_to_use_instead(sandbox: DepotSandbox) -> None:
+async def test_a_call_in_a_running_loop_is_refused_and_names_the_alternative(
+    sandbox: DepotSandbox,
+) -> None:
     with pytest.raises(RuntimeError, match=r"use asyncio[.]to_thread[(]read_partition"):
         read_partition(JANUARY, ReadSettings(token="t0k3n"))
     table = await asyncio.to_thread(read_partition, JANUARY, settings_of(sandbox))
