@@ -1,19 +1,24 @@
-"""Manifests: which ones are refused, and when a file needs another reading."""
+"""Manifests: their content, which ones are refused, and when a file needs another reading."""
 
 from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 
+import depotclient
+from depotclient import DepotClient
+from depotclient.export.layout import FORMATS, Format
 from depotclient.export.manifest import Manifest, parse_manifest
 from depotclient.partitions import MARGIN, Partition, WindowFilter
-from tests.support.exports import END, NOW, START
+from depotclient.sandbox import DepotSandbox
+from tests.support.exports import END, NOW, START, export_first
 
+MOMENT = timedelta(microseconds=1)
 JANUARY = Partition("CP-001", "1", "2026-01")
 MANIFEST = Manifest(
     library="thor-depot-clients 1.0.0",
@@ -36,52 +41,37 @@ def test_a_manifest_is_read_back_unchanged() -> None:
     assert json.loads(text)["missingStart"] == {str(2**64 - 1): 7, "2": 8, "3": None}
 
 
-EDITS: dict[str, dict[str, Any]] = {
-    "a time without a zone": {"readAt": "2026-03-01T00:00:00"},
-    "no time": {"readAt": "yesterday"},
-    "a short month": {"window": "2026-1"},
-    "no such month": {"window": "2026-13"},
-    "a number for a window": {"window": 202601},
-    "an empty start": {"from": ""},
-    "no time at the end": {"to": "tomorrow"},
-    "a number for a start": {"from": 0},
-    "a text for a number": {"reports": "3"},
-    "a fraction": {"reports": 3.5},
-    "null": {"bytesRead": None},
-    "a text for a flag": {"verify": "yes"},
-    "a list for pairs": {"missingStart": [7]},
-    "a text for an id": {"missingStart": {"1": "a"}},
-    "a text for a key": {"missingStart": {"a": 1}},
-    "a list for an id": {"chargerId": ["CP-001"]},
-    "another version": {"version": 7},
-}
-TEXTS: dict[str, str | None] = {
-    "no manifest": None,
-    "no JSON": "{",
-    "only a version": '{"version": 1}',
-    "a number of many digits": '{"reports":' + "9" * 5000 + "}",
-    "deep nesting": "[" * 100_000 + "]" * 100_000,
-    "a control character": '{"version":\x00}',
-    "half a pair": '{"library":"\ud800"}',
-    **{
-        name: json.dumps(json.loads(msgspec.json.encode(MANIFEST)) | fields)
-        for name, fields in EDITS.items()
-    },
-}
+def edited(**fields: object) -> bytes:
+    return json.dumps(json.loads(msgspec.json.encode(MANIFEST)) | fields).encode()
 
 
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
-def test_a_file_without_a_valid_manifest_is_refused(text: str | None) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        b"{",
+        b'{"version": 1}',
+        b"[" * 100_000,
+        b'{"library":"\xed\xa0\x80"}',
+        edited(version=7),
+        edited(readAt="2026-03-01T00:00:00"),
+        edited(window="2026-13"),
+        edited(to="tomorrow"),
+        edited(reports="3"),
+        edited(missingStart={"a": 1}),
+    ],
+)
+def test_a_file_without_a_valid_manifest_is_refused(text: bytes | None) -> None:
     message = "^file was not written by an export of this version: move it away or export into an"
     with pytest.raises(FileExistsError, match=message):
-        parse_manifest(Path("file"), None if text is None else text.encode(errors="surrogatepass"))
+        parse_manifest(Path("file"), text)
 
 
 @pytest.mark.parametrize(
     ("read_at", "now", "margin", "verify", "is_final"),
     [
         pytest.param(END + MARGIN, NOW, MARGIN, False, True, id="closed"),
-        pytest.param(END, NOW, MARGIN, False, False, id="read too early"),
+        pytest.param(END + MARGIN - MOMENT, NOW, MARGIN, False, False, id="read too early"),
         pytest.param(NOW, END + MARGIN, MARGIN, False, False, id="read in the future"),
         pytest.param(NOW, NOW, timedelta(0), False, True, id="smaller margin"),
         pytest.param(NOW, NOW, 2 * MARGIN, False, False, id="larger margin"),
@@ -108,3 +98,26 @@ def test_a_reading_supersedes_reports_whose_session_it_has_without_them() -> Non
 
     assert (after.reports, after.missing_start) == (59, {2: 8, 3: None})
     assert MANIFEST.without_superseded(WindowFilter(START, END)) == MANIFEST
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+async def test_a_file_has_a_manifest(
+    sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path, format_: Format
+) -> None:
+    await export_first(depot, tmp_path, format=format_)
+    if format_ == "parquet":
+        (path,) = tmp_path.rglob("*.parquet")
+        text = (pq.read_metadata(path).metadata or {})[b"depotclient.export"]
+    else:
+        (path,) = tmp_path.rglob("_reports.ndjson.json")
+        text = path.read_bytes()
+    manifest = msgspec.json.decode(text, type=Manifest)
+    assert manifest.bytes_read > 60 * 1000
+    assert manifest == msgspec.structs.replace(
+        MANIFEST,
+        library=f"thor-depot-clients {depotclient.__version__}",
+        size=None if format_ == "parquet" else path.with_name("reports.ndjson").stat().st_size,
+        bytes_read=manifest.bytes_read,
+        missing_start={},
+    )
+    assert sandbox.token.encode() not in text

@@ -1,28 +1,28 @@
-"""Exports of session reports: complete, each report once, in complete files only."""
+"""Exports of session reports: each report once, in complete files, whatever fails."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
-import re
 import resource
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pyarrow.parquet as pq
 import pytest
 
 from depotclient import DepotClient, NotFoundError, SchemaError
-from depotclient.export import export_session_reports
-from depotclient.export.layout import FORMATS, Format
-from depotclient.export.manifest import Manifest
+from depotclient.export import ConnectorExport, export_session_reports
+from depotclient.export.layout import FORMATS, ConnectorFolder, Format, WindowFile
 from depotclient.export.ndjson import NdjsonWriter
-from depotclient.sandbox import Churn, DepotSandbox, ReportShape, TimeFilter
+from depotclient.partitions import MARGIN
+from depotclient.query import format_time
+from depotclient.sandbox import DepotSandbox, ReportShape, TimeFilter
 from tests.support.exports import (
     ALL,
     END,
@@ -70,29 +70,6 @@ async def test_every_report_is_in_the_file_of_its_connector_and_month(
     assert modes == {(tmp_path / "other").stat().st_mode}
 
 
-@both_formats
-async def test_a_file_has_a_manifest(
-    sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path, format_: Format
-) -> None:
-    await export_first(depot, tmp_path, format=format_)
-    if format_ == "parquet":
-        (path,) = tmp_path.rglob("*.parquet")
-        text = (pq.read_metadata(path).metadata or {})[b"depotclient.export"]
-    else:
-        (path,) = tmp_path.rglob("_reports.ndjson.json")
-        text = path.read_bytes()
-    manifest = msgspec.json.decode(text, type=Manifest)
-    assert (manifest.charger_id, manifest.connector_id) == FIRST[0]
-    assert manifest.window == "2026-01"
-    assert manifest.from_ == "2025-12-31T00:00:00.000Z"
-    assert manifest.to == "2026-02-02T00:00:00.000Z"
-    assert (manifest.reports, manifest.missing_start, manifest.verify) == (60, {}, False)
-    assert manifest.bytes_read > 60 * 1000
-    assert manifest.read_at == NOW
-    assert re.fullmatch(r"thor-depot-clients \d+\.\d+\.\d+.*", manifest.library)
-    assert sandbox.token.encode() not in text
-
-
 # Windows.
 
 
@@ -117,48 +94,39 @@ async def test_no_boundary_loses_or_doubles_a_session_whatever_the_server_tests(
 
 
 @both_formats
-async def test_a_window_is_read_again_until_it_is_closed(
+async def test_a_window_is_read_again_until_it_is_closed_or_with_other_options(
     sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path, format_: Format
 ) -> None:
-    times = [
-        datetime(2026, 1, 2, tzinfo=NOW.tzinfo),
-        datetime(2026, 2, 1, 23, 59, tzinfo=NOW.tzinfo),
-        datetime(2026, 2, 2, tzinfo=NOW.tzinfo),  # closed
-        datetime(2026, 2, 2, 1, tzinfo=NOW.tzinfo),
+    closed, moment = END + MARGIN, timedelta(milliseconds=1)
+    runs: list[tuple[datetime, dict[str, Any], int]] = [
+        (START + MARGIN, {}, 1),
+        (closed - moment, {}, 1),
+        (closed, {}, 1),
+        (closed + moment, {}, 0),
+        (NOW, {"verify": True}, 1),
+        (NOW, {"margin": 2 * MARGIN}, 1),
+        (NOW, {}, 0),
     ]
-    written, reports = [], []
-    for now in times:
+    reports, requests = [], []
+    for now, options, written in runs:
         depot.now = lambda now=now: now  # type: ignore[misc]
-        export = await export_first(depot, tmp_path, format=format_)
-        written.append(export.written)
+        sandbox.requests.clear()
+        export = await export_first(depot, tmp_path, format=format_, **options)
+        assert export.written == written
+        # No query reaches into the future.
+        assert {request.query["to"] for request in sandbox.requests} <= {
+            format_time(min(now, closed)),
+            format_time(closed + MARGIN),
+        }
         reports.append(ids_in(tmp_path).total())
-    assert written == [1, 1, 1, 0]
+        requests.append(len(sandbox.requests))
     assert 0 < reports[0] < reports[1] == reports[2] == 60
-    ends = list(dict.fromkeys(request.query["to"] for request in sandbox.requests))
-    assert ends[0] == "2026-01-02T00:00:00.000Z", "no query reaches into the future"
-    assert len(ends) == 3
-
-
-async def test_a_window_is_read_again_with_other_options(
-    depot: DepotClient, tmp_path: Path
-) -> None:
-    options: list[dict[str, Any]] = [{}, {"verify": True}, {"margin": timedelta(days=2)}, {}]
-    written = [(await export_first(depot, tmp_path, **given)).written for given in options]
-    assert written == [1, 1, 1, 0]
+    assert requests[4] > requests[2] > requests[3] == 0, "verify reads a window twice"
 
 
 async def test_months_in_the_future_have_no_file(depot: DepotClient, tmp_path: Path) -> None:
     await export_first(depot, tmp_path, to=datetime(2027, 1, 1, tzinfo=NOW.tzinfo))
     assert sorted(rows_in(tmp_path)) == ["2026-01", "2026-02", "2026-03"]
-
-
-async def test_verify_finds_reports_that_move_while_they_are_read(tmp_path: Path) -> None:
-    async with (
-        DepotSandbox(shape=SMALL, churn=Churn(deletes=0.5, pages=20)) as sandbox,
-        client_of(sandbox) as depot,
-    ):
-        await export_first(depot, tmp_path, from_=START - timedelta(days=90), to=NOW, verify=True)
-        assert not expected_ids(sandbox, FIRST) - ids_in(tmp_path)
 
 
 # Failures.
@@ -218,18 +186,6 @@ def no_space(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-async def test_a_full_disk_leaves_complete_files(
-    depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await export_first(depot, tmp_path)
-    before = contents(tmp_path)
-    monkeypatch.setattr("depotclient.atomic.os.fsync", no_space)
-    export = await export_session_reports(depot, ALL, tmp_path, from_=START, to=END)
-    assert [str(each.error) for each in export.failed] == ["[Errno 28] No space left on device"] * 2
-    assert contents(tmp_path) == before
-    assert staging_files(tmp_path) == []
-
-
 def create_and_fail(_: Format, path: Path) -> None:
     path.touch()
     no_space()
@@ -245,26 +201,29 @@ def close_and_fail(writer: NdjsonWriter) -> None:
     [
         ("depotclient.export.layout._open_writer", create_and_fail),
         ("depotclient.export.ndjson.NdjsonWriter.close", close_and_fail),
+        ("depotclient.atomic.os.fsync", no_space),
     ],
 )
-async def test_a_file_that_can_not_be_opened_or_closed_is_deleted(
+async def test_a_full_disk_leaves_complete_files(
     depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, fail: object
 ) -> None:
+    await export_first(depot, tmp_path, format="ndjson")
+    before = contents(tmp_path)
     monkeypatch.setattr(step, fail)
-    export = await export_first(depot, tmp_path, format="ndjson")
-    assert "No space left" in str(export.error)
-    assert (contents(tmp_path), staging_files(tmp_path)) == ({}, [])
+    export = await export_session_reports(
+        depot, ALL, tmp_path, from_=START, to=END, format="ndjson"
+    )
+    assert [str(each.error) for each in export.failed] == ["[Errno 28] No space left on device"] * 2
+    assert (contents(tmp_path), staging_files(tmp_path)) == (before, [])
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"from_": NOW + timedelta(days=1)}, "in the future: there is nothing to export"),
-        ({"from_": START.replace(tzinfo=None)}, "from_ must be aware"),
         ({"from_": "2026-01-01"}, "from_ must be a datetime"),
         ({"to": START}, "must be before"),
         ({"to": END.replace(tzinfo=None)}, "to must be aware"),
-        ({"window": "week"}, "window must be one of month, day, got 'week'"),
         ({"format": "csv"}, "format must be one of parquet, ndjson, got 'csv'"),
         ({"margin": timedelta(days=-1)}, "margin must be from 0 to 366 days"),
         ({"concurrency": 0}, "concurrency must be"),
@@ -275,8 +234,7 @@ async def test_a_file_that_can_not_be_opened_or_closed_is_deleted(
         ({"folder": " "}, "folder must be a path, .* got ' '"),
         ({"folder": "la\0ke"}, "folder must be a path, .* got 'la.x00ke'"),
         ({"folder": "la\ud800ke"}, "folder must be a path, .* got 'la.ud800ke'"),
-        ({"connectors": None}, "connectors must be pairs, such as .*, got None"),
-        ({"connectors": [("", "1")]}, "charger_id must not be empty"),
+        ({"connectors": [("CP", "A"), ("CP", "a")]}, "are one folder on a disk that ignores case"),
     ],
 )
 async def test_an_invalid_argument_is_refused_before_any_request_or_file(
@@ -310,3 +268,119 @@ async def test_only_parquet_needs_pyarrow(
     assert len(contents(tmp_path)) == 2
     with pytest.raises(ImportError, match=r"needs pyarrow: pip install 'thor-depot-clients\[arrow"):
         await export_first(depot, tmp_path / "rows")
+
+
+# Tasks.
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("step", ["open", "new_file", "write", "commit", "discard"])
+async def test_a_cancelled_export_leaves_complete_files_and_continues(
+    sandbox: DepotSandbox,
+    depot: DepotClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    count: int,
+) -> None:
+    def tasks() -> int:
+        return len([task for task in asyncio.all_tasks() if "RequestHandler" not in repr(task)])
+
+    loop, idle, calls = asyncio.get_running_loop(), tasks(), 0
+    owner = ConnectorFolder if step in {"open", "new_file"} else WindowFile
+    original = getattr(owner, step)
+
+    def cancel(*args: Any) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == count:
+            loop.call_soon_threadsafe(export.cancel)
+        return original(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, step, cancel)
+        export = asyncio.ensure_future(
+            export_session_reports(depot, ALL, tmp_path, from_=START, to=END)
+        )
+        await asyncio.wait([export])
+    assert export.cancelled()
+    assert staging_files(tmp_path) == []
+    assert not ids_in(tmp_path) - expected_ids(sandbox)
+    assert tasks() == idle
+    await export_session_reports(depot, ALL, tmp_path, from_=START, to=END)
+    assert ids_in(tmp_path) == expected_ids(sandbox)
+
+
+async def test_progress_only_grows(depot: DepotClient, tmp_path: Path) -> None:
+    reported: dict[tuple[str, str | int], list[ConnectorExport]] = {}
+
+    def note(each: ConnectorExport) -> None:
+        reported.setdefault((each.charger_id, each.connector_id), []).append(each)
+
+    export = await export_session_reports(
+        depot, ALL, tmp_path, from_=START, to=START + timedelta(days=4), window="day",
+        on_progress=note,
+    )  # fmt: skip
+    assert tuple(reported) == ALL
+    for last, values in zip(export.connectors, reported.values(), strict=True):
+        assert values[0] == ConnectorExport(last.charger_id, last.connector_id, 4)
+        assert values[-1] == last
+        assert [each.is_over for each in values] == [False] * (len(values) - 1) + [True]
+        for before, after in pairwise(values):
+            assert before.written <= after.written
+            assert before.reports <= after.reports
+            assert before.bytes_read <= after.bytes_read
+        assert any(0 < each.reports < last.reports for each in values)
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), NotFoundError("mine", status=404)], ids=repr)
+async def test_an_error_of_the_callback_is_raised_unchanged(
+    depot: DepotClient, tmp_path: Path, error: Exception
+) -> None:
+    def broken(_: ConnectorExport) -> None:
+        raise error
+
+    with pytest.raises(type(error)) as failed:
+        await export_first(depot, tmp_path, on_progress=broken)
+    assert failed.value is error
+    assert staging_files(tmp_path) == []
+
+
+async def test_a_bug_is_raised_unchanged(
+    depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ConnectorFolder, "new_file", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        await export_first(depot, tmp_path)
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_at_most_concurrency_connectors_are_read_at_a_time(
+    sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path, concurrency: int
+) -> None:
+    running = set[str]()
+    peaks = []
+
+    def note(each: ConnectorExport) -> None:
+        (running.discard if each.is_over else running.add)(f"{each.charger_id}/{each.connector_id}")
+        peaks.append(len(running))
+
+    await export_session_reports(
+        depot, ALL, tmp_path, from_=START, to=END, concurrency=concurrency, on_progress=note
+    )
+    assert max(peaks) == concurrency
+    assert sandbox.peak_in_flight <= 2 * concurrency
+
+
+@both_formats
+async def test_two_exports_into_one_folder_do_not_disturb_each_other(
+    sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path, format_: Format
+) -> None:
+    runs = (
+        export_session_reports(depot, ALL, tmp_path, from_=START, to=END, format=format_)
+        for _ in range(2)
+    )
+    exports = await asyncio.gather(*runs)
+    assert [export.failed for export in exports] == [(), ()]
+    assert ids_in(tmp_path) == expected_ids(sandbox)
+    assert staging_files(tmp_path) == []
