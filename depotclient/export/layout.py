@@ -31,10 +31,10 @@ Format: TypeAlias = Literal["parquet", "ndjson"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 STAGING: Final = ".depotclient"
-"""Folder of the files that are not complete yet."""
+"""Folder of the incomplete files."""
 
 ABANDONED_SECONDS: Final = 24 * 3600
-"""Age after which a staging file belongs to a run that was killed."""
+"""Age after which a staging file counts as left by a killed run."""
 
 
 class Writer(Protocol):
@@ -91,8 +91,8 @@ class WindowFile:
         path = self._file.path
         if self.reports < self._previous_reports:
             raise FileExistsError(
-                f"{path} holds {self._previous_reports} reports and the server has {self.reports}"
-                " now: it is kept; move it away to have the window written again"
+                f"{path} holds {self._previous_reports} reports, but the server has only"
+                f" {self.reports} now: the file is kept; move it away to write the window again"
             )
         self._writer.finish(msgspec.json.encode(manifest))
         self._writer.close()
@@ -104,7 +104,7 @@ class WindowFile:
         text = msgspec.json.encode(msgspec.structs.replace(manifest, size=size))
         write_sidecar = partial(write_atomically, sidecar(path), text, self._file.staging.parent)
         if not sidecar(path).exists():
-            # Without any sidecar, a later run refuses the file as one of another program.
+            # A later run refuses a file without any sidecar as a file of another program.
             write_sidecar()
         self._file.commit()
         write_sidecar()
@@ -150,8 +150,8 @@ class ConnectorFolder:
         for kind in WINDOWS:
             if kind != partition.kind and any(path.glob(f"{kind}=*/reports.*")):
                 raise FileExistsError(
-                    f"{path} holds a file for each {kind}: to have one for each {partition.kind}"
-                    " as well would double every report, so export into another folder"
+                    f"{path} holds a file for each {kind}: files for each {partition.kind} would"
+                    " double every report; export into another folder"
                 )
         # A link without a target is no regular file.
         for file in filter(_is_regular, sorted(path.glob(f"{partition.kind}=*/reports.{format_}"))):
@@ -164,9 +164,10 @@ class ConnectorFolder:
         is_in_place = file.parent.name == f"{partition.kind}={held.window}"
         if not is_in_place or held != attrs.evolve(partition, window=held.window):
             raise FileExistsError(
-                f"{file} says that it holds {held.key}: move it to where it belongs"
+                f"{file} holds {held.key} according to its manifest: move it to the folder of that"
+                f" {held.kind}"
             )
-        # A sidecar does not match its file if a run was killed between writing the two, or if two
+        # A sidecar does not match its file if a run was killed between the two writes, or if two
         # runs wrote at the same time.
         if manifest.size in {None, file.stat().st_size}:
             self.manifests[manifest.window] = manifest
@@ -192,7 +193,7 @@ class ConnectorFolder:
             kept: Other windows whose manifests stay as they are.
 
         Returns:
-            The windows to read again.
+            The windows that must be read again.
         """
         changed: dict[str, Manifest] = {}
         for window in self.manifests.keys() - {partition.window, *kept}:
@@ -239,10 +240,10 @@ def _read_manifest(file: Path) -> bytes | None:
 
 
 def _is_regular(path: Path) -> bool:
-    """Return True for a regular file, False if there is nothing.
+    """Return True for a regular file, False if the path does not exist.
 
     Raises:
-        FileExistsError: There is something else, such as a pipe. Opening it may block forever.
+        FileExistsError: The path is something else. Opening a pipe may block forever.
     """
     try:
         mode = path.stat().st_mode
@@ -263,14 +264,14 @@ def prepare_folder(root: Path, format_: Format) -> None:
         OSError: The folder is a file, or can't be created or written to.
     """
     if format_ == "parquet":
-        import depotclient.export.parquet  # noqa: F401 - says now what to install
+        import depotclient.export.parquet  # noqa: F401 - names the missing extra before any request
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(f"{root} is a file: an export needs a folder")
     staging = root / STAGING
     if staging.is_symlink() or (staging.exists() and not staging.is_dir()):
         raise NotADirectoryError(
-            f"{staging} is a link or a file: an export needs a folder of its own there, and deletes"
-            " old files in it; move it away"
+            f"{staging} is a link or a file: an export needs a folder there, to create and delete"
+            " files; move it away"
         )
     staging.mkdir(parents=True, exist_ok=True)
     probe = AtomicWriter(staging / "probe")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Final, Literal
 
-# This comes first: without pyarrow, its error says which extra to install.
+# Import this first: without pyarrow, its error names the extra.
 from depotclient.arrow import SESSION_REPORTS, session_reports_from
 
 # isort: split
@@ -42,11 +42,11 @@ def read_manifest(path: Path) -> bytes | None:
 
 
 def read_session(path: Path, session_id: int | None) -> tuple[SessionReport | None, list[int]]:
-    """Return a session of a file, and the ids of the sessions before it.
+    """Return a session of a file, and the ids of earlier sessions in the file.
 
     Args:
         path: Parquet file.
-        session_id: Id of the session. None means the first session of the file.
+        session_id: Session id. None means the first session of the file.
 
     Returns:
         The session, or None and all ids if the file does not hold it.
@@ -101,7 +101,7 @@ class ParquetWriter:
         self._bytes += batch.nbytes
         if self._bytes >= ROW_GROUP_BYTES:
             self._write_group()
-        # Otherwise Arrow's pool keeps a quarter of the memory that an export adds.
+        # Otherwise Arrow's pool keeps memory: a quarter of what an export adds.
         pa.default_memory_pool().release_unused()
         return batch.num_rows
 

@@ -64,7 +64,7 @@ class ConnectorExport:
             window; other errors also cost the windows after it.
         reports: Number of reports in the written windows, and in the one being read.
         bytes_read: Total size of the pages that were read, in bytes.
-        error: First reason for a missing window.
+        error: Reason for the first missing window.
     """
 
     charger_id: str
@@ -112,7 +112,7 @@ async def export_session_reports(
     from_: datetime,
     to: datetime | None = None,
     window: Window = "month",
-    format: Format = "parquet",  # noqa: A002 - the word that everybody looks for
+    format: Format = "parquet",  # noqa: A002 - the usual name
     margin: timedelta = MARGIN,
     concurrency: int = CONCURRENCY,
     verify: bool = False,
@@ -122,15 +122,15 @@ async def export_session_reports(
 
     Each connector and window becomes one file in the folder, such as
     `charger_id=CP-001/connector_id=1/month=2026-10/reports.parquet`, with percent-encoded ids. A
-    file under its name is complete. If its window was closed for `margin` when it was read, later
-    runs skip the window. Otherwise they read it again and replace the file.
+    file under its final name is complete. Later runs skip a window that had ended at least `margin`
+    before it was read. They read other windows again and replace the file.
 
     A report belongs to the window of its `session_time_start`, whichever timestamp the server
     filters on. A report without a start belongs to the first window that reads it.
 
     Args:
         depot: Client. Its limiter applies to all connectors together.
-        connectors: Charger and connector ids. A connector named twice counts once.
+        connectors: Charger and connector ids. Duplicates count once.
         folder: Folder of the files. It is created if it is missing.
         from_: Start of the time span, aware. Windows are whole: the first one is the whole month
             or day that contains this time.
@@ -139,7 +139,7 @@ async def export_session_reports(
         format: `parquet`, with the schema `depotclient.arrow.SESSION_REPORTS`, or `ndjson`, with
             the vendor's own reports, one on each line.
         margin: Time read on both sides of a window, and time after its end until it is closed.
-            Must cover the longest session and the longest reporting delay.
+            It must cover the longest session and the longest reporting delay.
         concurrency: Number of connectors to read at a time. Each holds some pages of about 8 MiB.
         verify: Whether to walk each window until a whole pass finds nothing new.
         on_progress: Function that is called whenever a connector has made progress.
@@ -155,15 +155,15 @@ async def export_session_reports(
     now, root = depot.now(), folder_path(folder)
     _validate_span(from_, to, now)
     _validate_options(format, margin, concurrency, verify, on_progress)
-    # A window that has not started has nothing to read.
+    # A window that has not started has no reports.
     end = now if to is None else min(to, now)
-    # One thread converts the pages of all connectors, one at a time: a conversion takes a multiple
-    # of the page's memory, and allocators keep memory for each thread.
+    # One thread converts the pages of all connectors: a conversion uses several times the memory of
+    # its page, and allocators keep memory for each thread.
     thread = ThreadPoolExecutor(1, "export")
     try:
         planning = partial(_plan_connectors, connectors, from_, end, window)
         by_connector = await _run_to_the_end(thread, planning)
-        # If other connectors are read at the same time, they use the time between two pages.
+        # With several connectors, the others already use the time between two pages.
         read_ahead = 1 if min(concurrency, len(by_connector)) == 1 else 0
         await _run_to_the_end(thread, partial(prepare_folder, root, format))
         new_run = partial(
@@ -327,7 +327,7 @@ class _ConnectorRun:
     def _repeat(self, partition: Partition, windows: set[str]) -> None:
         """Read windows again whose reports were superseded.
 
-        Each window is repeated once: windows whose sessions share an id may supersede each other.
+        Each window is repeated once: two windows with sessions of one id may supersede each other.
         """
         added = sorted(windows - {queued.window for queued in self.queue})
         self.queue.extend(attrs.evolve(partition, window=window) for window in added)
@@ -341,7 +341,8 @@ class _ConnectorRun:
         window_filter: WindowFilter,
         now: datetime,
     ) -> None:
-        created: list[WindowFile] = []  # Has the file even if a cancellation follows its creation.
+        # The list has the file even if the task is cancelled while the thread creates it.
+        created: list[WindowFile] = []
         try:
             await self._in_thread(lambda: created.append(folder.new_file(partition)))
             (file,) = created

@@ -11,7 +11,7 @@ from itertools import compress
 from queue import SimpleQueue
 from typing import Any, Final, TypeAlias
 
-# This comes first: without pyarrow, its error says which extra to install.
+# Import this first: without pyarrow, its error names the extra.
 from depotclient.arrow import FLEET_REPORTS, SESSION_REPORTS, batch_of
 
 # isort: split
@@ -26,7 +26,7 @@ from evtransport.errors import ApiError
 __all__ = ["Reading", "Shape", "add_connector", "filter_page"]
 
 Shape: TypeAlias = Callable[[pa.RecordBatch, Partition, Sequence[int]], pa.RecordBatch]
-"""Function that makes the final batch from reports, their partition and their keys."""
+"""Function that returns the final batch for reports, their partition and their keys."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ def filter_page(page: Page[Any], window_filter: WindowFilter) -> tuple[pa.Record
         SchemaError: A report is invalid. The error has the cursor before it.
     """
     batch = batch_of(page, SESSION_REPORTS)
-    # As numbers: Arrow makes datetimes with the help of pandas, if pandas is installed.
+    # Read times as numbers: Arrow converts them to datetimes with pandas if it is installed.
     starts = batch["session_time_start"].cast(pa.int64()).to_pylist()
     accepted = [
         window_filter.accept(key, session_id, _time(start))
@@ -58,22 +58,22 @@ def _time(milliseconds: int | None) -> datetime | None:
 def add_connector(
     batch: pa.RecordBatch, partition: Partition, _: Sequence[int] = ()
 ) -> pa.RecordBatch:
-    """Return the same reports with `FLEET_REPORTS`: the ids of the connector come first."""
+    """Return the reports with the schema `FLEET_REPORTS`: the connector's ids are added."""
     ids = (partition.charger_id, partition.connector_id)
     columns = [pa.repeat(pa.scalar(name), batch.num_rows) for name in ids]
     return pa.RecordBatch.from_arrays([*columns, *batch.columns], schema=FLEET_REPORTS)
 
 
 class Reading:
-    """One pass over partitions, by a thread with an event loop of its own.
+    """Reading of partitions in a thread with its own event loop.
 
-    So the consumer may be interrupted, call from several threads, or stop while another loop runs.
-    A forked process has nothing to clean up.
+    The thread allows the consumer to be interrupted, to call from several threads, and to stop
+    while another loop runs. A forked process has nothing to clean up.
 
     Args:
         partitions: Partitions to read. A partition whose query would lie in the future is skipped.
         settings: Account and options.
-        shape: Function that makes the final batch from the accepted reports of a page.
+        shape: Function that returns the final batch for the accepted reports of a page.
 
     Raises:
         ValueError: The environment has no credentials.
@@ -93,7 +93,7 @@ class Reading:
         self._requested = asyncio.Semaphore(0)
 
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
-        """Yield the batches. Reading starts with the first one."""
+        """Yield the batches. Reading starts when the first batch is requested."""
         loop = asyncio.new_event_loop()
         thread = threading.Thread(
             target=self._run, args=(loop,), name="session-reports", daemon=True
@@ -109,17 +109,17 @@ class Reading:
                 loop.call_soon_threadsafe(_cancel_all_tasks)
 
     def _receive(self) -> pa.RecordBatch | None:
-        """Return the next batch, or None at the end, when everything is closed."""
+        """Return the next batch, or None after the last one, when everything is closed."""
         result = self._results.get()
         try:
             if isinstance(result, BaseException):
                 raise result
             return result
         finally:
-            del result  # The error refers to this frame.
+            del result  # Break the cycle: the traceback of an error refers to this frame.
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Read in the thread until all is read, an error occurs, or the consumer stops."""
+        """Read in the thread until the end, an error, or a stop of the consumer."""
         outcome: BaseException | None = None
         try:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
@@ -127,7 +127,7 @@ class Reading:
         except BaseException as error:
             outcome = error
         self._results.put(outcome)
-        outcome = None  # The error refers to this frame.
+        outcome = None  # Break the cycle here as well.
 
     async def _read(self) -> None:
         async with self._owner as owner:

@@ -1,4 +1,4 @@
-"""Partition plan: which connector and calendar window to read, and which reports belong to it."""
+"""Partitions of connectors into calendar windows, and the filter for the reports of a window."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Connector: TypeAlias = tuple[str, str | int]
 WINDOWS: Final[tuple[Window, ...]] = get_args(Window)
 
 MARGIN: Final = timedelta(days=1)
-"""Time added to both ends of a window's query. Must cover the longest session and the longest
+"""Default time read on both sides of a window. It must cover the longest session and the longest
 reporting delay."""
 
 _MAX_DURATION: Final = timedelta(days=366)
@@ -73,8 +73,8 @@ class Partition:
         charger_id: Charger id.
         connector_id: Connector id.
         window: Month such as `2026-10`, or day such as `2026-10-31`, in UTC.
-        from_: Start of a time span that cuts the window, None if it starts before the window.
-        to: End of that span, None if it ends after the window.
+        from_: Start of the part, None if the part starts with the window.
+        to: End of the part, None if the part ends with the window.
 
     Raises:
         ValueError: `window` is not a month or a day.
@@ -90,7 +90,7 @@ class Partition:
     def key(self) -> str:
         """Return a name that is the same in every run, such as `CP-001/1/2026-10`.
 
-        The key of a cut window also has its start and its end.
+        The key of a part of a window also contains its start and its end.
         """
         key = f"{connector_key(self.charger_id, self.connector_id)}/{self.window}"
         if self.from_ is None and self.to is None:
@@ -130,25 +130,23 @@ class Partition:
         return read_at >= self.end + margin
 
     def may_share_sessions(self, window: str, margin: timedelta = MARGIN) -> bool:
-        """Return True if a session may be in the readings of this window and of another one.
+        """Return True if readings of this window and of another window may share a session.
 
         Args:
-            window: The other window of the same connector.
+            window: Another window of the same connector.
             margin: Time read on both sides of each window.
         """
         other = Partition(self.charger_id, self.connector_id, window)
-        return (
-            other.start <= self.end + 2 * margin  # Readings touch even if the windows don't.
-            and self.start <= other.end + 2 * margin
-        )
+        # Each reading extends a margin beyond its window.
+        return other.start <= self.end + 2 * margin and self.start <= other.end + 2 * margin
 
 
 @attrs.define(eq=False)
 class WindowFilter:
-    """Decision which reports of one reading belong to its window.
+    """Filter for the reports of one reading that belong to its window.
 
     A report belongs to the window of its `session_time_start`. A report without a start belongs to
-    the first window that reads it. So no report is dropped, and none is in two windows.
+    the first window that reads it. So each report is in exactly one window.
 
     Attributes:
         start: Start of the window (inclusive).
@@ -189,7 +187,7 @@ class WindowFilter:
 
 
 def connector_key(charger_id: str, connector_id: str) -> str:
-    """Return a name that no other connector has, such as `CP-001/1`."""
+    """Return the unique name of a connector, such as `CP-001/1`."""
     return "/".join(quote(part, safe="") for part in (charger_id, connector_id))
 
 
@@ -204,7 +202,7 @@ def plan(
     """Return the partitions of a time span: each connector in each calendar window.
 
     Args:
-        connectors: Charger and connector ids. A connector named twice counts once.
+        connectors: Charger and connector ids. Duplicates count once.
         from_: Start of the span, aware (inclusive).
         to: End of the span, aware (exclusive).
         window: `month` or `day`, in UTC.
@@ -215,8 +213,8 @@ def plan(
         The partitions of the first connector, ordered by time, then those of the next connector.
 
     Raises:
-        ValueError: An id is empty or no string, a time is naive, the span is empty, or the kind of
-            window is unknown.
+        ValueError: An id is invalid, a time is naive, the span is empty, or the kind of window is
+            unknown.
     """
     if window not in WINDOWS:
         raise ValueError(f"window must be one of {', '.join(WINDOWS)}, got {window!r}")
@@ -251,7 +249,7 @@ def _pair(connector: object) -> tuple[str, str]:
 def _windows(
     from_: datetime, to: datetime, kind: Window, *, whole: bool
 ) -> Iterator[tuple[str, datetime | None, datetime | None]]:
-    """Yield the windows of a span, and the times where the span cuts them."""
+    """Yield the windows of a span, each with the times at which the span cuts it."""
     start = from_.replace(hour=0, minute=0, second=0, microsecond=0)
     start = start.replace(day=1) if kind == "month" else start
     while start < to:

@@ -18,8 +18,8 @@ __all__ = ["read_batches", "read_partition", "read_table"]
 def read_partition(partition: Partition, settings: ReadSettings | None = None) -> pa.Table:
     """Read one partition (extra `arrow`).
 
-    The function is synchronous. Call it in any process or thread that runs no event loop. It uses
-    a loop and a session of its own.
+    The function is synchronous. Call it in any process or thread that runs no event loop. It opens
+    and closes its own loop and session.
 
     Args:
         partition: Partition to read.
@@ -54,8 +54,8 @@ def read_batches(
 ) -> Generator[pa.RecordBatch, None, None]:
     """Read several partitions, one after another, page by page.
 
-    They share one event loop and one client, so also a token and a connection. At most one request
-    is in flight, and none while the caller uses a batch.
+    They share an event loop, a client, a token and a connection. At most one request is in flight,
+    and none while the caller uses a batch.
 
     Args:
         partitions: Partitions to read. A partition whose query would lie in the future is skipped.

@@ -48,12 +48,12 @@ def _seal_before_init(cls: type[T]) -> type[T]:
 class ReadSettings:
     """Account and options for reading partitions, the same for all workers.
 
-    Without credentials, each worker takes the credentials of its own environment, as
-    `DepotClient.from_env` does. Credentials given here are in no text, but in the pickle of this
-    object: the engine stores and sends them with its tasks.
+    Without credentials, each worker uses the credentials of its own environment, as
+    `DepotClient.from_env` does. No text of this object shows credentials. But its pickle contains
+    them, and the engine stores and sends it with the tasks.
 
     Args:
-        token: Access token. Must be valid as long as the reading takes.
+        token: Access token. It must stay valid until everything is read.
         client_id: Client id.
         client_secret: Secret of the client id.
         region: As in `DepotClient`, only with credentials.
@@ -61,7 +61,7 @@ class ReadSettings:
         token_url: As in `DepotClient`, only with credentials.
         proxy: As in `DepotClient`, also without credentials. None uses the proxies of each
             worker's environment.
-        margin: Time read on both sides of a window. Must cover the longest session.
+        margin: Time read on both sides of a window. It must cover the longest session.
         verify: Whether to walk each window until a whole pass finds nothing new.
         limit: Reports on a page. None starts with 10 and lets pages grow to about 8 MiB. A larger
             limit saves requests if a window has few small reports.
@@ -92,13 +92,14 @@ class ReadSettings:
         for name, kind in (("verify", bool), ("retry", RetryPolicy), ("timeout", Timeout)):
             if not isinstance(value := getattr(self, name), kind):
                 raise ValueError(f"{name} must be a {kind.__name__}, got {value!r}")
-        parse_proxy(self.proxy)  # checks it
+        # An invalid proxy or account fails here, not in a worker.
+        parse_proxy(self.proxy)
         if self._has_credentials:
-            self.client()  # checks them
+            self.client()
         elif any(value is not None for value in (self.region, self.base_url, self.token_url)):
             raise ValueError(
-                "region, base_url and token_url go with credentials; without them, a worker reads"
-                " DEPOT_REGION, DEPOT_BASE_URL and DEPOT_TOKEN_URL from its environment"
+                "region, base_url and token_url require credentials: without credentials, a worker"
+                " reads DEPOT_REGION, DEPOT_BASE_URL and DEPOT_TOKEN_URL from its environment"
             )
 
     @property
@@ -107,10 +108,11 @@ class ReadSettings:
         return any(value is not None for value in given)
 
     def client(self) -> DepotClient:
-        """Return a new client of this account. It opens nothing yet.
+        """Return a new client of this account, without opening a connection.
 
         Raises:
-            ValueError: No credentials are given, and the environment has none or invalid ones.
+            ValueError: The settings have no credentials, and the environment has none or invalid
+                ones.
         """
         if not self._has_credentials:
             return DepotClient.from_env(proxy=reveal_proxy(self.proxy))
@@ -144,10 +146,10 @@ class ReadSettings:
 
 
 def require_settings(settings: ReadSettings | None) -> ReadSettings:
-    """Return the settings. None means those of the environment.
+    """Return the settings, or for None the settings of the environment.
 
     Raises:
-        ValueError: The argument is something else.
+        ValueError: The argument has another type.
     """
     if settings is None:
         return ReadSettings()

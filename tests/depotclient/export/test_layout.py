@@ -126,7 +126,7 @@ async def test_a_file_that_was_moved_is_refused(
     before = contents(tmp_path)
     export = await export_session_reports(depot, ALL[:2], tmp_path, from_=START, format=format_)
     (failed,) = export.failed
-    assert "says that it holds CP-001/1/2026-01: move it to where it belongs" in str(failed.error)
+    assert "holds CP-001/1/2026-01 according to its manifest: move it to" in str(failed.error)
     assert contents(tmp_path).items() >= before.items()
 
 

@@ -101,6 +101,6 @@ async def test_a_file_is_not_replaced_by_one_with_fewer_reports(
         # The other window supersedes one of the two reports that the server has lost.
         months["2026-02"] = [{"sessionId": 0, "sessionTimeStart": "2026-02-10T00:00:00Z"}]
         export = await export_first(depot, tmp_path, to=None, format=format_)
-    assert "holds 4 reports and the server has 3 now: it is kept" in str(export.error)
+    assert "holds 4 reports, but the server has only 3 now: the file is kept" in str(export.error)
     assert (export.written, export.missing) == (1, 1)
     assert rows_in(tmp_path)["2026-01"] == [(n, "A") for n in range(5)]

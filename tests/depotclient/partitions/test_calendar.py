@@ -94,8 +94,9 @@ class Autumn(tzinfo):
         return timedelta(hours=2 - (dt.fold if dt else 0))
 
 
-EARLY = datetime(2026, 10, 25, 2, 30, tzinfo=Autumn())  # 00:30 UTC
-LATER = datetime(2026, 10, 25, 2, 10, fold=1, tzinfo=Autumn())  # 01:10 UTC
+AUTUMN = Autumn()  # type: ignore[abstract]
+EARLY = datetime(2026, 10, 25, 2, 30, tzinfo=AUTUMN)  # 00:30 UTC
+LATER = datetime(2026, 10, 25, 2, 10, fold=1, tzinfo=AUTUMN)  # 01:10 UTC
 
 
 def test_a_span_within_the_hour_that_occurs_twice_is_measured_in_utc() -> None:
