@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import attrs
 
@@ -13,6 +13,7 @@ from depotclient import ApiError, DepotClient, PaginationError, RetryPolicy, Tim
 from thorclient import ThorClient
 
 T = TypeVar("T")
+Call = Callable[[], Coroutine[Any, Any, object]]
 
 CHARGER, CONNECTOR, CHARGEBOX = "CP-001", "1", "TB-0001"
 
@@ -91,6 +92,18 @@ class Candidate:
     errors: tuple[type[Exception], ...]
     depot: Open[Depot]
     thor: Open[Thor]
+
+    @asynccontextmanager
+    async def call(
+        self, client: Literal["thor", "depot"], access: Access, limits: Limits = DEFAULTS
+    ) -> AsyncGenerator[Call, None]:
+        """Open a client, and provide a call of it that reads analytics or all reports."""
+        if client == "thor":
+            async with self.thor(access, limits) as thor:
+                yield lambda: thor.analytics(CHARGEBOX)
+        else:
+            async with self.depot(access, limits) as depot:
+                yield lambda: depot.collect(100)
 
 
 class DidNotEndError(Exception):

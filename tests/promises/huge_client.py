@@ -1,24 +1,18 @@
-"""Call in a fresh process, which has its memory to itself: `python -m tests.promises.huge_client`.
-
-Reads a pickled task from standard input. Prints the memory in use before the call, then the
-outcome. Keeps the client open until standard input ends.
-"""
+"""Call in a process that has its memory to itself."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import pickle
 import resource
-import sys
 import time
-from contextlib import AsyncExitStack
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
 
+import attrs
 import stamina
 
-from tests.promises.candidates import CHARGEBOX, Access, Candidate, Limits
+from tests.promises.candidates import Access, Candidate, DidNotEndError, Limits, result_of
 
 TIME_LIMIT = 20
 """Seconds after which a call counts as endless."""
@@ -26,52 +20,48 @@ TIME_LIMIT = 20
 MEMORY_LIMIT = 3 * 2**29
 """Bytes that the call may allocate."""
 
-Task = tuple[Candidate, Literal["thor", "depot"], Access]
+
+@attrs.frozen
+class Outcome:
+    """Result of a call: its error, and what it cost."""
+
+    error: str
+    documented: bool
+    ended: bool
+    seconds: float
+    growth: int
+    requests: int = 0
+    left_open: int = 0
 
 
-def memory(name: str, process: str = "self") -> int:
+def memory(name: str, process: int | str = "self") -> int:
     """Return a field of a process's status in bytes. "VmHWM" is the peak of resident memory."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
 
-async def run(task: Task) -> None:
-    """Run the task and print its outcome."""
-    candidate, client, access = task
-    limits = Limits(total=30.0)
-    async with AsyncExitStack() as stack:
-        if client == "thor":
-            thor = await stack.enter_async_context(candidate.thor(access, limits))
-            call = thor.analytics(CHARGEBOX)
-        else:
-            depot = await stack.enter_async_context(candidate.depot(access, limits))
-            call = depot.collect(100)
+def run(
+    pipe: Connection, candidate: Candidate, client: Literal["thor", "depot"], access: Access
+) -> None:
+    """Send the memory in use before the call, then the outcome."""
+    stamina.set_testing(True, attempts=1_000_000, cap=True)
+    asyncio.run(_run(pipe, candidate, client, access))
+
+
+async def _run(
+    pipe: Connection, candidate: Candidate, client: Literal["thor", "depot"], access: Access
+) -> None:
+    async with candidate.call(client, access, Limits(total=30.0)) as call:
         Path("/proc/self/clear_refs").write_text("5")  # resets the peak
         before = memory("VmHWM")
-        print(before, flush=True)
+        pipe.send(before)
         no_limit = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (memory("VmSize") + MEMORY_LIMIT, no_limit[1]))
-        error: Exception | None = None
         started = time.monotonic()
-        scope = asyncio.timeout(TIME_LIMIT)
-        try:
-            async with scope:
-                await call
-        except Exception as raised:
-            error = raised
+        result = await result_of(call(), TIME_LIMIT)
         seconds, growth = time.monotonic() - started, memory("VmHWM") - before
         resource.setrlimit(resource.RLIMIT_AS, no_limit)
-        outcome = {
-            "error": type(error).__name__,
-            "documented": isinstance(error, candidate.errors),
-            "ended": not scope.expired(),
-            "seconds": seconds,
-            "growth": growth,
-        }
-        print(json.dumps(outcome), flush=True)
-        await asyncio.to_thread(sys.stdin.read)
-
-
-if __name__ == "__main__":
-    stamina.set_testing(True, attempts=1_000_000, cap=True)
-    asyncio.run(run(pickle.load(sys.stdin.buffer)))  # noqa: S301 - from the test
+        documented = isinstance(result, candidate.errors)
+        ended = not isinstance(result, DidNotEndError)
+        pipe.send(Outcome(type(result).__name__, documented, ended, seconds, growth))
+        await asyncio.to_thread(pipe.poll, None)  # The client stays open until the pipe closes.

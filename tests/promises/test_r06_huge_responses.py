@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import pickle
-import subprocess
-import sys
+import multiprocessing
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +14,7 @@ import pytest
 
 from evtransport.transport import MAX_RESPONSE_BYTES
 from tests.promises.candidates import OURS, Access, Candidate, with_token
-from tests.promises.huge_client import MEMORY_LIMIT, TIME_LIMIT, memory
+from tests.promises.huge_client import MEMORY_LIMIT, TIME_LIMIT, Outcome, memory, run
 from tests.support.faults import TOO_LARGE, send_too_much
 from tests.support.figures import Figures, Record
 from tests.support.waiting import loop_until
@@ -54,62 +52,38 @@ CASES = (
 )
 
 
-@attrs.frozen
-class Outcome:
-    """Result of a call: its error, and what it cost."""
-
-    error: str
-    documented: bool
-    ended: bool
-    seconds: float
-    growth: int
-    requests: int = 0
-    left_open: int = 0
-
-
-def start_client(task: bytes) -> subprocess.Popen[bytes]:
-    """Start a process of `huge_client` with this task."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.promises.huge_client"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
-    )
-    assert process.stdin is not None
-    process.stdin.write(task)
-    process.stdin.flush()
-    return process
-
-
 async def outcome_of(candidate: Candidate, case: Case) -> Outcome:
     """Call a server that sends a huge response, and return the outcome."""
-    script = send_too_much(case.form, SIZES[case.form], case.status)
-    async with Wire(default=script) as wire:
-        task = pickle.dumps((candidate, case.client, case.access(wire.url)))
-        process = await asyncio.to_thread(start_client, task)
+    async with Wire(default=send_too_much(case.form, SIZES[case.form], case.status)) as wire:
+        spawn = multiprocessing.get_context("spawn")
+        pipe, other_end = spawn.Pipe()
+        arguments = (other_end, candidate, case.client, case.access(wire.url))
+        process = spawn.Process(target=run, args=arguments)
+        await asyncio.to_thread(process.start)
+        other_end.close()
         try:
-            return await read_outcome(process, wire)
+            with pipe:
+                outcome = await asyncio.to_thread(receive_outcome, pipe, process.pid or 0)
+                with contextlib.suppress(TimeoutError):
+                    await loop_until(lambda: not wire.open_connections, seconds=10)
+                left_open = wire.open_connections
         finally:
             process.kill()
-            await asyncio.to_thread(process.communicate)
+            await asyncio.to_thread(process.join)
+        return attrs.evolve(outcome, requests=len(wire.received), left_open=left_open)
 
 
-async def read_outcome(process: subprocess.Popen[bytes], wire: Wire) -> Outcome:
-    """Return what the process reports, with the requests and connections that the server sees."""
-    assert process.stdout is not None
-    before = int(await asyncio.to_thread(process.stdout.readline))
+def receive_outcome(pipe: Connection, process: int) -> Outcome:
+    """Return the outcome that a process sends. It may block its event loop, or die."""
+    before = pipe.recv()
     try:
-        async with asyncio.timeout(2 * TIME_LIMIT):
-            line = await asyncio.to_thread(process.stdout.readline)
-    except TimeoutError:  # The client blocks its loop, so that its own limit fails.
-        growth = memory("VmHWM", str(process.pid)) - before
-        return Outcome("killed", False, False, 2 * TIME_LIMIT, growth)
-    if not line:  # The client died of its memory limit.
-        return Outcome("killed", False, False, 2 * TIME_LIMIT, MEMORY_LIMIT)
-    outcome = Outcome(**json.loads(line), requests=len(wire.received))
-    with contextlib.suppress(TimeoutError):
-        await loop_until(lambda: not wire.open_connections, seconds=10)
-    return attrs.evolve(outcome, left_open=wire.open_connections)
+        if pipe.poll(2 * TIME_LIMIT):
+            outcome: Outcome = pipe.recv()
+            return outcome
+        growth = memory("VmHWM", process) - before
+    except EOFError:
+        growth = MEMORY_LIMIT
+    return Outcome("killed", False, False, 2 * TIME_LIMIT, growth)
 
 
 async def outcomes_of(candidate: Candidate, *, full: bool) -> dict[Case, Outcome]:

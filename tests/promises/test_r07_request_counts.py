@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, suppress
-from typing import Any
+from collections.abc import Iterable
+from typing import Literal
 
 import attrs
 
 from tests.promises.candidates import (
-    CHARGEBOX,
     CHARGER,
     OURS,
     Access,
     Candidate,
+    DidNotEndError,
     Limits,
+    result_of,
     with_token,
 )
 from tests.support.faults import (
@@ -30,13 +30,13 @@ from tests.support.faults import (
 from tests.support.figures import Figures, Record
 from tests.support.pages import ANALYTICS, page_of, pages_of
 from tests.support.responses import BodyOf, respond, response, serve
-from tests.support.wire import Received, Script, Wire, hang_up, raw, stall
+from tests.support.wire import Script, Wire, hang_up, raw, stall
 
-Call = Callable[[], Coroutine[Any, Any, object]]
+Client = Literal["thor", "depot"]
 
 # A walk that reads one empty page is a single call.
 EMPTY_PAGE: BodyOf = pages_of(())
-BODIES: dict[str, BodyOf] = {"thor": lambda _: ANALYTICS, "depot": EMPTY_PAGE}
+BODIES: dict[Client, BodyOf] = {"thor": lambda _: ANALYTICS, "depot": EMPTY_PAGE}
 BUSY, UNAUTHORIZED = raw(response(b"{}", 503)), raw(response(b"{}", 401))
 
 ATTEMPTS = (1, 2, 3, 5)
@@ -54,18 +54,18 @@ class Case:
 
     Attributes:
         name: Name of the fault.
-        client: "thor" or "depot".
+        client: Client that makes the call.
         script: Responds to each request for data.
         first_script: Responds to an earlier call on the same connection. None: no such call.
-        token_script: Responds to each request for a token. None: the token is fixed.
+        tokens: Responds to each request for a token. None: the token is fixed.
         token_expires: A rejected token allows one request more if there is only one attempt.
     """
 
     name: str
-    client: str
-    script: Script
-    first_script: Script | None = None
-    token_script: Script | None = None
+    client: Client
+    script: Script = attrs.field(repr=False)
+    first_script: Script | None = attrs.field(default=None, repr=False)
+    tokens: Script | None = attrs.field(default=None, repr=False)
     token_expires: bool = False
 
     def max_requests(self, attempts: int) -> int:
@@ -90,23 +90,12 @@ def cases() -> Iterable[Case]:
         "stall": stall(),
     }
     for name, script in token_scripts.items():
-        yield Case(f"F19 token URL {name}", "depot", serve(EMPTY_PAGE), token_script=script)
+        yield Case(f"F19 token URL {name}", "depot", serve(EMPTY_PAGE), tokens=script)
     for first in (None, serve(EMPTY_PAGE)):
         yield Case("F19 token expires", "depot", UNAUTHORIZED, first, new_tokens(), True)
-    alternating = alternate(BUSY, UNAUTHORIZED)
+    statuses = itertools.cycle((503, 401))
+    alternating = respond(lambda _: response(b"{}", next(statuses)))
     yield Case("F19 expires between retries", "depot", alternating, None, new_tokens(), True)
-
-
-def alternate(*scripts: Script) -> Script:
-    """Play the scripts in a cycle."""
-    cycle = itertools.cycle(scripts)
-
-    async def play(
-        request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        await next(cycle)(request, reader, writer)
-
-    return play
 
 
 def new_tokens() -> Script:
@@ -122,7 +111,6 @@ class Counts:
     """Calls of one candidate, and the requests that they sent.
 
     Attributes:
-        calls: Number of calls.
         without_fault: Calls that sent nothing, or had no used connection although they needed one.
         unended: Calls that had to be cancelled.
         ratio: Highest ratio of requests to requests allowed.
@@ -138,89 +126,45 @@ class Counts:
     worst: str = ""
     faults: set[str] = attrs.field(factory=set[str])
 
-    def add(self, case: Case, requests: int, attempts: int) -> None:
-        self.faults.add(case.name)
-        allowed = case.max_requests(attempts)
-        if requests / allowed > self.ratio:
-            self.ratio = requests / allowed
-            self.worst = f"{case.name} ({case.client}): {requests} requests, {allowed} allowed"
-
     async def play(self, case: Case, attempts: int) -> None:
         """Count the requests of one call."""
         first = [] if case.first_script is None else [case.first_script]
-        async with (
-            Wire(*first, default=case.script) as wire,
-            Wire(default=case.token_script) as tokens,
-            AsyncExitStack() as stack,
-        ):
-            access = with_token(wire.url)
-            if case.token_script is not None:
-                access = Access(base_url=wire.url, token_url=tokens.url)
-            limits = attrs.evolve(LIMITS, attempts=attempts)
-            call = await open_call(self.candidate, case.client, access, limits, stack)
-            if first:
-                await has_ended(call)
-                await asyncio.sleep(0.02)  # An extra response may arrive.
-            before = len(wire.received)
-            self.calls += 1
-            self.unended += not await has_ended(call)
-            requests = len(wire.received) - before
-            self.without_fault += before != len(first) or not (requests or tokens.received)
-            self.add(case, requests, attempts)
-            self.add(case, len(tokens.received), attempts)
-            wire.forget_scripts()
-
-    async def play_refused(self, client: str, attempts: int) -> None:
-        """F1: count the requests of a call to a server that was stopped."""
-        async with AsyncExitStack() as stack:
-            async with Wire(default=serve(BODIES[client])) as wire:
-                limits = attrs.evolve(LIMITS, attempts=attempts)
+        limits = attrs.evolve(LIMITS, attempts=attempts)
+        async with Wire(*first, default=case.script) as wire, Wire(default=case.tokens) as tokens:
+            access = Access(base_url=wire.url, token_url=tokens.url)
+            if case.tokens is None:
                 access = with_token(wire.url)
-                call = await open_call(self.candidate, client, access, limits, stack)
-                await has_ended(call)
+            async with self.candidate.call(case.client, access, limits) as call:
+                if first:
+                    await result_of(call(), TIME_LIMIT)
+                    await asyncio.sleep(0.02)  # An extra response may arrive.
                 before = len(wire.received)
-            self.calls += 1
-            self.unended += not await has_ended(call)
-            case = Case("F1 refused", client, hang_up())
-            self.add(case, len(wire.received) - before, attempts)
-
-
-async def open_call(
-    candidate: Candidate, client: str, access: Access, limits: Limits, stack: AsyncExitStack
-) -> Call:
-    """Return a call of a client that stays open as long as the stack."""
-    if client == "thor":
-        thor = await stack.enter_async_context(candidate.thor(access, limits))
-        return lambda: thor.analytics(CHARGEBOX)
-    depot = await stack.enter_async_context(candidate.depot(access, limits))
-    return lambda: depot.collect(100)
-
-
-async def has_ended(call: Call) -> bool:
-    """Return True if the call ends or fails within the time limit."""
-    scope = asyncio.timeout(TIME_LIMIT)
-    with suppress(Exception):
-        async with scope:
-            await call()
-    return not scope.expired()
+                result = await result_of(call(), TIME_LIMIT)
+            requests = max(len(wire.received) - before, len(tokens.received))
+            wire.forget_scripts()
+        self.calls += 1
+        self.faults.add(case.name)
+        self.unended += isinstance(result, DidNotEndError)
+        self.without_fault += before != len(first) or not requests
+        if requests / case.max_requests(attempts) > self.ratio:
+            self.ratio = requests / case.max_requests(attempts)
+            self.worst = f"{case}: {requests} requests in {attempts} attempts"
 
 
 async def count_requests(candidate: Candidate, *, full: bool) -> Counts:
     """Play every fault with several numbers of attempts."""
     counts, slots = Counts(candidate), asyncio.Semaphore(8)
 
-    async def limited(playing: Coroutine[Any, Any, None]) -> None:
+    async def play(case: Case, attempts: int) -> None:
         async with slots:
-            await playing
+            await counts.play(case, attempts)
 
     async with asyncio.TaskGroup() as group:
         for attempts in ATTEMPTS:
             # Scripts have a state, so that each number of attempts needs new ones.
             for number, case in enumerate(cases()):
-                if full or case.token_script or attempts == ATTEMPTS[number % len(ATTEMPTS)]:
-                    group.create_task(limited(counts.play(case, attempts)))
-        for client, attempts in itertools.product(BODIES, ATTEMPTS if full else (1, 3)):
-            group.create_task(limited(counts.play_refused(client, attempts)))
+                if full or case.tokens or attempts == ATTEMPTS[number % len(ATTEMPTS)]:
+                    group.create_task(play(case, attempts))
     # One after another: each of them blocks all others.
     for form, client in itertools.product(TOO_LARGE, BODIES):
         script = send_too_much(form, MEBIBYTES)
@@ -230,15 +174,17 @@ async def count_requests(candidate: Candidate, *, full: bool) -> Counts:
     return counts
 
 
-async def outage(candidate: Candidate, client: str, script: Script, calls: int) -> int:
+async def outage(candidate: Candidate, client: Client, script: Script, calls: int) -> int:
     """Return the number of requests of many calls to a server that fails each."""
-    async with Wire(default=script) as wire, AsyncExitStack() as stack:
-        call = await open_call(candidate, client, with_token(wire.url), Limits(attempts=3), stack)
+    async with (
+        Wire(default=script) as wire,
+        candidate.call(client, with_token(wire.url), Limits(attempts=3)) as call,
+    ):
         remaining = iter(range(calls))
 
         async def work() -> None:
             for _ in remaining:
-                await has_ended(call)
+                await result_of(call())
 
         await asyncio.gather(*(work() for _ in range(16)))
         return len(wire.received)
@@ -246,7 +192,7 @@ async def outage(candidate: Candidate, client: str, script: Script, calls: int) 
 
 async def figures(counts: Counts, *, full: bool) -> Figures:
     calls = 1000 if full else 200
-    outages = [("thor", BUSY), ("depot", hang_up())]
+    outages: list[tuple[Client, Script]] = [("thor", BUSY), ("depot", hang_up())]
     if full:
         outages += [("thor", hang_up()), ("depot", BUSY)]
     requests = [await outage(counts.candidate, client, script, calls) for client, script in outages]
