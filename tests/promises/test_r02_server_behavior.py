@@ -249,20 +249,3 @@ async def test_a_walk_of_any_server_is_complete_or_fails_with_a_typed_error(
     measured = await measure(OURS, full=full)
     record("R2", measured)
     assert nonzero(measured) == {"personalities", "reports walked", "typed errors"}
-
-
-async def test_verify_loses_no_lasting_report_under_endless_deletes(full: bool) -> None:
-    walks = Walks(OURS)
-    for seed in range(90, 100 if full else 92):
-        await walks.add(
-            Personality(
-                seed=seed,
-                sessions=200,
-                settings={"order": "descending"},
-                limit=10,
-                read_ahead=0,
-                verify=True,
-                churn=Churn(deletes=2),
-            )
-        )
-    assert nonzero(walks.figures) <= {"personalities", "reports walked", "typed errors"}
