@@ -172,7 +172,7 @@ class Walk:
         move_rate: Probability of a move at each step.
         max_moves: Number of moves after which the server rests.
         stop_rate: Probability at each page that the walk stops and resumes.
-        stray_rate: Probability of a response to another request.
+        misrouted: Probability of a response to another request.
     """
 
     server: Server
@@ -182,7 +182,7 @@ class Walk:
     move_rate: float = 0.3
     max_moves: int = 30
     stop_rate: float = 0.0
-    stray_rate: float = 0.0
+    misrouted: float = 0.0
     delivered: list[int] = attrs.field(factory=list[int])
     errors: list[ApiError] = attrs.field(factory=list[ApiError])
     errors_at_rest: int = 0
@@ -227,8 +227,8 @@ class Walk:
         while responses[first] is None or (draw.random() < 0.5 and None in responses.values()):
             self._move()
             request = draw.choice([r for r, response in responses.items() if response is None])
-            is_stray = draw.random() < self.stray_rate
-            number = draw.randint(1, request.page) if is_stray else request.page
+            is_other = draw.random() < self.misrouted
+            number = draw.randint(1, request.page) if is_other else request.page
             try:
                 responses[request] = self.server.respond(number, request.limit)
             except ApiError as error:
@@ -275,8 +275,9 @@ class Group:
         sizes: Draws the page sizes of the server.
         later_sizes: Draws its page sizes after they have changed.
         row_bytes: Sizes of its rows.
-        strays: Probability of a response to another request.
+        misrouted: Probability of a response to another request.
         errors: Errors that a walk may raise.
+        is_lossless: True if no row may be lost and none delivered twice.
     """
 
     moves: Sequence[str] = ()
@@ -286,8 +287,9 @@ class Group:
     sizes: Callable[[random.Random], Sizes] = lambda draw: Sizes()
     later_sizes: Callable[[random.Random], Sizes] = lambda draw: Sizes()
     row_bytes: Sequence[int] = (ROW_BYTES,)
-    strays: float = 0.0
+    misrouted: float = 0.0
     errors: tuple[type[ApiError], ...] = ()
+    is_lossless: bool = True
 
     def walk(self, draw: random.Random) -> Walk:
         """Draw a walk of this group."""
@@ -304,7 +306,7 @@ class Group:
             move_rate=draw.choice((0.1, 0.3, 0.6)),
             max_moves=draw.choice((1, 3, 10, 30)),
             stop_rate=draw.choice((0.0, 0.1, 0.3)),
-            stray_rate=self.strays,
+            misrouted=self.misrouted,
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import pickle
 import string
 import tracemalloc
 import zlib
@@ -41,15 +40,19 @@ CURSOR = Cursor(
     recent=(2**64 - 1, 0, 7),
     delivered=b"secret_1secret_2",
 )
+TEXT = (
+    "evc2.oS9nC4elcXVlcnmCqWNoYXJnZXJJZKN4eXqrY29ubmVjdG9ySWShMaZwaW5uZWSBonRvuDIwMjItMDgtM"
+    "DNUMTY6NDA6MzAuNDQwWqZvZmZzZXTNBNKlbGltaXQoqW1heF9saW1pdBSnb3ZlcmxhcMKmcmVjZW50k8_____"
+    "______wAH.c2VjcmV0XzFzZWNyZXRfMg"
+)
 
 
 def text_of(content: bytes, delivered: bytes = b"") -> str:
     checksum = zlib.crc32(delivered, zlib.crc32(content)).to_bytes(4)
-    position, tail = (
-        base64.urlsafe_b64encode(data).decode().rstrip("=")
-        for data in (checksum + content, delivered)
+    parts = [checksum + content, delivered] if delivered else [checksum + content]
+    return ".".join(
+        ["evc2", *(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)]
     )
-    return f"evc2.{position}.{tail}" if tail else f"evc2.{position}"
 
 
 def content_of(**changes: object) -> bytes:
@@ -65,6 +68,10 @@ def test_a_cursor_can_be_parsed_from_its_text(cursor: Cursor) -> None:
     assert set(str(cursor)) <= set(string.ascii_letters + string.digits + "-_.")
 
 
+def test_a_saved_cursor_of_this_version_stays_readable() -> None:
+    assert Cursor.parse(TEXT) == CURSOR
+
+
 def test_the_text_of_a_usual_cursor_has_at_most_2000_characters() -> None:
     query = {"chargerId": "c" * 100, "connectorId": "1" * 20, "from": "2026-01-01T00:00:00.000Z"}
     recent = tuple(range(2**64 - 100, 2**64))
@@ -75,24 +82,7 @@ def test_the_text_of_a_usual_cursor_has_at_most_2000_characters() -> None:
     assert len(str(verifying)) - len(str(cursor)) <= 11 * 10_000
 
 
-def test_a_saved_cursor_of_this_version_stays_readable() -> None:
-    saved = (
-        "evc2.oS9nC4elcXVlcnmCqWNoYXJnZXJJZKN4eXqrY29ubmVjdG9ySWShMaZwaW5uZWSBonRvuDIwMjItMDgtM"
-        "DNUMTY6NDA6MzAuNDQwWqZvZmZzZXTNBNKlbGltaXQoqW1heF9saW1pdBSnb3ZlcmxhcMKmcmVjZW50k8_____"
-        "______wAH.c2VjcmV0XzFzZWNyZXRfMg"
-    )
-
-    assert Cursor.parse(saved) == CURSOR
-
-
-def test_a_cursor_shows_no_keys_and_can_be_pickled() -> None:
-    assert "secret" not in repr(CURSOR)
-    assert pickle.loads(pickle.dumps(CURSOR)) == CURSOR  # noqa: S301
-
-
-@pytest.mark.parametrize(
-    "text", [None, 5, b"evc2.", CURSOR, "", "evc1.x", "evc3.x", "EVC2.x", "evc2", "evc22.x"]
-)
+@pytest.mark.parametrize("text", [None, b"evc2.", CURSOR, "", "evc1.x", "evc2", "EVC2.x"])
 def test_a_value_without_the_prefix_is_refused(text: Any) -> None:
     with pytest.raises(ValueError, match=r"not a cursor .* must start with 'evc2\.'"):
         Cursor.parse(text)
@@ -104,19 +94,15 @@ def test_other_texts_are_refused(text: str) -> None:
         Cursor.parse(text)
 
 
-@given(st.integers(0, len(str(CURSOR)) - 1), st.text(max_size=1))
-def test_a_changed_text_is_refused_or_means_the_same(place: int, letter: str) -> None:
+@given(st.integers(0, len(TEXT) - 1), st.text(max_size=1), st.sampled_from([1, len(TEXT)]))
+def test_a_changed_or_cut_text_is_refused_or_means_the_same(
+    place: int, letter: str, removed: int
+) -> None:
     try:
-        parsed = Cursor.parse(str(CURSOR)[:place] + letter + str(CURSOR)[place + 1 :])
+        parsed = Cursor.parse(TEXT[:place] + letter + TEXT[place + removed :])
     except ValueError:
         return
     assert parsed == CURSOR
-
-
-@given(st.integers(0, len(str(CURSOR)) - 1))
-def test_a_cut_text_is_refused(length: int) -> None:
-    with pytest.raises(ValueError, match="cursor"):
-        Cursor.parse(str(CURSOR)[:length])
 
 
 @pytest.mark.parametrize(
@@ -128,31 +114,24 @@ def test_a_cut_text_is_refused(length: int) -> None:
         {"limit": "10"},
         {"max_limit": 0},
         {"max_limit": 10**16},
-        {"overlap": 1},
         {"query": {"a": 1}},
-        {"query": None},
+        {"pinned": {str(n): "" for n in range(101)}},
         {"recent": ["a"]},
-        {"recent": 5},
+        {"recent": list(range(101))},
         {"delivered": 10**15},
     ],
-    ids=str,
+    ids=lambda changes: str(changes)[:20],
 )
 def test_a_text_with_an_impossible_value_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="garbled"):
         Cursor.parse(text_of(content_of(**changes)))
 
 
-def test_a_text_with_an_incomplete_key_is_refused() -> None:
-    with pytest.raises(ValueError, match="garbled"):
-        Cursor.parse(text_of(content_of(), b"seven b"))
-
-
-def test_an_impossible_position_is_refused() -> None:
+def test_an_impossible_position_and_an_incomplete_key_are_refused() -> None:
     with pytest.raises(ValueError, match="impossible position"):
         Cursor(query={}, limit=0)
-
-
-# Bounds.
+    with pytest.raises(ValueError, match="garbled"):
+        Cursor.parse(text_of(content_of(), b"seven b"))
 
 
 def parse_within(text: str) -> Cursor | None:
@@ -171,14 +150,10 @@ def parse_within(text: str) -> Cursor | None:
 @pytest.mark.parametrize(
     "content",
     [
-        content_of(recent=[1] * 48_000),
         content_of(recent=[2**40 + n for n in range(5_000)]),
         content_of(query={chr(256 + n): "" for n in range(12_000)}),
-        content_of(pinned={chr(256 + n): "" for n in range(12_000)}),
-        content_of(delivered=[[]] * 48_000),
         content_of(other=[[]] * 48_000),
         b"\x82\xa5query\x80\xa6recent\xdd\x7f\xff\xff\xff" + b"\x01" * 48_000,
-        b"\x82\xa5query\xdf\x7f\xff\xff\xff" + b"\xa0" * 48_000,
         b"\x91" * 48_000,
     ],
     ids=lambda content: str(content[:30]),
@@ -190,11 +165,9 @@ def test_parsing_needs_at_most_20_times_the_memory_of_the_text(content: bytes) -
 
 
 def test_a_text_over_64_kib_is_accepted_only_with_keys_of_verify() -> None:
-    short = Cursor(query={"chargerId": "c" * 48_000}, limit=10)
     long = Cursor(query={"chargerId": "c" * 50_000}, limit=10)
     verifying = attrs.evolve(CURSOR, delivered=bytes(8 * 100_000))
 
-    assert Cursor.parse(str(short)) == short
     assert parse_within(str(verifying)) == verifying
     with pytest.raises(ValueError, match="garbled"):
         Cursor.parse(str(long))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import attrs
 import pytest
 
-from evtransport.errors import ApiError, ConnectionFailed, PaginationError, StatusError
+from evtransport.errors import ApiError, PaginationError, StatusError
 from evtransport.paging import Cursor, NewRows, PageRequest, Paginator
 from evtransport.paging.paginator import MAX_DISTANCE, pages_around
 from tests.evtransport.paging.model import page_of, paginator
@@ -111,15 +111,6 @@ def test_the_walk_adapts_its_requests_to_the_server(
 
 
 @pytest.mark.parametrize(
-    ("read_ahead", "pages"), [(0, [1]), (1, [1]), (2, [1, 2]), (4, [1, 2, 3, 4])]
-)
-def test_requests_are_prefetched_as_if_all_pages_were_full(
-    read_ahead: int, pages: list[int]
-) -> None:
-    assert [r.page for r in paginator(20, read_ahead=read_ahead).next_requests()] == pages
-
-
-@pytest.mark.parametrize(
     ("limit", "rows", "request_"),
     [(None, 10, PageRequest(1, 40)), (20, 15, PageRequest(2, 20, exact=True))],
     ids=["after a trial", "after a short page"],
@@ -160,19 +151,6 @@ def test_a_search_tries_the_pages_before_and_after_in_turn_up_to_an_empty_page()
     assert tried(5, last=2) == [5, 4, 3, 2, 1]
     assert tried(1, last=10**6) == list(range(1, MAX_DISTANCE + 2))
     assert len(tried(10**6, last=10**7)) == 2 * MAX_DISTANCE + 1
-
-
-def test_sizes_are_fixed_after_three_pages_in_a_row_with_the_same_end() -> None:
-    walk = paginator(20)
-    receive(walk, range(20))
-    # The response to 2@19 must start with row 19. This server sends page 2 of 20 rows.
-    requests = [walk.next_requests()[0]]
-    while walk.cursor.overlap:
-        receive(walk, range(20, 39) if requests[-1].page == 2 else range(20))
-        requests.append(walk.next_requests()[0])
-
-    assert [f"{r.page}@{r.limit}" for r in requests] == [*["2@19", "1@20"] * 3, "2@20"]
-    assert requests[-1].exact
 
 
 def test_a_larger_limit_that_the_server_ignores_is_tried_a_few_times() -> None:
@@ -226,23 +204,12 @@ def test_pages_that_are_refetched_after_failures_do_not_count_as_idle() -> None:
     assert (result.errors, result.rows) == ([], list(range(30, 100)))
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        StatusError("not found", status=404),
-        StatusError("unavailable", status=503),
-        ConnectionFailed("closed"),
-    ],
-    ids=repr,
-)
-def test_an_error_that_smaller_pages_can_not_avoid_is_raised_and_changes_nothing(
-    error: ApiError,
-) -> None:
+def test_an_error_that_smaller_pages_can_not_avoid_is_raised_and_changes_nothing() -> None:
     walk = paginator(100)
     receive(walk, range(100))
-    requests = walk.next_requests()
+    requests, error = walk.next_requests(), StatusError("unavailable", status=503)
 
-    with pytest.raises(type(error)) as raised:
+    with pytest.raises(StatusError) as raised:
         walk.receive_error(requests[0], error)
     assert raised.value is error
     assert walk.next_requests() == requests
@@ -251,7 +218,7 @@ def test_an_error_that_smaller_pages_can_not_avoid_is_raised_and_changes_nothing
 # Suspect responses and errors.
 
 
-@pytest.mark.parametrize("keys", [range(19), range(500, 519), []], ids=["page 1", "other", "empty"])
+@pytest.mark.parametrize("keys", [range(19), range(500, 519), []], ids=str)
 def test_a_response_that_may_belong_to_another_request_is_suspect(keys: Sequence[int]) -> None:
     walk = paginator(20)
     receive(walk, range(20))
@@ -264,17 +231,15 @@ def test_a_response_that_may_belong_to_another_request_is_suspect(keys: Sequence
     assert not walk.is_suspect
 
 
-@pytest.mark.parametrize("limit", [1, 10, 20])
-def test_a_server_that_ignores_the_page_number_is_an_error(limit: int) -> None:
-    walk, rows = paginator(limit), range(limit)
-    receive(walk, rows)
-    # 8 pages, and 2 for each page of known rows.
-    for _ in range(10):
-        receive(walk, rows)
+def test_a_server_that_ignores_the_page_number_is_an_error() -> None:
+    walk = paginator(20)
+    # The first page, 8 more, and 2 for each page of known rows.
+    for _ in range(11):
+        receive(walk, range(20))
 
     with pytest.raises(PaginationError, match=r"11 pages .* seems to ignore the page number"):
-        receive(walk, rows)
-    receive(walk, rows)
+        receive(walk, range(20))
+    receive(walk, range(20))
 
 
 def test_a_page_with_new_rows_is_delivered_before_an_error() -> None:
@@ -299,29 +264,12 @@ def test_a_walk_whose_known_rows_are_gone_restarts_with_an_error_if_it_forgot_ro
 # Passes of verify.
 
 
-@pytest.mark.parametrize(
-    ("limit", "count", "firsts"), [(20, 50, 2), (20, 20, 2), (1, 3, 2), (20, 0, 1)]
-)
-def test_verify_ends_after_a_pass_without_a_new_row(limit: int, count: int, firsts: int) -> None:
-    result = walked(paginator(limit, verify=True), serving(range(count)))
+@pytest.mark.parametrize(("count", "passes"), [(50, 2), (20, 2), (0, 1)])
+def test_verify_ends_after_a_pass_without_a_new_row(count: int, passes: int) -> None:
+    result = walked(paginator(20, verify=True), serving(range(count)))
 
     assert result.rows == list(range(count))
-    assert sum(request.page == 1 for request in result.requests) == firsts
-
-
-def test_verify_finds_a_row_that_deletes_hid_in_two_passes() -> None:
-    rows = list(range(4))
-
-    def delete(result: Walked) -> None:
-        # Pages of one row can't overlap. Row 2 moves to page 2 after the walk has read that page.
-        if len(result.requests) in {2, 5}:
-            del rows[0]
-
-    result = walked(paginator(1, verify=True), serving(rows), delete)
-
-    assert result.sizes[:6] == ["1@1", "2@1", "3@1", "4@1", "1@1", "2@1"]
-    assert sorted(result.rows) == [0, 1, 2, 3]
-    assert sum(request.page == 1 for request in result.requests) == 4
+    assert [request.page for request in result.requests].count(1) == passes
 
 
 def test_verify_does_not_converge_at_an_empty_page_after_a_full_page() -> None:
@@ -355,20 +303,6 @@ def test_the_cursor_of_verify_starts_the_next_pass_and_keeps_the_delivered_keys(
 
 
 # Cursors.
-
-
-@pytest.mark.parametrize("limit", [20, 150, 2000])
-def test_a_cursor_within_a_page_leads_to_exactly_the_other_rows(limit: int) -> None:
-    rows = list(range(2 * limit + 50))
-    walk = paginator(limit)
-    receive(walk, serving(rows)(walk.next_requests()[0]))
-    page = receive_rows(walk, serving(rows)(walk.next_requests()[0]))
-    for count in range(0, len(page.indexes), max(1, limit // 20)):
-        cursor = Cursor.parse(str(page.cursor(count)))
-
-        end = limit + count
-        assert cursor.recent == tuple(range(max(0, end - 100), end))
-        assert walked(paginator(limit, cursor=cursor), serving(rows)).rows == rows[end:]
 
 
 def test_a_walk_resumes_although_a_prefetched_page_lacked_its_last_row() -> None:

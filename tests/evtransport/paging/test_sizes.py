@@ -23,13 +23,9 @@ LIMITS = PageLimits(first=10, minimum=10, maximum=2000, growth_bytes=8_000_000)
 START = Cursor(query={}, limit=10)
 
 
-def sizes(limit: int | None = None, cursor: Cursor = START) -> PageSizes:
-    start = attrs.evolve(cursor, limit=limit) if cursor is START and limit else cursor
-    return PageSizes.from_cursor(start, limit, LIMITS)
-
-
-def refusal(status: int) -> StatusError:
-    return StatusError("refused", status=status)
+def sizes(limit: int | None = None, saved: int | None = None) -> PageSizes:
+    cursor = attrs.evolve(START, limit=saved or limit or START.limit)
+    return PageSizes.from_cursor(cursor, limit, LIMITS)
 
 
 # Limits.
@@ -40,11 +36,9 @@ def refusal(status: int) -> StatusError:
     [
         (None, 10, 10, 10, 2000),
         (1, 1, 1, 1, 1),
-        (7, 7, 7, 3, 7),
         (19, 19, 19, 9, 19),
         (20, 20, 20, 10, 20),
         (30, 30, 30, 15, 30),
-        (2000, 2000, 2000, 1000, 2000),
         (15, 400, 15, 7, 15),
         (400, 15, 200, 200, 400),
     ],
@@ -52,7 +46,7 @@ def refusal(status: int) -> StatusError:
 def test_limits_go_from_the_floor_up_to_the_given_or_documented_one(
     given_: int | None, saved: int, limit: int, floor: int, max_limit: int
 ) -> None:
-    chosen = sizes(given_, Cursor(query={}, limit=saved))
+    chosen = sizes(given_, saved)
 
     assert (chosen.limit, chosen.floor, chosen.max_limit) == (limit, floor, max_limit)
     assert chosen.saved_in(START).max_limit is None
@@ -60,7 +54,7 @@ def test_limits_go_from_the_floor_up_to_the_given_or_documented_one(
 
 def test_a_resumed_walk_continues_with_the_sizes_of_its_cursor() -> None:
     cursor = Cursor(query={}, limit=40, max_limit=80, overlap=False)
-    resumed = sizes(cursor=cursor)
+    resumed = PageSizes.from_cursor(cursor, None, LIMITS)
 
     assert (resumed.limit, resumed.max_limit, resumed.proven) == (40, 80, 40)
     assert resumed.saved_in(START) == cursor
@@ -90,18 +84,7 @@ def test_up_to_16_no_size_overlaps_at_some_offset(limit: int, offset: int) -> No
     assert all(sizes(limit).overlapping(before) for before in range(1, min(offset, 2520)))
 
 
-def test_the_page_with_most_rows_after_the_offset_is_requested() -> None:
-    assert sizes(20).overlapping(20) == PageRequest(2, 19)
-
-
-def test_a_server_of_fixed_sizes_receives_only_the_limit_itself() -> None:
-    fixed = sizes(20).fixed()
-
-    assert fixed.overlapping(20) is None
-    assert fixed.overlapping(25) == fixed.holding(25, 20) == PageRequest(2, 20)
-
-
-# Growth.
+# Pages.
 
 
 @pytest.mark.parametrize(
@@ -109,7 +92,6 @@ def test_a_server_of_fixed_sizes_receives_only_the_limit_itself() -> None:
     [
         (None, 10, 10_000, 80),
         (None, 10, 2_000_000, 40),
-        (None, 10, 4_000_000, 20),
         (None, 10, 4_000_001, 10),
         (None, 1000, 1000, 2000),
         (None, 400, 16_000_000, 400),
@@ -121,17 +103,11 @@ def test_a_server_of_fixed_sizes_receives_only_the_limit_itself() -> None:
 def test_the_limit_follows_the_size_of_the_rows(
     given_: int | None, limit: int, length: int, after: int
 ) -> None:
-    chosen = sizes(given_, Cursor(query={}, limit=limit))
-
-    assert chosen.after_page(limit, limit, length).limit == after
+    assert sizes(given_, limit).after_page(limit, limit, length).limit == after
 
 
 def test_a_page_that_is_not_full_changes_no_size() -> None:
     assert sizes().after_page(10, 9, 9) == sizes()
-
-
-def test_a_page_with_more_rows_than_its_limit_fixes_the_sizes() -> None:
-    assert sizes().after_page(10, 11, 11) == sizes().fixed()
 
 
 def test_a_server_that_clamps_receives_no_larger_limit_than_it_serves() -> None:
@@ -143,98 +119,67 @@ def test_a_server_that_clamps_receives_no_larger_limit_than_it_serves() -> None:
 
 # Failures.
 
+
+def refusal(status: int) -> StatusError:
+    return StatusError("refused", status=status)
+
+
 GROWN = sizes().after_page(10, 10, 10_000)
-MAY_BE_TOO_LARGE = [
-    *map(refusal, (400, 413, 422, 500, 502, 503, 504)),
-    ConnectionFailed("closed"),
-    DeadlineExceeded("late"),
-    DecodeError("cut"),
-    ResponseTooLarge("too large"),
-]
-
-
-def after_failed_trial(chosen: PageSizes, error: ApiError) -> tuple[PageSizes, bool]:
-    request = chosen.request(1, 80)
-    assert request.trial
-    return chosen.after_failure(request, error, is_first=False)
-
-
-@pytest.mark.parametrize("error", MAY_BE_TOO_LARGE, ids=repr)
-def test_a_walk_continues_at_the_largest_proven_limit_after_a_failed_trial(error: ApiError) -> None:
-    after, continues = after_failed_trial(GROWN, error)
-
-    assert (after.limit, continues) == (10, True)
+SERVED = GROWN.after_page(80, 80, 80_000)
+ONE_ROW = PageSizes.from_cursor(Cursor(query={}, limit=1, max_limit=1), None, LIMITS)
+TOO_LARGE = [refusal(413), ResponseTooLarge("too large")]
+NO_RESPONSE = [ConnectionFailed("closed"), DeadlineExceeded("late"), DecodeError("cut")]
+MAY_BE_TOO_LARGE = [*TOO_LARGE, *NO_RESPONSE, *map(refusal, (400, 422, 500, 502, 503, 504))]
+OTHER = [refusal(401), refusal(404), refusal(429), SchemaError(("bad",))]
 
 
 @pytest.mark.parametrize(
-    "error", [refusal(401), refusal(404), refusal(429), SchemaError(("bad",))], ids=repr
+    ("before", "page", "limit", "errors", "after", "continues"),
+    [
+        (GROWN, 2, 80, MAY_BE_TOO_LARGE, 10, True),
+        (GROWN, 2, 80, OTHER, 80, False),
+        (SERVED, 2, 80, NO_RESPONSE, 10, False),
+        (sizes(), 1, 10, TOO_LARGE, 5, True),
+        (ONE_ROW, 1, 1, TOO_LARGE, 1, False),
+        (sizes(40), 1, 40, TOO_LARGE, 20, False),
+        (sizes(40), 1, 40, NO_RESPONSE, 40, False),
+        (sizes(40), 3, 40, TOO_LARGE, 20, True),
+        (sizes(40), 3, 38, [refusal(400), refusal(422)], 40, True),
+    ],
+    ids=[
+        *("a trial", "a trial with another error", "a proven limit", "the first chosen limit"),
+        *("a single row", "the first given limit", "no response to a given limit"),
+        *("a given limit later", "a varied limit"),
+    ],
 )
-def test_other_failures_change_no_size(error: ApiError) -> None:
-    assert after_failed_trial(GROWN, error) == (GROWN, False)
+def test_a_failure_lowers_the_limit_if_smaller_pages_may_help(
+    before: PageSizes, page: int, limit: int, errors: list[ApiError], after: int, continues: bool
+) -> None:
+    request = before.request(page, limit)
+    for error in errors:
+        found, goes_on = before.after_failure(request, error, is_first=page == 1)
+        assert (found.limit, goes_on) == (after, continues)
+        assert found.overlap == (limit != 38)
 
 
-def test_a_limit_counts_as_refused_after_two_failures() -> None:
-    once, _ = after_failed_trial(GROWN, refusal(502))
-    again = once.after_page(10, 10, 10_000)
-    twice, _ = after_failed_trial(again, refusal(502))
+@pytest.mark.parametrize(
+    ("limit", "failures", "status"), [(80, 2, 502), (38, 5, 502), (80, 1, 413)]
+)
+def test_a_limit_counts_as_refused_after_some_failures(
+    limit: int, failures: int, status: int
+) -> None:
+    chosen = GROWN
+    for _ in range(failures):
+        assert chosen.max_limit == 2000
+        request = PageRequest(2, limit, trial=True)
+        chosen, _ = chosen.after_failure(request, refusal(status), is_first=False)
+        chosen = chosen.after_page(10, 10, 10_000)
 
-    assert (once.max_limit, again.limit) == (2000, 80)
-    assert (twice.max_limit, twice.after_page(10, 10, 10_000).limit) == (40, 40)
-
-
-def test_a_small_limit_counts_as_refused_after_five_failures() -> None:
-    chosen = sizes()
-    for failures in range(1, 6):
-        chosen = chosen.reduced(PageRequest(1, 38), 10)
-        assert chosen.max_limit == (2000 if failures < 5 else 19)
+    assert (chosen.max_limit, chosen.limit, chosen.failures) == (limit // 2, limit // 2, 0)
 
 
 def test_a_successful_trial_resets_the_failures() -> None:
-    once, _ = after_failed_trial(GROWN, refusal(502))
-    served = once.after_page(80, 80, 80_000)
+    failed, _ = GROWN.after_failure(GROWN.request(2, 80), refusal(502), is_first=False)
+    served = failed.after_page(80, 80, 80_000)
 
-    assert (once.failures, served.failures, served.proven) == (1, 0, 80)
-
-
-@pytest.mark.parametrize("error", [refusal(413), ResponseTooLarge("too large")], ids=repr)
-def test_a_response_that_is_too_large_halves_even_the_first_limit(error: ApiError) -> None:
-    after, continues = sizes().after_failure(sizes().request(1, 10), error, is_first=True)
-
-    assert continues
-    assert (after.limit, after.max_limit, after.floor) == (5, 5, 5)
-
-
-def test_a_single_row_that_is_too_large_is_an_error() -> None:
-    smallest = sizes(cursor=Cursor(query={}, limit=1, max_limit=1))
-
-    assert not smallest.after_failure(smallest.request(1, 1), refusal(413), is_first=True)[1]
-
-
-@pytest.mark.parametrize("error", MAY_BE_TOO_LARGE, ids=repr)
-def test_a_given_limit_is_not_lowered_at_the_first_page(error: ApiError) -> None:
-    chosen = sizes(40)
-
-    assert not chosen.after_failure(chosen.request(1, 40), error, is_first=True)[1]
-
-
-def test_a_given_limit_is_lowered_later_if_responses_are_too_large() -> None:
-    chosen = sizes(40)
-    after, continues = chosen.after_failure(chosen.request(3, 40), refusal(413), is_first=False)
-
-    assert (after.limit, after.max_limit, continues) == (20, 20, True)
-
-
-@pytest.mark.parametrize("status", [400, 422])
-def test_a_refused_varied_limit_fixes_the_sizes(status: int) -> None:
-    chosen = sizes(40)
-    after, continues = chosen.after_failure(chosen.request(2, 38), refusal(status), is_first=False)
-
-    assert (after.limit, after.overlap, continues) == (40, False, True)
-
-
-def test_a_proven_limit_without_a_response_is_an_error_and_the_next_page_is_smaller() -> None:
-    served = GROWN.after_page(80, 80, 80_000)
-    request = served.request(2, 80)
-    after, continues = served.after_failure(request, ConnectionFailed("closed"), is_first=False)
-
-    assert (request.trial, after.limit, continues) == (False, 10, False)
+    assert (failed.failures, served.failures, served.proven) == (1, 0, 80)
