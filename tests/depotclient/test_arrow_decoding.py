@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import attrs
 import pytest
@@ -21,13 +21,10 @@ pytest.importorskip("pandas")
 
 from depotclient import MeterValue, OcppStatus, ResponseError, SchemaError, SessionReport, arrow
 from depotclient.arrow import record_batches, schema_of, session_reports_from
-from depotclient.models import structurer_of
-from depotclient.query import Query
 from depotclient.reports import SessionReports
 from depotclient.sandbox import ReportShape
 from depotclient.sandbox.simulation import render, simulate_sessions
-from evtransport.http import Request
-from evtransport.transport import Transport
+from tests.support.pages import PageTransport
 
 INT64 = range(-(2**63), 2**63)
 
@@ -40,33 +37,6 @@ class Part:
     energy_charge_end: float | None
     ocpp_status: list[OcppStatus]
     session_meter_values: list[MeterValue]
-
-
-class PageTransport:
-    """Transport that returns one page with these reports, and then an empty page."""
-
-    def __init__(self, items: list[bytes]) -> None:
-        self._body = b'{"items": [%s]}' % b",".join(items)
-
-    async def send(self, request: Request[Any]) -> Any:
-        is_first = ("page", "1") in request.query
-        return request.decode(self._body if is_first else b'{"items": []}')
-
-    def retire_connections(self) -> None:
-        """Do nothing: there are no connections."""
-
-
-def reports_of(items: list[bytes], into: type[Any] = SessionReport) -> SessionReports[Any]:
-    return SessionReports[Any](
-        transport=cast(Transport, PageTransport(items)),
-        structure=structurer_of(into),
-        now=lambda: datetime(2026, 2, 1, tzinfo=UTC),
-        query=Query("CP-001", "1", None, None),
-        limit=100,
-        read_ahead=0,
-        verify=False,
-        resume=None,
-    )
 
 
 Decoded = tuple[list[dict[str, Any]], ResponseError | None]
@@ -95,6 +65,7 @@ async def decode_by_arrow(reports: SessionReports[Any]) -> Decoded:
     try:
         async for batch in record_batches(reports):
             batch.validate(full=True)
+            assert batch.num_rows > 0
             assert batch.schema == schema_of(reports.into)
             rows += batch.to_pylist()
             if reports.into is SessionReport:
@@ -124,7 +95,9 @@ def integers_in(value: Any) -> Iterator[int]:
 
 def check(items: list[bytes], into: type[Any] = SessionReport) -> str:
     """Check that both decoding paths agree, and return "accepted" or the kind of error."""
-    reports = reports_of(items, into)
+    client = PageTransport(items).client()
+    client.now = lambda: datetime(2026, 2, 1, tzinfo=UTC)  # Both walks have the same cursors.
+    reports = client.session_reports("CP-001", "1", limit=100, read_ahead=0, into=into)
     expected, expected_error = asyncio.run(decode_by_objects(reports))
     rows, error = asyncio.run(decode_by_arrow(reports))
 

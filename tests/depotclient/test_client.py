@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +17,6 @@ from tests.support.error_dump import dump_error
 SECRET = "s3cr3t-v4lue"
 PAIR: dict[str, Any] = {"client_id": "my-id", "client_secret": SECRET}
 API = "https://api.eu.depot.emobility.io/v1"
-ANY_URL = re.compile("http")
 ONE_KIND = "give exactly one kind of credentials: token, or client_id and client_secret"
 
 
@@ -27,11 +25,6 @@ def check_refused(make: Callable[[], object], message: str) -> None:
         make()
 
     assert SECRET not in dump_error(raised.value)
-
-
-async def request_page(client: DepotClient) -> None:
-    async with client:
-        assert await client.session_reports("xyz", 1).collect(max_items=1) == []
 
 
 @pytest.mark.usefixtures("offline")
@@ -51,7 +44,6 @@ def test_construction_opens_nothing_and_shows_no_secret(credentials: dict[str, A
         ({}, ONE_KIND),
         ({"token": SECRET, **PAIR}, ONE_KIND),
         ({"token": SECRET, "client_id": "my-id"}, ONE_KIND),
-        ({"token": "", **PAIR}, ONE_KIND),
         ({"client_id": "my-id"}, "client_secret is missing"),
         ({"client_secret": SECRET}, "client_id is missing"),
         ({"token": f"{SECRET}\n"}, "token must not hold control characters"),
@@ -82,7 +74,6 @@ def test_an_invalid_argument_is_refused_without_showing_a_secret(
     ("region", "options", "missing"),
     [
         ("us", {"token": SECRET}, "base_url"),
-        ("EU", PAIR, "base_url"),
         ("", {**PAIR, "token_url": "https://auth.example"}, "base_url"),
         (["eu"], {**PAIR, "base_url": "https://api.example"}, "token_url"),
     ],
@@ -97,22 +88,12 @@ def test_a_region_without_known_addresses_requires_them(
     )
 
 
-async def test_given_addresses_override_those_of_the_region(answers: AioResponses) -> None:
-    answers.post("https://auth.example/token", payload={"access_token": "t"})
-    answers.get(ANY_URL, payload={"items": []})
+@pytest.mark.usefixtures("offline")
+def test_a_region_may_have_any_name_if_its_addresses_are_given() -> None:
+    address, token_url = "https://api.example/v9", URL("https://auth.example/token")
+    client = DepotClient(**PAIR, region="us", base_url=address, token_url=token_url)
 
-    await request_page(
-        DepotClient(
-            **PAIR,
-            region="us",
-            base_url="https://api.example/v9/",
-            token_url=URL("https://auth.example/token"),
-        )
-    )
-
-    post, get = answers.requests
-    assert post == ("POST", URL("https://auth.example/token"))
-    assert str(get[1]).startswith("https://api.example/v9/sessionReports?")
+    assert repr(client) == f"<DepotClient of {address}>"
 
 
 # Environment.
@@ -135,35 +116,14 @@ async def test_the_environment_provides_a_token(
     environment: Callable[..., None], answers: AioResponses
 ) -> None:
     environment(TOKEN=f"{SECRET}\n", CLIENT_ID=" ")
-    answers.get(ANY_URL, payload={"items": []})
+    answers.get(re.compile("http"), payload={"items": []})
 
-    await request_page(DepotClient.from_env())
+    async with DepotClient.from_env() as client:
+        assert await client.session_reports("xyz", 1).collect(max_items=1) == []
 
     ((method, url), (call,)) = next(iter(answers.requests.items()))
     assert (method, url.origin(), url.path) == ("GET", URL(API).origin(), "/v1/sessionReports")
     assert call.kwargs["headers"]["Authorization"] == f"Bearer {SECRET}"
-
-
-async def test_the_environment_provides_client_credentials_and_addresses(
-    environment: Callable[..., None], answers: AioResponses
-) -> None:
-    environment(
-        CLIENT_ID="my-id",
-        CLIENT_SECRET=SECRET,
-        REGION="us",
-        BASE_URL="http://localhost:8080",
-        TOKEN_URL="http://localhost:8080/token",
-    )
-    answers.post("http://localhost:8080/token", payload={"access_token": "t0k3n"})
-    answers.get(ANY_URL, payload={"items": []})
-
-    await request_page(DepotClient.from_env())
-
-    (post,), (get,) = answers.requests.values()
-    basic = post.kwargs["headers"]["Authorization"].removeprefix("Basic ")
-    assert base64.b64decode(basic).decode() == f"my-id:{SECRET}"
-    assert post.kwargs["data"] == b"grant_type=client_credentials"
-    assert get.kwargs["headers"]["Authorization"] == "Bearer t0k3n"
 
 
 @pytest.mark.parametrize(
@@ -171,10 +131,8 @@ async def test_the_environment_provides_client_credentials_and_addresses(
     [
         ({}, "no credentials: set DEPOT_TOKEN, or DEPOT_CLIENT_ID and DEPOT_CLIENT_SECRET"),
         ({"TOKEN": " ", "CLIENT_ID": ""}, "no credentials: set DEPOT_TOKEN"),
-        ({"TOKEN": SECRET, "CLIENT_ID": "my-id"}, ONE_KIND),
         ({"CLIENT_SECRET": SECRET}, "client_id is missing"),
         ({"TOKEN": SECRET, "REGION": "us"}, "the addresses of region 'us' are not published"),
-        ({"TOKEN": SECRET, "BASE_URL": "http://api.example"}, "base_url must be https"),
         ({"TOKEN": f"{SECRET}\nmore"}, "token must not hold control characters"),
     ],
     ids=lambda value: str(value)[:24],
