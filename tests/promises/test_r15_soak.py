@@ -24,9 +24,10 @@ from tests.promises.candidates import (
     Depot,
     Limits,
     Thor,
+    result_of,
 )
 from tests.support.clients import account_of
-from tests.support.figures import Figures, Record
+from tests.support.figures import Figures, Record, tally
 from thorclient.sandbox import ThorSandbox
 
 SHAPE = ReportShape(meter_values=40, charge_parameters=4, detail_states=4, device_states=2)
@@ -56,21 +57,6 @@ class Usage:
         return cls(mebibytes, len(descriptors), len(asyncio.all_tasks()))
 
 
-@attrs.define
-class Counts:
-    """Work done, and what went wrong."""
-
-    walks: int = 0
-    reports: int = 0
-    calls: int = 0
-    restarts: int = 0
-    faults: int = 0
-    given_up: int = 0
-    undocumented_errors: int = 0
-    lost: int = 0
-    doubled: int = 0
-
-
 def free_port() -> int:
     """Return a port on which a server can restart."""
     with socket.socket() as probe:
@@ -88,7 +74,7 @@ class Soak:
     thor: Thor
     errors: tuple[type[Exception], ...]
     pause: float
-    counts: Counts = attrs.field(factory=Counts)
+    figures: Counter[str]
 
     async def restart(self) -> None:
         """Stop both servers for a moment."""
@@ -98,37 +84,29 @@ class Soak:
         await asyncio.sleep(0.05)
         for server in (self.depot_server, self.thor_server):
             await server.start()
-        self.counts.restarts += 1
-        self.count_faults()
-
-    def count_faults(self) -> None:
-        """Count the faults played, and clear the servers' growing logs."""
-        for server in (self.depot_server, self.thor_server):
-            self.counts.faults += sum(request.fault is not None for request in server.requests)
+            # The servers' logs would grow.
+            self.figures["faults"] += sum(request.fault is not None for request in server.requests)
             server.requests.clear()
+        self.figures["restarts"] += 1
 
     async def walk(self) -> None:
         """Collect all reports."""
-        try:
-            found = Counter(await self.depot.collect(50, restarts=10_000))
-        except Exception:
-            self.counts.given_up += 1
+        found = await result_of(self.depot.collect(50, restarts=10_000))
+        if isinstance(found, Exception):
+            self.figures["given up"] += 1
             return
         expected = set(self.depot_server.session_ids(CHARGER, CONNECTOR))
-        self.counts.walks += 1
-        self.counts.reports += found.total()
-        self.counts.lost += len(expected - set(found))
-        self.counts.doubled += found.total() - len(found)
+        self.figures["walks"] += 1
+        self.figures["reports"] += len(found)
+        self.figures["lost"] += len(expected - set(found))
+        self.figures["doubled"] += len(found) - len(set(found))
 
     async def poll(self) -> None:
         """Request the analytics of one chargebox."""
-        try:
-            await self.thor.analytics(self.thor_server.chargebox_ids[0])
-        except self.errors:
-            pass
-        except Exception:
-            self.counts.undocumented_errors += 1
-        self.counts.calls += 1
+        result = await result_of(self.thor.analytics(self.thor_server.chargebox_ids[0]))
+        documented = isinstance(result, self.errors) or not isinstance(result, Exception)
+        self.figures["calls"] += 1
+        self.figures["undocumented errors"] += not documented
         await asyncio.sleep(0.01)
 
     async def work(self, seconds: float) -> Usage:
@@ -142,12 +120,15 @@ class Soak:
         async with asyncio.TaskGroup() as group:
             for job in (self.restart, self.walk, self.walk, self.poll, self.poll):
                 group.create_task(repeat(job))
-        self.count_faults()
         return await Usage.measure()
 
 
 async def measure(candidate: Candidate, *, full: bool, seconds: float) -> Figures:
     """Work, and compare the resources after a third of the time and at the end."""
+    figures = tally(
+        *("walks", "reports", "calls", "restarts", "faults"),
+        *("given up", "undocumented errors", "lost", "doubled"),
+    )
     lifetime, pause = (20.0, 10.0) if full else (1.0, 0.6)
     depot_server = DepotSandbox(
         port=free_port(),
@@ -165,12 +146,13 @@ async def measure(candidate: Candidate, *, full: bool, seconds: float) -> Figure
             candidate.depot(Access(**account_of(depot_server)), limits) as depot,
             candidate.thor(thor_access, limits) as thor,
         ):
-            soak = Soak(depot_server, thor_server, depot, thor, candidate.errors, pause)
+            errors = candidate.errors
+            soak = Soak(depot_server, thor_server, depot, thor, errors, pause, figures)
             early = await soak.work(seconds / 3)
             late = await soak.work(seconds * 2 / 3)
     return {
         "seconds": seconds,
-        **{name.replace("_", " "): count for name, count in attrs.asdict(soak.counts).items()},
+        **figures,
         "MiB grown": round(late.mebibytes - early.mebibytes, 2),
         "descriptors grown": late.descriptors - early.descriptors,
         "tasks grown": late.tasks - early.tasks,
