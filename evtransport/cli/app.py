@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated, Final, Protocol
 
 import typer
-
-from evtransport.cli.output import escape_controls
 
 __all__ = ["JsonOption", "PortOption", "SandboxOption", "command_line", "serve"]
 
@@ -73,9 +70,9 @@ async def serve(sandbox: _Sandbox, *contents: str) -> int:
     await sandbox.start()
     try:
         for name, value in sandbox.environment.items():
-            print(f"export {name}={shlex.quote(value)}")
+            print(f"export {name}={value}")
         for line in contents:
-            print(f"# {escape_controls(line)}")
+            print(f"# {line}")
         print("# running until Ctrl-C", flush=True)
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()

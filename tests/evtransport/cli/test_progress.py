@@ -30,19 +30,16 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_a_pipe_gets_no_progress(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("is_terminal", "variable", "value"), [(False, "FORCE_COLOR", "1"), (True, "TERM", "dumb")]
+)
+def test_a_pipe_and_a_dumb_terminal_get_no_progress(
+    is_terminal: bool, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    with progress_line("0 reports") as line, line.paused():
-        line.show("10 reports")
-    assert capsys.readouterr() == ("", "")
-
-
-def test_a_dumb_terminal_gets_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", screen := Screen())
-    monkeypatch.setenv("TERM", "dumb")
-    with progress_line("0 reports") as line:
+    monkeypatch.setattr(screen, "isatty", lambda: is_terminal)
+    monkeypatch.setenv(variable, value)
+    with progress_line("0 reports") as line, line.paused():
         line.show("10 reports")
     assert screen.text == ""
 

@@ -105,12 +105,3 @@ def test_open_streams_keep_their_encoding_and_lose_no_character(
     print("zoë", flush=True)
     print("🚌 \udcff", file=sys.stderr, flush=True)
     assert capfd.readouterr() == ("zo\\xeb\n", "\\U0001f68c \\udcff\n")
-
-
-def test_output_without_a_descriptor_is_not_discarded(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(sys, "stdout", stream := io.StringIO())
-    print("text")
-    discard_output()
-    assert stream.getvalue() == "text\n"
