@@ -7,16 +7,12 @@ import math
 import msgspec
 import pytest
 
-from evtransport.testing.faults import RETRYABLE, Fault, SandboxResponse, validate_number
+from evtransport.testing.faults import Fault, SandboxResponse, validate_number
 
 PAYLOAD = {"items": [1, 2, 3], "name": "zoë"}
 GOOD = SandboxResponse.json(PAYLOAD, 206)
 HALF = GOOD.body[: len(GOOD.body) // 2]
 MESSAGE = b'{"message": "a fault of the sandbox"}'
-
-
-def make_429(retry_after: str) -> SandboxResponse:
-    return SandboxResponse(MESSAGE, 429, headers={"Retry-After": retry_after})
 
 
 @pytest.mark.parametrize(
@@ -30,8 +26,10 @@ def make_429(retry_after: str) -> SandboxResponse:
         (Fault.status(304), SandboxResponse(b"", 304)),
         (Fault.status(200, body="null"), SandboxResponse(b"null")),
         (Fault.status(200, body=b"null"), SandboxResponse(b"null")),
-        (Fault.status(429, retry_after=0), make_429("0")),
-        (Fault.status(429, retry_after="Wed, 21 Oct 2026"), make_429("Wed, 21 Oct 2026")),
+        (
+            Fault.status(429, retry_after=0),
+            SandboxResponse(MESSAGE, 429, headers={"Retry-After": "0"}),
+        ),
         (Fault.truncate(), SandboxResponse(GOOD.body, 206, sent=len(HALF))),
         (Fault.garbage(), SandboxResponse(HALF)),
     ],
@@ -44,7 +42,6 @@ def test_a_fault_changes_the_response(
 
 def test_an_html_fault_is_a_page_with_status_200() -> None:
     page = GOOD.apply_fault(Fault.html())
-
     assert page is not None
     assert (page.status, page.content_type) == (200, "text/html")
     assert page.body.startswith(b"<!doctype html>")
@@ -52,16 +49,11 @@ def test_an_html_fault_is_a_page_with_status_200() -> None:
 
 def test_bad_utf8_is_inside_a_string() -> None:
     bad = GOOD.apply_fault(Fault.bad_utf8())
-
     assert bad is not None
     assert bad.status == 200
     with pytest.raises(UnicodeDecodeError):
         bad.body.decode()
     assert msgspec.json.decode(bad.body.decode("utf-8", "ignore")) == PAYLOAD
-
-
-def test_every_retryable_fault_changes_the_response() -> None:
-    assert all(GOOD.apply_fault(fault) != GOOD for fault in RETRYABLE)
 
 
 @pytest.mark.parametrize("code", [199, 600, 200.0])
@@ -70,12 +62,9 @@ def test_an_impossible_status_is_refused(code: int) -> None:
         Fault.status(code)
 
 
-def test_an_endless_stall_is_refused() -> None:
-    with pytest.raises(ValueError, match="seconds"):
-        Fault.stall(math.inf)
-
-
 @pytest.mark.parametrize("value", [-0.1, 2.1, math.nan, "1", True])
 def test_a_number_out_of_range_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="rate must be a number from 0 to 2, got"):
         validate_number("rate", value, maximum=2)
+    with pytest.raises(ValueError, match="seconds must be a number from 0 to inf, got inf"):
+        Fault.stall(math.inf)
