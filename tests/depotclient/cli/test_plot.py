@@ -14,10 +14,9 @@ from depotclient.sandbox import DepotSandbox
 from tests.support.commands import Command
 
 pa = pytest.importorskip("pyarrow")
+arrow = pytest.importorskip("depotclient.arrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("matplotlib")
-
-from depotclient.arrow import SESSION_REPORTS
 
 Capture = pytest.CaptureFixture[str]
 
@@ -97,10 +96,10 @@ def test_a_parquet_file_with_a_column_of_another_type_is_refused(
     column: str, values: list[Any] | None, status: int, tmp_path: Path, capsys: Capture
 ) -> None:
     file = tmp_path / "reports.parquet"
-    row = dict.fromkeys(SESSION_REPORTS.names) | {"session_id": 1}
-    table = pa.Table.from_pylist([row], SESSION_REPORTS)
+    schema = arrow.SESSION_REPORTS
+    table = pa.Table.from_pylist([dict.fromkeys(schema.names) | {"session_id": 1}], schema)
     if values is not None:
-        index = SESSION_REPORTS.get_field_index(column)
+        index = schema.get_field_index(column)
         table = table.set_column(index, column, pa.array(values))
     parquet.write_table(table, file)
     assert run("plot", str(tmp_path / "a.png"), "--file", str(file)) == status
