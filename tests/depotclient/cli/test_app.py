@@ -1,10 +1,8 @@
-"""The `depotclient` command: its start, its extra, and its sandbox."""
+"""The `depotclient` command: its sandbox."""
 
 from __future__ import annotations
 
 import signal
-import sys
-from importlib import import_module
 
 import pytest
 
@@ -31,14 +29,3 @@ def test_the_sandbox_prints_its_environment_and_ends_with_ctrl_c(
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err) == (0, b"", b"")
-
-
-@pytest.mark.parametrize("missing", ["typer", "rich"])
-@pytest.mark.parametrize("name", ["depotclient", "thorclient"])
-def test_a_missing_extra_is_named(name: str, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (f"{name}.__main__", "evtransport.cli.start"):
-        monkeypatch.delitem(sys.modules, module, raising=False)
-    monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(SystemExit) as end:
-        import_module(f"{name}.__main__").main()
-    assert end.value.code == f"{name} needs the cli extra: pip install 'thor-depot-clients[cli]'"

@@ -133,6 +133,7 @@ def test_a_table_shows_the_reports_before_an_invalid_one(
 
 
 START = datetime(2026, 1, 31, 23, 50, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
 SUMMARY = ReportSummary(
     session_id=100000001,
     vehicle_id="BUS-001",
@@ -154,15 +155,9 @@ SUMMARY = ReportSummary(
             ["100000001 BUS-001 2026-01-31 23:50 2026-02-02 00:59 25:09 123.5 20 -> 100"],
         ),
         (
-            attrs.evolve(
-                SUMMARY,
-                vehicle_id="WDB9634031L123456",
-                session_time_end=START - timedelta(minutes=61),
-            ),
+            attrs.evolve(SUMMARY, vehicle_id="WDB9634031L12", session_time_end=START - MINUTE * 61),
             120,
-            [
-                "100000001 WDB9634031L123456 2026-01-31 23:50 2026-01-31 22:49 -1:01 123.5 20 -> 100",
-            ],
+            ["100000001 WDB9634031L12 2026-01-31 23:50 2026-01-31 22:49 -1:01 123.5 20 -> 100"],
         ),
         # Long ids are folded. Markup and control characters are text.
         (ReportSummary(1, "[red]\x1b[2J"), 80, ["1 [red]\\u001 - - - - ? -> ?", "b[2J"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,16 @@ import pytest
 from evtransport.cli.start import start
 
 
-def test_a_missing_extra_is_named_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "rich", None)
-    with pytest.raises(SystemExit, match=r"pip install 'thor-depot-clients\[cli\]'"):
-        start("depotclient", "depotclient.cli.app:app")
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+@pytest.mark.parametrize("name", ["depotclient", "thorclient"])
+def test_a_missing_extra_is_named(name: str, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The modules are imported again, without the extra.
+    for module in (f"{name}.__main__", "evtransport.cli.start"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(SystemExit) as end:
+        import_module(f"{name}.__main__").main()
+    assert end.value.code == f"{name} needs the cli extra: pip install 'thor-depot-clients[cli]'"
 
 
 def test_ctrl_c_during_the_imports_exits_with_130(
