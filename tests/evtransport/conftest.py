@@ -10,7 +10,7 @@ import pytest
 from yarl import URL
 
 from evtransport import ApiKey, ClientCredentials, Secret, Transport
-from tests.support.tokens import SECRET, TOKEN_URL, Clock
+from tests.support.tokens import CLIENT_ID, SECRET, TOKEN_URL, Clock
 from tests.support.wire import Wire
 
 
@@ -45,4 +45,4 @@ def clock() -> Clock:
 
 @pytest.fixture
 def credentials(clock: Clock) -> ClientCredentials:
-    return ClientCredentials("my-id", Secret(SECRET), TOKEN_URL, clock)
+    return ClientCredentials(CLIENT_ID, Secret(SECRET), TOKEN_URL, clock)

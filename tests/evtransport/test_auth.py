@@ -6,7 +6,6 @@ import asyncio
 import base64
 import time
 
-import attrs
 import pytest
 
 from evtransport import (
@@ -25,40 +24,14 @@ from evtransport import (
     ServerError,
     StatusError,
 )
-from evtransport.auth import Credential
 from evtransport.http import Response
 from tests.support.error_dump import dump_error
-from tests.support.tokens import (
-    INVALID_TOKEN,
-    SECRET,
-    TOKEN_URL,
-    Clock,
-    TokenServer,
-    header,
-    settle,
-    token,
-)
+from tests.support.tokens import CLIENT_ID, SECRET, TOKEN_URL, Clock, TokenServer, header, token
+from tests.support.waiting import turns
 
-PAIR = base64.b64encode(f"my-id:{SECRET}".encode()).decode()
-OTHER = Credential("Authorization", "Bearer ", Secret("other"))
-
-
-# Construction and fixed credentials.
-
-
-@pytest.mark.parametrize(
-    "auth",
-    [
-        ApiKey(Secret(SECRET)),
-        BearerToken(Secret(SECRET)),
-        ClientCredentials("my-id", Secret(SECRET), TOKEN_URL),
-    ],
-    ids=lambda auth: type(auth).__name__,
-)
-def test_credentials_show_no_secret(auth: ApiKey | BearerToken | ClientCredentials) -> None:
-    for text in (repr(auth), str(auth), repr(attrs.astuple(auth, recurse=True))):
-        assert SECRET not in text
-        assert PAIR not in text
+PAIR = base64.b64encode(f"{CLIENT_ID}:{SECRET}".encode()).decode()
+FORBIDDEN = Response(403, {}, b'{"message": "Forbidden"}')
+INVALID_TOKEN = Response(403, {"www-authenticate": 'Bearer error="invalid_token"'}, b"")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +39,6 @@ def test_credentials_show_no_secret(auth: ApiKey | BearerToken | ClientCredentia
     [
         ("", SECRET, "client_id must not be empty"),
         ("a:b", SECRET, "client_id must not hold a colon"),
-        (None, SECRET, "client_id must be a string, not NoneType"),
         ("id", f"{SECRET}\n", "client_secret must not hold control characters"),
     ],
 )
@@ -94,12 +66,11 @@ async def test_a_fixed_credential_is_its_own_header_and_never_renewed(
     assert auth.secrets == (Secret(SECRET),)
     assert not auth.invalidate(credential)
     assert not await auth.renew_forbidden(credential, INVALID_TOKEN, server)
-    assert server.requests == 0
     with pytest.raises(ValueError, match=f"^{argument} must not hold control characters"):
         kind(Secret(f"{SECRET}\n"))
 
 
-# The first token.
+# Tokens. The promise R8 tests concurrent and cancelled calls.
 
 
 async def test_a_token_is_requested_on_first_use_as_the_vendor_describes(
@@ -113,35 +84,13 @@ async def test_a_token_is_requested_on_first_use_as_the_vendor_describes(
     form = b"grant_type=client_credentials"
     assert server.received == [(TOKEN_URL, f"Authorization: Basic {PAIR}", form)]
     assert credentials.secrets[2:] == (Secret("t0k3n-1"),)
-    assert "t0k3n-1" not in repr(credentials)
     assert ClientCredentials("id", Secret(SECRET), TOKEN_URL).clock is time.monotonic
-
-
-async def test_a_client_id_beyond_ascii_is_sent_in_utf_8() -> None:
-    server = TokenServer(token())
-    await ClientCredentials("d\u00e9p\u00f4t", Secret(SECRET), TOKEN_URL).get_credential(server)
-
-    sent = base64.b64decode(server.received[0][1].rpartition(" ")[2])
-    assert sent == f"d\u00e9p\u00f4t:{SECRET}".encode()
-
-
-async def test_concurrent_first_calls_send_one_token_request(
-    credentials: ClientCredentials,
-) -> None:
-    server = TokenServer(token("t0k3n-1"))
-    headers = await asyncio.gather(*(header(credentials, server) for _ in range(100)))
-
-    assert set(headers) == {"Bearer t0k3n-1"}
-    assert server.requests == 1
-
-
-# Renewal by time.
 
 
 @pytest.mark.parametrize(
     ("expires_in", "renewed_after"),
     [
-        *[(3600, 3540.0), (120, 60.0), (100, 50.0), (0.5, 0.25)],
+        *[(3600, 3540.0), (120, 60.0), (100, 50.0), (0.5, 0.25), (0, 0.0), ("-1", 0.0)],
         *[("3600", 3540.0), ("3599.5", 3539.5), (" 100 ", 50.0), ("1e2", 50.0)],
     ],
 )
@@ -150,34 +99,21 @@ async def test_a_token_is_renewed_a_minute_before_its_end_or_at_half_its_life(
 ) -> None:
     server = TokenServer(token("t0k3n-1", expires_in=expires_in), token("t0k3n-2"))
     server.gate.clear()
-    first = asyncio.create_task(header(credentials, server))
-    await settle()
-    clock.now += renewed_after - 0.125  # the life counts from the request
+    calls = [asyncio.create_task(header(credentials, server)) for _ in range(3)]
+    await turns(5)
+    clock.now += max(0.0, renewed_after - 0.125)  # the life counts from the request
     server.gate.set()
 
-    assert await first == "Bearer t0k3n-1"
-    assert await header(credentials, server) == "Bearer t0k3n-1"
+    assert await asyncio.gather(*calls) == ["Bearer t0k3n-1"] * 3
     clock.now += 0.125
-    assert await header(credentials, server) == "Bearer t0k3n-2"
-
-
-@pytest.mark.parametrize("expires_in", [0, -1e300, "-1"])
-async def test_a_token_that_has_expired_on_arrival_serves_the_waiting_calls(
-    credentials: ClientCredentials, expires_in: object
-) -> None:
-    server = TokenServer(token("t0k3n-1", expires_in=expires_in), token("t0k3n-2"))
-
-    headers = await asyncio.gather(*(header(credentials, server) for _ in range(10)))
-
-    assert set(headers) == {"Bearer t0k3n-1"}
     assert await header(credentials, server) == "Bearer t0k3n-2"
 
 
 @pytest.mark.parametrize(
     "expires_in",
     [
-        *("", "null", "true", "{}", '""', '"soon"', '"PT1H"', '"1_000"', '"inf"', '"0x10"'),
-        *('"\u0663\u0666"', '"\\u0033600"', "1e999", "9" * 5_000, '"' + "9" * 400 + '"'),
+        *("", "null", "{}", '""', '"soon"', '"1_000"', '"inf"', '"0x10"', '"\\u0033600"'),
+        *('"\u0663\u0666"', "1e999", "9" * 5_000, '"' + "9" * 400 + '"'),
     ],
     ids=lambda text: ascii(text)[:16],
 )
@@ -193,107 +129,8 @@ async def test_a_token_without_a_readable_life_is_kept_until_a_401(
     assert await credentials.get_credential(server) == credential
     assert credentials.invalidate(credential)
     assert await header(credentials, server) == "Bearer t0k3n-2"
-
-
-# Cancellation and failure.
-
-
-@pytest.mark.parametrize(("cancelled", "requests"), [(0, 2), (2, 1)])
-async def test_a_cancelled_call_does_not_affect_the_others(
-    credentials: ClientCredentials, cancelled: int, requests: int
-) -> None:
-    server = TokenServer(*[token()] * requests)
-    server.gate.clear()
-    calls = [asyncio.create_task(header(credentials, server)) for _ in range(5)]
-    await settle()
-
-    calls[cancelled].cancel()
-    await settle()
-    server.gate.set()
-    outcomes = await asyncio.gather(*calls, return_exceptions=True)
-
-    assert isinstance(outcomes.pop(cancelled), asyncio.CancelledError)
-    assert outcomes == ["Bearer t0k3n-1"] * 4
-    assert server.requests == requests
-
-
-async def test_waiting_calls_share_a_failure_and_each_gets_its_own_error(
-    credentials: ClientCredentials,
-) -> None:
-    original = ServerError("the server responded with 503", status=503, body=b"busy", retry_after=7)
-    server = TokenServer(original)
-
-    errors = await asyncio.gather(
-        *(header(credentials, server) for _ in range(10)), return_exceptions=True
-    )
-
-    assert server.requests == 1
-    assert len({id(error) for error in [original, *errors]}) == 11
-    shared = []
-    for error in errors:
-        assert isinstance(error, ServerError)
-        assert (str(error), error.status, error.retry_after) == (str(original), 503, 7)
-        assert error.cursor is None
-        error.cursor = Cursor(query={}, limit=1)
-        shared.append(error.shared)
-    assert shared == [False] + [True] * 9
-
-
-async def test_a_call_after_a_failure_requests_a_token_again(
-    credentials: ClientCredentials,
-) -> None:
-    server = TokenServer(ConnectionFailed("no"), ConnectionFailed("no"), token("t0k3n-3"))
-    for _ in range(2):
-        with pytest.raises(ConnectionFailed):
-            await credentials.get_credential(server)
-
-    assert await header(credentials, server) == "Bearer t0k3n-3"
-
-
-async def test_an_error_of_another_type_reaches_only_its_own_call(
-    credentials: ClientCredentials,
-) -> None:
-    server = TokenServer(RuntimeError("the client was closed"), token("t0k3n-2"))
-
-    outcomes = await asyncio.gather(
-        header(credentials, server), header(credentials, server), return_exceptions=True
-    )
-
-    assert isinstance(outcomes[0], RuntimeError)
-    assert outcomes[1] == "Bearer t0k3n-2"
-
-
-async def test_a_failed_renewal_is_raised_although_the_old_token_is_valid(
-    credentials: ClientCredentials, clock: Clock
-) -> None:
-    server = TokenServer(token(expires_in=100), ConnectionFailed("no"))
-    await credentials.get_credential(server)
-    clock.now += 60
-
-    with pytest.raises(ConnectionFailed):
-        await credentials.get_credential(server)
-
-    assert Secret("t0k3n-1") not in credentials.secrets
-
-
-# Tokens that get a 401.
-
-
-async def test_a_token_that_many_calls_invalidate_is_renewed_once(
-    credentials: ClientCredentials,
-) -> None:
-    server = TokenServer(token("t0k3n-1"), token("t0k3n-2"))
-    assert credentials.invalidate(OTHER)
-    old = await credentials.get_credential(server)
-
-    async def get_a_401() -> str:
-        assert credentials.invalidate(old)
-        return await header(credentials, server)
-
-    assert set(await asyncio.gather(*(get_a_401() for _ in range(50)))) == {"Bearer t0k3n-2"}
-    assert credentials.invalidate(old), "a token is available"
+    assert credentials.invalidate(credential), "another token is available"
     assert await header(credentials, server) == "Bearer t0k3n-2"
-    assert server.requests == 2
 
 
 async def test_a_token_that_is_invalidated_before_waiting_calls_see_it_is_requested_again(
@@ -311,39 +148,71 @@ async def test_a_token_that_is_invalidated_before_waiting_calls_see_it_is_reques
     )
 
     assert headers == ["Bearer t0k3n-1", *["Bearer t0k3n-2"] * 5]
-    assert server.requests == 2
 
 
-# Token responses.
+# Failed token requests.
+
+
+async def test_waiting_calls_share_a_failure_and_each_gets_its_own_error(
+    credentials: ClientCredentials,
+) -> None:
+    original = ServerError("the server is busy", status=503, body=b"busy", retry_after=7)
+    server = TokenServer(original)
+
+    errors = await asyncio.gather(
+        *(header(credentials, server) for _ in range(10)), return_exceptions=True
+    )
+
+    assert len({id(error) for error in [original, *errors]}) == 11
+    shared = []
+    for error in errors:
+        assert isinstance(error, ServerError)
+        assert (str(error), error.status, error.retry_after) == (str(original), 503, 7)
+        assert error.cursor is None
+        error.cursor = Cursor(query={}, limit=1)
+        shared.append(error.shared)
+    assert shared == [False] + [True] * 9
+
+
+async def test_an_error_of_another_type_reaches_only_its_own_call(
+    credentials: ClientCredentials,
+) -> None:
+    server = TokenServer(RuntimeError("the client was closed"), token())
+
+    outcomes = await asyncio.gather(
+        header(credentials, server), header(credentials, server), return_exceptions=True
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [RuntimeError, str]
+
+
+async def test_a_failed_renewal_is_raised_although_the_old_token_is_valid(
+    credentials: ClientCredentials, clock: Clock
+) -> None:
+    server = TokenServer(token("old", expires_in=100), ConnectionFailed("no"), token("new"))
+    await credentials.get_credential(server)
+    clock.now += 60
+
+    with pytest.raises(ConnectionFailed):
+        await credentials.get_credential(server)
+    assert Secret("old") not in credentials.secrets
+    assert await header(credentials, server) == "Bearer new"
 
 
 @pytest.mark.parametrize(
     ("status", "body", "kind", "message"),
     [
         (401, b"", AuthError, "the token URL responded with 401"),
-        (
-            400,
-            b'{"error": "unauthorized_client"}',
-            AuthError,
-            "responded with 400: unauthorized_client",
-        ),
+        (400, b'{"error": "unauthorized_client"}', AuthError, "with 400: unauthorized_client"),
         (400, b'{"error": "invalid_request"}', StatusError, "responded with 400"),
         (429, b"", RateLimitedError, "responded with 429"),
         (307, b"", RedirectError, "responded with 307"),
         (200, b'{"error": "invalid_client", "hint": "%s"}' % (b"x" * 5000), AuthError, "200: inv"),
         (200, b'{"access_token": null, "error": "invalid_grant"}', AuthError, "200: invalid_grant"),
-        (
-            200,
-            b'{"error": {"code": "access_denied"}}',
-            AuthError,
-            "responded with 200: access_denied",
-        ),
+        (200, b'{"error": {"code": "access_denied"}}', AuthError, "with 200: access_denied"),
         (200, b'{"error": "busy"}', StatusError, "the token URL responded with 200: busy"),
         (200, b'{"error": null}', SchemaError, "$: object missing required field access_token"),
-        (200, b"", DecodeError, "it is empty"),
         (200, b'{"access_token": "t0k3n', DecodeError, "not JSON"),
-        (200, b'{"access_token": "t0k3n-\xff"}', DecodeError, "not JSON"),
-        (200, b"[]", SchemaError, "$: expected object, got array"),
         (200, b'{"access_token": 5}', SchemaError, "$.access_token: expected str"),
         (200, b'{"access_token": ""}', SchemaError, "$.access_token: must not be empty"),
         (200, b'{"access_token": "t0k3n\\n"}', SchemaError, "must not hold control characters"),
@@ -359,9 +228,7 @@ async def test_a_bad_token_response_is_a_typed_error_that_shows_no_token(
 
     assert type(caught.value) is kind
     assert message in str(caught.value)
-    shown = dump_error(caught.value)
-    assert "t0k3n" not in shown
-    assert SECRET not in shown
+    assert "t0k3n" not in dump_error(caught.value)
 
 
 async def test_a_refusal_keeps_code_and_wait_but_not_the_body(
@@ -381,3 +248,79 @@ async def test_a_token_is_accepted_at_the_maximum_length_and_next_to_an_error(
     credentials: ClientCredentials, response: Response
 ) -> None:
     assert (await header(credentials, TokenServer(response))).startswith("Bearer t")
+
+
+# Tokens that get a 403: a renewal that may help, at most once a minute.
+
+
+@pytest.mark.parametrize(
+    ("age", "response", "renewed"),
+    [(59.0, FORBIDDEN, False), (60.0, FORBIDDEN, True), (0.0, INVALID_TOKEN, True)],
+)
+async def test_a_403_renews_a_token_that_may_be_invalid(
+    credentials: ClientCredentials, clock: Clock, age: float, response: Response, renewed: bool
+) -> None:
+    server = TokenServer(token("t0k3n-1"), token("t0k3n-2"))
+    old = await credentials.get_credential(server)
+    clock.now += age
+
+    assert await credentials.renew_forbidden(old, response, server) is renewed
+    assert await header(credentials, server) == f"Bearer t0k3n-{1 + renewed}"
+    assert server.requests == 1 + renewed
+
+
+async def test_repeated_403s_cause_one_token_request_a_minute(
+    credentials: ClientCredentials, clock: Clock
+) -> None:
+    server = TokenServer(*(token(f"t0k3n-{number}") for number in range(100)))
+
+    for _ in range(600):
+        credential = await credentials.get_credential(server)
+        clock.now += 1
+        for response in (FORBIDDEN, INVALID_TOKEN):
+            await credentials.renew_forbidden(credential, response, server)
+
+    assert server.requests == 1 + 10
+
+
+async def test_concurrent_403s_and_calls_share_one_renewal(
+    credentials: ClientCredentials, clock: Clock
+) -> None:
+    server = TokenServer(token("t0k3n-1", expires_in=700), token("t0k3n-2"))
+    old = await credentials.get_credential(server)
+    clock.now += 640  # the regular renewal waits for that of the 403s
+
+    renewed = await asyncio.gather(
+        *(credentials.renew_forbidden(old, FORBIDDEN, server) for _ in range(10)),
+        header(credentials, server),
+    )
+
+    assert renewed == [True] * 10 + ["Bearer t0k3n-2"]
+    assert server.requests == 2
+    credentials.invalidate(await credentials.get_credential(server))
+    assert await credentials.renew_forbidden(old, FORBIDDEN, server), "left to the next request"
+    assert server.requests == 2
+
+
+@pytest.mark.parametrize("failure", [ConnectionFailed("no"), Response(401, {}, b""), None])
+async def test_a_failed_or_cancelled_renewal_keeps_the_token_and_is_not_repeated_for_a_minute(
+    credentials: ClientCredentials, clock: Clock, failure: Response | Exception | None
+) -> None:
+    server = TokenServer(token(), failure or token("lost"))
+    old = await credentials.get_credential(server)
+    clock.now += 600
+    if failure is None:
+        server.gate.clear()
+    first, waiting = (
+        asyncio.create_task(credentials.renew_forbidden(old, FORBIDDEN, server)) for _ in range(2)
+    )
+    await turns(5)
+    first.cancel()  # does nothing after a failure
+    assert await waiting is False
+    with pytest.raises(ApiError if failure else asyncio.CancelledError):
+        await first
+
+    clock.now += 59
+    assert not await credentials.renew_forbidden(old, FORBIDDEN, server)
+    assert await credentials.get_credential(server) == old
+    assert server.requests == 2

@@ -10,10 +10,9 @@ from yarl import URL
 from evtransport.auth import Auth, Credential
 from evtransport.http import Response
 
+CLIENT_ID = "d\u00e9p\u00f4t"
 SECRET = "s3cr3t-v4lue"
 TOKEN_URL = URL("https://auth.example/token")
-FORBIDDEN = Response(403, {}, b'{"message": "Forbidden"}')
-INVALID_TOKEN = Response(403, {"www-authenticate": 'Bearer error="invalid_token"'}, b"")
 
 
 def token(value: str = "t0k3n-1", **members: object) -> Response:
@@ -53,9 +52,3 @@ class Clock:
 
 async def header(auth: Auth, server: TokenServer) -> str:
     return (await auth.get_credential(server)).value
-
-
-async def settle() -> None:
-    """Run all tasks until they wait."""
-    for _ in range(20):
-        await asyncio.sleep(0)
