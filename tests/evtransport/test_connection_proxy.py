@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import pytest
@@ -27,6 +27,7 @@ from evtransport.http import Request
 from evtransport.proxy import seal_proxy
 from tests.support.commands import Command
 from tests.support.error_dump import dump_error
+from tests.support.pages import ANALYTICS
 from tests.support.proxy import CERTIFICATE, LoopbackProxy, client_tls, server_tls
 from tests.support.wire import Wire, reply
 from thorclient.sandbox import ThorSandbox
@@ -36,6 +37,11 @@ PASSWORD = "p/ss w0rd"
 PAIR = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
 REQUEST = Request(("greeting",), bytes)
 HELLO = reply(b"hello")
+
+PROXY, WITH_PASSWORD = "http://PROXY", "http://me:p%2Fss%20w0rd@PROXY"
+GONE = "http://me:p%2Fss%20w0rd@127.0.0.1:9"
+REMOTE = "http://me:s3cr3t@192.0.2.1:3128"
+TRUSTING: dict[str, Any] = {"trust_env": True}
 
 Get = Callable[..., Any]
 
@@ -66,82 +72,50 @@ def get(connect: Callable[..., Transport]) -> Get:
     return call
 
 
-def with_password(proxy: LoopbackProxy) -> str:
-    return f"http://me:p%2Fss%20w0rd@{proxy.address}"
+def at(proxy: LoopbackProxy, value: Any) -> Any:
+    """Return an option with the address of this proxy."""
+    return value.replace("PROXY", proxy.address) if isinstance(value, str) else value
+
+
+# Which proxy.
 
 
 @pytest.mark.usefixtures("netrc")
-async def test_a_proxy_gets_no_credential_in_netrc(
-    get: Get, monkeypatch: pytest.MonkeyPatch, proxy: LoopbackProxy
+@pytest.mark.parametrize(
+    ("environment", "session", "argument", "authorizations"),
+    [
+        # The environment. A proxy gets no credential in ~/.netrc.
+        *((PROXY, session, None, []) for session in (None, TRUSTING)),
+        *((WITH_PASSWORD, session, None, [f"Basic {PAIR}"]) for session in (None, TRUSTING)),
+        # Plain http bypasses a proxy on another machine.
+        *((REMOTE, session, None, None) for session in (None, TRUSTING)),
+        # A session keeps its own proxy.
+        *(
+            (REMOTE, {"proxy": WITH_PASSWORD, "trust_env": trust_env}, None, [f"Basic {PAIR}"])
+            for trust_env in (False, True)
+        ),
+        # The argument overrules both.
+        *((PROXY, session, False, None) for session in (None, TRUSTING, {"proxy": PROXY})),
+        ("", {"proxy": "http://you:other@127.0.0.1:9", **TRUSTING}, PROXY, []),
+        ("", None, WITH_PASSWORD, [f"Basic {PAIR}"]),
+    ],
+)
+async def test_a_request_uses_the_proxy_of_the_argument_the_session_or_the_environment(
+    get: Get,
+    monkeypatch: pytest.MonkeyPatch,
+    proxy: LoopbackProxy,
+    environment: str,
+    session: dict[str, Any] | None,
+    argument: str | Literal[False] | None,
+    authorizations: list[str] | None,
 ) -> None:
-    monkeypatch.setenv("HTTP_PROXY", proxy.url)
-    async with Wire(HELLO, HELLO) as wire, aiohttp.ClientSession(trust_env=True) as session:
-        await get(wire)
-        await get(wire, session=session)
+    monkeypatch.setenv("HTTP_PROXY", at(proxy, environment))
+    options = {name: at(proxy, value) for name, value in (session or {}).items()}
+    async with Wire(HELLO) as wire, aiohttp.ClientSession(**options) as given:
+        await get(wire, at(proxy, argument), session=given if session else None)
 
-    assert len(proxy.heads) == 2
-    assert proxy.authorizations == []
-
-
-@pytest.mark.usefixtures("netrc")
-async def test_a_session_that_trusts_the_environment_uses_its_proxy_and_user(
-    get: Get, monkeypatch: pytest.MonkeyPatch, proxy: LoopbackProxy
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", with_password(proxy))
-    async with Wire(HELLO) as wire, aiohttp.ClientSession(trust_env=True) as session:
-        await get(wire, session=session)
-
-    assert proxy.authorizations == [f"Basic {PAIR}"]
-
-
-@pytest.mark.parametrize("borrowed", [False, True])
-async def test_plain_http_bypasses_a_proxy_on_another_machine(
-    get: Get, monkeypatch: pytest.MonkeyPatch, borrowed: bool
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://me:s3cr3t@192.0.2.1:3128")
-    async with Wire(HELLO) as wire, aiohttp.ClientSession(trust_env=True) as session:
-        assert await get(wire, session=session if borrowed else None) == b"hello"
-
-
-async def test_proxy_false_overrules_the_environment_and_the_session(
-    get: Get, monkeypatch: pytest.MonkeyPatch, proxy: LoopbackProxy
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", proxy.url)
-    async with (
-        Wire(default=HELLO) as wire,
-        aiohttp.ClientSession(trust_env=True) as trusting,
-        aiohttp.ClientSession(proxy=proxy.url) as proxied,
-    ):
-        for session in (None, trusting, proxied):
-            assert await get(wire, proxy=False, session=session) == b"hello"
-
-    assert proxy.heads == []
-
-
-@pytest.mark.parametrize("trust_env", [False, True])
-async def test_a_session_keeps_its_own_proxy(
-    get: Get, monkeypatch: pytest.MonkeyPatch, proxy: LoopbackProxy, trust_env: bool
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://192.0.2.1:3128")
-    async with (
-        Wire(HELLO) as wire,
-        aiohttp.ClientSession(proxy=with_password(proxy), trust_env=trust_env) as session,
-    ):
-        await get(wire, session=session)
-
-    assert proxy.authorizations == [f"Basic {PAIR}"]
-
-
-# The proxy of the argument.
-
-
-async def test_plain_http_is_sent_in_absolute_form(get: Get, proxy: LoopbackProxy) -> None:
-    async with Wire(HELLO) as wire:
-        assert await get(wire, with_password(proxy)) == b"hello"
-
-    assert proxy.first_lines == [f"GET {wire.url}/greeting HTTP/1.1"]
-    assert proxy.authorizations == [f"Basic {PAIR}"]
-    assert wire.received[0].headers["X-Api-Key"] == KEY
+    assert bool(proxy.heads) is (authorizations is not None)
+    assert proxy.authorizations == (authorizations or [])
 
 
 async def test_https_uses_a_tunnel_and_the_proxy_sees_no_api_key(
@@ -149,7 +123,7 @@ async def test_https_uses_a_tunnel_and_the_proxy_sees_no_api_key(
 ) -> None:
     async with Wire(HELLO, HELLO, tls=server_tls()) as wire:
         for _ in range(2):
-            assert await get(wire, with_password(proxy), session=tls_session) == b"hello"
+            assert await get(wire, at(proxy, WITH_PASSWORD), session=tls_session) == b"hello"
 
     assert proxy.first_lines == [f"CONNECT {wire.url.removeprefix('https://')} HTTP/1.1"]
     assert proxy.authorizations == [f"Basic {PAIR}"]
@@ -157,20 +131,6 @@ async def test_https_uses_a_tunnel_and_the_proxy_sees_no_api_key(
     for received in wire.received:
         assert received.headers["X-Api-Key"] == KEY
         assert "Proxy-Authorization" not in received.headers
-
-
-async def test_the_argument_overrules_the_proxy_of_the_session_and_its_password(
-    get: Get,
-    proxy: LoopbackProxy,
-) -> None:
-    async with (
-        Wire(HELLO) as wire,
-        aiohttp.ClientSession(proxy="http://you:other@127.0.0.1:9", trust_env=True) as session,
-    ):
-        await get(wire, proxy.url, session=session)
-
-    assert len(proxy.heads) == 1
-    assert proxy.authorizations == []
 
 
 async def test_token_requests_use_the_proxy(get: Get, proxy: LoopbackProxy) -> None:
@@ -184,34 +144,27 @@ async def test_token_requests_use_the_proxy(get: Get, proxy: LoopbackProxy) -> N
     ]
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_an_unreachable_proxy_is_a_failed_connection_that_shows_no_password(
-    get: Get, tls_session: aiohttp.ClientSession, scheme: str
-) -> None:
-    async with LoopbackProxy() as gone:
-        address = with_password(gone)
-    tls = server_tls() if scheme == "https" else None
-    async with Wire(tls=tls) as wire:
-        with pytest.raises(ConnectionFailed, match="Cannot connect to host 127") as caught:
-            await get(wire, address, session=tls_session)
-
-    assert_hidden(caught.value)
-
-
 @pytest.mark.parametrize(
-    ("scheme", "kind", "message"),
+    ("scheme", "address", "kind", "message"),
     [
-        ("http", StatusError, "the server responded with 407"),
-        ("https", ConnectionFailed, "Proxy Authentication Required"),
+        ("http", GONE, ConnectionFailed, "Cannot connect to host 127"),
+        ("https", GONE, ConnectionFailed, "Cannot connect to host 127"),
+        ("http", WITH_PASSWORD, StatusError, "the server responded with 407"),
+        ("https", WITH_PASSWORD, ConnectionFailed, "Proxy Authentication Required"),
     ],
 )
-async def test_a_refusal_of_the_proxy_is_an_error_that_shows_no_password(
-    get: Get, tls_session: aiohttp.ClientSession, scheme: str, kind: type[ApiError], message: str
+async def test_a_proxy_that_is_gone_or_refuses_is_an_error_that_shows_no_password(
+    get: Get,
+    tls_session: aiohttp.ClientSession,
+    scheme: str,
+    address: str,
+    kind: type[ApiError],
+    message: str,
 ) -> None:
     tls = server_tls() if scheme == "https" else None
     async with Wire(tls=tls) as wire, LoopbackProxy(refuses=True) as proxy:
         with pytest.raises(kind, match=message) as caught:
-            await get(wire, with_password(proxy), session=tls_session)
+            await get(wire, at(proxy, address), session=tls_session)
 
     assert_hidden(caught.value)
 
@@ -219,7 +172,7 @@ async def test_a_refusal_of_the_proxy_is_an_error_that_shows_no_password(
 async def test_a_password_in_a_response_is_redacted(get: Get, proxy: LoopbackProxy) -> None:
     async with Wire(reply(f'{{"message": "{PASSWORD} {PAIR}"}}'.encode(), status=400)) as wire:
         with pytest.raises(StatusError) as caught:
-            await get(wire, with_password(proxy))
+            await get(wire, at(proxy, WITH_PASSWORD))
 
     assert caught.value.body == b'{"message": "********** **********"}'
     assert_hidden(caught.value)
@@ -237,14 +190,10 @@ def assert_hidden(error: BaseException) -> None:
 async def test_a_command_line_uses_the_proxy_and_authorities_of_the_environment(
     monkeypatch: pytest.MonkeyPatch, proxy: LoopbackProxy
 ) -> None:
-    counts = b'{"last_7": 1, "last_30": 2, "last_60": 3}'
-    analytics = b'{"charges": %b, "disconnections": %b, "energy": %b, "users": %b}' % (
-        (counts,) * 4
-    )
-    async with Wire(reply(analytics), tls=server_tls()) as wire:
+    async with Wire(reply(ANALYTICS), tls=server_tls()) as wire:
         monkeypatch.setenv("THOR_API_KEY", KEY)
         monkeypatch.setenv("THOR_BASE_URL", wire.url)
-        monkeypatch.setenv("HTTPS_PROXY", with_password(proxy))
+        monkeypatch.setenv("HTTPS_PROXY", at(proxy, WITH_PASSWORD))
         monkeypatch.setenv("SSL_CERT_FILE", CERTIFICATE)
         command = Command(thorclient.cli.app, "thorclient")
         status, out, err = await asyncio.to_thread(command.completed, "analytics", "CP-1")
