@@ -17,13 +17,7 @@ import msgspec
 from yarl import URL
 
 from evtransport.errors import ApiError, AuthError, SchemaError, StatusError
-from evtransport.http import (
-    ErrorNames,
-    Response,
-    build_status_error,
-    names_invalid_token,
-    raise_for_status,
-)
+from evtransport.http import ErrorNames, Response, build_status_error, names_invalid_token
 from evtransport.secrets import MAX_SECRET_LENGTH, Secret, find_problem, validate_secret
 from evtransport.structure import JsonValue, decode
 from evtransport.validation import validate_id
@@ -159,9 +153,8 @@ def _parse_token(response: Response, requested_at: float) -> _Token:
         StatusError: The response is an error. Its status may be 200.
         ResponseError: The response has no token that a header can carry.
     """
-    raise_for_status(response, OAUTH_ERRORS, now=time.time(), subject=_SUBJECT)
-    found = decode(response.body, _DECODER)
-    if found.error and not found.access_token:
+    found = decode(response.body, _DECODER) if response.status == 200 else None
+    if found is None or (found.error and not found.access_token):
         raise build_status_error(response, OAUTH_ERRORS, now=time.time(), subject=_SUBJECT)
     if found.access_token is None:
         raise SchemaError(("$: object missing required field access_token",))

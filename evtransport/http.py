@@ -26,7 +26,7 @@ from evtransport.retry import is_retryable
 from evtransport.validation import parse_http_url
 
 __all__ = ["ErrorNames", "Request", "Response", "build_status_error", "check_echo"]
-__all__ += ["names_invalid_token", "parse_retry_after", "raise_for_status", "shorten"]
+__all__ += ["names_invalid_token", "parse_retry_after", "shorten"]
 
 T = TypeVar("T")
 
@@ -46,8 +46,6 @@ KEPT_HEADERS = ("retry-after", "date", "location", "www-authenticate")
 """Headers of an error that this library reads."""
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
-# Elements of a comma-separated list. The comma after the day of a date does not end an element.
-_ELEMENT = re.compile(r"(?:\s*(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,)?[^,]+", re.IGNORECASE)
 _CLASSES = {401: AuthError, 403: AuthError, 404: NotFoundError, 429: RateLimitedError}
 _MESSAGE_NAMES = ("message", "Message", "detail", "title", "error_description")
 
@@ -91,40 +89,24 @@ class Response:
     body: bytes = attrs.field(repr=False)
 
 
-def raise_for_status(
+def build_status_error(
     response: Response,
     names: ErrorNames,
     *,
     now: float,
     subject: str = "the server",
     redact: Callable[[str], str] = str,
-) -> None:
-    """Raise the error that a response stands for, unless its status is 200.
+) -> StatusError:
+    """Return the error that a response stands for.
 
     Args:
-        response: Response to check.
+        response: Response of any status.
         names: Error names that the vendor documents. A name in a short body decides the class
             of the error. Otherwise the status decides.
         now: Unix time, for a `Retry-After` that is a date in a response without a `Date`.
         subject: Name of the server, for the message.
         redact: Masks secrets in the server's texts. Applied before texts are shortened.
-
-    Raises:
-        StatusError: The status is not 200.
     """
-    if response.status != 200:
-        raise build_status_error(response, names, now=now, subject=subject, redact=redact)
-
-
-def build_status_error(
-    response: Response,
-    names: ErrorNames,
-    *,
-    now: float,
-    subject: str,
-    redact: Callable[[str], str] = str,
-) -> StatusError:
-    """Return the error for a response of any status. For arguments, see `raise_for_status`."""
     code, message = _find_code_and_message(response.body, redact)
     if code not in names:
         code = _find_documented_name(response.body, names) or code
@@ -164,7 +146,8 @@ def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None
     """
     sent = _parse_date(headers.get("date", ""))
     since = now if sent is None else sent
-    elements = _ELEMENT.findall(headers.get("retry-after", ""))
+    # This splits off the day of a date. The rest is a date too.
+    elements = headers.get("retry-after", "").split(",")
     waits = [wait for text in elements if (wait := _parse_wait(text.strip(), since)) is not None]
     return min(max(waits), MAX_RETRY_AFTER) if waits else None
 

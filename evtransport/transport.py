@@ -36,7 +36,7 @@ from evtransport.http import (
     ErrorNames,
     Request,
     Response,
-    raise_for_status,
+    build_status_error,
     shorten,
 )
 from evtransport.pauses import pause
@@ -220,12 +220,11 @@ class Transport:
             if response.status in {401, 403} and await self._renew(response, call):
                 call.renewed = True
                 response = await self._limited_get(request, call)
-            raise_for_status(
-                response,
-                self.names,
-                now=self.wall_clock(),
-                redact=partial(self._redact_text, sent=call.sent),
-            )
+            if response.status != 200:
+                redact_text = partial(self._redact_text, sent=call.sent)
+                raise build_status_error(
+                    response, self.names, now=self.wall_clock(), redact=redact_text
+                )
             if len(response.body) > LARGE_BODY_BYTES:
                 await pause()  # joining the body took time, and decoding will
             return request.decode(response.body)

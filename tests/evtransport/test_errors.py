@@ -8,56 +8,31 @@ from collections.abc import Callable
 
 import pytest
 
-from evtransport import (
-    ApiError,
-    AuthError,
-    ConnectionFailed,
-    Cursor,
-    DeadlineExceeded,
-    DecodeError,
-    MisdirectedResponse,
-    NotFoundError,
-    PaginationError,
-    RateLimitedError,
-    RedirectError,
-    ResponseError,
-    ResponseTooLarge,
-    SchemaError,
-    ServerError,
-    StatusError,
-    TransportError,
-    errors,
-)
-from thorclient import (
-    APIKeyNotFound,
-    ChargeboxNotFound,
-    InternalServerError,
-    InvalidSourceIPAddr,
-    RestAPINotEnabled,
-)
+import thorclient
+from evtransport import ApiError, Cursor, SchemaError, StatusError, errors
 
 PARENTS: dict[type[ApiError], type[Exception]] = {
-    ApiError: Exception,
-    TransportError: ApiError,
-    ConnectionFailed: TransportError,
-    DeadlineExceeded: TransportError,
-    StatusError: ApiError,
-    RedirectError: StatusError,
-    AuthError: StatusError,
-    NotFoundError: StatusError,
-    RateLimitedError: StatusError,
-    ServerError: StatusError,
-    ResponseError: ApiError,
-    DecodeError: ResponseError,
-    SchemaError: ResponseError,
-    MisdirectedResponse: ResponseError,
-    ResponseTooLarge: ResponseError,
-    PaginationError: ApiError,
-    APIKeyNotFound: AuthError,
-    RestAPINotEnabled: AuthError,
-    InvalidSourceIPAddr: AuthError,
-    ChargeboxNotFound: NotFoundError,
-    InternalServerError: ServerError,
+    errors.ApiError: Exception,
+    errors.TransportError: errors.ApiError,
+    errors.ConnectionFailed: errors.TransportError,
+    errors.DeadlineExceeded: errors.TransportError,
+    errors.StatusError: errors.ApiError,
+    errors.RedirectError: errors.StatusError,
+    errors.AuthError: errors.StatusError,
+    errors.NotFoundError: errors.StatusError,
+    errors.RateLimitedError: errors.StatusError,
+    errors.ServerError: errors.StatusError,
+    errors.ResponseError: errors.ApiError,
+    errors.DecodeError: errors.ResponseError,
+    errors.SchemaError: errors.ResponseError,
+    errors.MisdirectedResponse: errors.ResponseError,
+    errors.ResponseTooLarge: errors.ResponseError,
+    errors.PaginationError: errors.ApiError,
+    thorclient.APIKeyNotFound: errors.AuthError,
+    thorclient.RestAPINotEnabled: errors.AuthError,
+    thorclient.InvalidSourceIPAddr: errors.AuthError,
+    thorclient.ChargeboxNotFound: errors.NotFoundError,
+    thorclient.InternalServerError: errors.ServerError,
 }
 
 
@@ -89,10 +64,8 @@ def test_each_error_has_the_designed_parent() -> None:
     [
         copy.copy,
         copy.deepcopy,
-        *(
-            lambda error, protocol=protocol: pickle.loads(pickle.dumps(error, protocol))  # noqa: S301
-            for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1)
-        ),
+        lambda error: pickle.loads(pickle.dumps(error, 2)),  # noqa: S301
+        lambda error: pickle.loads(pickle.dumps(error)),  # noqa: S301
     ],
 )
 @pytest.mark.parametrize("kind", PARENTS, ids=lambda kind: kind.__name__)
@@ -110,14 +83,6 @@ def test_copies_and_pickles_keep_all_attributes(
     assert received.__notes__ == ["requested with limit=10"]
     received.cursor = None
     assert error.cursor is not None
-
-
-def test_optional_attributes_have_defaults() -> None:
-    error = StatusError("the server responded with 418", status=418)
-
-    assert str(error) == "the server responded with 418"
-    assert (error.status, error.code, error.body, error.retry_after) == (418, None, b"", None)
-    assert (error.attempts, error.cursor) == (0, None)
 
 
 @pytest.mark.parametrize(

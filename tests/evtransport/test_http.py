@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from email.utils import formatdate
+from collections.abc import Iterator
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -22,15 +21,16 @@ from evtransport.errors import (
     StatusError,
 )
 from evtransport.http import (
+    KEPT_HEADERS,
     ErrorNames,
     Request,
     Response,
+    build_status_error,
     check_echo,
     names_invalid_token,
     parse_retry_after,
-    raise_for_status,
 )
-from tests.support.odd import odd_values
+from tests.support.odd import PIECES
 
 BASE = "https://api.example/v1"
 NOW = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
@@ -46,13 +46,8 @@ NAMES: ErrorNames = {"NoSuchThing": NoSuchThing, "NoSuchKey": AuthError}
 def error_of(
     status: int, body: bytes = b"", names: ErrorNames = NAMES, **headers: str
 ) -> StatusError:
-    with pytest.raises(StatusError) as caught:
-        raise_for_status(
-            Response(status, {k.replace("_", "-"): v for k, v in headers.items()}, body),
-            names,
-            now=NOW,
-        )
-    return caught.value
+    lines = {name.replace("_", "-"): value for name, value in headers.items()}
+    return build_status_error(Response(status, lines, body), names, now=NOW)
 
 
 # Requests.
@@ -65,45 +60,28 @@ def test_a_query_arrives_unchanged(query: list[tuple[str, str]]) -> None:
     url = Request(("r",), bytes, tuple(query)).url(BASE)
 
     assert parse_qsl(url.raw_query_string, keep_blank_values=True) == query
-    assert url.raw_path == "/v1/r"
-    assert url.raw_fragment == ""
+    assert (url.raw_path, url.raw_fragment) == ("/v1/r", "")
+    assert "+" not in url.raw_query_string  # some servers do not read it as a space
     assert ("?" in str(url)) is bool(query)
-
-
-def test_a_space_in_a_query_is_percent_encoded() -> None:
-    query = (("from", "2022-01-01T00:00:00.000+01:00"), ("id", "a&b=c/d ?#é"))
-
-    assert str(Request(("r",), bytes, query).url(BASE)) == (
-        "https://api.example/v1/r?from=2022-01-01T00%3A00%3A00.000%2B01%3A00"
-        "&id=a%26b%3Dc%2Fd%20%3F%23%C3%A9"
-    )
 
 
 # Statuses.
 
 
-def test_a_200_is_not_an_error_and_its_repr_has_no_body() -> None:
-    response = Response(200, {}, b"NoSuchThing")
-    raise_for_status(response, NAMES, now=0)
-
-    assert repr(response) == "Response(status=200, headers={})"
-
-
 @pytest.mark.parametrize(
     ("kind", "statuses"),
     [
-        (RedirectError, [300, 301, 302, 303, 304, 307, 308, 399]),
+        (RedirectError, [300, 304, 399]),
         (AuthError, [401, 403]),
         (NotFoundError, [404]),
         (RateLimitedError, [429]),
-        (ServerError, [500, 501, 502, 503, 504, 599, 999]),
-        (StatusError, [100, 199, 201, 202, 204, 206, 299, 400, 405, 408, 409, 410, 418, 451]),
+        (ServerError, [500, 503, 999]),
+        (StatusError, [100, 201, 299, 400, 402, 418, 428, 499]),
     ],
 )
 def test_the_status_decides_the_class(kind: type[StatusError], statuses: list[int]) -> None:
     for status in statuses:
         error = error_of(status, b"what?")
-
         assert type(error) is kind
         assert (error.status, error.body, error.code) == (status, b"what?", None)
         assert str(error).startswith(f"the server responded with {status}")
@@ -114,10 +92,7 @@ def test_the_status_decides_the_class(kind: type[StatusError], statuses: list[in
     [
         ("https://evil.example:8443/steal?key=s3cr3t", "https://evil.example:8443"),
         ("https://me:s3cr3t@evil.example/", "https://evil.example"),
-        ("https://evil.example:s3cr3t/", "another address"),
-        ("//evil.example/s3cr3t", "another address"),
-        ("/elsewhere?key=s3cr3t", "another address"),
-        ("", "another address"),
+        ("/other?key=s3cr3t", "another address"),
     ],
 )
 def test_a_redirect_names_only_the_origin_of_its_target(location: str, target: str) -> None:
@@ -128,8 +103,8 @@ def test_a_redirect_names_only_the_origin_of_its_target(location: str, target: s
 
 def test_the_message_names_subject_and_expectation() -> None:
     assert str(error_of(204)) == "the server responded with 204: expected a 200 with a JSON body"
-    with pytest.raises(AuthError, match=r"^the token URL responded with 403$"):
-        raise_for_status(Response(403, {}, b""), {}, now=0, subject="the token URL")
+    error = build_status_error(Response(403, {}, b""), {}, now=0, subject="the token URL")
+    assert str(error) == "the token URL responded with 403"
 
 
 # Bodies.
@@ -138,14 +113,10 @@ def test_the_message_names_subject_and_expectation() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"message": "NoSuchThing"}',
         b'{"error": {"message": "NoSuchThing"}}',
         b'{"code": "NoSuchThing", "message": "None of this id"}',
-        b'{"errors": [{"code": "NoSuchThing"}]}',
-        b"Error: NoSuchThing.",
         b"<html><title>NoSuchThing</title>",
-        b'{"message": "NoSuchThing", "cut of',
-        b'\xff {"message": "NoSuchThing"}',
+        b'\xff {"message": "NoSuchThing", "cut of',
     ],
 )
 @pytest.mark.parametrize("status", [404, 500])
@@ -174,7 +145,6 @@ def test_without_a_documented_name_the_status_decides(body: bytes, names: ErrorN
     [
         (b'{"message": "Broken"}', None, "Broken"),
         (b'{"Message": "Broken"}', None, "Broken"),
-        (b'{"code": "E1"}', "E1", "E1"),
         (b'{"code": 17, "message": "Broken"}', "17", "17: Broken"),
         (b'{"code": "Broken", "message": "Broken"}', "Broken", "Broken"),
         (b'{"title": "Oh", "detail": "Broken"}', None, "Broken"),
@@ -215,11 +185,6 @@ def test_an_unreadable_body_gives_the_error_of_its_status(body: bytes) -> None:
     assert str(error) == "the server responded with 503"
 
 
-@given(st.binary(max_size=200) | st.from_regex(rb'\{"(message|code|title)": ?"[^"]*"\}'))
-def test_any_body_gives_an_error(body: bytes) -> None:
-    assert str(error_of(503, body, names={})).startswith("the server responded with 503")
-
-
 @pytest.mark.parametrize(
     ("headers", "body", "named"),
     [
@@ -238,19 +203,14 @@ def test_an_invalid_token_is_named_in_the_header_or_a_short_body(
 # Echoed ids.
 
 
-@pytest.mark.parametrize(
-    ("requested", "echoed"), [("TB-1", "tb-1"), ("MÜ-É", "mü-é"), ("straße", "STRASSE")]
-)
-def test_an_id_in_another_case_is_the_same(requested: str, echoed: str) -> None:
-    check_echo("id", requested, echoed)
-
-
-@pytest.mark.parametrize("echoed", ["TB-2", "", "TB-01", " TB-1", "x" * 10**6])
-def test_another_id_is_a_misdirected_response(echoed: str) -> None:
-    with pytest.raises(MisdirectedResponse, match=f"requested id 'TB-1', got '{echoed[:9]}") as no:
-        check_echo("id", "TB-1", echoed)
-
-    assert len(str(no.value)) < 500
+def test_an_id_must_be_the_requested_one_in_any_case() -> None:
+    for requested, echoed in (("TB-1", "tb-1"), ("straße", "STRASSE")):
+        check_echo("id", requested, echoed)
+    for echoed in ("TB-2", "", "TB-01", " TB-1", "x" * 10**6):
+        with pytest.raises(MisdirectedResponse, match="requested id 'TB-1', got '") as caught:
+            check_echo("id", "TB-1", echoed)
+        assert repr(echoed)[:9] in str(caught.value)
+        assert len(str(caught.value)) < 500
 
 
 # Retry-After.
@@ -272,6 +232,7 @@ def test_another_id_is_a_misdirected_response(echoed: str) -> None:
         *[("", None), ("-5", None), ("soon", None), ("1e3", None), ("inf", None), ("nan", None)],
         ("Wed, 32 Oct 2015 07:28:00 GMT", None),
         ("Wed, 21 Oct 99999 07:28:00 GMT", None),
+        (f"Wed, 21 Oct {'9' * 20} 07:28:00 GMT", None),
     ],
     ids=lambda value: str(value)[:32],
 )
@@ -290,42 +251,35 @@ def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("far_from_utc")
-@pytest.mark.parametrize("date", ["Wed Oct 21 07:28:10 2015", "Wed, 21 Oct 2015 07:28:10 -0000"])
-def test_a_date_without_a_zone_is_in_utc(date: str) -> None:
-    assert parse_retry_after({"retry-after": date}, now=NOW) == 10.0
-
-
 @pytest.mark.parametrize(
-    ("date", "seconds"), [(formatdate(NOW, usegmt=True), 30.0), ("yesterday", 20.0)]
+    ("until", "sent", "seconds"),
+    [
+        ("Wed, 21 Oct 2015 07:28:10 -0000", "", 10.0),
+        ("Wed Oct 21 07:28:10 2015", "", 10.0),
+        ("Wed Oct 21 07:28:10 2015", "Wed, 21 Oct 2015 07:27:30 GMT", 40.0),
+        ("Wed Oct 21 07:28:10 2015", "yesterday", 10.0),
+    ],
 )
-def test_a_date_is_compared_with_the_date_of_the_response(date: str, seconds: float) -> None:
-    headers = {"retry-after": formatdate(NOW + 30, usegmt=True), "date": date}
-
-    assert parse_retry_after(headers, now=NOW + 10) == seconds
-    assert parse_retry_after({"date": date}, now=NOW) is None
-
-
-READERS: dict[str, Callable[[str], object]] = {
-    "location": lambda value: error_of(302, location=value),
-    "retry-after": lambda value: parse_retry_after({"retry-after": value}, now=NOW),
-    "date": lambda value: parse_retry_after({"retry-after": "1", "date": value}, now=NOW),
-    "www-authenticate": lambda value: names_invalid_token(
-        Response(403, {"www-authenticate": value}, b"")
-    ),
-}
+def test_a_date_is_in_utc_and_compared_with_the_date_of_the_response(
+    until: str, sent: str, seconds: float
+) -> None:
+    assert parse_retry_after({"retry-after": until, "date": sent}, now=NOW) == seconds
+    assert parse_retry_after({"date": sent}, now=NOW) is None
 
 
-@pytest.mark.parametrize("header", READERS)
-def test_any_header_value_is_readable(header: str) -> None:
-    for value in odd_values(2_000):
-        try:
-            READERS[header](value)
-        except Exception as error:
-            pytest.fail(f"{header}: {value!r}: {error!r}")
+# Pieces that have a meaning in some header.
+pieces = st.sampled_from(PIECES) | st.text("0123456789 :,+-.GMTWedOctJan") | st.text()
+header_values = st.lists(pieces, max_size=6).map("".join)
+any_headers = st.fixed_dictionaries(dict.fromkeys(KEPT_HEADERS, header_values))
 
 
-@given(st.text() | st.text("0123456789 :,+-.GMTWedOctJan"), st.text(max_size=20))
-def test_any_retry_after_is_at_most_a_day(value: str, date: str) -> None:
-    seconds = parse_retry_after({"retry-after": value, "date": date}, now=NOW)
+@given(st.sampled_from([302, 429]), any_headers, st.binary(max_size=100))
+def test_any_headers_and_body_give_an_error_with_a_wait_of_at_most_a_day(
+    status: int, headers: dict[str, str], body: bytes
+) -> None:
+    response = Response(status, headers, body)
 
-    assert seconds is None or 0 <= seconds <= 86_400
+    wait = build_status_error(response, {}, now=NOW).retry_after
+
+    assert names_invalid_token(response) in {True, False}
+    assert wait is None or 0 <= wait <= 86_400
