@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import threading
 import traceback
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ from tests.support.fleet import (
     connectors_of,
     fleet,
     in_one_process,
+    in_thread,
+    insert_report,
     ordered,
     settings_of,
 )
@@ -46,15 +47,7 @@ HOUR = timedelta(hours=1)
 PATIENT = RetryPolicy(attempts=9, base_delay=0.02)
 
 
-@pytest.fixture(autouse=True)
-def nothing_blocks_the_loop() -> None:
-    """Allow blocking calls: dlt makes them in a notebook's loop."""
-
-
-@pytest.fixture(autouse=True)
-def configuration_of_the_test(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("dlt_settings")
 
 
 @pytest.fixture
@@ -63,18 +56,11 @@ def sandbox() -> Iterator[DepotSandbox]:
         yield sandbox
 
 
-def pipeline_in(folder: Path, pipelines: str = "pipelines") -> dlt.Pipeline:
-    return dlt.pipeline(
-        "fleet",
-        destination=dlt.destinations.duckdb(str(folder / "fleet.duckdb")),
-        dataset_name="depot",
-        pipelines_dir=str(folder / pipelines),
-    )
-
-
 @pytest.fixture
 def pipeline(tmp_path: Path) -> dlt.Pipeline:
-    return pipeline_in(tmp_path)
+    database, folder = str(tmp_path / "fleet.duckdb"), str(tmp_path / "pipelines")
+    destination = dlt.destinations.duckdb(database)
+    return dlt.pipeline("fleet", folder, destination=destination, dataset_name="depot")
 
 
 def resource_of(sandbox: DepotSandbox, *connectors: Connector, **options: Any) -> Any:
@@ -101,19 +87,6 @@ def loaded() -> pa.Table:
         return ordered(connection.sql(text).to_arrow_table())
 
 
-def insert(sandbox: DepotSandbox, session_id: int, hours: int, **fields: Any) -> None:
-    """Add a report like the first one of connector `ONE`, that many hours after it."""
-    report = json.loads(sandbox.reports(*ONE)[0])
-    start = BEGIN + hours * HOUR
-    times = {
-        "sessionTimeStart": start.isoformat(),
-        "sessionTimeEnd": (start + HOUR).isoformat(),
-    }
-    sandbox.insert(
-        *ONE, json.dumps({**report, "sessionId": session_id, **times, **fields}).encode()
-    )
-
-
 STRANGE: list[dict[str, Any]] = [
     {"sessionMeterValues": [], "batteryAlignmentResults": None, "ocppStatus": None},
     {"vehicleId": None, "sessionTimeEnd": None, "energySocStart": None},
@@ -129,7 +102,7 @@ def test_the_table_holds_the_rows_of_one_process_after_each_run(
     pipeline.run(resource_of(sandbox))
     assert loaded().equals(in_one_process(sandbox))
     for number, fields in enumerate(STRANGE):
-        insert(sandbox, number, number, **fields)
+        insert_report(sandbox, number, BEGIN + number * HOUR, **fields)
     tokens = len(sandbox.token_requests)
     pipeline.run(resource_of(sandbox))
     assert len(sandbox.token_requests) == tokens + 1
@@ -163,7 +136,7 @@ def test_objects_create_child_tables_with_a_row_for_each_event(
     pipeline.run(resource_of(sandbox, ONE, rows="objects"))
     first, *_ = sandbox.session_ids(*ONE)
     sandbox.delete(*ONE, first)
-    insert(sandbox, first, 0, ocppStatus=[])
+    insert_report(sandbox, first, BEGIN, ocppStatus=[])
     pipeline.run(resource_of(sandbox, ONE, rows="objects"))
     expected = in_one_process(sandbox).slice(0, 20)
     for column in ("ocpp_status", "session_meter_values", "charge_parameters", "detail_status"):
@@ -180,17 +153,12 @@ def test_sessions_that_share_an_id_are_separate_rows_after_repeated_runs(
     pipeline: dlt.Pipeline, rows: Rows
 ) -> None:
     starts = ["2026-01-10T00:00:00Z", "2026-01-10T00:00:00.001Z", None]
-
-    async def run_twice() -> None:
-        items = [{"sessionId": -1, "sessionTimeStart": start} for start in starts]
-        async with Wire(default=served(items)) as wire:
-            settings = ReadSettings(token="t0k3n", base_url=wire.url)
-            connectors: list[Connector] = [("CP-001", 1), ("CP-001", 2)]
-            for _ in range(2):
-                resource = session_reports(connectors, BEGIN, END, settings=settings, rows=rows)
-                await asyncio.to_thread(pipeline.run, resource)
-
-    asyncio.run(run_twice())
+    items = [{"sessionId": -1, "sessionTimeStart": start} for start in starts]
+    with in_thread(Wire(default=served(items))) as wire:
+        settings = ReadSettings(token="t0k3n", base_url=wire.url)
+        connectors: list[Connector] = [("CP-001", 1), ("CP-001", 2)]
+        for _ in range(2):
+            pipeline.run(session_reports(connectors, BEGIN, END, settings=settings, rows=rows))
     found = query("select connector_id, session_key from session_reports order by all")
     keys = [key for connector, key in found if connector == "1"]
     assert keys[:2] == ["2026-01-10 00:00:00.000", "2026-01-10 00:00:00.001"]
@@ -219,21 +187,6 @@ def test_a_failed_run_loads_nothing_and_names_the_partition_without_a_secret(
     content = b"".join(path.read_bytes() for path in files) + text.encode()
     for secret in (sandbox.client_secret, sandbox.token, *sandbox._token_expiry):
         assert secret.encode() not in content
-
-
-@pytest.mark.slow
-def test_the_destination_restores_the_state_of_a_lost_working_directory(
-    sandbox: DepotSandbox, pipeline: dlt.Pipeline, tmp_path: Path
-) -> None:
-    def state_of(pipeline: dlt.Pipeline) -> Any:
-        state: Any = pipeline.state
-        return state["sources"]["fleet"]["resources"]["session_reports"]["connectors"]
-
-    pipeline.run(resource_of(sandbox))
-    fresh = pipeline_in(tmp_path, "others")
-    fresh.run(resource_of(sandbox))
-    assert state_of(fresh) == state_of(pipeline)
-    assert list(state_of(fresh)) == ["CP-001/1", "CP-001/2"]
 
 
 def fail(batch: pa.RecordBatch) -> pa.RecordBatch:

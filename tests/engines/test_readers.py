@@ -25,7 +25,8 @@ pytest.importorskip("pyarrow")
 import pyarrow.dataset
 
 BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)
-CHARGERS = {"0012": ["1", "01"], "12": ["1", "01"]}
+NAMES = ["1", "01", "x/y"]
+CHARGERS = dict.fromkeys(["0012", "12", "CP.", "ladesäule ⚡", "%2F", "a=b&c", "nul.txt"], NAMES)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
 (BLOCK,) = re.findall(r"^## Reading it\n\n```python\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -98,5 +99,5 @@ def test_ids_that_look_like_numbers_stay_strings(
 
     sessions = {(row["charger_id"], row["connector_id"], row["session_id"]) for row in rows}
     assert len(sessions) == len(rows) > len(CHARGERS)
-    assert {(charger, name) for charger, name, _ in sessions} == set(product(CHARGERS, ["1", "01"]))
+    assert {(charger, name) for charger, name, _ in sessions} == set(product(CHARGERS, NAMES))
     assert {row[window] for row in rows} <= {"2026-01", "2026-01-01", "2026-01-02"}

@@ -41,11 +41,6 @@ COUNTS = {
 allow_warnings = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 
-@pytest.fixture(autouse=True)
-def nothing_blocks_the_loop() -> None:
-    """Allow blocking calls: the loops of engines make them."""
-
-
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DepotSandbox]:
     """Sandbox of the environment. The working directory has a file with its connectors."""
@@ -111,15 +106,14 @@ def top_vehicles(printed: str) -> dict[str, float]:
     return {vehicle: float(number) for vehicle, number in lines}
 
 
-@pytest.mark.parametrize(("name", "block"), BLOCK.findall(PAGE))
-def test_a_block_of_the_page_is_the_region_of_its_recipe(name: str, block: str) -> None:
-    (region,) = REGION.findall((EXAMPLES / f"{name}.py").read_text(encoding="utf-8"))
-    assert block == region.strip()
-
-
-def test_every_recipe_is_on_the_page() -> None:
-    names = {f"recipes/{file.stem}" for file in RECIPES.glob("*.py")}
-    assert names == {name for name, _ in BLOCK.findall(PAGE)}
+def test_the_page_shows_the_region_of_each_recipe() -> None:
+    regions = {
+        f"recipes/{file.stem}": region.strip()
+        for file in RECIPES.glob("*.py")
+        for region in REGION.findall(file.read_text(encoding="utf-8"))
+    }
+    assert dict(BLOCK.findall(PAGE)) == regions
+    assert len(regions) == len([*RECIPES.glob("*.py")])
 
 
 @allow_warnings
@@ -204,13 +198,10 @@ def test_dask_prints_the_vehicles_with_the_most_energy(
 
 
 @allow_warnings
-def test_dlt_loads_each_report_once_in_two_runs(
-    sandbox: DepotSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
-) -> None:
+@pytest.mark.usefixtures("dlt_settings")
+def test_dlt_loads_each_report_once_in_two_runs(sandbox: DepotSandbox, run: Run) -> None:
     pytest.importorskip("dlt", reason="dlt is not installed")
     pytest.importorskip("duckdb", reason="DuckDB is not installed")
-    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
-    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     vehicles = Counter(report["vehicleId"] for report in reports_of(sandbox))
     for _ in range(2):
         found = top_vehicles(run("dlt_pipeline", "2026-01-01"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
@@ -76,6 +77,17 @@ def sharing_an_id() -> Generator[dict[str, Any]]:
     ]
     with in_thread(Wire(default=served(items))) as wire:
         yield {"token": "t0k3n", "base_url": wire.url}
+
+
+def insert_report(
+    sandbox: DepotSandbox, session_id: int, start: datetime | None, **fields: Any
+) -> None:
+    """Add a report of one hour to CP-001/1, like the first one of that connector."""
+    report = json.loads(sandbox.reports("CP-001", "1")[0])
+    end = None if start is None else (start + timedelta(hours=1)).isoformat()
+    times = {"sessionTimeStart": start and start.isoformat(), "sessionTimeEnd": end}
+    text = json.dumps({**report, "sessionId": session_id, **times, **fields})
+    sandbox.insert("CP-001", "1", text.encode())
 
 
 def ordered(table: pa.Table) -> pa.Table:
