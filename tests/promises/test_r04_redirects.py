@@ -19,7 +19,6 @@ from tests.promises.secret_search import (
     find_secrets,
 )
 from tests.support.figures import Figures, Record, nonzero, tally
-from tests.support.listener import Listener
 from tests.support.pages import ANALYTICS
 from tests.support.responses import response, serve
 from tests.support.wire import Wire, raw
@@ -78,19 +77,19 @@ async def redirect(
 ) -> None:
     """Redirect one request, and count what arrives at the other origin."""
     async with (
-        Listener(ANY_BODY) as other,
+        Wire(default=serve(lambda _: ANY_BODY)) as other,
         Wire(default=serve(lambda _: ANY_BODY)) as api,
         Wire(default=serve(lambda _: ANY_BODY)) as tokens,
     ):
         redirecting = tokens if route == "depot, token call" else api
         with unused_address() as nobody:
-            addresses = Addresses(redirecting.url.removeprefix("http://"), other.address, nobody)
+            addresses = Addresses(redirecting.address, other.address, nobody)
             redirecting.then([raw(response(b"{}", status, Location=TARGETS[target](addresses)))])
             await result_of(call(candidate, route, api, tokens, Limits(total=5.0, read=1.0)))
-        secrets = find_secrets(other.received.decode("latin-1"))
+        secrets = find_secrets(other.bytes.decode("latin-1"))
         figures["redirects played"] += 1
-        figures["followed or sent again"] += bool(other.requests) or len(redirecting.received) > 1
-        figures["requests at the other origin"] += len(other.requests)
+        figures["followed or sent again"] += bool(other.received) or len(redirecting.received) > 1
+        figures["requests at the other origin"] += len(other.received)
         figures["secrets at the other origin"] += len(secrets)
 
 

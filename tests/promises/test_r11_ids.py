@@ -20,7 +20,8 @@ from tests.promises.candidates import CHARGEBOX, OURS, Access, Candidate, Limits
 from tests.promises.loops import AIOHTTP_LOOP
 from tests.promises.test_r04_redirects import ANY_BODY
 from tests.support.figures import Figures, Record, nonzero, tally
-from tests.support.listener import Listener
+from tests.support.responses import serve
+from tests.support.wire import Received, Wire
 
 ARRIVED, REFUSED = "arrived as one segment", "refused before anything was sent"
 CHANGED, UNDOCUMENTED = "arrived as something else", "ended in an undocumented error"
@@ -123,59 +124,50 @@ def decode(encoded: str, unquote: Callable[..., str] = unquote) -> str | None:
         return None
 
 
-@attrs.frozen
-class Request:
-    """A request as it arrived: its target, and all bytes around the target."""
-
-    target: str
-    rest: tuple[bytes, bytes]
-
-    @classmethod
-    def parse(cls, request: bytes) -> Request:
-        method, _, rest = request.partition(b" ")
-        target, _, rest = rest.partition(b" HTTP/1.1\r\n")
-        return cls(target.decode("latin-1"), (method, rest))
-
-    def differs_only_in_id(self, plain: Request, chargebox_id: object) -> bool:
-        """Return True if the id replaces `CHARGEBOX` in the plain request as one segment."""
-        before, _, after = plain.target.partition(CHARGEBOX)
-        if not (self.target.startswith(before) and self.target.endswith(after)):
-            return False
-        read = decode(self.target[len(before) : len(self.target) - len(after)])
-        is_segment = read not in {"", ".", ".."}
-        return self.rest == plain.rest and read == value_of(chargebox_id) and is_segment
-
-    def parameters(self) -> list[tuple[str, str | None]]:
-        """Return the decoded query."""
-        query = self.target.partition("?")[2]
-        pairs = (pair.partition("=") for pair in query.split("&"))
-        return [(name, decode(value, unquote_plus)) for name, _, value in pairs]
+def without_target(request: Received) -> Received:
+    return attrs.evolve(request, target="")
 
 
-async def send(listener: Listener, call: Awaitable[object]) -> tuple[list[Request] | None, object]:
+def holds_id(request: Received, plain: Received, chargebox_id: object) -> bool:
+    """Return True if the id replaces `CHARGEBOX` in the plain request as one segment."""
+    before, _, after = plain.target.partition(CHARGEBOX)
+    if not (request.target.startswith(before) and request.target.endswith(after)):
+        return False
+    read = decode(request.target[len(before) : len(request.target) - len(after)])
+    is_id = read == value_of(chargebox_id) and read not in {"", ".", ".."}
+    return is_id and without_target(request) == without_target(plain)
+
+
+def parameters_of(request: Received) -> list[tuple[str, str | None]]:
+    """Return the decoded query of a request."""
+    pairs = (pair.partition("=") for pair in request.target.partition("?")[2].split("&"))
+    return [(name, decode(value, unquote_plus)) for name, _, value in pairs]
+
+
+async def send(server: Wire, call: Awaitable[object]) -> tuple[list[Received] | None, object]:
     """Make a call. Return the requests that arrive, None if no byte arrives, and the result."""
-    before = listener.connections, len(listener.received)
-    listener.requests.clear()
+    before = server.connections, len(server.bytes)
+    server.received.clear()
     result = await result_of(call)
-    if (listener.connections, len(listener.received)) == before:
+    if (server.connections, len(server.bytes)) == before:
         return None, result
-    return [Request.parse(request) for request in listener.requests], result
+    return server.received.copy(), result
 
 
 @asynccontextmanager
 async def trial(candidate: Candidate) -> AsyncGenerator[Callable[[Any], Awaitable[str]], None]:
     """Provide a function that requests the analytics of any id and returns the result."""
-    async with Listener(ANY_BODY) as listener:
-        access = Access(base_url=f"http://{listener.address}/v1")
+    async with Wire(default=serve(lambda _: ANY_BODY)) as server:
+        access = Access(base_url=f"{server.url}/v1")
         async with candidate.thor(access, Limits(attempts=1, total=5.0, read=1.0)) as thor:
             await thor.analytics(CHARGEBOX)
-            plain = Request.parse(listener.requests[0])
+            plain = server.received[0]
 
             async def result_for(chargebox_id: Any) -> str:
-                requests, result = await send(listener, thor.analytics(chargebox_id))
+                requests, result = await send(server, thor.analytics(chargebox_id))
                 if requests is None:
                     return REFUSED if isinstance(result, candidate.errors) else UNDOCUMENTED
-                arrived = [request.differs_only_in_id(plain, chargebox_id) for request in requests]
+                arrived = [holds_id(request, plain, chargebox_id) for request in requests]
                 return ARRIVED if arrived == [True] else CHANGED
 
             yield result_for
@@ -214,28 +206,28 @@ async def test_the_ids_of_a_query_arrive_as_one_value_each_or_not_at_all(
 ) -> None:
     draw = random.Random(kind)
     async with (
-        Listener(ANY_BODY) as listener,
-        DepotClient(token="t0k3n", base_url=f"http://{listener.address}/v1") as depot,
+        Wire(default=serve(lambda _: ANY_BODY)) as server,
+        DepotClient(token="t0k3n", base_url=f"{server.url}/v1") as depot,
     ):
 
         async def request(*ids: Any) -> None:
             await depot.session_reports(*ids, limit=10).collect(max_items=1)
 
         await request("CP-001", 1)
-        plain = Request.parse(listener.requests[0])
+        plain = server.received[0]
         for _ in range(400 if full else 20):
             ids = KINDS[kind](draw), KINDS[kind](draw)
-            requests, result = await send(listener, request(*ids))
+            requests, result = await send(server, request(*ids))
             if requests is None:
                 assert isinstance(result, ValueError)
                 assert any(is_invalid(some_id, in_path=False) for some_id in ids)
                 continue
             (sent,) = requests
-            assert sent.rest == plain.rest
+            assert without_target(sent) == without_target(plain)
             assert sent.target.partition("?")[0] == plain.target.partition("?")[0]
             values = {"chargerId": value_of(ids[0]), "connectorId": value_of(ids[1]), "to": ANY}
-            expected = [(name, values.get(name, value)) for name, value in plain.parameters()]
-            assert sent.parameters() == expected
+            expected = [(name, values.get(name, value)) for name, value in parameters_of(plain)]
+            assert parameters_of(sent) == expected
 
 
 class IntId(int, Enum):
@@ -248,10 +240,10 @@ class IntEnumId(IntEnum):
 
 async def test_a_connector_id_may_be_an_int() -> None:
     async with (
-        Listener(ANY_BODY) as listener,
-        DepotClient(token="t0k3n", base_url=f"http://{listener.address}/v1") as depot,
+        Wire(default=serve(lambda _: ANY_BODY)) as server,
+        DepotClient(token="t0k3n", base_url=f"{server.url}/v1") as depot,
     ):
         for connector_id in (1, IntId.LEFT, IntEnumId.LEFT):
             await depot.session_reports("CP-001", connector_id).collect(max_items=1)
-    sent = [Request.parse(request).parameters()[1] for request in listener.requests]
+    sent = [parameters_of(request)[1] for request in server.received]
     assert sent == [("connectorId", "1")] * 3

@@ -43,10 +43,6 @@ class LoopbackProxy(LoopbackServer):
         self.heads: list[str] = []
 
     @property
-    def url(self) -> str:
-        return f"http://{self.address}"
-
-    @property
     def first_lines(self) -> list[str]:
         """The first line of each request."""
         return [head.partition("\r\n")[0] for head in self.heads]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Self
 
 import attrs
+
+from tests.support.loopback import LoopbackServer
 
 
 @attrs.frozen
@@ -81,7 +81,7 @@ def stall(head: bytes = b"") -> Script:
     return play
 
 
-class Wire:
+class Wire(LoopbackServer):
     """Server that plays one script per request, in order.
 
     The end of `async with` checks that all scripts were played. Without a script and a default,
@@ -91,24 +91,21 @@ class Wire:
         scripts: Scripts of the first requests.
         default: Script of all later requests.
         tls: Context for https. None serves http.
+
+    Attributes:
+        received: All complete requests.
+        bytes: Everything that was received, also of incomplete requests and TLS handshakes.
     """
 
     def __init__(
         self, *scripts: Script, default: Script | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
-        self._tls = tls
+        super().__init__(tls)
         self._scripts = list(scripts)
         self._default = default
-        self._connections: set[asyncio.Task[None]] = set()
-        self._failures: list[BaseException] = []
-        self._port = 0
+        self._failures: list[Exception] = []
         self.received: list[Received] = []
-        self.open_connections = 0
-        self.connections = 0
-
-    @property
-    def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
+        self.bytes = bytearray()
 
     def then(self, scripts: Iterable[Script]) -> None:
         self._scripts.extend(scripts)
@@ -127,7 +124,7 @@ class Wire:
         ) -> None:
             await self._stop_listening()
             await script(request, reader, writer)
-            for connection in self._connections - {asyncio.current_task()}:
+            for connection in self._tasks - {asyncio.current_task()}:
                 connection.cancel()
             writer.close()
             await asyncio.sleep(seconds)
@@ -135,69 +132,39 @@ class Wire:
 
         return play
 
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(
-            self._accept, "127.0.0.1", self._port, ssl=self._tls
-        )
-        self._port = self._server.sockets[0].getsockname()[1]
-
-    async def _stop_listening(self) -> None:
-        # On some Pythons, closing a server leaks connections that it has just accepted.
-        loop = asyncio.get_running_loop()
-        for listener in self._server.sockets:
-            loop.remove_reader(listener.fileno())
-        for _ in range(3):
-            await asyncio.sleep(0)
-        self._server.close()
-
-    async def __aenter__(self) -> Self:
-        await self._listen()
-        return self
-
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._stop_listening()
-        for task in self._connections:
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await super().__aexit__(exc_type, exc, traceback)
         if exc_type is None:
             for failure in self._failures:
                 raise failure
             assert not self._scripts, f"{len(self._scripts)} scripts were not played"
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.open_connections += 1
-        self.connections += 1
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(lambda done: self._leave(done, writer))
-
-    def _leave(self, task: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
-        self.open_connections -= 1
-        self._connections.discard(task)
-        writer.close()
-        if not task.cancelled() and (failure := task.exception()) is not None:
-            self._failures.append(failure)
-
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        try:
             while not writer.is_closing():
-                request = await _read(reader)
-                self.received.append(request)
+                self.received.append(request := await self._read(reader))
                 script = self._scripts.pop(0) if self._scripts else self._default
                 if script is None:
                     break
                 await script(request, reader, writer)
+        except ConnectionError:
+            pass
+        except asyncio.IncompleteReadError as error:
+            self.bytes += error.partial
+        except Exception as error:
+            self._failures.append(error)
 
-
-async def _read(reader: asyncio.StreamReader) -> Received:
-    head = await reader.readuntil(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    method, target, _ = first.split(" ")
-    headers = dict(line.split(": ", 1) for line in lines if line)
-    body = await reader.readexactly(int(headers.get("Content-Length", "0")))
-    return Received(method, target, headers, body)
+    async def _read(self, reader: asyncio.StreamReader) -> Received:
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.bytes += head
+        first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+        method, _, target = first.removesuffix(" HTTP/1.1").partition(" ")
+        headers = {name: value for name, _, value in (line.partition(": ") for line in lines)}
+        body = await reader.readexactly(int(headers.get("Content-Length", "0")))
+        self.bytes += body
+        return Received(method, target, headers, body)
