@@ -172,7 +172,7 @@ class MisdirectedResponse(ResponseError):
 
 
 class ResponseTooLarge(ResponseError):
-    """The body is larger than `max_response_bytes`. The client has closed the connection."""
+    """The body is larger than `max_response_bytes`. The client does not read the rest of it."""
 
 
 class PaginationError(ApiError):

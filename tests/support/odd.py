@@ -1,9 +1,4 @@
-"""Header values that a hostile or broken server may send."""
-
-from __future__ import annotations
-
-from collections.abc import Iterator
-from random import Random
+"""Pieces of header values that a hostile or broken server may send."""
 
 PIECES = (
     *("http", "https", "x", "://", "//", ":", ":0", ":443", ":99999", "@", "[", "]", "[::1]"),
@@ -13,10 +8,3 @@ PIECES = (
     *("\u0663", "\uff13", "\xe9", "\xff", "\x7f", "\x00", "\t", " ", "\ud800", "\U0001f50c"),
     *("invalid_token", "Bearer ", "error=", "gzip", "charset", "utf-8", "bytes"),
 )
-
-
-def odd_values(count: int, seed: int = 0) -> Iterator[str]:
-    """Yield texts of one to six pieces that have a meaning in some header."""
-    random = Random(seed)
-    for _ in range(count):
-        yield "".join(random.choices(PIECES, k=random.randint(1, 6)))
