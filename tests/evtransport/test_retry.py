@@ -82,23 +82,18 @@ def test_a_time_that_is_no_number_of_seconds_is_refused(
         kind(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["total", "connect", "read"])
-def test_a_timeout_of_zero_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be greater than 0 seconds"):
-        Timeout(**{name: 0.0})
-
-
-def test_zero_attempts_are_refused_and_zero_delays_are_accepted() -> None:
+def test_zeros_are_accepted_where_they_have_a_meaning() -> None:
     with pytest.raises(ValueError, match="attempts must be an int >= 1, got 0"):
         RetryPolicy(attempts=0)
+    for name in ("total", "connect", "read"):
+        with pytest.raises(ValueError, match=f"{name} must be greater than 0 seconds"):
+            Timeout(**{name: 0.0})
     assert RetryPolicy(base_delay=0, max_delay=0, max_retry_after=0).backoff_bound(1) == 0
 
 
-def test_the_defaults_are_as_documented_and_immutable() -> None:
-    for options, defaults in ((RetryPolicy(), (3, 0.5, 20.0, 120.0)), (Timeout(), (60, 10, 30))):
-        assert attrs.astuple(options) == defaults
-        with pytest.raises(attrs.exceptions.FrozenInstanceError):
-            options.total = 5  # type: ignore[misc, union-attr]
+def test_the_defaults_are_as_documented() -> None:
+    assert attrs.astuple(RetryPolicy()) == (3, 0.5, 20.0, 120.0)
+    assert attrs.astuple(Timeout()) == (60.0, 10.0, 30.0)
 
 
 # Waits.
@@ -110,13 +105,7 @@ def test_the_bound_of_waits_doubles_up_to_the_maximum() -> None:
     assert [policy.backoff_bound(n) for n in range(1, 9)] == [0.5, 1, 2, 4, 8, 16, 20, 20]
 
 
-@pytest.mark.parametrize("retry", [65, 1_100, 10**400])
-def test_the_bound_of_waits_stays_finite(retry: int) -> None:
-    assert RetryPolicy().backoff_bound(retry) == 20.0
-    assert RetryPolicy(base_delay=1e300).backoff_bound(retry) == 20.0
-
-
-@given(st.floats(0, 1e6), st.floats(0, 1e6), st.integers(1, 10_000))
+@given(st.floats(0, 1e300), st.floats(0, 1e6), st.integers(1, 2_000) | st.just(10**400))
 def test_no_wait_exceeds_the_maximum(base: float, maximum: float, retry: int) -> None:
     policy = RetryPolicy(base_delay=base, max_delay=maximum)
 
@@ -157,12 +146,12 @@ def test_retry_after_is_the_minimum_wait(
     ("error", "retryable", "throttled"),
     [
         *((ServerError("no", status=status), True, False) for status in (500, 502, 503, 504)),
-        *((ServerError("no", status=status), False, False) for status in (501, 505, 599)),
+        *((ServerError("no", status=status), False, False) for status in (501, 505)),
         (ServerError("no", status=503, retry_after=1), True, True),
         (StatusError("no", status=408), True, True),
         (RateLimitedError("no", status=429), True, True),
         (StatusError("no", status=413, retry_after=1), False, False),
-        *((StatusError("no", status=status), False, False) for status in (201, 400, 409, 425)),
+        *((StatusError("no", status=status), False, False) for status in (201, 400, 425)),
         (AuthError("no", status=401), False, False),
         (RedirectError("no", status=307, retry_after=1), False, False),
         (ConnectionFailed("no"), True, False),
@@ -185,58 +174,35 @@ def test_the_type_and_status_of_an_error_decide(
     assert notes(error) == []
 
 
-def test_a_request_may_restrict_which_errors_are_retried() -> None:
-    decide = schedule()
-    decide.is_retryable = is_throttled
-
-    assert decide(ServerError("no", status=503)) is False
-    assert decide(RateLimitedError("no", status=429, retry_after=7)) == 7
-
-
-def test_the_number_of_attempts_is_limited() -> None:
+def test_a_request_and_the_attempts_restrict_the_retries() -> None:
     decide = schedule(attempts=3)
 
     assert decide(failed(attempts=2)) == 0.5
     assert decide(failed(attempts=3)) is False
-    assert decide.retries == 1
+    decide.is_retryable = is_throttled
+    assert decide(failed()) is False
+    assert decide(rate_limited(7)) == 7
+    assert decide.retries == 2
 
 
 @pytest.mark.parametrize(
-    ("error", "options", "note"),
+    ("error", "time_left", "tokens", "note"),
     [
-        (
-            rate_limited(121),
-            {"time_left": math.inf},
-            "Retry-After is 121 s, max_retry_after is 120 s",
-        ),
-        (failed(), {"time_left": 0.5}, "a wait of 0.5 s would pass the deadline"),
-        (failed(), {"time_left": -1.0}, "a wait of 0.5 s would pass the deadline"),
+        (rate_limited(121), math.inf, 500, "Retry-After is 121 s, max_retry_after is 120 s"),
+        (failed(), 0.5, 500, "a wait of 0.5 s would pass the deadline"),
+        (failed(), -1.0, 500, "a wait of 0.5 s would pass the deadline"),
+        (failed(), 0.51, 13, "the client's retry quota is exhausted"),
     ],
 )
-def test_a_wait_that_is_too_long_is_refused_with_a_note_and_costs_no_tokens(
-    error: ApiError, options: dict[str, Any], note: str
+def test_a_refused_retry_is_noted_and_costs_no_tokens(
+    error: ApiError, time_left: float, tokens: int, note: str
 ) -> None:
-    quota = RetryQuota()
-
-    assert schedule(quota=quota, **options)(error) is False
-    assert notes(error)[-1] == f"not retried: {note}"
-    assert quota.tokens == RetryQuota.CAPACITY
-
-
-def test_a_wait_that_ends_before_the_deadline_is_allowed() -> None:
-    assert schedule(time_left=0.51)(failed()) == 0.5
-
-
-# Quota.
-
-
-def test_an_exhausted_quota_is_noted() -> None:
-    error = failed()
-    decide = schedule(quota=RetryQuota(tokens=13))
+    quota = RetryQuota(tokens=tokens)
+    decide = schedule(quota=quota, time_left=time_left)
 
     assert decide(error) is False
-    assert notes(error) == ["not retried: the client's retry quota is exhausted"]
-    assert decide.retries == 0
+    assert notes(error)[-1] == f"not retried: {note}"
+    assert (decide.retries, quota.tokens) == (0, tokens)
 
 
 def test_an_error_of_another_call_costs_no_tokens() -> None:
@@ -246,24 +212,11 @@ def test_an_error_of_another_call_costs_no_tokens() -> None:
 
     assert decide(error) == 0.5
     assert (decide.retries, decide.acquired) == (1, 0)
-    assert decide(failed(2)) is False
-
-
-def test_an_outage_causes_exactly_35_retries() -> None:
-    quota = RetryQuota()
-    retries = 0
-    for _ in range(100):
-        decide = schedule(quota=quota)
-        while decide(failed(decide.retries + 1)) is not False:
-            retries += 1
-
-    assert retries == 35
-    assert quota.tokens == 500 - 35 * 14
 
 
 @given(st.lists(st.none() | st.integers(0, 10)))
 def test_successful_calls_refill_the_quota_up_to_its_capacity(events: list[int | None]) -> None:
-    quota, tokens = RetryQuota(), RetryQuota.CAPACITY
+    quota, tokens = RetryQuota(), 500
     for retries in events:
         if retries is None:
             assert quota.acquire() is (tokens >= 14)
