@@ -70,7 +70,7 @@ def read_session_reports(
         connectors, from_, datetime.now(UTC) if to is None else to, window, whole=False
     )
     if not partitions:
-        raise ValueError("connectors must not be empty: name some, such as ('CP-001', 1)")
+        raise ValueError("connectors must not be empty: give pairs, such as [('CP-001', 1)]")
     if npartitions is not None:
         validate_int("npartitions", npartitions, minimum=1)
     if not (semaphore is None or isinstance(semaphore, AbstractContextManager)):
@@ -94,13 +94,13 @@ def read_session_reports(
 
 
 def _split(partitions: Sequence[Partition], count: int) -> list[Sequence[Partition]]:
-    """Return at most `count` groups of consecutive partitions whose sizes differ by at most 1."""
+    """Return at most `count` groups of consecutive partitions. Sizes differ by at most 1."""
     count = min(count, len(partitions))
     ends = [len(partitions) * n // count for n in range(count + 1)]
     return [partitions[start:end] for start, end in pairwise(ends)]
 
 
-# With a parameter named `columns`, Dask reads a partition once for each set of columns in a
+# Don't name a parameter `columns`: Dask would read a partition once for each set of columns in a
 # computation. Requests cost more than memory.
 def _read(
     partitions: Sequence[Partition],

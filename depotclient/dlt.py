@@ -41,7 +41,7 @@ _SESSION_KEY: Final = "session_key"
 
 # Charger, connector and id are not enough: a connector may reuse an id.
 PRIMARY_KEY: Final = ("charger_id", "connector_id", "session_id", _SESSION_KEY)
-"""Columns that identify a row. dlt accepts no null in them: it adds such a row in each run."""
+"""Columns that identify a row. They have no null: dlt would add such a row in each run."""
 
 _DLT_TIME: Final = pa.timestamp("us", tz="UTC")
 
@@ -80,9 +80,9 @@ def session_reports(
     Pass it to `pipeline.run`, with any destination. The first run loads everything since `from_`.
     dlt's state then holds the latest `session_time_start` of each connector. The next run starts
     `look_back` before that. So a run finds the reports of a charger that was offline for a long
-    time, unless a newer session of its connector was loaded. A new connector is read from `from_`.
-    So are all connectors if `from_` is earlier than in the run before. A report that is loaded
-    again replaces its row. Rows are never deleted.
+    time, unless a newer session of its connector was loaded. A run reads a new connector from
+    `from_`, and all connectors if `from_` is earlier than in the previous run. A report that is
+    loaded again replaces its row. Rows are never deleted.
 
     The state changes only after a complete run. A failed run loads nothing, and the next run starts
     at the same time. So load a long span in parts: increase `to` from run to run.
@@ -155,13 +155,13 @@ def _validate_options(look_back: timedelta, name: str, rows: Rows) -> None:
 
 
 def _end_of_run(to: datetime | None, now: datetime) -> datetime:
-    # A charger whose clock is ahead reports sessions in the future. They are loaded when their time
-    # has passed, so the state never moves past the present.
+    # A charger with a fast clock reports sessions in the future. Runs after their start load them,
+    # so the state never moves past the present.
     return now if to is None else min(to, now)
 
 
 def _columns(rows: Rows) -> dict[str, TColumnSchema]:
-    """Return the columns that the table has before any report is loaded."""
+    """Return the columns of a table without reports."""
     columns: dict[str, TColumnSchema] = {}
     for field in _DLT_ROWS:
         data_type = _DATA_TYPES.get(field.type, "json")
@@ -189,11 +189,11 @@ class _Progress:
 
     @classmethod
     def load(cls, stored: dict[str, str] | None, now: datetime) -> _Progress | None:
-        """Return the progress in dlt's state, or None if there is none that is valid."""
+        """Return the progress in dlt's state, None if the state has no valid one."""
         if stored is None:
             return None
         progress = cls(*(datetime.fromisoformat(stored[name]) for name in ("from", "latest")))
-        # A clock that was far ahead stored a time in the future. It hides all sessions until then.
+        # A fast clock may have stored a time in the future, which hides all sessions until then.
         return progress if progress.latest <= now else None
 
     def dump(self) -> dict[str, str]:
@@ -203,7 +203,7 @@ class _Progress:
 
 
 def _start_of_run(progress: _Progress | None, from_: datetime, look_back: timedelta) -> datetime:
-    """Return the time from which a run has to read a connector."""
+    """Return the time from which a run must read a connector."""
     if progress is None or from_ < progress.from_:
         return from_
     return max(from_, progress.latest - look_back)
@@ -223,7 +223,7 @@ def _progress_after(
     if progress is None:
         return None if newest is None else _Progress(from_, newest)
     if end < progress.from_:
-        return progress  # There is a gap between both spans. A longer span has to read it.
+        return progress  # The span ends before the known one. A longer span must read the gap.
     return _Progress(from_, max(progress.latest, newest or progress.latest))
 
 
@@ -240,7 +240,7 @@ class _Loader:
     rows: Rows
 
     def items(self) -> Iterator[Any]:
-        """Yield the data of one run. Then change the state."""
+        """Yield the data of one run. Then update the state."""
         state: dict[str, dict[str, str]] = dlt.current.resource_state().setdefault("connectors", {})
         now = datetime.now(UTC)
         end = _end_of_run(self.to, now)
@@ -252,7 +252,7 @@ class _Loader:
             if start < end:
                 before[ids] = progress
                 partitions += plan([ids], start, end, self.window, whole=False)
-        yield _no_rows(self.rows)  # So that a run without reports creates the table.
+        yield _no_rows(self.rows)  # A run without reports creates the table too.
         newest: dict[tuple[str, str], datetime] = {}
         with closing(Reading(partitions, self.settings, _add_keys).batches()) as batches:
             for batch in batches:

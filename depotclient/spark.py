@@ -96,7 +96,7 @@ class SessionReportsDataSource(DataSource):
       cover the longest session.
     - `verify`: `true` repeats the walk of each window until a pass finds nothing new. The default
       is `false`.
-    - `limit`: reports a page. By default, pages grow to about 8 MiB.
+    - `limit`: maximum number of reports on a page. By default, pages grow to about 8 MiB.
     - `concurrency`: maximum number of windows that are read at once. It is the number of Spark
       partitions, each with its own client, token and one request in flight. By default, each window
       is a partition, and Spark reads as many at once as it has cores. The limit holds for one scan.
@@ -140,10 +140,10 @@ class SessionReportsDataSource(DataSource):
             schema: The result of `schema`.
 
         Raises:
-            ValueError: The schema is another one, or an option is invalid.
+            ValueError: The schema has other columns, or an option is invalid.
         """
         if schema != SCHEMA:
-            raise ValueError(f"the columns of {NAME} are fixed: leave schema(...) out")
+            raise ValueError(f"the columns of {NAME} are fixed: omit schema(...)")
         scan = self._scan or _scan_of(self.options)
         return _FilteredReader(scan) if scan.push_filters else _Reader(scan)
 
@@ -205,7 +205,7 @@ class _Scan:
         return [windows[first::count] for first in range(count)]
 
     def narrow(self, condition: Filter) -> _Scan:
-        """Return the scan without reports that a filter drops, if the filter is a known one."""
+        """Return the scan without reports that the filter drops, if the filter is a known one."""
         match condition:
             case datasource.EqualTo(("session_time_start",), datetime() as at):
                 return self._narrow_span(at, at)
@@ -226,7 +226,7 @@ class _Scan:
 
     def _narrow_span(self, first: datetime | None, last: datetime | None) -> _Scan:
         from_, to = self.from_, self.to
-        # Spark's times are aware. Only Spark knows the zone of a naive one.
+        # Ignore a naive time: only Spark knows its zone.
         if first is not None and first.tzinfo and from_ < first:
             from_ = max(from_, first - _MILLISECOND)
         if last is not None and last.tzinfo and last < to:
@@ -270,7 +270,7 @@ def _parse(options: Mapping[str, str]) -> _Scan:
     )
     if scan.push_filters and not hasattr(datasource, "Filter"):
         raise ValueError("pushFilters requires Spark 4.1 or later")
-    scan.windows()  # This checks the window and the ids.
+    scan.windows()  # Raises if the window or an id is invalid.
     return scan
 
 

@@ -144,7 +144,7 @@ def test_no_text_of_a_frame_shows_a_credential() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"connectors": []}, "connectors must not be empty: name some"),
+        ({"connectors": []}, "connectors must not be empty: give pairs, such as"),
         ({"from_": datetime.now(UTC) + timedelta(days=1)}, "must be before to="),
         ({"npartitions": 0}, "npartitions must be an int"),
         ({"columns": ["vehicle"]}, r"columns must be some of charger_id, .*, got \['vehicle'\]"),

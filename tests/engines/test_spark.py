@@ -204,7 +204,7 @@ def test_an_invalid_option_is_refused_without_a_secret(
 
 
 def test_other_columns_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"leave schema\(\.\.\.\) out"):
+    with pytest.raises(ValueError, match=r"omit schema\(\.\.\.\)"):
         source(ONE).reader(StructType())
 
 
