@@ -6,9 +6,9 @@ import base64
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.request import Request, urlopen
 
 import aiohttp
+import attrs
 import msgspec
 import pytest
 
@@ -18,25 +18,24 @@ SMALL = ReportShape.small()
 ONE = {"CP-1": ["1"]}
 
 
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
+@attrs.frozen
 class Depot:
     """A sandbox with one connector of 10 sessions, and its HTTP client."""
 
-    def __init__(self, http: aiohttp.ClientSession, sandbox: DepotSandbox) -> None:
-        self.http, self.sandbox = http, sandbox
+    http: aiohttp.ClientSession
+    sandbox: DepotSandbox
 
-    async def fetch(self, token: str | None = None, /, **query: str | int) -> tuple[int, Any]:
+    async def send(self, token: str | None = None, /, **query: str | int) -> tuple[int, bytes]:
         url = f"{self.sandbox.base_url}/sessionReports"
         params = {"chargerId": "CP-1", "connectorId": "1"} | query
         params = {name.rstrip("_"): value for name, value in params.items() if value != ""}
         headers = {"Authorization": f"Bearer {token or self.sandbox.token}"}
         async with self.http.get(url, params=params, headers=headers) as response:
-            return response.status, msgspec.json.decode(await response.read())
+            return response.status, await response.read()
+
+    async def fetch(self, token: str | None = None, /, **query: str | int) -> tuple[int, Any]:
+        status, body = await self.send(token, **query)
+        return status, msgspec.json.decode(body)
 
     async def fetch_ids(self, **query: str | int) -> list[int]:
         status, body = await self.fetch(**query)
@@ -58,11 +57,10 @@ class Depot:
 
 
 @pytest.fixture
-async def depot(
-    http: aiohttp.ClientSession, request: pytest.FixtureRequest
-) -> AsyncIterator[Depot]:
+async def depot(request: pytest.FixtureRequest) -> AsyncIterator[Depot]:
     settings: dict[str, Any] = {"sessions": 10, "shape": SMALL, "chargers": ONE}
-    async with DepotSandbox(**settings | getattr(request, "param", {})) as sandbox:
+    settings |= getattr(request, "param", {})
+    async with aiohttp.ClientSession() as http, DepotSandbox(**settings) as sandbox:
         yield Depot(http, sandbox)
 
 
@@ -74,21 +72,16 @@ async def test_the_items_are_the_reports_byte_for_byte(depot: Depot) -> None:
     report = b' {"sessionId": 7,  "sessionTimeStart": "2020-01-01T00:00:00Z", "x": [1]} '
     depot.sandbox.insert("CP-1", 1, report)
     depot.sandbox.delete("CP-1", 1, depot.ids[-1])
-    url = f"{depot.sandbox.base_url}/sessionReports?chargerId=CP-1&connectorId=1&limit=11"
-    headers = {"Authorization": f"Bearer {depot.sandbox.token}"}
-    async with depot.http.get(url, headers=headers) as response:
-        body = await response.read()
-
     reports = depot.sandbox.reports("CP-1", 1)
     assert (len(reports), reports[0]) == (10, report)
-    assert body == b'{"items":[%b],"ChargerID":"CP-1","ConnectorID":"1"}' % b",".join(reports)
+    body = b'{"items":[%b],"ChargerID":"CP-1","ConnectorID":"1"}' % b",".join(reports)
+    assert await depot.send(limit=11) == (200, body)
 
 
 @pytest.mark.parametrize(
     ("depot", "query", "expected"),
     [
         ({}, {}, slice(0, 3)),
-        ({}, {"page": 1}, slice(0, 3)),
         ({}, {"page": 2}, slice(3, 6)),
         ({}, {"page": 3, "limit": 4}, slice(8, 10)),
         ({}, {"page": 4, "limit": 4}, slice(10, 10)),
@@ -124,11 +117,6 @@ async def test_churn_changes_only_the_requested_connector(depot: Depot) -> None:
     assert depot.sandbox.inserted[0] not in other
 
 
-@pytest.mark.parametrize("token", ["nonsense", "é"])
-async def test_a_wrong_token_is_unauthorized(depot: Depot, token: str) -> None:
-    assert await depot.fetch(token) == (401, {"message": "Unauthorized"})
-
-
 async def test_an_issued_token_is_valid_until_it_is_revoked(depot: Depot) -> None:
     status, body = await depot.login()
     assert status == 200
@@ -136,8 +124,8 @@ async def test_an_issued_token_is_valid_until_it_is_revoked(depot: Depot) -> Non
     assert body == {"expires_in": 3600, "token_type": "bearer"}
     assert (await depot.fetch(token))[0] == 200
     depot.sandbox.revoke_tokens()
-    assert (await depot.fetch(token))[0] == 401
-    assert (await depot.fetch(depot.sandbox.token))[0] == 200
+    assert await depot.fetch(token) == (401, {"message": "Unauthorized"})
+    assert [(await depot.fetch(key))[0] for key in ("é", depot.sandbox.token)] == [401, 200]
 
 
 @settings(token_lifetime=2, clock=iter(range(9)).__next__)
@@ -157,7 +145,6 @@ async def test_token_requests_have_their_own_faults_and_records(depot: Depot) ->
     assert [(await depot.fetch())[0] for _ in range(2)] == [503, 200]
     assert [request.status for request in depot.sandbox.token_requests] == [500, 200]
     assert [request.status for request in depot.sandbox.requests] == [503, 200]
-    assert {request.path for request in depot.sandbox.requests} == {"/v1/sessionReports"}
 
 
 @pytest.mark.parametrize(
@@ -165,12 +152,9 @@ async def test_token_requests_have_their_own_faults_and_records(depot: Depot) ->
     [
         ({"page": "0"}, "page must be >= 1"),
         ({"page": "-1"}, "page"),
-        ({"page": "1.0"}, "page"),
         ({"page": "9" * 5000}, "page"),
         ({"limit": "\u0661"}, "limit"),
-        ({"from_": "2026-01-01"}, "from"),
         ({"from_": "2026-01-01T00:00:00"}, "from"),
-        ({"from_": "2026-01-01T00:00:00 01:00"}, "from"),
         ({"to": "2026-13-01T00:00:00Z"}, "to"),
         ({"chargerId": ""}, "chargerId"),
         ({"connectorId": ""}, "connectorId"),
@@ -206,22 +190,6 @@ async def test_other_paths_and_methods_are_refused(
         assert (response.status, response.content_type) == (status, "application/json")
 
 
-async def test_the_environment_configures_a_client_and_the_repr_is_free_of_secrets(
-    depot: Depot,
-) -> None:
-    sandbox = depot.sandbox
-    assert sandbox.environment == {
-        "DEPOT_BASE_URL": f"{sandbox.origin}/v1",
-        "DEPOT_TOKEN_URL": f"{sandbox.origin}/oauth2/token",
-        "DEPOT_CLIENT_ID": sandbox.client_id,
-        "DEPOT_CLIENT_SECRET": sandbox.client_secret,
-    }
-    await depot.login()
-    shown = f"{sandbox!r}{sandbox.requests}{sandbox.token_requests}"
-    secrets = (sandbox.token, sandbox.client_id, sandbox.client_secret)
-    assert not any(secret in shown for secret in secrets)
-
-
 def test_the_default_is_three_connectors_with_60_past_sessions_each() -> None:
     sandbox = DepotSandbox(shape=SMALL)
     assert sandbox.chargers == {"CP-001": ("1", "2"), "CP-002": ("1",)}
@@ -230,29 +198,19 @@ def test_the_default_is_three_connectors_with_60_past_sessions_each() -> None:
     first, *_, last = [msgspec.json.decode(report) for report in sandbox.reports("CP-002", 1)]
     assert first["sessionTimeStart"] == "2026-01-01T00:00:00.000Z"
     assert last["sessionTimeEnd"] < "2026-02"
-    assert DepotSandbox(chargers=2, sessions=1).chargers == {
-        "CP-001": ("1", "2"),
-        "CP-002": ("1", "2"),
-    }
-
-
-def test_the_seed_determines_the_reports() -> None:
-    def reports(seed: int) -> list[bytes]:
-        return DepotSandbox(seed=seed, sessions=5, shape=SMALL).reports("CP-002", "1")
-
-    assert reports(3) == reports(3) != reports(4)
+    assert DepotSandbox(shape=SMALL, seed=1).reports("CP-002", 1) != sandbox.reports("CP-002", 1)
+    two = DepotSandbox(chargers=2, sessions=1)
+    assert two.chargers == {"CP-001": ("1", "2"), "CP-002": ("1", "2")}
 
 
 def test_a_cluster_of_sessions_starts_in_the_same_millisecond() -> None:
-    def times(cluster: int) -> list[tuple[datetime, timedelta]]:
+    def starts(cluster: int) -> list[str]:
         sandbox = DepotSandbox(chargers=ONE, sessions=7, shape=SMALL, cluster=cluster)
-        reports = [msgspec.json.decode(report) for report in sandbox.reports("CP-1", "1")]
-        parse = datetime.fromisoformat
-        spans = [(parse(r["sessionTimeStart"]), parse(r["sessionTimeEnd"])) for r in reports]
-        return [(start, end - start) for start, end in spans]
+        reports = map(msgspec.json.decode, sandbox.reports("CP-1", "1"))
+        return [report["sessionTimeStart"] for report in reports]
 
-    single, clustered = times(1), times(3)
-    assert clustered == [(single[n - n % 3][0], duration) for n, (_, duration) in enumerate(single)]
+    single = starts(1)
+    assert starts(3) == [single[n - n % 3] for n in range(7)]
 
 
 @pytest.mark.parametrize(
@@ -276,11 +234,3 @@ def test_a_cluster_of_sessions_starts_in_the_same_millisecond() -> None:
 def test_a_setting_out_of_range_is_refused_by_name(setting: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DepotSandbox(**setting)
-
-
-def test_the_pytest_fixture_serves_synchronous_tests(depot_sandbox: DepotSandbox) -> None:
-    url = f"{depot_sandbox.base_url}/sessionReports?chargerId=CP-001&connectorId=2&limit=1"
-    headers = {"Authorization": f"Bearer {depot_sandbox.token}"}
-    with urlopen(Request(url, headers=headers)) as response:  # noqa: S310
-        body = msgspec.json.decode(response.read())
-    assert body["items"][0]["sessionId"] == depot_sandbox.session_ids("CP-001", "2")[0]
