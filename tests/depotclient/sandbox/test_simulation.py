@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from depotclient.models import STRUCTURES, SessionReport
 from depotclient.sandbox.simulation import ReportShape, SessionPlan, render, simulate_sessions
 
 TIME = {"eventTimestamp"}
@@ -32,8 +31,6 @@ SCALARS = {"sessionId", "vehicleId", "sessionTimeStart", "sessionTimeEnd"} | {
     for end in ("Start", "End")
 }
 
-seeds = st.integers(0, 2**32)
-
 
 def plans(count: int = 20, seed: int = 0) -> tuple[SessionPlan, ...]:
     return simulate_sessions(seed, "CP-001", "1", count)
@@ -48,29 +45,13 @@ def readings(report: dict[str, Any], key: str) -> list[float]:
     return [meter["value"] for meter in report["sessionMeterValues"] if meter["key"] == key]
 
 
-def integrate(report: dict[str, Any], kind: str) -> float:
-    """Return the energy in Wh under the curve of current times voltage."""
-    current, voltage = (readings(report, f"{kind}_{name}") for name in ("current", "voltage"))
-    power = [i * u for i, u in zip(current, voltage, strict=True)]
-    times = [
-        datetime.fromisoformat(meter["eventTimestamp"]) for meter in report["sessionMeterValues"]
-    ][::4]
-    return sum(
-        (p + q) / 2 * ((after - before) / timedelta(hours=1))
-        for (before, p), (after, q) in pairwise(zip(times, power, strict=True))
-    )
-
-
 def event_times(value: Any) -> list[str]:
     """Return all times of events inside a JSON value."""
-    match value:
-        case dict():
-            own = [value["eventTimestamp"]] if "eventTimestamp" in value else []
-            return own + [time for part in value.values() for time in event_times(part)]
-        case list():
-            return [time for part in value for time in event_times(part)]
-        case _:
-            return []
+    if isinstance(value, list):
+        return [time for part in value for time in event_times(part)]
+    if isinstance(value, dict):
+        return [*value.get("eventTimestamp", "").split(), *event_times([*value.values()])]
+    return []
 
 
 def test_the_seed_and_the_ids_determine_the_reports() -> None:
@@ -79,7 +60,7 @@ def test_the_seed_and_the_ids_determine_the_reports() -> None:
     assert plans(5) != simulate_sessions(0, "CP-001", "2", 5)
 
 
-@given(seed=seeds, count=st.integers(1, 40))
+@given(seed=st.integers(0, 2**32), count=st.integers(1, 40))
 @settings(max_examples=25, deadline=None)
 def test_sessions_follow_each_other_and_their_counters_agree(seed: int, count: int) -> None:
     sessions = plans(count, seed)
@@ -97,13 +78,19 @@ def test_sessions_follow_each_other_and_their_counters_agree(seed: int, count: i
             assert getattr(before, counter)[1] == getattr(after, counter)[0]
 
 
-@given(seed=seeds)
+@given(seed=st.integers(0, 2**32))
 @settings(max_examples=10, deadline=None)
 def test_the_metered_power_adds_up_to_the_counters(seed: int) -> None:
     for plan in plans(2, seed):
         report = decode(plan, ReportShape(400, 0, 0, 0))
+        step = (plan.charge_end - plan.charge_start) / 99 / 3_600_000
         for kind, counter in (("present", plan.charge), ("requested", plan.requested)):
-            assert math.isclose(integrate(report, kind), counter[1] - counter[0], rel_tol=0.01)
+            current, voltage = (
+                readings(report, f"{kind}_{name}") for name in ("current", "voltage")
+            )
+            power = [i * u for i, u in zip(current, voltage, strict=True)]
+            energy = step * sum((p + q) / 2 for p, q in pairwise(power))
+            assert math.isclose(energy, counter[1] - counter[0], rel_tol=0.01)
 
 
 def test_voltage_rises_and_current_falls_after_the_taper() -> None:
@@ -116,48 +103,33 @@ def test_voltage_rises_and_current_falls_after_the_taper() -> None:
     assert currents[0] > 2 * currents[-1]
 
 
-def test_a_report_has_the_keys_and_types_of_the_vendor() -> None:
+def test_a_report_has_the_keys_of_the_vendor() -> None:
     report = decode(plans(1)[0])
-
     assert {*report} == SCALARS | {*KEYS}
     for name, keys in KEYS.items():
         rows = report[name] if isinstance(report[name], list) else [report[name]]
         assert set().union(*rows) == keys, name
-    structured = STRUCTURES.of(SessionReport)(render(plans(1)[0]))
-    assert len(structured.device_status) == len(report["deviceStatus"])
+    states = [state["value"] for state in report["ocppStatus"]]
+    assert states == ["Available", "Preparing", "Charging", "Finishing", "Available"]
     assert all(0 <= int(state["value"], 16) < 2**16 for state in report["detailStatus"])
-    assert [p["paramType"] for p in report["chargeParameters"][:3]] == [
-        "Station",
-        "Request",
-        "Station",
-    ]
-    assert len({"errorCodes" in state for state in report["deviceStatus"]}) == 2
+    limits = [limit["paramType"] for limit in report["chargeParameters"][:3]]
+    assert limits == ["Station", "Request", "Station"]
+    assert {"errorCodes" in state for state in report["deviceStatus"]} == {False, True}
 
 
 @pytest.mark.parametrize("shape", [None, ReportShape.small()])
-def test_every_event_is_inside_its_session_in_utc_milliseconds(shape: ReportShape | None) -> None:
+def test_events_are_in_order_inside_the_session_in_utc_milliseconds(
+    shape: ReportShape | None,
+) -> None:
     for plan in plans(5):
         report = decode(plan, shape)
         times = event_times(report)
         assert (min(times), max(times)) == (report["sessionTimeStart"], report["sessionTimeEnd"])
+        for name in ("ocppStatus", "sessionMeterValues", "chargeParameters", "deviceStatus"):
+            assert event_times(report[name]) == sorted(event_times(report[name]))
         for time in times[:5]:
             moment = datetime.fromisoformat(time)
             assert time == moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def test_meter_values_have_a_regular_interval() -> None:
-    times = [meter["eventTimestamp"] for meter in decode(plans(1)[0])["sessionMeterValues"][::4]]
-    moments = [datetime.fromisoformat(time) for time in times]
-    steps = {after - before for before, after in pairwise(moments)}
-    assert max(steps) - min(steps) <= timedelta(milliseconds=1)
-
-
-def test_a_connector_passes_the_ocpp_states_in_order() -> None:
-    for plan in plans():
-        states = decode(plan, ReportShape.small())["ocppStatus"]
-        names = ["Available", "Preparing", "Charging", "Finishing", "Available"]
-        assert [state["value"] for state in states] == names
-        assert sorted({*event_times(states)}) == event_times(states)
 
 
 @given(counts=st.tuples(st.integers(0, 40), *[st.integers(0, 9)] * 3))
@@ -176,11 +148,8 @@ def test_reports_have_the_documented_size() -> None:
     assert 1_500 < len(render(plans(1)[0], ReportShape.small())) < 2_500
 
 
-@pytest.mark.parametrize("count", [60, 5_000])
-def test_sessions_end_in_january_2026_by_default(count: int) -> None:
-    sessions = plans(count)
-    assert len(sessions) == count
-    assert sessions[-1].end < datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1000
+def test_many_sessions_end_in_january_2026_by_default() -> None:
+    assert plans(5_000)[-1].end < datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1000
 
 
 def test_the_first_session_has_the_given_start_and_id() -> None:
@@ -191,15 +160,11 @@ def test_the_first_session_has_the_given_start_and_id() -> None:
     assert report["sessionId"] == 77
 
 
-@pytest.mark.parametrize("count", [-1, 1.5, True, "3"])
-def test_a_wrong_count_is_refused(count: int) -> None:
+def test_a_wrong_count_and_a_naive_start_are_refused() -> None:
     with pytest.raises(ValueError, match="count"):
-        simulate_sessions(0, "CP-001", "1", count)
+        plans(-1)
     with pytest.raises(ValueError, match="detail_states"):
-        ReportShape(detail_states=count)
-
-
-def test_a_naive_start_is_refused() -> None:
+        ReportShape(detail_states=-1)
     naive = datetime(2026, 1, 1)  # noqa: DTZ001
     with pytest.raises(ValueError, match="aware"):
         simulate_sessions(0, "CP-001", "1", 1, start=naive)
