@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
-import attrs
 import pytest
 
 from depotclient.models import (
-    STRUCTURES,
     ChargeParameters,
     DeviceStatus,
     ErrorCode,
@@ -17,8 +15,7 @@ from depotclient.models import (
     OcppStatus,
     SessionReport,
 )
-from depotclient.plot.data import Series, SessionData, TimelineRow, TimeSpan, session_data, shorten
-from depotclient.sandbox.simulation import render, simulate_sessions
+from depotclient.plot.data import Series, SessionData, TimelineRow, TimeSpan, session_data
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -44,44 +41,21 @@ def points(series: Series) -> list[tuple[datetime, float]]:
     return list(zip(series.times, series.values, strict=True))
 
 
-def test_a_simulated_session_has_curves_that_agree_with_its_counters() -> None:
-    [plan] = simulate_sessions(1, "CP-001", "1", 1)
-    report = STRUCTURES.of(SessionReport)(render(plan))
-    before = attrs.asdict(report)
-
-    result = session_data(report)
-
-    assert attrs.asdict(report) == before
-    assert result.span == TimeSpan(report.session_time_start, report.session_time_end)  # type: ignore[arg-type]
-    for key in ("present_current", "requested_current", "present_voltage", "requested_voltage"):
-        assert points(result.series[key]) == [
-            (meter.event_timestamp, meter.value)
-            for meter in report.session_meter_values
-            if meter.key == key
-        ]
-    assert result.counter.values[0] == result.energy.values[0] == 0
-    assert result.energy.values[-1] == pytest.approx(result.counter.values[-1], rel=0.02)
-    assert not result.notes
-
-
-def test_the_last_value_of_a_moment_counts_and_the_order_does_not_matter() -> None:
-    values = [*reversed(meters("present_current", 1.0, 2.0)), *meters("present_current", 9.0)]
-
-    assert points(data(session_meter_values=values).series["present_current"]) == [
-        (START, 9.0),
-        (at(1), 2.0),
-    ]
-
-
-def test_power_needs_a_current_and_a_voltage_within_5_seconds() -> None:
+def test_power_needs_a_current_and_the_last_voltage_within_5_seconds() -> None:
     voltages = [
-        MeterValue("present_voltage", 600.0, START),
         MeterValue("present_voltage", 650.0, at(1) + timedelta(seconds=5)),
+        MeterValue("present_voltage", 9.0, START),
+        MeterValue("present_voltage", 600.0, START),
     ]
-    result = data(session_meter_values=meters("present_current", 100.0, 200.0, 300.0) + voltages)
-
+    result = data(
+        session_meter_values=meters("present_current", 100.0, 200.0, 300.0) + voltages,
+        energy_soc_start=0.0,
+        energy_charge_start=5.0,
+    )
     assert points(result.power) == [(START, 60.0), (at(1), 130.0)]
     assert points(result.energy) == [(START, 0.0), (at(1), pytest.approx(95 / 60))]
+    assert points(result.soc) == [(START, 0.0)]
+    assert points(result.counter) == []
 
 
 @pytest.mark.parametrize("bad", [math.nan, -math.inf, 10**400], ids=["nan", "inf", "int"])
@@ -104,13 +78,6 @@ def test_an_impossible_value_is_a_gap_and_is_counted(bad: float) -> None:
     assert not result.counter.times
     assert "Omitted from 7 events: 2 with an impossible value." in result.notes
     assert result.summary == "2026-03-01 12:00 UTC · 30 min"
-
-
-def test_an_end_without_a_value_is_no_point_and_zero_is_a_value() -> None:
-    result = data(energy_soc_start=0.0, energy_charge_start=5.0)
-
-    assert points(result.soc) == [(START, 0.0)]
-    assert points(result.counter) == []
 
 
 def test_a_state_lasts_until_the_next_one_and_the_last_until_the_end() -> None:
@@ -202,17 +169,13 @@ def test_the_years_1_and_9999_are_not_shown(
 )
 def test_the_title_and_the_summary_name_the_session(end: datetime, duration: str) -> None:
     result = data(
-        vehicle_id="BUS\n 7",
+        vehicle_id="BUS\n 7" + "x" * 40,
         session_time_end=end,
         energy_charge_start=1_000.0,
         energy_charge_end=63_400.0,
         energy_soc_start=20.0,
         energy_soc_end=46.0,
     )
-
-    assert result.title == "Session 1 · BUS 7"
+    assert result.title == f"Session 1 · BUS 7{'x' * 34}…"
+    assert dict(points(result.counter)) == {START: 0.0, end: 62.4}
     assert result.summary == (f"2026-03-01 12:00 UTC · {duration} · 62.4 kWh · SoC 20 → 46 % (+26)")
-
-
-def test_a_long_text_is_shortened() -> None:
-    assert shorten("a\nb\t c" * 9, 8) == "a b ca …"
