@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 
 import pytest
 
-from tests.support.examples import RunExample, run_in_process
+from tests.support.examples import RunExample
 
 
 @pytest.fixture(autouse=True)
@@ -23,4 +22,4 @@ def run_example(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], no_account: None
 ) -> RunExample:
     """Return a function that runs an example."""
-    return partial(run_in_process, monkeypatch, capsys)
+    return RunExample(monkeypatch, capsys)
