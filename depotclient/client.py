@@ -41,7 +41,7 @@ REGIONS: Final = {
         token_url="https://clientapp-auth.eu.depot.emobility.io/oauth2/token",  # noqa: S106
     )
 }
-"""Regions whose addresses the vendor publishes. There are other regions."""
+"""Regions with published addresses. The vendor has other regions."""
 
 
 def _utc_now() -> datetime:
@@ -259,7 +259,7 @@ def _choose_auth(
 ) -> Auth:
     if (token is None) == (client_id is None and client_secret is None):
         raise ValueError(
-            "give exactly one kind of credentials: token, or client_id and client_secret"
+            "pass exactly one kind of credentials: token, or client_id and client_secret"
         )
     if token is not None:
         return BearerToken(token)
@@ -269,12 +269,12 @@ def _choose_auth(
     return ClientCredentials(client_id, client_secret, token_url())
 
 
-def _choose_address(name: str, given: str | URL | None, region: object) -> URL:
-    """Return the given address, or the published one of the region."""
+def _choose_address(name: str, address: str | URL | None, region: object) -> URL:
+    """Return the address of the caller, or the published one of the region."""
     known = REGIONS.get(region) if isinstance(region, str) else None
-    if given is None and known is None:
+    if address is None and known is None:
         raise ValueError(
             f"the addresses of region {region!r} are not published (known: {', '.join(REGIONS)});"
-            f" give {name}"
+            f" pass {name}"
         )
-    return parse_base_url(name, getattr(known, name) if given is None else given)
+    return parse_base_url(name, getattr(known, name) if address is None else address)

@@ -68,7 +68,7 @@ def _read_start(report: bytes) -> bytes | None:
 def _may_be_nested(report: bytes, position: int) -> bool:
     """Return True if the last brace before a name opens an object inside the report.
 
-    This misses a name that follows another object inside the same object. A complete check takes
+    This misses a name that follows another object inside the same object. A complete check costs
     about 2 % of the time to decode a report.
     """
     brace = report.rfind(b"{", 0, position)

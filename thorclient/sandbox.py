@@ -85,7 +85,7 @@ class ThorSandbox(Sandbox):
         enabled: False makes every response a 403 RestAPINotEnabled.
         allowed_address: Only address that may send requests. Others receive 403
             InvalidSourceIPAddr.
-        broken: Ids of chargeboxes whose responses are always 500 InternalServerError.
+        broken: Ids of chargeboxes that always respond with 500 InternalServerError.
         error_shape: Form of an error's name in the body: under a JSON key ("message", "Message",
             "error", or "message" within "error"), as a JSON string, or as plain text.
 

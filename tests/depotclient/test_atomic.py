@@ -1,4 +1,4 @@
-"""Files that get their name only when they are complete."""
+"""Files that appear under their names only when they are complete."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.support.error_dump import dump_error
 SECRET = "s3cr3t-v4lue"
 PAIR: dict[str, Any] = {"client_id": "my-id", "client_secret": SECRET}
 API = "https://api.eu.depot.emobility.io/v1"
-ONE_KIND = "give exactly one kind of credentials: token, or client_id and client_secret"
+ONE_KIND = "pass exactly one kind of credentials: token, or client_id and client_secret"
 
 
 def check_refused(make: Callable[[], object], message: str) -> None:
@@ -84,7 +84,7 @@ def test_a_region_without_known_addresses_requires_them(
 ) -> None:
     check_refused(
         lambda: DepotClient(region=region, **options),
-        f"the addresses of region {region!r} are not published (known: eu); give {missing}",
+        f"the addresses of region {region!r} are not published (known: eu); pass {missing}",
     )
 
 

@@ -138,7 +138,7 @@ async def test_a_walk_continues_after_an_error_and_a_closed_walk_raises() -> Non
         await anext(walk)
 
 
-async def test_a_second_task_can_not_wait_for_the_same_walk() -> None:
+async def test_a_second_task_cannot_wait_for_the_same_walk() -> None:
     async with reports_of(transport_of(1)).walk() as walk:
         waiting = asyncio.ensure_future(anext(walk))
         await asyncio.sleep(0)

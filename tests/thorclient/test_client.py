@@ -75,6 +75,11 @@ def test_the_environment_sets_the_key_and_the_default_address_is_the_vendors(
     assert repr(ThorClient.from_env()) == f"<ThorClient of {address}>"
 
 
+def test_with_options_refuses_an_invalid_argument() -> None:
+    with pytest.raises(ValueError, match="retry"):
+        ThorClient(api_key=KEY).with_options(retry=5)  # type: ignore[arg-type]
+
+
 # Calls.
 
 
@@ -105,7 +110,7 @@ Results: TypeAlias = AsyncGenerator[tuple[str, Analytics | ApiError], None]
 
 
 class ControlledThor(ThorClient):
-    """Client whose calls wait until a test sets their results."""
+    """Client with calls that wait until a test sets their results."""
 
     def __init__(self) -> None:
         super().__init__(api_key=KEY)

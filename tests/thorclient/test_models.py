@@ -28,8 +28,6 @@ from thorclient import (
 )
 from thorclient.models import STRUCTURES, structure_analytics, structure_chargebox
 
-TOKEN = "n4y4x-t0k3n"
-
 ANALYTICS = """{
   "active_since": "2020-09-03T13:41:35.029Z",
   "charges": {"last_7": 1, "last_30": 2, "last_60": 3},
@@ -88,18 +86,10 @@ def test_a_chargebox_has_every_documented_field() -> None:
         timezone="Europe/Rome",
         last_heartbeat=datetime(2020, 9, 13, 12, 26, 40, 123_000, tzinfo=UTC),
         coordinates=Coordinates(latitude=45.07, longitude=7.0),
-        type=ChargeboxType(VehicleType.CAR, MessageFormat.JSON, OcppVersion.V1_6),
+        type=ChargeboxType(vehicle="car", msg="json", version="1.6"),
         connectors=[
-            Connector(
-                power=22000,
-                type=ConnectorType.TYPE_2,
-                format=ConnectorFormat.SOCKET,
-                max_amperage=32,
-                power_type=PowerType.AC_3_PHASE,
-                terminal_id="0123",
-                token=Secret(TOKEN),
-            ),
-            Connector(power=50000.5, power_type=PowerType.DC),
+            Connector(22000, "type_2", "SOCKET", 32, "AC_3_PHASE", "0123", Secret("n4y4x-t0k3n")),
+            Connector(power=50000.5, power_type="DC"),
         ],
         occupied_connectors=[1],
         reserved_connectors=[{"connector": 2}, "3", None],

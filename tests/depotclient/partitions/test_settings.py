@@ -59,7 +59,7 @@ def test_a_copy_of_settings_equals_them(
     ("given", "message"),
     [
         ({"token": ""}, "token must not be empty"),
-        ({"token": SECRET, "client_id": "me"}, "give exactly one kind of credentials"),
+        ({"token": SECRET, "client_id": "me"}, "pass exactly one kind of credentials"),
         ({"client_secret": SECRET}, "client_id is missing"),
         ({"token": SECRET + "\n"}, "control characters"),
         ({"base_url": "https://depot.test"}, "require credentials: without credentials, a"),
