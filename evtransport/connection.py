@@ -51,7 +51,7 @@ class Limiter(Protocol):
         traceback: TracebackType | None,
         /,
     ) -> object:
-        """Note that the request has ended."""
+        """Record that the request has ended."""
         ...
 
 

@@ -1,6 +1,6 @@
 """Errors of a call, as one tree under `ApiError`.
 
-Wrong arguments are not part of the tree: they raise `ValueError` before anything is sent.
+Invalid arguments raise `ValueError` before anything is sent.
 No error holds a credential, a request header or an object of the HTTP library.
 """
 

@@ -29,7 +29,7 @@ class Pauses:
         self._last = time.perf_counter()
 
     async def pause_if_needed(self) -> None:
-        """Pause if the last pause was some time ago."""
+        """Pause if the last pause ended more than a millisecond ago."""
         if time.perf_counter() - self._last > WORK_SECONDS:
             await pause()
             self._last = time.perf_counter()

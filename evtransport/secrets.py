@@ -18,7 +18,8 @@ MASK = "**********"
 MAX_SECRET_LENGTH = 16 * 1024
 """Maximum length of a credential in characters. Servers refuse longer headers."""
 
-_SHORTEST_REDACTED = 4  # shorter secrets are part of many words, so masking reveals them
+# Shorter secrets occur in ordinary words. To mask these words would reveal the secret.
+_SHORTEST_REDACTED = 4
 
 
 class Secret:

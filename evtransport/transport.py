@@ -106,7 +106,6 @@ class Transport:
     wall_clock: Callable[[], float] = attrs.field(default=time.time, repr=False)
     _quota: RetryQuota = attrs.field(factory=RetryQuota, repr=False, alias="quota")
     _sessions: SessionManager = attrs.field(init=False, repr=False)
-    _base: str = attrs.field(init=False, repr=False)
     _client_timeout: aiohttp.ClientTimeout = attrs.field(init=False, repr=False)
     _owns_session: bool = attrs.field(default=True, init=False, repr=False)
 
@@ -123,7 +122,6 @@ class Transport:
         ):
             raise ValueError(f"limiter must be an async context manager, got {self.limiter!r}")
         self._sessions = SessionManager(self.session, self.proxy, self.base_url)
-        self._base = str(self.base_url)
         # `send` limits the total. `connect` would include the wait for a free connection.
         self._client_timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=self.timeout.connect, sock_read=self.timeout.read
@@ -262,7 +260,9 @@ class Transport:
         if credential != call.credential:
             call.credential = credential
             call.sent += (credential.secret,)
-        return await self._exchange("GET", request.url(self._base), credential, None, call.attempts)
+        return await self._exchange(
+            "GET", request.url(str(self.base_url)), credential, None, call.attempts
+        )
 
     async def _post(self, url: URL, credential: Credential, form: bytes) -> Response:
         return await self._exchange("POST", url, credential, form, 1)
@@ -292,7 +292,7 @@ class Transport:
             if _count_cancellations() != cancellations or not self._sessions.is_closed:
                 raise error.with_traceback(None)  # noqa: B904
         except BaseException as error:
-            # For example from a hook of the session. The frames below hold the headers.
+            # A hook of the session may raise anything. The frames below hold the headers.
             raise error.with_traceback(None)  # noqa: B904
         finally:
             if _logger.isEnabledFor(logging.DEBUG):
@@ -316,7 +316,7 @@ class Transport:
                     if sum(map(len, chunks)) <= limit:
                         return Response(200, {}, b"".join(chunks))
                 return None
-            # A cut inside of a secret would leave a part that no mask covers.
+            # A cut inside a secret would leave a part that no mask covers.
             limit = ERROR_BODY_BYTES + MAX_SECRET_LENGTH
             start = b"".join(await self._sessions.read_chunks(response, limit))
             sent = (credential.secret,)

@@ -86,7 +86,7 @@ def parse_base_url(name: str, value: str | URL) -> URL:
         value: Absolute URL.
 
     Raises:
-        ValueError: The URL is another one, or has a user, a password, a query or a fragment.
+        ValueError: The URL is not absolute, not https, or has a user, password, query or fragment.
     """
     url = parse_http_url(value)
     if url is None:

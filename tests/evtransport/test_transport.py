@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 from typing import Any
+from unittest.mock import AsyncMock
 
 import aiohttp
 import msgspec
@@ -23,6 +24,7 @@ from evtransport import (
     ApiKey,
     AuthError,
     ClientCredentials,
+    ConnectionFailed,
     DeadlineExceeded,
     RateLimitedError,
     ResponseTooLarge,
@@ -109,6 +111,16 @@ async def test_another_status_is_not_retried(connect: Connect, status: int) -> N
             await connect(wire).send(REQUEST)
 
     assert (caught.value.status, caught.value.body) == (status, body)
+
+
+async def test_a_connection_that_closes_under_its_reader_has_failed(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = AsyncMock(side_effect=RuntimeError("Connection closed."))
+    monkeypatch.setattr(aiohttp.StreamReader, "readany", closed)
+    async with Wire(HELLO) as wire:
+        with pytest.raises(ConnectionFailed, match="Connection closed"):
+            await connect(wire, retry=ONCE).send(REQUEST)
 
 
 async def test_retries_follow_the_switch_of_stamina(connect: Connect) -> None:
