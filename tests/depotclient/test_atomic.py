@@ -29,13 +29,6 @@ def test_a_file_is_replaced_by_the_complete_one(tmp_path: Path) -> None:
     assert (path.read_bytes(), names_in(staging)) == (b"new", [])
 
 
-def test_a_discarded_file_leaves_nothing(tmp_path: Path) -> None:
-    writer = AtomicWriter(tmp_path / "file")
-    writer.staging.write_bytes(b"new")
-    writer.discard()
-    assert names_in(tmp_path) == []
-
-
 def test_a_file_has_the_mode_of_any_other(tmp_path: Path) -> None:
     (tmp_path / "other").touch()
     write_atomically(tmp_path / "file", b"new")

@@ -24,30 +24,13 @@ CURSOR = Cursor(
 )
 
 
-@attrs.frozen
-class Ids:
-    session_id: int
-
-
-@attrs.frozen
-class UnknownFields:
-    session_id: int
-    colour: str
-    wheels: int
-
-
-@attrs.frozen
-class Unannotated:
-    session_id = attrs.field()  # type: ignore[var-annotated]
+UNKNOWN_FIELDS = attrs.make_class("UnknownFields", ["session_id", "colour", "wheels"])
+UNANNOTATED = attrs.make_class("Unannotated", ["session_id"])
 
 
 @pytest.fixture
 def depot() -> DepotClient:
     return DepotClient(token="t0k3n")
-
-
-def labelled(value: object) -> str:
-    return re.sub(r"[^\w .:=]", "", ascii(value))[:70]
 
 
 @pytest.mark.usefixtures("offline")
@@ -68,12 +51,12 @@ def labelled(value: object) -> str:
         *(({"limit": limit}, "limit must be an int") for limit in (0, 2001, True, 10.0, "10")),
         *(({"read_ahead": n}, "read_ahead must be an int") for n in (-1, True, 1.0, "1", None)),
         ({"verify": 1}, "verify must be True or False, got 1"),
-        *(({"into": into}, "into must be an attrs class") for into in (int, None, Ids(1))),
+        *(({"into": into}, "into must be an attrs class") for into in (int, None, UNANNOTATED(1))),
         (
-            {"into": UnknownFields},
+            {"into": UNKNOWN_FIELDS},
             "into=UnknownFields has fields that session reports lack: colour, wheels; they have ",
         ),
-        ({"into": Unannotated}, "Unannotated can't be structured from JSON"),
+        ({"into": UNANNOTATED}, "Unannotated can't be structured from JSON"),
         ({"resume": ""}, "not a cursor of this library"),
         ({"resume": 5}, "not a cursor of this library"),
         ({"resume": str(CURSOR) + "\n"}, "the cursor is garbled"),
@@ -92,7 +75,6 @@ def labelled(value: object) -> str:
         ),
         ({"resume": attrs.evolve(CURSOR, pinned={})}, "another query: no window"),
     ],
-    ids=labelled,
 )
 def test_an_invalid_option_is_refused_before_any_request(
     depot: DepotClient, options: dict[str, Any], message: str

@@ -185,19 +185,9 @@ def test_a_chargebox_is_shown_with_one_line_for_each_field() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("kind", "line"),
-    [
-        (ChargeboxType(), "Type            -"),
-        (ChargeboxType(vehicle="bicycle"), "Type            bicycle"),
-        (ChargeboxType(version="2.0"), "Type            OCPP 2.0"),
-        (None, "Type            -"),
-    ],
-)
-def test_a_missing_value_is_a_dash(kind: ChargeboxType | None, line: str) -> None:
-    lines = render(render_chargebox(Chargebox(id="TB-1", type=kind)))
-    assert line in lines
-    assert "Coordinates     -" in lines
+def test_a_missing_value_is_a_dash() -> None:
+    lines = render(render_chargebox(Chargebox(id="TB-1", type=ChargeboxType())))
+    assert {"Coordinates     -", "Type            -"} < set(lines)
     assert lines[-1] == "No connectors."
 
 
