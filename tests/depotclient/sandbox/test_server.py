@@ -25,22 +25,25 @@ class Depot:
     http: aiohttp.ClientSession
     sandbox: DepotSandbox
 
-    async def send(self, token: str | None = None, /, **query: str | int) -> tuple[int, bytes]:
-        url = f"{self.sandbox.base_url}/sessionReports"
+    async def send(
+        self,
+        token: str | None = None,
+        /,
+        method: str = "GET",
+        path: str = "/v1/sessionReports",
+        **query: str | int,
+    ) -> tuple[int, bytes]:
         params = {"chargerId": "CP-1", "connectorId": "1"} | query
         params = {name.rstrip("_"): value for name, value in params.items() if value != ""}
         headers = {"Authorization": f"Bearer {token or self.sandbox.token}"}
-        async with self.http.get(url, params=params, headers=headers) as response:
+        url = self.sandbox.origin + path
+        async with self.http.request(method, url, params=params, headers=headers) as response:
             return response.status, await response.read()
 
-    async def fetch(self, token: str | None = None, /, **query: str | int) -> tuple[int, Any]:
-        status, body = await self.send(token, **query)
-        return status, msgspec.json.decode(body)
-
     async def fetch_ids(self, **query: str | int) -> list[int]:
-        status, body = await self.fetch(**query)
+        status, body = await self.send(None, **query)  # type: ignore[arg-type]
         assert status == 200, body
-        return [item["sessionId"] for item in body["items"]]
+        return [item["sessionId"] for item in msgspec.json.decode(body)["items"]]
 
     async def login(self, **changes: str) -> tuple[int, Any]:
         sandbox = self.sandbox
@@ -109,7 +112,7 @@ async def test_the_query_and_the_settings_select_reports(depot: Depot) -> None:
 @settings(churn=Churn(inserts=1, deletes=1), chargers={"CP-1": ["1", "2"]})
 async def test_churn_changes_only_the_requested_connector(depot: Depot) -> None:
     other, before = depot.sandbox.session_ids("CP-1", "2"), set(depot.ids)
-    await depot.fetch()
+    await depot.send()
 
     assert len(depot.sandbox.inserted) == len(depot.sandbox.deleted) == 1
     assert {*depot.ids} == (before | {*depot.sandbox.inserted}) - {*depot.sandbox.deleted}
@@ -122,16 +125,16 @@ async def test_an_issued_token_is_valid_until_it_is_revoked(depot: Depot) -> Non
     assert status == 200
     token = body.pop("access_token")
     assert body == {"expires_in": 3600, "token_type": "bearer"}
-    assert (await depot.fetch(token))[0] == 200
+    assert (await depot.send(token))[0] == 200
     depot.sandbox.revoke_tokens()
-    assert await depot.fetch(token) == (401, {"message": "Unauthorized"})
-    assert [(await depot.fetch(key))[0] for key in ("é", depot.sandbox.token)] == [401, 200]
+    assert await depot.send(token) == (401, b'{"message":"Unauthorized"}')
+    assert [(await depot.send(key))[0] for key in ("é", depot.sandbox.token)] == [401, 200]
 
 
 @settings(token_lifetime=2, clock=iter(range(9)).__next__)
 async def test_a_token_expires(depot: Depot) -> None:
     _, body = await depot.login()
-    assert [(await depot.fetch(body["access_token"]))[0] for _ in range(2)] == [200, 401]
+    assert [(await depot.send(body["access_token"]))[0] for _ in range(2)] == [200, 401]
 
 
 @pytest.mark.parametrize("changes", [{"user": "x"}, {"password": "x"}, {"grant_type": "password"}])
@@ -142,52 +145,36 @@ async def test_a_wrong_token_request_is_forbidden(depot: Depot, changes: dict[st
 @settings(faults=[Fault.status(503)], token_faults=[Fault.status(500)])
 async def test_token_requests_have_their_own_faults_and_records(depot: Depot) -> None:
     assert [(await depot.login())[0] for _ in range(2)] == [500, 200]
-    assert [(await depot.fetch())[0] for _ in range(2)] == [503, 200]
+    assert [(await depot.send())[0] for _ in range(2)] == [503, 200]
     assert [request.status for request in depot.sandbox.token_requests] == [500, 200]
     assert [request.status for request in depot.sandbox.requests] == [503, 200]
 
 
 @pytest.mark.parametrize(
-    ("query", "message"),
+    ("request_", "status", "message"),
     [
-        ({"page": "0"}, "page must be >= 1"),
-        ({"page": "-1"}, "page"),
-        ({"page": "9" * 5000}, "page"),
-        ({"limit": "\u0661"}, "limit"),
-        ({"from_": "2026-01-01T00:00:00"}, "from"),
-        ({"to": "2026-13-01T00:00:00Z"}, "to"),
-        ({"chargerId": ""}, "chargerId"),
-        ({"connectorId": ""}, "connectorId"),
+        ({"page": "0"}, 400, "page must be >= 1"),
+        ({"page": "-1"}, 400, "page"),
+        ({"page": "9" * 5000}, 400, "page"),
+        ({"limit": "\u0661"}, 400, "limit"),
+        ({"from_": "2026-01-01T00:00:00"}, 400, "from"),
+        ({"to": "2026-13-01T00:00:00Z"}, 400, "to"),
+        ({"chargerId": ""}, 400, "chargerId"),
+        ({"connectorId": ""}, 400, "connectorId"),
+        ({"chargerId": "CP-9"}, 404, "unknown charger 'CP-9'; known: CP-1"),
+        ({"connectorId": "9"}, 404, "unknown connector '9' of CP-1; known: 1"),
+        ({"path": "/v1/nothing"}, 404, "no such resource"),
+        ({"path": ""}, 404, "no such resource"),
+        ({"method": "POST"}, 405, "the method must be GET"),
+        ({"path": "/oauth2/token"}, 405, "the method must be POST"),
     ],
 )
-async def test_a_malformed_query_is_refused_by_name(
-    depot: Depot, query: dict[str, str], message: str
+async def test_a_wrong_request_is_refused_with_a_reason(
+    depot: Depot, request_: dict[str, str], status: int, message: str
 ) -> None:
-    status, body = await depot.fetch(None, **query)
-    assert status == 400
-    assert message in body["message"]
-
-
-async def test_an_unknown_charger_or_connector_is_not_found(depot: Depot) -> None:
-    charger, connector = await depot.fetch(chargerId="CP-9"), await depot.fetch(connectorId="9")
-    assert charger == (404, {"message": "unknown charger 'CP-9'; known: CP-1"})
-    assert connector == (404, {"message": "unknown connector '9' of CP-1; known: 1"})
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("GET", "/v1/nothing", 404),
-        ("GET", "", 404),
-        ("POST", "/v1/sessionReports", 405),
-        ("GET", "/oauth2/token", 405),
-    ],
-)
-async def test_other_paths_and_methods_are_refused(
-    depot: Depot, method: str, path: str, status: int
-) -> None:
-    async with depot.http.request(method, depot.sandbox.origin + path) as response:
-        assert (response.status, response.content_type) == (status, "application/json")
+    found, body = await depot.send(None, **request_)
+    assert found == status
+    assert message in msgspec.json.decode(body)["message"]
 
 
 def test_the_default_is_three_connectors_with_60_past_sessions_each() -> None:
@@ -217,7 +204,6 @@ def test_a_cluster_of_sessions_starts_in_the_same_millisecond() -> None:
     ("setting", "message"),
     [
         ({"chargers": -1}, "chargers"),
-        ({"chargers": {"": ["1"]}}, "chargers"),
         ({"chargers": {"CP-1": "12"}}, "chargers"),
         ({"chargers": {"CP-1": ["1", 1]}}, "distinct"),
         ({"chargers": {"CP-1": [""]}}, "not empty"),

@@ -63,13 +63,6 @@ async def test_a_record_holds_the_request_and_its_fault_but_no_secret(
         assert "hush-hush" not in repr(sandbox.requests)
 
 
-async def test_a_disconnect_precedes_the_head(http: aiohttp.ClientSession) -> None:
-    async with Echo(faults=[Fault.disconnect()]) as sandbox:
-        with pytest.raises(aiohttp.ServerDisconnectedError):
-            await fetch(http, sandbox.base_url)
-        assert statuses(sandbox) == [None]
-
-
 async def test_a_truncated_body_is_shorter_than_announced(http: aiohttp.ClientSession) -> None:
     async with (
         Echo(faults=[Fault.truncate()]) as sandbox,
