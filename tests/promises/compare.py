@@ -1,6 +1,6 @@
 """Measure the promises of this library and of hand-written loops, and print one table.
 
-`--figures FILE` takes this library's figures from a file of `pytest tests/promises --full -n0
+`--figures FILE` reads this library's figures from a file of `pytest tests/promises --full -n0
 --figures FILE`. `--write FILE` writes the table between the two marks of a Markdown file.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
-import inspect
 import json
 import logging
 import subprocess
@@ -21,7 +20,8 @@ import stamina
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from tests.promises.candidates import OURS, Candidate  # noqa: E402 - needs the path
+from benchmarks.report import replace_figures  # noqa: E402 - needs the path
+from tests.promises.candidates import OURS, Candidate  # noqa: E402
 from tests.promises.httpx_loop import HTTPX_LOOP  # noqa: E402
 from tests.promises.loops import AIOHTTP_LOOP  # noqa: E402
 from tests.support.figures import Figures, line  # noqa: E402
@@ -35,23 +35,21 @@ PROMISES = {
     for path in sorted(HERE.glob("test_r[0-9][0-9]_*.py"))
     if "async def measure(" in path.read_text()
 }
-START, END = "<!-- measured -->", "<!-- /measured -->"
 TIME_LIMIT = 600
 """Time limit of one promise and candidate, in seconds."""
 
 
-async def measure(promise: str, candidate: Candidate, *, soak: float) -> Figures:
+async def measure(promise: str, candidate: Candidate) -> Figures:
     """Return the figures of one promise."""
     function = importlib.import_module(f"tests.promises.{PROMISES[promise]}").measure
-    options = {"seconds": soak} if "seconds" in inspect.signature(function).parameters else {}
     with stamina.set_testing(True, attempts=1_000_000, cap=True):
-        figures: Figures = await function(candidate, full=False, **options)
+        figures: Figures = await function(candidate, full=False)
     return figures
 
 
-def measure_in_process(promise: str, name: str, arguments: list[str]) -> str:
+def measure_in_process(promise: str, name: str) -> str:
     """Return the figures as text, or an error: a loop may crash, hang or exhaust the memory."""
-    command = [sys.executable, __file__, "--one", promise, name, *arguments]
+    command = [sys.executable, __file__, "--one", promise, name]
     try:
         done = subprocess.run(  # noqa: S603
             command, capture_output=True, text=True, timeout=TIME_LIMIT, check=False
@@ -64,14 +62,14 @@ def measure_in_process(promise: str, name: str, arguments: list[str]) -> str:
     return line(json.loads(done.stdout.splitlines()[-1]))
 
 
-def table(promises: list[str], arguments: list[str], recorded: dict[str, Figures]) -> str:
+def table(promises: list[str], recorded: dict[str, Figures]) -> str:
     """Return a Markdown table with a row for each promise and a column for each candidate."""
     rows = ["| | " + " | ".join(CANDIDATES) + " |", "|---|" + "---|" * len(CANDIDATES)]
     for promise in promises:
         cells = [
             line(recorded[promise])
             if name == OURS.name and promise in recorded
-            else measure_in_process(promise, name, arguments)
+            else measure_in_process(promise, name)
             for name in CANDIDATES
         ]
         rows.append(f"| {promise} | " + " | ".join(cells).replace(", ", "<br>") + " |")
@@ -81,20 +79,10 @@ def table(promises: list[str], arguments: list[str], recorded: dict[str, Figures
     return "\n".join(rows)
 
 
-def write_between_marks(file: Path, text: str) -> None:
-    """Replace the text between the two marks."""
-    before, start, rest = file.read_text(encoding="utf-8").partition(START)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise SystemExit(f"{file} must contain {START} and, after it, {END}")
-    file.write_text(f"{before}{start}\n\n{text}\n\n{end}{after}", encoding="utf-8")
-
-
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("promises", nargs="*", metavar="PROMISE", help=f"of {', '.join(PROMISES)}")
-    parser.add_argument("--soak", type=float, default=6.0, metavar="SECONDS", help="length of R15")
     parser.add_argument("--figures", type=Path, metavar="FILE", help="figures of this library")
     parser.add_argument("--write", type=Path, metavar="FILE", help="Markdown file with the marks")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
@@ -104,14 +92,13 @@ def main() -> None:
     if options.one:
         promise, name = options.one
         logging.disable()
-        figures = asyncio.run(measure(promise, CANDIDATES[name], soak=options.soak))
-        print(json.dumps(dict(figures)))
+        print(json.dumps(dict(asyncio.run(measure(promise, CANDIDATES[name])))))
         return
     recorded = json.loads(options.figures.read_text()) if options.figures else {}
-    text = table(options.promises or list(PROMISES), ["--soak", str(options.soak)], recorded)
+    text = table(options.promises or list(PROMISES), recorded)
     print(text)
     if options.write:
-        write_between_marks(options.write, text)
+        replace_figures(options.write, text)
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ class Soak:
         return await Usage.measure()
 
 
-async def measure(candidate: Candidate, *, full: bool, seconds: float) -> Figures:
+async def measure(candidate: Candidate, *, full: bool, seconds: float = 6.0) -> Figures:
     """Work, and compare the resources after a third of the time and at the end."""
     figures = tally(
         *("walks", "reports", "calls", "restarts", "faults"),
