@@ -25,14 +25,14 @@ class Fault:
     Attributes:
         key: Kind of the fault, such as "F6".
         name: Description of the fault.
-        pieces: Returns the pieces to send in place of a correct body.
-        end: What happens to the connection after the last piece.
-        pause: Wait after each piece, in seconds.
+        data: Returns the bytes to send in place of a correct body.
+        end: What happens to the connection after the last byte.
+        pause: Wait after each byte, in seconds. Without a wait, all bytes are sent at once.
     """
 
     key: str
     name: str
-    pieces: Callable[[bytes], list[bytes]]
+    data: Callable[[bytes], bytes]
     end: Literal["close", "keep", "reset", "stall"] = "close"
     pause: float = 0.0
 
@@ -45,11 +45,12 @@ class Fault:
         async def play(
             request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
         ) -> None:
-            for piece in self.pieces(body_of(request)):
-                writer.write(piece)
+            data = self.data(body_of(request))
+            step = 1 if self.pause else max(len(data), 1)
+            for start in range(0, len(data), step):
+                writer.write(data[start : start + step])
                 await writer.drain()
-                if self.pause:
-                    await asyncio.sleep(self.pause)
+                await asyncio.sleep(self.pause)
             if self.end == "stall":
                 await reader.read()
             elif self.end == "reset":
@@ -64,12 +65,12 @@ def _half(body: bytes) -> bytes:
     return body[: len(body) // 2]
 
 
-def _nothing(_: bytes) -> list[bytes]:
-    return [b""]
+def _nothing(_: bytes) -> bytes:
+    return b""
 
 
-def _half_a_body(body: bytes) -> list[bytes]:
-    return [head(Content_Length=len(body)) + _half(body)]
+def _half_a_body(body: bytes) -> bytes:
+    return head(Content_Length=len(body)) + _half(body)
 
 
 def _wrong_checksum(body: bytes) -> bytes:
@@ -77,13 +78,8 @@ def _wrong_checksum(body: bytes) -> bytes:
     return packed[:-8] + b"\0\0\0\0" + packed[-4:]
 
 
-def _tiny_chunks(body: bytes) -> list[bytes]:
-    return [CHUNKED, *(chunk(body[n : n + 1]) for n in range(len(body))), b"0\r\n\r\n"]
-
-
-def _sending(key: str, name: str, data_for: Callable[[bytes], bytes]) -> Fault:
-    """Return a fault that sends these bytes and closes the connection."""
-    return Fault(key, name, lambda body: [data_for(body)])
+def _tiny_chunks(body: bytes) -> bytes:
+    return CHUNKED + b"".join(chunk(bytes([byte])) for byte in body) + b"0\r\n\r\n"
 
 
 def _responding(
@@ -95,7 +91,7 @@ def _responding(
     **headers: object,
 ) -> Fault:
     """Return a fault that sends a well-formed response and keeps the connection."""
-    return Fault(key, name, lambda body: [response(changed(body), status, **headers)], "keep")
+    return Fault(key, name, lambda body: response(changed(body), status, **headers), "keep")
 
 
 def _failing(key: str, name: str, status: int, **headers: object) -> Fault:
@@ -112,19 +108,19 @@ ONE_RESPONSE: tuple[Fault, ...] = (
     Fault("F2", "closed before the head", _nothing),
     Fault("F4", "reset before the head", _nothing, "reset"),
     Fault("F4", "reset inside the body", _half_a_body, "reset"),
-    _sending("F5", "closed inside the head", lambda body: response(body)[:20]),
-    _sending("F5", "garbage for a status line", lambda body: b"HELO\r\n\r\n" + body),
+    Fault("F5", "closed inside the head", lambda body: response(body)[:20]),
+    Fault("F5", "garbage for a status line", lambda body: b"HELO\r\n\r\n" + body),
     Fault("F6", "body shorter than its length", _half_a_body),
-    _sending("F7", "body longer than its length", lambda body: response(body) + b'{"more": 1}'),
-    _sending("F8", "chunked, cut in a chunk", lambda b: CHUNKED + chunk(b)[: len(b) // 2]),
-    _sending("F8", "chunked, no last chunk", lambda b: CHUNKED + chunk(_half(b))),
-    _sending("F8", "chunked, bad size", lambda b: CHUNKED + b"zz\r\n" + b),
-    _sending("F9", "no length, cut", lambda b: head(Connection="close") + _half(b)),
+    Fault("F7", "body longer than its length", lambda body: response(body) + b'{"more": 1}'),
+    Fault("F8", "chunked, cut in a chunk", lambda b: CHUNKED + chunk(b)[: len(b) // 2]),
+    Fault("F8", "chunked, no last chunk", lambda b: CHUNKED + chunk(_half(b))),
+    Fault("F8", "chunked, bad size", lambda b: CHUNKED + b"zz\r\n" + b),
+    Fault("F9", "no length, cut", lambda b: head(Connection="close") + _half(b)),
     _responding(
         *("F10", "gzip cut, its length correct", lambda b: _half(gzip.compress(b))),
         Content_Encoding="gzip",
     ),
-    _sending(
+    Fault(
         *("F11", "gzip with a wrong checksum"),
         lambda b: response(_wrong_checksum(b), Content_Encoding="gzip"),
     ),
@@ -145,15 +141,13 @@ ONE_RESPONSE: tuple[Fault, ...] = (
         for code in (301, 302, 303, 307, 308)
     ),
     _failing("F19", "401", 401),
-    _sending("F20", "header line of 9 kB", lambda body: response(body, X_Long="v" * 9000)),
+    Fault("F20", "header line of 9 kB", lambda body: response(body, X_Long="v" * 9000)),
     _responding("F20", "200 headers", lambda body: body, **_MANY_HEADERS),
     Fault("F20", "tiny chunks", _tiny_chunks, "keep"),
 )
 """Faults of a single response."""
 
-BYTE_BY_BYTE = Fault(
-    *("F14", "one byte a second"), lambda body: [bytes([byte]) for byte in response(body)], pause=1
-)
+BYTE_BY_BYTE = Fault("F14", "one byte a second", response, pause=1)
 """Only a deadline ends this fault: no pause exceeds a read timeout."""
 
 
