@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import attrs
 import pytest
 
-from evtransport.structure import Structures
+from evtransport.structure import JsonValue, Structures
 from tests.support.structures import STRUCTURES, problems
 
 T = TypeVar("T")
@@ -69,14 +69,16 @@ def test_aliased_and_private_fields_are_read_by_their_json_names() -> None:
     @attrs.frozen(kw_only=True)
     class Odd:
         _hidden_value: int
+        anything: JsonValue
         renamed_value: int = attrs.field(alias="other")
         computed: int = attrs.field(init=False, default=9)
         last_value: str = "x"
 
-    body = b'{"HiddenValue": 1, "renamedValue": 2, "computed": 5}'
-    assert STRUCTURES.of(Odd)(body) == Odd(hidden_value=1, other=2)
+    body = b'{"HiddenValue": 1, "anything": null, "renamedValue": 2, "computed": 5}'
+    assert STRUCTURES.of(Odd)(body) == Odd(hidden_value=1, anything=None, other=2)
     assert problems(Odd, b'{"HiddenValue": "x", "renamedValue": 2}') == (
         "$.HiddenValue: expected int, got str",
+        "$.anything: required field missing",
     )
 
 

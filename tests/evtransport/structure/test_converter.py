@@ -1,35 +1,53 @@
-"""Structuring rules of a package: keys, parts of texts, and threads."""
+"""Structuring rules of a package: the classes that it accepts, and threads."""
 
 from __future__ import annotations
 
-import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import msgspec
+import attrs
+import pytest
 
 from evtransport import Secret
 from evtransport.structure import ScalarCodec, Structures
-from tests.support.structures import Everything, camel, everything, problems, structure
+from tests.support.structures import STRUCTURES, Everything, Sample, camel
 
 
-def test_unknown_keys_are_ignored() -> None:
-    assert everything(an_int="x", ANINT="x", other=[{"deep": None}]) == Everything(an_int=1)
+class Custom:
+    """A class that JSON has no value for."""
 
 
-def test_the_last_of_two_equal_keys_counts_and_both_are_checked() -> None:
-    assert structure(b'{"anInt": 1, "anInt": 2}').an_int == 2
-    lines = problems(Everything, b'{"anInt": "x", "anInt": 2}')
-    assert lines == ("$.anInt: expected int, got str",)
+@attrs.frozen
+class HasCustom:
+    values: list[Custom | None]
 
 
-def test_a_part_of_a_larger_text_is_structured_under_its_path() -> None:
-    text = json.dumps([{"anInt": 1, "aStr": "é"}, {"anInt": "x"}]).encode()
-    first, second = msgspec.json.decode(text, type=list[msgspec.Raw])
+@attrs.frozen
+class HasUnresolved:
+    value: Nowhere  # type: ignore[name-defined]  # noqa: F821
 
-    assert structure(first, "$.items[0]").a_str == "é"
-    lines = problems(Everything, second, "$.items[1]")
-    assert lines == ("$.items[1].anInt: expected int, got str",)
+
+@attrs.frozen
+class HasAmbiguous:
+    value: list[Sample] | list[int]
+
+
+@attrs.frozen
+class HasRecursion:
+    children: list[HasRecursion]
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        *(HasCustom, HasUnresolved, HasAmbiguous, HasRecursion),
+        attrs.make_class("HasNoAnnotation", ["value"]),
+    ],
+    ids=lambda cls: cls.__name__,
+)
+def test_a_class_without_a_json_form_is_refused_before_any_body(cls: type) -> None:
+    with pytest.raises(ValueError, match=f"^{cls.__name__} can't be structured from JSON: "):
+        STRUCTURES.of(cls)
 
 
 def test_threads_may_use_a_class_at_the_same_time() -> None:
