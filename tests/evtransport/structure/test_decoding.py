@@ -28,6 +28,7 @@ def test_a_byte_order_mark_is_ignored() -> None:
         (b'{"anInt": 1, "other": "\xff"}', "codec"),
         (b'{"anInt": 1, "other": "\\ud800", "a": 1}', "hex escape"),
         (b"[" * 100_000, "nested too deeply"),
+        (b'{"anInt": 1, "anything": ' + b"[" * 100_000, "nested too deeply"),
         (b'{"other": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001, "nested too deeply"),
         (b"\xef\xbb\xbf" * 2 + b'{"anInt": 1}', "malformed"),
         ('{"anInt": 1}'.encode("utf-16"), "codec"),
