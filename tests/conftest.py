@@ -132,11 +132,11 @@ def no_retry_delays() -> Iterator[None]:
 
 
 @pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[AioResponses]:
+def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[AioResponses]:
     """Mock the responses of aiohttp, for tests of the requests only."""
     monkeypatch.setattr(aioresponses.core, "ClientResponse", _client_response)
-    with AioResponses() as mocked:
-        yield mocked
+    with AioResponses() as responses:
+        yield responses
 
 
 def _client_response(method: str, url: object, **arguments: Any) -> aiohttp.ClientResponse:

@@ -111,15 +111,15 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 async def test_the_environment_provides_a_token(
-    environment: Callable[..., None], answers: AioResponses
+    environment: Callable[..., None], mocked: AioResponses
 ) -> None:
     environment(TOKEN=f"{SECRET}\n", CLIENT_ID=" ")
-    answers.get(re.compile("http"), payload={"items": []})
+    mocked.get(re.compile("http"), payload={"items": []})
 
     async with DepotClient.from_env() as client:
         assert await client.session_reports("xyz", 1).collect(max_items=1) == []
 
-    ((method, url), (call,)) = next(iter(answers.requests.items()))
+    ((method, url), (call,)) = next(iter(mocked.requests.items()))
     assert (method, url.origin(), url.path) == ("GET", URL(API).origin(), "/v1/sessionReports")
     assert call.kwargs["headers"]["Authorization"] == f"Bearer {SECRET}"
 
