@@ -215,16 +215,11 @@ def _render_connectors(connectors: Sequence[Connector]) -> Table | Text:
     for name in ("Type", "Format", *numeric, "Power type", "Terminal", "Token"):
         table.add_column(name, overflow="fold", justify="right" if name in numeric else "left")
     for number, connector in enumerate(connectors, 1):
-        table.add_row(
-            cell(number),
-            cell(connector.type),
-            cell(connector.format),
-            cell(connector.power),
-            cell(connector.max_amperage),
-            cell(connector.power_type),
-            cell(connector.terminal_id),
-            cell(connector.token),
+        values = (
+            *(number, connector.type, connector.format, connector.power, connector.max_amperage),
+            *(connector.power_type, connector.terminal_id, connector.token),
         )
+        table.add_row(*map(cell, values))
     return table
 
 

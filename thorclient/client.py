@@ -96,7 +96,7 @@ class ThorClient(ApiClient):
         if read_environment("THOR_API_KEY") is None:
             raise ValueError("THOR_API_KEY is not set; it must hold the integration's API key")
         return cls(
-            # Not from a local variable, which a traceback can show.
+            # Read again: a traceback can show a local variable.
             api_key=read_environment("THOR_API_KEY") or "",
             base_url=read_environment("THOR_BASE_URL") or BASE_URL,
             session=session,
@@ -116,11 +116,8 @@ class ThorClient(ApiClient):
                 `InvalidSourceIPAddr`.
             ApiError: The call failed for another reason.
         """
-        return await self._transport.send(
-            Request(
-                ("analytics", encode_segment("chargebox_id", chargebox_id)), structure_analytics
-            )
-        )
+        segments = ("analytics", encode_segment("chargebox_id", chargebox_id))
+        return await self._transport.send(Request(segments, structure_analytics))
 
     async def get_chargebox(self, chargebox_id: str) -> Chargebox:
         """Return a chargebox with its connectors (Thor: "Get chargebox").

@@ -185,8 +185,9 @@ def test_a_chargebox_is_shown_with_one_line_for_each_field() -> None:
     ]
 
 
-def test_a_missing_value_is_a_dash() -> None:
-    lines = render(render_chargebox(Chargebox(id="TB-1", type=ChargeboxType())))
+@pytest.mark.parametrize("kind", [None, ChargeboxType()])
+def test_a_missing_value_is_a_dash(kind: ChargeboxType | None) -> None:
+    lines = render(render_chargebox(Chargebox(id="TB-1", type=kind)))
     assert {"Coordinates     -", "Type            -"} < set(lines)
     assert lines[-1] == "No connectors."
 
