@@ -23,11 +23,17 @@ def test_a_missing_extra_is_named(name: str, missing: str, monkeypatch: pytest.M
     assert end.value.code == f"{name} needs the cli extra: pip install 'thor-depot-clients[cli]'"
 
 
-def test_ctrl_c_during_the_imports_exits_with_130(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("raise KeyboardInterrupt", 130), ("def app(*_, **__): raise ValueError", 2)],
+)
+def test_ctrl_c_during_the_imports_ends_the_start_and_otherwise_the_app_runs(
+    code: str, status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "interrupted_import.py").write_text("raise KeyboardInterrupt\n")
+    for stream in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, stream, getattr(sys, stream))
+    (tmp_path / f"app_{status}.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(SystemExit) as stopped:
-        start("depotclient", "interrupted_import:app")
-    assert stopped.value.code == 130
+    with pytest.raises(SystemExit) as end:
+        start("depotclient", f"app_{status}:app")
+    assert end.value.code == status

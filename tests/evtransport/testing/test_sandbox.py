@@ -63,16 +63,17 @@ async def test_a_record_holds_the_request_and_its_fault_but_no_secret(
         assert "hush-hush" not in repr(sandbox.requests)
 
 
-async def test_a_truncated_body_is_shorter_than_announced(http: aiohttp.ClientSession) -> None:
-    async with (
-        Echo(faults=[Fault.truncate()]) as sandbox,
-        http.get(sandbox.base_url) as response,
-    ):
-        assert response.content_length == len(BODY)
-        half = len(BODY) // 2
-        assert await response.content.readexactly(half) == BODY[:half]
-        with pytest.raises(aiohttp.ClientPayloadError):
-            await response.read()
+async def test_a_body_is_truncated_and_a_head_is_missing(http: aiohttp.ClientSession) -> None:
+    async with Echo(faults=[Fault.truncate(), Fault.disconnect()]) as sandbox:
+        async with http.get(sandbox.base_url) as response:
+            assert response.content_length == len(BODY)
+            half = len(BODY) // 2
+            assert await response.content.readexactly(half) == BODY[:half]
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await response.read()
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await fetch(http, sandbox.base_url)
+        assert statuses(sandbox) == [200, None]
 
 
 async def test_faults_are_read_lazily_and_in_order(http: aiohttp.ClientSession) -> None:
