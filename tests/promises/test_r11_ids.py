@@ -28,7 +28,7 @@ CHANGED, UNDOCUMENTED = "arrived as something else", "ended in an undocumented e
 
 
 class NamedId(str, Enum):  # noqa: UP042 - str() of a StrEnum would be its value
-    """Strings whose str() is not their value."""
+    """Strings for which str() does not return their value."""
 
     CHARGEBOX = "TB-0007"
     SLASHES = "a/b"

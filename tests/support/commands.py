@@ -161,7 +161,7 @@ def signal_when(number: int, condition: Callable[[], bool]) -> Generator[None]:
 
 @contextmanager
 def unwritable(reason: str) -> Generator[int]:
-    """Yield a descriptor whose disk is `full`, that is `closed`, or whose reader has `gone`."""
+    """Yield a descriptor that can't be written: `full` disk, `closed`, or its reader has `gone`."""
     match reason:
         case "full":
             descriptor = os.open("/dev/full", os.O_WRONLY)
