@@ -107,20 +107,11 @@ def test_each_partition_is_read_once_for_several_columns(sandbox: DepotSandbox) 
     assert len(sandbox.requests) == 2 * once
 
 
-class LocalSemaphore:
-    """Stand-in for a `distributed.Semaphore` with two leases, within one process."""
-
-    def __init__(self) -> None:
-        self._semaphore = threading.Semaphore(2)
-
-    def __enter__(self) -> None:
-        self._semaphore.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._semaphore.release()
+class LocalSemaphore(threading.Semaphore):
+    """Stand-in for a `distributed.Semaphore`, within one process."""
 
     def __dask_tokenize__(self) -> str:
-        return "two leases"
+        return "leases"
 
 
 def test_a_semaphore_limits_the_partitions_that_are_read_at_once() -> None:
@@ -130,7 +121,7 @@ def test_a_semaphore_limits_the_partitions_that_are_read_at_once() -> None:
             return sandbox.peak_in_flight
 
     assert peak() > 2
-    assert peak(semaphore=LocalSemaphore()) <= 2
+    assert peak(semaphore=LocalSemaphore(2)) <= 2
 
 
 def test_no_text_of_a_frame_shows_a_credential() -> None:

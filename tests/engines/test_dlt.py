@@ -19,7 +19,6 @@ pytest.importorskip("dlt", reason="dlt is not installed")
 import dlt
 
 import depotclient.dlt
-from depotclient.arrow import FLEET_REPORTS
 from depotclient.dlt import (
     LOOK_BACK,
     PRIMARY_KEY,
@@ -136,8 +135,10 @@ def test_a_resource_runs_again_and_finds_new_late_and_changed_reports(
 
 
 def test_a_limited_run_changes_no_state(sandbox: DepotSandbox, destination: Destination) -> None:
-    resource = session_reports([ONE, TWO], BEGIN, settings=settings_of(sandbox, limit=5))
+    settings = settings_of(sandbox, limit=5)
+    resource = session_reports([ONE, TWO], BEGIN, settings=settings, name="sessions")
     destination.run(resource.add_limit(3))
+    assert resource.name == "sessions"
     assert 0 < len(destination.ids) < 120
     assert destination.state == {"connectors": {}}
 
@@ -244,12 +245,3 @@ def test_an_invalid_argument_is_refused_before_any_run(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         session_reports(**{"connectors": [ONE], "from_": BEGIN, **given})
-
-
-def test_a_resource_declares_its_table_before_any_run(offline: None) -> None:
-    resource = session_reports([ONE], BEGIN, name="sessions")
-    schema = resource.compute_table_schema()
-    assert (resource.name, schema["write_disposition"]) == ("sessions", "merge")
-    assert list(schema["columns"]) == [*FLEET_REPORTS.names, "session_key"]
-    keys = [name for name, column in schema["columns"].items() if column.get("primary_key")]
-    assert keys == list(PRIMARY_KEY)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 import unicodedata
 from collections.abc import Callable
@@ -25,7 +24,6 @@ from depotclient.export.layout import (
     require_distinct_folders,
 )
 from depotclient.partitions import Partition
-from depotclient.sandbox import DepotSandbox
 from tests.support.exports import (
     ALL,
     START,
@@ -39,22 +37,6 @@ both_formats = pytest.mark.parametrize("format_", FORMATS)
 
 
 # Names of folders.
-
-
-@pytest.mark.parametrize(
-    "connectors",
-    [
-        [("CP-A", "1"), ("cp-a", "2")],
-        [("CP", "A"), ("CP", "a")],
-        [("\u00e9a", "1"), ("\u00e9A", "1")],
-        [("a", "1"), ("b", "1"), ("A", "1")],
-    ],
-)
-def test_connectors_whose_folders_differ_only_in_case_are_refused(
-    connectors: list[tuple[str, str]],
-) -> None:
-    with pytest.raises(ValueError, match="are one folder on a disk that ignores case: export"):
-        require_distinct_folders(connectors)
 
 
 def folder_of(charger_id: str, connector_id: str) -> Path:
@@ -85,6 +67,8 @@ def as_lenient_disk(path: Path) -> tuple[str, ...]:
 @example([("CP%2E", "1"), ("CP.", "1")])
 @example([("\u00e9", "1"), ("e\u0301", "1")])
 @example([("\u212a", "1"), ("k", "1")])
+@example([("CP", "A"), ("CP", "a")])
+@example([("\u00e9a", "1"), ("\u00e9A", "1")])
 def test_two_connectors_have_two_folders_on_every_disk(connectors: list[tuple[str, str]]) -> None:
     try:
         require_distinct_folders(connectors)
@@ -159,31 +143,21 @@ async def test_a_file_without_a_valid_manifest_is_not_replaced(
     assert contents(tmp_path) == before
 
 
-def make_socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(str(path))
-
-
 def link_to_pipe(path: Path) -> None:
     os.mkfifo(f"{path}.pipe")
     path.symlink_to(f"{path}.pipe")
 
 
 @pytest.mark.parametrize("name", ["reports.parquet", "reports.ndjson", "_reports.ndjson.json"])
-@pytest.mark.parametrize("make", [os.mkfifo, make_socket, Path.mkdir, link_to_pipe])
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, link_to_pipe])
 async def test_only_regular_files_are_opened(
-    depot: DepotClient,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    make: Callable[[Path], object],
+    depot: DepotClient, tmp_path: Path, name: str, make: Callable[[Path], object]
 ) -> None:
     format_ = "parquet" if "parquet" in name else "ndjson"
     await export_first(depot, tmp_path, format=format_)
     (file,) = tmp_path.rglob(name)
     file.unlink()
-    monkeypatch.chdir(file.parent)  # The path of a socket must be short.
-    make(Path(name))
+    make(file)
     error = (await export_first(depot, tmp_path, format=format_)).error
     assert str(error) == (
         f"{file} is not a regular file: move it away or export into another folder"
@@ -217,56 +191,47 @@ async def test_days_and_months_in_one_folder_are_refused(
 # The folder and its staging folder.
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("lake", r"lake is a file: an export needs a folder"),
-        (f"lake/{STAGING}", r"lake/[.]depotclient is a link or a file: an export needs a folder"),
-    ],
-)
-async def test_a_file_in_the_place_of_a_folder_is_refused(
-    depot: DepotClient, tmp_path: Path, name: str, message: str
-) -> None:
-    file = tmp_path / name
-    file.parent.mkdir(exist_ok=True)
-    file.write_text("mine")
-    with pytest.raises(NotADirectoryError, match=message):
-        await export_first(depot, tmp_path / "lake")
-    assert file.read_text() == "mine"
-
-
 def make_old(path: Path) -> None:
     path.write_bytes(b"PAR1")
     os.utime(path, (time.time() - 90_000,) * 2)
 
 
+def link_to_folder(path: Path) -> None:
+    path.symlink_to(path.parents[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("lake", make_old, r"lake is a file: an export needs a folder"),
+        (f"lake/{STAGING}", make_old, r"lake/[.]depotclient is a link or a file: an export needs"),
+        (f"lake/{STAGING}", link_to_folder, r"is a link or a file: an export needs"),
+    ],
+)
+async def test_a_file_or_link_in_the_place_of_a_folder_is_refused(
+    depot: DepotClient, tmp_path: Path, name: str, make: Callable[[Path], None], message: str
+) -> None:
+    mine, path = tmp_path / "old.part", tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    make_old(mine)
+    make(path)
+    with pytest.raises(NotADirectoryError, match=message):
+        await export_first(depot, tmp_path / "lake")
+    assert mine.exists()
+    assert path.is_symlink() or path.read_bytes() == b"PAR1"
+
+
 async def test_staging_files_of_killed_runs_are_deleted_after_a_day(
     depot: DepotClient, tmp_path: Path
 ) -> None:
-    staging = tmp_path / STAGING
+    mine, staging = tmp_path / "mine", tmp_path / "lake" / STAGING
     (staging / "folder.part").mkdir(parents=True)
-    for name in ("old.part", "other"):
-        make_old(staging / name)
+    for path in (mine, staging / "old.part", staging / "other"):
+        make_old(path)
+    (staging / "link.part").symlink_to(mine)
     os.utime(staging / "folder.part", (time.time() - 90_000,) * 2)
+    os.utime(staging / "link.part", (time.time() - 90_000,) * 2, follow_symlinks=False)
     (staging / "new.part").touch()
-    await export_first(depot, tmp_path)
-    assert staging_files(tmp_path) == ["folder.part", "new.part", "other"]
-
-
-async def test_nothing_is_deleted_through_a_link(
-    sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path
-) -> None:
-    staging, mine = tmp_path / "lake" / STAGING, tmp_path / "mine" / "old.part"
-    for folder in (mine.parent, staging.parent):
-        folder.mkdir()
-    make_old(mine)
-    staging.symlink_to(mine.parent)
-    with pytest.raises(NotADirectoryError, match="is a link or a file"):
-        await export_first(depot, staging.parent)
-    assert sandbox.requests == []
-
-    staging.unlink()
-    staging.mkdir()
-    (staging / "old.part").symlink_to(mine)
-    assert (await export_first(depot, staging.parent)).error is None
+    await export_first(depot, tmp_path / "lake")
+    assert staging_files(tmp_path / "lake") == ["folder.part", "link.part", "new.part", "other"]
     assert mine.exists()

@@ -234,7 +234,10 @@ async def test_a_full_disk_leaves_complete_files(
         ({"folder": " "}, "folder must be a path, .* got ' '"),
         ({"folder": "la\0ke"}, "folder must be a path, .* got 'la.x00ke'"),
         ({"folder": "la\ud800ke"}, "folder must be a path, .* got 'la.ud800ke'"),
-        ({"connectors": [("CP", "A"), ("CP", "a")]}, "are one folder on a disk that ignores case"),
+        (
+            {"connectors": [("CP-A", "1"), ("cp-a", "2")]},
+            "are one folder on a disk that ignores case",
+        ),
     ],
 )
 async def test_an_invalid_argument_is_refused_before_any_request_or_file(
