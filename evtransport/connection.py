@@ -70,7 +70,6 @@ class CleanPoolConnector(aiohttp.TCPConnector):
     def retire_connections(self) -> None:
         """Reuse no connection that has been used so far."""
         self._retired |= self._used
-        self._used = WeakSet()
 
     async def connect(
         self,

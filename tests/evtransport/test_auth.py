@@ -136,7 +136,8 @@ async def test_a_token_without_a_readable_life_is_kept_until_a_401(
 async def test_a_token_that_is_invalidated_before_waiting_calls_see_it_is_requested_again(
     credentials: ClientCredentials,
 ) -> None:
-    server = TokenServer(token("t0k3n-1"), token("t0k3n-2"))
+    server = TokenServer(token("t0k3n-0", expires_in=0), token("t0k3n-1"), token("t0k3n-2"))
+    await credentials.get_credential(server)
 
     async def get_and_invalidate() -> str:
         credential = await credentials.get_credential(server)

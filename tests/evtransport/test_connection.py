@@ -131,16 +131,17 @@ async def test_no_credential_in_netrc_is_sent(
     assert [{n: v for n, v in one.items() if n in names} for one in headers] == sent
 
 
+@pytest.mark.parametrize("kind", [LookupError, asyncio.CancelledError])
 async def test_an_error_of_a_session_hook_is_raised_without_the_credentials(
-    connect: Connect,
+    connect: Connect, kind: type[BaseException]
 ) -> None:
     async def fail(*_: object) -> None:
-        raise LookupError("of the hook")
+        raise kind("of the hook")
 
     hooks = aiohttp.TraceConfig()
     hooks.on_request_end.append(fail)
     async with Wire(HELLO) as wire, aiohttp.ClientSession(trace_configs=[hooks]) as session:
-        with pytest.raises(LookupError, match="of the hook") as caught:
+        with pytest.raises(kind, match="of the hook") as caught:
             await connect(wire, session=session).send(REQUEST)
 
     assert SECRET not in dump_error(caught.value)

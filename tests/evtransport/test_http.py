@@ -114,7 +114,7 @@ def test_the_message_names_subject_and_expectation() -> None:
     "body",
     [
         b'{"error": {"message": "NoSuchThing"}}',
-        b'{"code": "NoSuchThing", "message": "None of this id"}',
+        b'{"message": "not NoSuchKey", "code": "NoSuchThing"}',
         b"<html><title>NoSuchThing</title>",
         b'\xff {"message": "NoSuchThing", "cut of',
     ],

@@ -236,10 +236,11 @@ async def test_an_error_keeps_64_kib_of_its_body_without_a_part_of_a_secret(
         *((attempts, (status, 200), True) for attempts in (1, 2) for status in (401, 403)),
         *((3, (first, second), True) for first in (401, 403) for second in (401, 403)),
         (2, (503, 401), False),
+        (4, (401, 503, 401), True),
     ],
 )
 async def test_a_call_renews_a_refused_token_once_and_the_next_request_is_an_attempt(
-    connect: Connect, attempts: int, statuses: tuple[int, int], renewed: bool
+    connect: Connect, attempts: int, statuses: tuple[int, ...], renewed: bool
 ) -> None:
     scripts = [HELLO if status == 200 else refusal(status) for status in statuses]
     tokens = ["old", "new"] if renewed else ["old"]
@@ -251,10 +252,10 @@ async def test_a_call_renews_a_refused_token_once_and_the_next_request_is_an_att
         else:
             with pytest.raises(AuthError) as caught:
                 await transport.send(REQUEST)
-            assert (caught.value.status, caught.value.attempts) == (statuses[-1], 2)
+            assert (caught.value.status, caught.value.attempts) == (statuses[-1], len(statuses))
 
     used = [received.headers["Authorization"] for received in wire.received]
-    assert used == ["Bearer old", f"Bearer {tokens[-1]}"]
+    assert used == ["Bearer old", *[f"Bearer {tokens[-1]}"] * (len(statuses) - 1)]
 
 
 async def test_a_token_is_requested_by_a_form_and_with_retries(connect: Connect) -> None:
