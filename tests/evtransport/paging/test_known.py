@@ -16,31 +16,22 @@ def known(*recent: int, verify: bool = False, delivered: bytes = b"") -> KnownRo
 @pytest.mark.parametrize(
     ("recent", "page", "rows"),
     [
-        ((), [5, 6], PageRows(new=(0, 1), known=(), added=2, advances=True)),
-        ((), [4, 4, 5], PageRows(new=(0, 2), known=(), added=2, advances=True)),
-        ((1, 2), [9, 2, 3], PageRows(new=(0, 2), known=(1,), added=2, advances=True)),
-        ((1, 2), [3, 1], PageRows(new=(0,), known=(1,), added=1, advances=False)),
+        (range(0), [4, 4, 5], PageRows(new=(0, 2), known=(), added=2, advances=True)),
+        (range(2), [9, 1, 3], PageRows(new=(0, 2), known=(1,), added=2, advances=True)),
+        (range(2), [3, 1], PageRows(new=(0,), known=(1,), added=1, advances=False)),
         # Rows before a known row may have been delivered and forgotten.
         (
-            tuple(range(RECENT_KEYS)),
+            range(RECENT_KEYS),
             [900, 98, 901, 99, 902],
             PageRows(new=(4,), known=(1, 3), added=3, advances=True),
         ),
     ],
-    ids=["first page", "row twice", "row before known", "no advance", "forgotten rows"],
+    ids=["row twice", "row before known", "no advance", "forgotten rows"],
 )
 def test_rows_of_a_page_are_compared_with_the_known_rows(
-    recent: tuple[int, ...], page: list[int], rows: PageRows
+    recent: range, page: list[int], rows: PageRows
 ) -> None:
     assert known(*recent).add(page) == rows
-
-
-def test_verify_remembers_in_each_pass_what_was_delivered_before() -> None:
-    rows = known(verify=True)
-    rows.add([1, 2])
-    rows.seen.clear()
-
-    assert rows.add([1, 3]) == PageRows(new=(1,), known=(), added=2, advances=True)
 
 
 def test_a_cursor_of_verify_knows_all_delivered_rows() -> None:
@@ -56,8 +47,6 @@ def test_the_rows_seen_are_bounded(verify: bool) -> None:
     for first in range(0, 2 * MIN_REMEMBERED, 1000):
         rows.add(range(first, first + 1000))
 
-    assert len(rows.seen) == MIN_REMEMBERED + 2 * 1000
-    assert 2 * MIN_REMEMBERED - 1 in rows.seen
-    assert 0 not in rows.seen
+    assert list(rows.seen) == list(range(MIN_REMEMBERED - 2 * 1000, 2 * MIN_REMEMBERED))
     assert rows.complete == verify
     assert rows.add([0]).new == (() if verify else (0,))
