@@ -64,7 +64,7 @@ class Depot(Protocol):
 class Thor(Protocol):
     """Client of a chargebox's analytics."""
 
-    async def analytics(self, chargebox_id: str) -> object:
+    async def get_analytics(self, chargebox_id: str) -> object:
         """Return the analytics of a chargebox."""
         ...
 
@@ -100,7 +100,7 @@ class Candidate:
         """Open a client, and provide a call of it that reads analytics or all reports."""
         if client == "thor":
             async with self.thor(access, limits) as thor:
-                yield lambda: thor.analytics(CHARGEBOX)
+                yield lambda: thor.get_analytics(CHARGEBOX)
         else:
             async with self.depot(access, limits) as depot:
                 yield lambda: depot.collect(100)
@@ -151,14 +151,6 @@ class _OurDepot:
         return found
 
 
-@attrs.frozen
-class _OurThor:
-    client: ThorClient
-
-    async def analytics(self, chargebox_id: str) -> object:
-        return await self.client.get_analytics(chargebox_id)
-
-
 def _options(limits: Limits) -> dict[str, Any]:
     return {
         "retry": RetryPolicy(attempts=limits.attempts),
@@ -179,12 +171,8 @@ async def _open_depot(access: Access, limits: Limits = DEFAULTS, /) -> AsyncGene
         yield _OurDepot(client)
 
 
-@asynccontextmanager
-async def _open_thor(access: Access, limits: Limits = DEFAULTS, /) -> AsyncGenerator[Thor, None]:
-    async with ThorClient(
-        api_key=access.api_key, base_url=access.base_url, **_options(limits)
-    ) as client:
-        yield _OurThor(client)
+def _open_thor(access: Access, limits: Limits = DEFAULTS, /) -> ThorClient:
+    return ThorClient(api_key=access.api_key, base_url=access.base_url, **_options(limits))
 
 
 OURS = Candidate("this library", (ApiError, ValueError), _open_depot, _open_thor)

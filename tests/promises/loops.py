@@ -101,7 +101,7 @@ class _LoopThor:
     errors: Errors
     attempts: int
 
-    async def analytics(self, chargebox_id: str) -> object:
+    async def get_analytics(self, chargebox_id: str) -> object:
         url = f"{self.access.base_url}/analytics/{chargebox_id}"
         for attempt in range(1, self.attempts + 1):
             try:

@@ -65,7 +65,7 @@ async def call(candidate: Candidate, route: str, api: Wire, tokens: Wire, limits
     credentials = access(api.url, tokens.url, by_token=route == "depot, token")
     if route == "thor":
         async with candidate.thor(credentials, limits) as thor:
-            await thor.analytics(CHARGEBOX)
+            await thor.get_analytics(CHARGEBOX)
     else:
         async with candidate.depot(credentials, limits) as depot:
             async for _ in depot.walk(10):

@@ -103,7 +103,7 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
         async with candidate.depot(access, limits) as depot, candidate.thor(access, limits) as thor:
 
             async def call() -> None:
-                await thor.analytics(CHARGEBOX)
+                await thor.get_analytics(CHARGEBOX)
 
             async def first_call_with_a_token() -> None:
                 async with candidate.depot(by_pair, limits) as new:

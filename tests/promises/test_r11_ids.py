@@ -160,11 +160,11 @@ async def trial(candidate: Candidate) -> AsyncGenerator[Callable[[Any], Awaitabl
     async with Wire(default=serve(lambda _: ANY_BODY)) as server:
         access = Access(base_url=f"{server.url}/v1")
         async with candidate.thor(access, Limits(attempts=1, total=5.0, read=1.0)) as thor:
-            await thor.analytics(CHARGEBOX)
+            await thor.get_analytics(CHARGEBOX)
             plain = server.received[0]
 
             async def result_for(chargebox_id: Any) -> str:
-                requests, result = await send(server, thor.analytics(chargebox_id))
+                requests, result = await send(server, thor.get_analytics(chargebox_id))
                 if requests is None:
                     return REFUSED if isinstance(result, candidate.errors) else UNDOCUMENTED
                 arrived = [holds_id(request, plain, chargebox_id) for request in requests]

@@ -66,7 +66,7 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
                 return [session_id async for session_id in depot.walk(len(IDS), read_ahead=0)]
 
             async def analytics() -> object:
-                return await thor.analytics(CHARGEBOX)
+                return await thor.get_analytics(CHARGEBOX)
 
             calls = [(PAGE, ids, IDS), (ANALYTICS, analytics, await analytics())]
             for whole, call, expected in calls:

@@ -143,7 +143,7 @@ async def open_lane(candidate: Candidate, outcomes: Outcomes) -> AsyncGenerator[
             async def play(body: bytes, *, to_depot: bool, close: bool = False) -> None:
                 nonlocal current, closes
                 current, closes = body, close
-                await outcomes.add(walk() if to_depot else thor.analytics(CHARGEBOX))
+                await outcomes.add(walk() if to_depot else thor.get_analytics(CHARGEBOX))
 
             yield play
 

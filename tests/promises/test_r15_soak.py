@@ -103,7 +103,7 @@ class Soak:
 
     async def poll(self) -> None:
         """Request the analytics of one chargebox."""
-        result = await result_of(self.thor.analytics(self.thor_server.chargebox_ids[0]))
+        result = await result_of(self.thor.get_analytics(self.thor_server.chargebox_ids[0]))
         documented = isinstance(result, self.errors) or not isinstance(result, Exception)
         self.figures["calls"] += 1
         self.figures["undocumented errors"] += not documented
