@@ -190,7 +190,7 @@ class ConnectorFolder:
             partition: Window that was read.
             window_filter: Reports of the reading.
             margin: Time read on both sides of each window.
-            kept: Other windows whose manifests stay as they are.
+            kept: Other windows with manifests that must not change.
 
         Returns:
             The windows that must be read again.

@@ -59,7 +59,7 @@ class ConnectorExport:
         connector_id: Connector id.
         windows: Number of windows.
         written: Number of windows that this run has written.
-        skipped: Number of windows whose files were final already.
+        skipped: Number of windows that already had a final file.
         missing: Number of windows that could not be written. An invalid report costs only its own
             window; other errors also cost the windows after it.
         reports: Number of reports in the written windows, and in the one being read.
@@ -325,7 +325,7 @@ class _ConnectorRun:
         self._repeat(partition, superseded)
 
     def _repeat(self, partition: Partition, windows: set[str]) -> None:
-        """Read windows again whose reports were superseded.
+        """Queue windows with superseded reports again.
 
         Each window is repeated once: two windows with sessions of one id may supersede each other.
         """

@@ -71,7 +71,7 @@ class Reading:
     while another loop runs. A forked process has nothing to clean up.
 
     Args:
-        partitions: Partitions to read. A partition whose query would lie in the future is skipped.
+        partitions: Partitions to read. A partition with a query in the future is skipped.
         settings: Account and options.
         shape: Function that returns the final batch for the accepted reports of a page.
 

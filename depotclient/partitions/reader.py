@@ -58,7 +58,7 @@ def read_batches(
     and none while the caller uses a batch.
 
     Args:
-        partitions: Partitions to read. A partition whose query would lie in the future is skipped.
+        partitions: Partitions to read. A partition with a query in the future is skipped.
         settings: Account and options. None uses the worker's environment.
 
     Yields:

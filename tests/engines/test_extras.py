@@ -1,4 +1,4 @@
-"""A module whose extra is missing names the extra."""
+"""A module without its extra names the extra."""
 
 from __future__ import annotations
 

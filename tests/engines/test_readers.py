@@ -37,7 +37,7 @@ STATEMENTS = [ast.unparse(statement) for statement in ast.parse(BLOCK).body]
 def lake(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Window]:
-    """Export chargers whose ids are different strings, but equal as numbers."""
+    """Export chargers with ids that differ as strings, but not as numbers."""
     window: Window = request.param
     folder = tmp_path_factory.mktemp(window)
 

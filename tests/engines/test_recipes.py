@@ -188,7 +188,7 @@ def test_dask_prints_the_vehicles_with_the_most_energy(
     distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 
     class LocalClient(distributed.Client):  # type: ignore[name-defined, misc]
-        """Client whose cluster is a thread of this process."""
+        """Client with a cluster in a thread of this process."""
 
         def __init__(self) -> None:
             super().__init__(processes=False, n_workers=1, dashboard_address=":0")

@@ -31,7 +31,7 @@ async def sandbox() -> AsyncIterator[DepotSandbox]:
 
 @pytest.fixture
 async def depot(sandbox: DepotSandbox) -> AsyncIterator[DepotClient]:
-    """Open a client of the sandbox, whose clock says March 2026."""
+    """Open a client of the sandbox with a clock in March 2026."""
     async with DepotClient(token=sandbox.token, base_url=sandbox.base_url) as client:
         client.now = lambda: NOW
         yield client
