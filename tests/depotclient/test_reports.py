@@ -17,7 +17,7 @@ from depotclient import ApiError, DepotClient, SchemaError, SessionReport, Sessi
 from depotclient.sandbox import DepotSandbox, Fault, ReportShape
 from tests.support.clients import client_of
 from tests.support.pages import PageTransport, page_of, query_of, served
-from tests.support.waiting import loop_until, turns
+from tests.support.waiting import turns
 from tests.support.wire import Received, Wire, reply
 
 SMALL = ReportShape.small()
@@ -66,15 +66,17 @@ async def test_collect_refuses_to_run_without_a_limit(max_items: Any) -> None:
         await reports_of(transport_of(1)).collect()  # type: ignore[call-arg]
 
 
-async def test_leaving_a_plain_loop_early_leaves_no_request() -> None:
-    async with DepotSandbox(sessions=75, shape=SMALL) as sandbox, client_of(sandbox) as depot:
-        before = asyncio.all_tasks()
-        async for _ in depot.session_reports("CP-001", "1", limit=10, read_ahead=5):
-            break
+@pytest.mark.parametrize("read_ahead", [0, 3])
+async def test_leaving_a_plain_loop_cancels_the_requests_read_ahead(read_ahead: int) -> None:
+    transport = transport_of(60)
+    transport.stalls = True
+    async for _ in reports_of(transport, limit=10, read_ahead=read_ahead):
+        await turns(3)
+        assert len(transport.queries) == 1 + read_ahead
+        break
 
-        await turns(10)
-        assert [task for task in asyncio.all_tasks() - before if "fetch" in repr(task)] == []
-        await loop_until(lambda: not sandbox.in_flight)
+    await turns(10)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_a_suspect_response_is_dropped_and_the_next_connection_is_new() -> None:

@@ -66,18 +66,22 @@ class PageTransport:
         items: Session reports, as objects or as JSON texts.
         body: Body of all responses, instead of a page.
         queries: Queries of the requests.
+        stalls: True if only the first request gets a response.
     """
 
     def __init__(self, items: Sequence[object] = (), body: bytes | None = None) -> None:
         self.items = items
         self.body = body
         self.queries: list[dict[str, str]] = []
+        self.stalls = False
 
     async def send(self, request: Request[T]) -> T:
         """Return the decoded page after a turn of the event loop."""
-        await asyncio.sleep(0)
         query = dict(request.query)
         self.queries.append(query)
+        await asyncio.sleep(0)
+        if self.stalls and query is not self.queries[0]:
+            await asyncio.Event().wait()
         if self.body is not None:
             return request.decode(self.body)
         return request.decode(_encode_page(_select_rows(self.items, query), query))
