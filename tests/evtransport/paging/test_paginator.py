@@ -264,12 +264,28 @@ def test_a_walk_whose_known_rows_are_gone_restarts_with_an_error_if_it_forgot_ro
 # Passes of verify.
 
 
-@pytest.mark.parametrize(("count", "passes"), [(50, 2), (20, 2), (0, 1)])
-def test_verify_ends_after_a_pass_without_a_new_row(count: int, passes: int) -> None:
-    result = walked(paginator(20, verify=True), serving(range(count)))
+@pytest.mark.parametrize(
+    ("limit", "count", "passes"), [(20, 50, 2), (20, 20, 2), (1, 3, 2), (20, 0, 1)]
+)
+def test_verify_ends_after_a_pass_without_a_new_row(limit: int, count: int, passes: int) -> None:
+    result = walked(paginator(limit, verify=True), serving(range(count)))
 
     assert result.rows == list(range(count))
     assert [request.page for request in result.requests].count(1) == passes
+
+
+def test_verify_finds_a_row_that_deletes_hid_in_two_passes() -> None:
+    rows = list(range(4))
+
+    def delete(result: Walked) -> None:
+        # Pages of one row can't overlap. Row 2 moves to page 2 after the walk has read that page.
+        if len(result.requests) in {2, 5}:
+            del rows[0]
+
+    result = walked(paginator(1, verify=True), serving(rows), delete)
+
+    assert sorted(result.rows) == [0, 1, 2, 3]
+    assert [request.page for request in result.requests].count(1) == 4
 
 
 def test_verify_does_not_converge_at_an_empty_page_after_a_full_page() -> None:

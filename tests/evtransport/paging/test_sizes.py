@@ -106,8 +106,9 @@ def test_the_limit_follows_the_size_of_the_rows(
     assert sizes(given_, limit).after_page(limit, limit, length).limit == after
 
 
-def test_a_page_that_is_not_full_changes_no_size() -> None:
+def test_a_short_page_changes_no_size_and_a_larger_one_fixes_the_sizes() -> None:
     assert sizes().after_page(10, 9, 9) == sizes()
+    assert sizes().after_page(10, 11, 11) == sizes().fixed()
 
 
 def test_a_server_that_clamps_receives_no_larger_limit_than_it_serves() -> None:
