@@ -173,7 +173,7 @@ def structurer_of(into: type[T]) -> Structurer[T]:
     """Return a function that decodes JSON bytes into a class.
 
     Raises:
-        ValueError: `into` is no attrs class, or has a field that session reports lack.
+        ValueError: `into` is not an attrs class, or has a field that session reports lack.
     """
     cls: type = into
     if not (isinstance(cls, type) and attrs.has(cls)):

@@ -116,7 +116,7 @@ def require_aware(name: str, value: object) -> None:
         value: Value to check.
 
     Raises:
-        ValueError: The value is no datetime, is naive, or is out of range in UTC.
+        ValueError: The value is not a datetime, is naive, or is out of range in UTC.
     """
     if not isinstance(value, datetime):
         raise ValueError(f"{name} must be a datetime, not {type(value).__name__}")

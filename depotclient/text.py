@@ -38,7 +38,7 @@ def parse_days(name: str, number: str | float) -> timedelta:
     """Return a duration from a number of days.
 
     Raises:
-        ValueError: `number` is no number, or is too large.
+        ValueError: `number` is not a number, or is too large.
     """
     try:
         return timedelta(days=float(number))

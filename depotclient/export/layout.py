@@ -153,7 +153,7 @@ class ConnectorFolder:
                     f"{path} holds a file for each {kind}: files for each {partition.kind} would"
                     " double every report; export into another folder"
                 )
-        # A link without a target is no regular file.
+        # A link without a target is not a regular file.
         for file in filter(_is_regular, sorted(path.glob(f"{partition.kind}=*/reports.{format_}"))):
             folder._add(file, partition)
         return folder

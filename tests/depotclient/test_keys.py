@@ -55,7 +55,7 @@ DIFFERENT = {
         report(last=[{"sessionTimeStart": START}], sessionId=-1, sessionTimeStart=start)
         for start in (START, LATER)
     ],
-    "a start that is no text": [
+    "a start that is not a text": [
         report(sessionId=-1, last={"sessionTimeStart": START}, sessionTimeStart=n) for n in (1, 2)
     ],
 }

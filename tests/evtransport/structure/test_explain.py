@@ -33,7 +33,7 @@ def test_every_bad_field_is_named_with_its_path() -> None:
             {"meterValue": None},
         ],
         "oneSample": {"meterValue": True},
-        # These are no problems.
+        # These are not problems.
         "aDefault": None,
         "aMatrix": [None],
         "maybeAList": None,
