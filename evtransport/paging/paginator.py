@@ -285,7 +285,7 @@ class Paginator:
         position, count = self._position, len(page.keys)
         offset = request.offset_after(count)
         sizes = self._sizes.after_page(request.limit, count, page.length)
-        # A page refetched after a failure ends at the same offset, so it does not count as a repetition.
+        # A page refetched after a failure ends at the same offset: that is not a repetition.
         stays = offset == position.offset and not rows.advances
         repeats = position.repeats + 1 if stays and position.request else 0
         follows_short = request.exact and position.is_short and not rows.known

@@ -24,7 +24,7 @@ pytest.importorskip("pyarrow")
 import pyarrow.parquet
 
 from depotclient.sandbox import DepotSandbox
-from tests.support.examples import EXAMPLES, ROOT, run_in_process
+from tests.support.examples import EXAMPLES, ROOT, RunExample
 from tests.support.fleet import fleet
 
 RECIPES = EXAMPLES / "recipes"
@@ -59,7 +59,7 @@ Run = Callable[..., str]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     def run(name: str, *arguments: str) -> str:
-        result = run_in_process(monkeypatch, capsys, f"recipes/{name}.py", *arguments)
+        result = RunExample(monkeypatch, capsys)(f"recipes/{name}.py", *arguments)
         assert result.status == 0, result.err
         return result.out
 
