@@ -43,7 +43,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 def on_spark(test: Callable[..., None]) -> Callable[..., None]:
     """Mark a test that starts Spark, which takes minutes on a busy machine."""
-    return pytest.mark.slow(pytest.mark.timeout(600)(test))
+    marked: Callable[..., None] = pytest.mark.slow(pytest.mark.timeout(600)(test))
+    return marked
 
 
 needs_filters = pytest.mark.skipif(
