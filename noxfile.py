@@ -28,7 +28,7 @@ READS_SOCKETS = (
     *("tests/evtransport/test_transport.py", "tests/evtransport/test_connection.py"),
     *("tests/promises/test_r01_faults.py", "tests/promises/test_r12_truncated_bodies.py"),
 )
-"""Tests of code that behaves differently without the C extensions of aiohttp."""
+"""Tests of code that behaves differently without aiohttp's C extensions."""
 
 
 def lowest_and_newest_present(versions: Sequence[str]) -> list[str]:
@@ -73,7 +73,7 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def no_extensions(session: nox.Session) -> None:
-    """Run the tests that read sockets without the C extensions of aiohttp."""
+    """Run the tests that read sockets without aiohttp's C extensions."""
     session.install("-e", EXTRAS, *TEST)
     session.run("python", "-m", "pytest", *READS_SOCKETS, env={"AIOHTTP_NO_EXTENSIONS": "1"})
 

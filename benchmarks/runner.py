@@ -77,7 +77,7 @@ def run_python(
 ) -> Generator[subprocess.Popen[str]]:
     """Run a Python process, and kill it at the end of the block.
 
-    The process has a group of its own: Ctrl-C ends this process, which then ends the others.
+    The process has its own group: Ctrl-C ends this process, which then ends the others.
     """
     # Without compiled files, each start compiles the checkout, but not the installed packages.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}

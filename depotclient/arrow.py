@@ -1,7 +1,7 @@
 """Session reports as Arrow record batches, decoded from the bytes of a page (extra `arrow`).
 
 There are two decoding paths. Arrow decodes a page without a Python object for each event. The
-objects of the reports are the fallback, for values that Arrow refuses or interprets differently.
+objects of the reports are the fallback, for values that Arrow rejects or interprets differently.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def _decode_by_arrow(texts: Sequence[bytes], schema: pa.Schema) -> pa.RecordBatc
     """Return the reports of JSON texts, without Python objects.
 
     Raises:
-        ArrowInvalid: Arrow refuses a value, or may interpret it in another way than the objects.
+        ArrowInvalid: Arrow rejects a value, or may interpret it differently from the objects.
     """
     lines = b"\n".join(texts)
     if lines.count(b"\n") >= len(texts):
@@ -231,7 +231,7 @@ def _decode_by_arrow(texts: Sequence[bytes], schema: pa.Schema) -> pa.RecordBatc
         # replace them.
         lines = b"\n".join(text.translate(_NO_LINE_ENDS) for text in texts)
     longest = max(map(len, texts))
-    del texts  # Free the copies while Arrow reads.
+    del texts  # Free the copies before Arrow reads.
     # Arrow's default pool keeps freed memory: 75 MiB more in an export.
     pool = pa.system_memory_pool()
     table = pa_json.read_json(

@@ -72,7 +72,7 @@ class DepotClient(ApiClient):
         max_response_bytes: Maximum size of a decompressed response, in bytes.
 
     Attributes:
-        now: Function that returns the current time, aware. Tests may replace it.
+        now: Function that returns the current time as an aware datetime. Tests may replace it.
 
     Raises:
         ValueError: An argument is invalid. The message never quotes a secret.
@@ -205,9 +205,9 @@ class DepotClient(ApiClient):
         Args:
             charger_id: Charger id.
             connector_id: Connector id. An int is converted to its digits.
-            from_: Start of the window, aware. None lets the server choose.
-            to: End of the window, aware. None means the start time of each walk, so that later
-                sessions don't move the pages.
+            from_: Start of the window (timezone-aware). None lets the server choose.
+            to: End of the window (timezone-aware). None means the start time of each walk, so that
+                later sessions don't move the pages.
             limit: Largest page, 1 to 2000 reports (the vendor documents 10 to 2000). The walk
                 requests limits from half of it to all of it, so that pages overlap. None starts at
                 10 and grows while pages stay under 8 MiB.

@@ -46,10 +46,10 @@ def read_session_reports(
 
     Args:
         connectors: Charger and connector ids. Duplicates count once.
-        from_: Start of the span (inclusive), aware. The span selects reports by
+        from_: Start of the span (inclusive, timezone-aware). The span selects reports by
             `session_time_start`. A report without a start is in every window whose query returns
             it, so it may occur twice.
-        to: End of the span (exclusive), aware. None means now.
+        to: End of the span (exclusive, timezone-aware). None means now.
         window: Calendar window that is read at a time: `month` or `day`, in UTC.
         npartitions: Maximum number of partitions. The windows of one partition share a token and a
             connection. None makes each window a partition.

@@ -92,9 +92,10 @@ def session_reports(
 
     Args:
         connectors: Charger and connector ids. Duplicates count once.
-        from_: Start of the span (inclusive), aware. It selects reports by `session_time_start`.
-        to: End of the span (exclusive), aware. None, or a time in the future, means the time of the
-            run.
+        from_: Start of the span (inclusive, timezone-aware). It selects reports by
+            `session_time_start`.
+        to: End of the span (exclusive, timezone-aware). None, or a time in the future, means
+            the time of the run.
         look_back: Longest delay of a report, compared with reports of later sessions. At most 366
             days. Queries add `settings.margin`.
         window: Calendar window that is read at a time: `month` or `day`, in UTC.

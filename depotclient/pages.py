@@ -27,7 +27,7 @@ MAX_REPORTS = 100_000
 
 
 class _Envelope(msgspec.Struct):
-    """Response with reports that are not decoded yet."""
+    """Response with reports that are not yet decoded."""
 
     items: list[msgspec.Raw]
     charger_id: str | None = msgspec.field(name="ChargerID", default=None)

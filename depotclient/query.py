@@ -28,8 +28,8 @@ class Query:
     Attributes:
         charger_id: Charger id.
         connector_id: Connector id.
-        from_: Start of the window, aware. None lets the server choose.
-        to: End of the window, aware. None means the start time of each walk.
+        from_: Start of the window (timezone-aware). None lets the server choose.
+        to: End of the window (timezone-aware). None means the start time of each walk.
     """
 
     charger_id: str

@@ -28,7 +28,7 @@ OAUTH_ERRORS: ErrorNames = dict.fromkeys(
     ("access_denied", "invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client"),
     AuthError,
 )
-"""Errors of RFC 6749 that refuse the credentials, whatever the status."""
+"""RFC 6749 errors that reject the credentials, whatever the status."""
 
 EXPIRY_SKEW = 60.0
 """Seconds before expiry at which a token is renewed, but at most half of its lifetime."""
@@ -200,7 +200,9 @@ class ClientCredentials(Auth):
     def __attrs_post_init__(self) -> None:
         validate_id("client_id", self.client_id)
         if ":" in self.client_id:
-            raise ValueError("client_id must not hold a colon: a Basic header separates by it")
+            raise ValueError(
+                "client_id must not contain a colon: Basic headers use it as separator"
+            )
         validate_secret("client_secret", self.client_secret)
         pair = f"{self.client_id}:{self.client_secret.reveal()}".encode()
         self._basic = Credential("Authorization", "Basic ", Secret(base64.b64encode(pair).decode()))
@@ -216,7 +218,7 @@ class ClientCredentials(Auth):
         """Return the current token as a header. Renew it first if it is about to expire.
 
         Raises:
-            AuthError: The token URL refused the credentials (Depot: status 403).
+            AuthError: The token URL rejected the credentials (Depot: status 403).
             ApiError: The token request failed for another reason.
         """
         outcome = self._outcome
@@ -265,7 +267,7 @@ class ClientCredentials(Auth):
         """Return the token that replaces the known outcome, requested by this call or another."""
         async with self._lock:
             outcome, shared = self._outcome, True
-            # None: the API refused a new token before this waiting call could use it.
+            # None: the API rejected a new token before this waiting call could use it.
             if outcome is None or outcome is known:
                 outcome, shared = await self._request_token(post), False
             self._outcome = outcome

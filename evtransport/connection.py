@@ -289,5 +289,5 @@ def _validate_session(session: object) -> None:
     if session.trust_env and "Authorization" in session.headers:
         raise ValueError(
             "session must not have both trust_env=True and an Authorization header:"
-            " aiohttp refuses them if ~/.netrc has credentials"
+            " aiohttp rejects them if ~/.netrc has credentials"
         )

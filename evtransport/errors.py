@@ -53,7 +53,7 @@ class ApiError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Worker processes pickle errors. The default calls __init__ with `args` alone, which
-        # subclasses with more arguments refuse.
+        # subclasses with more arguments reject.
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
@@ -73,7 +73,7 @@ class DeadlineExceeded(TransportError):
 
 
 class StatusError(ApiError):
-    """The server responded with another status than 200.
+    """The server responded with a status other than 200.
 
     Attributes:
         status: HTTP status.
@@ -112,7 +112,7 @@ class RedirectError(StatusError):
 
 
 class AuthError(StatusError):
-    """The server refused the credentials (401, 403, or a refused token request)."""
+    """The server rejected the credentials (401, 403, or a rejected token request)."""
 
 
 class NotFoundError(StatusError):

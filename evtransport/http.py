@@ -1,4 +1,4 @@
-"""HTTP requests and responses as values, and the error that a response stands for."""
+"""HTTP requests and responses as values, and the error that a response means."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Request(Generic[T]):
     Attributes:
         segments: Path below the base URL. Each segment is percent-encoded already.
         decode: Returns the result for a body, or raises `DecodeError` or `SchemaError`.
-        query: Names and values, not encoded yet.
+        query: Names and values, not yet encoded.
         is_retryable: Returns True for errors after which the request may be sent again.
     """
 
@@ -97,7 +97,7 @@ def build_status_error(
     subject: str = "the server",
     redact: Callable[[str], str] = str,
 ) -> StatusError:
-    """Return the error that a response stands for.
+    """Return the error that a response means.
 
     Args:
         response: Response of any status.

@@ -117,7 +117,7 @@ def is_retryable(error: Exception) -> bool:
 
 
 def is_throttled(error: Exception) -> bool:
-    """Return True if the server refuses any request for now, whatever its parameters."""
+    """Return True if the server rejects any request for now, whatever its parameters."""
     if not (isinstance(error, StatusError) and is_retryable(error)):
         return False
     return error.status in _THROTTLING_STATUSES or error.retry_after is not None

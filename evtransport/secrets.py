@@ -16,7 +16,7 @@ __all__ = ["MAX_SECRET_LENGTH", "Secret", "find_problem", "redact", "validate_se
 MASK = "**********"
 
 MAX_SECRET_LENGTH = 16 * 1024
-"""Maximum length of a credential in characters. Servers refuse longer headers."""
+"""Maximum length of a credential in characters. Servers reject longer headers."""
 
 # Shorter secrets occur in ordinary words. To mask these words would reveal the secret.
 _SHORTEST_REDACTED = 4
@@ -77,7 +77,7 @@ def find_problem(secret: Secret) -> str | None:
     if len(value) > MAX_SECRET_LENGTH:
         return f"must have at most {MAX_SECRET_LENGTH:,} characters"
     if CONTROL.search(value):
-        return "must not hold control characters, such as a line end"
+        return "must not contain control characters, such as a line end"
     if not value.isascii():
         return "must be ASCII, because a header carries it"
     return None

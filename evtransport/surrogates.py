@@ -1,4 +1,4 @@
-"""JSON texts with lone surrogates, which msgspec refuses."""
+"""JSON texts with lone surrogates, which msgspec rejects."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Transport of one call: limiter, credentials, attempts, deadline and body.
 
-Only this module and `evtransport.connection` import aiohttp's client. Nothing of aiohttp leaves
+Only this module and `evtransport.connection` import aiohttp's client. No aiohttp object leaves
 them: a response is read completely and its connection released before anything is decoded. Errors
 are raised outside of aiohttp's exception handlers, because its errors hold the request headers.
 """
@@ -305,7 +305,7 @@ class Transport:
     async def _read(
         self, method: str, url: URL, credential: Credential, form: bytes | None
     ) -> Response | None:
-        """Send one request and return its response, None if its body is too large."""
+        """Send one request and return its response, or None if its body is too large."""
         async with self._sessions.request(
             method, url, credential, form, self._client_timeout
         ) as response:

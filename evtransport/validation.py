@@ -52,11 +52,11 @@ def encode_segment(name: str, value: object) -> str:
         value: Id to encode.
 
     Raises:
-        ValueError: `validate_id` refuses the id, or it has only dots.
+        ValueError: `validate_id` rejects the id, or it consists only of dots.
     """
     text = validate_id(name, value)
     if not text.strip("."):
-        raise ValueError(f"{name} must not have only dots, which change a path, got {text!r}")
+        raise ValueError(f"{name} must not consist only of dots, which change a path, got {text!r}")
     return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
@@ -72,7 +72,7 @@ def validate_id(name: str, value: object) -> str:
     if not value.strip():
         raise ValueError(f"{name} must not be empty")
     if CONTROL.search(value):
-        raise ValueError(f"{name} must not hold control characters, got {value!r}")
+        raise ValueError(f"{name} must not contain control characters, got {value!r}")
     if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
         raise ValueError(f"{name} must be valid Unicode, without lone surrogates, got {value!r}")
     return str.__str__(value)  # str() of an enum member is its name
@@ -92,7 +92,7 @@ def parse_base_url(name: str, value: str | URL) -> URL:
     if url is None:
         raise ValueError(f"{name} must be an absolute https URL, such as https://host/path")
     if url.raw_user is not None or url.raw_password is not None:
-        raise ValueError(f"{name} must not hold a user or password")
+        raise ValueError(f"{name} must not contain a user or password")
     if url.query_string or url.fragment:
         raise ValueError(f"{name} must not have a query or fragment")
     if url.scheme == "http" and not is_loopback(url):

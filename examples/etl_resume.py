@@ -17,7 +17,7 @@ from depotclient import DepotClient, Page, SessionReport
 
 # region README
 def append(part: Path, state: Path, page: Page[SessionReport]) -> None:
-    """Append the reports as received, one a line. Then store the size and the cursor after them."""
+    """Append the reports as received, one per line. Then store the new size and cursor."""
     with part.open("ab") as file:
         for report in page.raw_reports:
             file.write(b" ".join(report.splitlines()) + b"\n")

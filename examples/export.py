@@ -13,7 +13,7 @@ from depotclient.export import export_session_reports
 
 # region README
 async def main(folder: str, chargers: Sequence[str]) -> None:
-    """Export the sessions of connector 1 of each charger since January, one file a month."""
+    """Export the sessions of connector 1 of each charger since January, one file per month."""
     async with DepotClient.from_env() as client:
         depot = client.with_options(limiter=asyncio.Semaphore(8))
         export = await export_session_reports(

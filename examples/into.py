@@ -13,7 +13,7 @@ from depotclient import DepotClient
 # region README
 @attrs.frozen
 class Energy:
-    """Wh counters of a session. Its thousands of meter values are not decoded."""
+    """Energy counters of a session, in Wh. Its meter values are not decoded."""
 
     energy_charge_start: float | None
     energy_charge_end: float | None

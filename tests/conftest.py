@@ -133,7 +133,7 @@ def no_retry_delays() -> Iterator[None]:
 
 @pytest.fixture
 def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[AioResponses]:
-    """Mock the responses of aiohttp, for tests of the requests only."""
+    """Mock aiohttp's responses, for tests of the requests only."""
     monkeypatch.setattr(aioresponses.core, "ClientResponse", _client_response)
     with AioResponses() as responses:
         yield responses
@@ -156,7 +156,7 @@ def offline(nothing_blocks_the_loop: None) -> Iterator[None]:
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("a session or connection was opened")
 
-    # A context of its own: it must end before the detector of blocking calls is removed.
+    # A separate context: it must end before the detector of blocking calls is removed.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", forbidden)
         patch.setattr(aiohttp.ClientSession, "__init__", forbidden)

@@ -94,7 +94,7 @@ class ThorClient(ApiClient):
         sealed_proxy = seal_proxy(proxy)
         del proxy  # a traceback that shows locals must not show it
         if read_environment("THOR_API_KEY") is None:
-            raise ValueError("THOR_API_KEY is not set; it must hold the integration's API key")
+            raise ValueError("THOR_API_KEY is not set; it must contain the integration's API key")
         return cls(
             # Read again: a traceback can show a local variable.
             api_key=read_environment("THOR_API_KEY") or "",
@@ -110,9 +110,9 @@ class ThorClient(ApiClient):
             chargebox_id: Chargebox id. It may contain any printable characters, also slashes.
 
         Raises:
-            ValueError: The id is blank, has only dots, or contains control characters.
+            ValueError: The id is blank, consists only of dots, or contains control characters.
             ChargeboxNotFound: No chargebox has this id.
-            AuthError: The API refused the request, as `APIKeyNotFound`, `RestAPINotEnabled` or
+            AuthError: The API rejected the request, as `APIKeyNotFound`, `RestAPINotEnabled` or
                 `InvalidSourceIPAddr`.
             ApiError: The call failed for another reason.
         """
@@ -126,9 +126,9 @@ class ThorClient(ApiClient):
             chargebox_id: Chargebox id. It may contain any printable characters, also slashes.
 
         Raises:
-            ValueError: The id is blank, has only dots, or contains control characters.
+            ValueError: The id is blank, consists only of dots, or contains control characters.
             ChargeboxNotFound: No chargebox has this id.
-            AuthError: The API refused the request, as `APIKeyNotFound`, `RestAPINotEnabled` or
+            AuthError: The API rejected the request, as `APIKeyNotFound`, `RestAPINotEnabled` or
                 `InvalidSourceIPAddr`.
             MisdirectedResponse: The response describes another chargebox, such as one from a cache.
             ApiError: The call failed for another reason.

@@ -142,8 +142,8 @@ class Connector:
     """Connector of a chargebox. Connector N is probably `connectors[N - 1]`.
 
     Attributes:
-        power: Power, probably in W or kW. The vendor documents "power in Wh", which is no unit of
-            power.
+        power: Power, probably in W or kW. The vendor documents "power in Wh", which is not a unit
+            of power.
         type: Plug type.
         format: Cable or socket.
         max_amperage: Maximum current in A.

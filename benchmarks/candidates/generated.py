@@ -58,7 +58,7 @@ def describe_api() -> dict[str, Any]:
 
 @cache
 def generate() -> None:
-    """Generate the client, unless it is there already, and make it importable."""
+    """Generate the client, unless it already exists, and make it importable."""
     description = FOLDER / "openapi.json"
     text = json.dumps(describe_api())
     if not description.exists() or description.read_text(encoding="utf-8") != text:

@@ -104,7 +104,7 @@ class WindowFile:
         text = msgspec.json.encode(msgspec.structs.replace(manifest, size=size))
         write_sidecar = partial(write_atomically, sidecar(path), text, self._file.staging.parent)
         if not sidecar(path).exists():
-            # A later run refuses a file without any sidecar as a file of another program.
+            # A later run rejects a file without any sidecar as a file of another program.
             write_sidecar()
         self._file.commit()
         write_sidecar()

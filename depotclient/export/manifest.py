@@ -68,7 +68,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             and self.from_ <= format_time(from_)
             and self.to >= format_time(to)
             and partition.is_closed(self.read_at, margin)
-            # A clock that was wrong may have read the window in the future.
+            # A wrong clock may have read the window before it ended.
             and self.read_at <= now
         )
 

@@ -52,16 +52,18 @@ def read_session(path: Path, session_id: int | None) -> tuple[SessionReport | No
         The session, or None and all ids if the file does not hold it.
 
     Raises:
-        ValueError: The file is no Parquet file of session reports.
+        ValueError: The file is not a Parquet file of session reports.
         OSError: The file can't be read.
     """
     if path.exists() and not path.is_file():  # Opening a pipe may block forever.
-        raise ValueError(f"{path} is no Parquet file of session reports: it is not a regular file")
+        raise ValueError(
+            f"{path} is not a Parquet file of session reports: it is not a regular file"
+        )
     try:
         with _open(path, "rb") as file:
             return _find(parquet.ParquetFile(file), session_id)
     except (pa.ArrowException, UnicodeDecodeError, ValueError) as error:
-        raise ValueError(f"{path} is no Parquet file of session reports: {error}") from None
+        raise ValueError(f"{path} is not a Parquet file of session reports: {error}") from None
 
 
 def _find(

@@ -79,7 +79,7 @@ class ConnectorExport:
 
     @property
     def left(self) -> int:
-        """Return the number of windows that are not processed yet."""
+        """Return the number of windows that are not yet processed."""
         return self.windows - self.written - self.skipped - self.missing
 
     @property
@@ -132,9 +132,9 @@ async def export_session_reports(
         depot: Client. Its limiter applies to all connectors together.
         connectors: Charger and connector ids. Duplicates count once.
         folder: Folder of the files. It is created if it is missing.
-        from_: Start of the time span, aware. Windows are whole: the first one is the whole month
-            or day that contains this time.
-        to: End of the time span, aware. None means now. The last window is whole as well.
+        from_: Start of the time span (timezone-aware). Windows are whole: the first one is the
+            whole month or day that contains this time.
+        to: End of the time span (timezone-aware). None means now. The last window is whole as well.
         window: `month` or `day`, in UTC.
         format: `parquet`, with the schema `depotclient.arrow.SESSION_REPORTS`, or `ndjson`, with
             the vendor's own reports, one on each line.

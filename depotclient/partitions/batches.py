@@ -119,7 +119,7 @@ class Reading:
             del result  # Break the cycle: the traceback of an error refers to this frame.
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Read in the thread until the end, an error, or a stop of the consumer."""
+        """Read in the thread until the end, until an error, or until the consumer stops."""
         outcome: BaseException | None = None
         try:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:

@@ -170,7 +170,7 @@ class WindowFilter:
         Args:
             key: Number that identifies the session, see `Page.keys`.
             session_id: Session id, None if the report has no valid id.
-            session_start: Start of the session, aware, or None.
+            session_start: Start of the session (timezone-aware), or None.
         """
         if session_start is None:
             belongs = key not in self.excluded
@@ -203,8 +203,8 @@ def plan(
 
     Args:
         connectors: Charger and connector ids. Duplicates count once.
-        from_: Start of the span, aware (inclusive).
-        to: End of the span, aware (exclusive).
+        from_: Start of the span (timezone-aware) (inclusive).
+        to: End of the span (timezone-aware) (exclusive).
         window: `month` or `day`, in UTC.
         whole: If True, the first and the last window are whole, even if the span covers only a
             part of them. If False, they are cut to the span.

@@ -64,7 +64,7 @@ def session_figure(report: SessionReport, *, title: str | None = None) -> Figure
     current and voltage, and the energy curve from the power.
 
     Missing and impossible values are omitted, and a note below the panels says so. If most events
-    happened at another time than the session, the picture shows the time of the events.
+    happened at a different time from the session, the picture shows the time of the events.
 
     Any thread can call this: it uses no window and no state of pyplot.
 

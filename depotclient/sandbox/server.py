@@ -48,7 +48,7 @@ _RENDERED_REPORTS = 256
 
 
 class _RefusedError(Exception):
-    """A request that is refused with an error status and a JSON `message`."""
+    """A request that is rejected with an error status and a JSON `message`."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -79,8 +79,8 @@ class DepotSandbox(Sandbox):
         token_lifetime: Lifetime of an issued token, in seconds.
         clock: Returns monotonic seconds, for the lifetime of tokens.
         token_faults: Faults of the token requests, in the order of arrival.
-        start: Start of the first session of each connector, aware. The default is 2026-01-01 UTC,
-            or earlier for more than 60 sessions.
+        start: Start of the first session of each connector (timezone-aware). The default is
+            2026-01-01 UTC, or earlier for more than 60 sessions.
 
     Attributes:
         token: Bearer token that is always valid.
@@ -208,7 +208,7 @@ class DepotSandbox(Sandbox):
 
         Raises:
             ValueError: The connector is unknown, the report has no id or a bad time, or its
-                session exists already.
+                session already exists.
         """
         store = self._store(charger_id, connector_id)
         last = store.reports[-1].start if store.reports else 0

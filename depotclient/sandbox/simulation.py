@@ -177,8 +177,8 @@ def simulate_sessions(
         charger_id: Id of the charger.
         connector_id: Id of the connector.
         count: Number of sessions.
-        start: Start of the first session, aware. The default is 2026-01-01 UTC, or early enough
-            for more than 60 sessions to end in January 2026.
+        start: Start of the first session (timezone-aware). The default is 2026-01-01 UTC, or early
+            enough for more than 60 sessions to end in January 2026.
         first_session_id: Id of the first session. The others count up from it.
 
     Raises:

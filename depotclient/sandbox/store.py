@@ -95,7 +95,7 @@ class StoredReport:
 
     @classmethod
     def from_json(cls, report: bytes, default_time: int) -> StoredReport:
-        """Return the report of a JSON text. `default_time` sorts a report without times.
+        """Return the report in a JSON text. `default_time` sorts a report without times.
 
         Raises:
             ValueError: The text has no session id or a bad time.
@@ -174,9 +174,9 @@ class ConnectorStore:
         return selected
 
     def insert(self, report: StoredReport) -> None:
-        """Add a report. Raise ValueError if its session is stored already."""
+        """Add a report. Raise ValueError if its session is already stored."""
         if report.session_id in self._session_ids():
-            raise ValueError(f"session {report.session_id} exists already")
+            raise ValueError(f"session {report.session_id} already exists")
         reports = list(self.reports)
         insort(reports, report, key=lambda r: (r.start, not r.has_times, r.session_id))
         self.reports = tuple(reports)
@@ -189,7 +189,7 @@ class ConnectorStore:
         self.reports = kept
 
     def apply_churn(self, churn: Churn, new_ids: Iterator[int]) -> tuple[list[int], list[int]]:
-        """Insert and delete sessions after a page. Return the ids of both."""
+        """Insert and delete sessions after a page. Return the inserted and the deleted ids."""
         inserted, deleted = list[int](), list[int]()
         self._pages += 1
         if churn.pages is not None and self._pages > churn.pages:

@@ -61,7 +61,7 @@ async def serve(sandbox: _Sandbox, *contents: str) -> int:
     The output is a shell script: `export` lines with the sandbox's environment, and comments.
 
     Args:
-        sandbox: A sandbox that is not running yet.
+        sandbox: A sandbox that is not yet running.
         contents: Comments on the sandbox's data.
 
     Raises:

@@ -60,7 +60,7 @@ def prints_json(requested: bool) -> bool:
 
 
 def write_json(*texts: bytes) -> None:
-    """Print JSON texts, one a line, and flush.
+    """Print JSON texts, one per line, and flush.
 
     White space between tokens is removed. All other bytes stay the same on a pipe. A terminal gets
     unprintable characters as JSON escapes.

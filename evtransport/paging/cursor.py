@@ -35,7 +35,7 @@ class Cursor:
     it has 11 more for each report delivered.
 
     Attributes:
-        query: Query of the walk. A cursor is refused for any other query.
+        query: Query of the walk. A cursor is rejected for any other query.
         pinned: Parameters that the walk added to the query at its start (the end of the window).
         offset: Estimated number of rows up to the position, in the server's order.
         limit: Largest limit that the walk requested last.

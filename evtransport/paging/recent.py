@@ -1,4 +1,4 @@
-"""Recent keys of a cursor: the delivered rows that stand farthest in the server's order."""
+"""Recent keys of a cursor: the delivered rows that are farthest along in the server's order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RecentLink:
 
     Attributes:
         extends: True if the page holds a recent key, or follows such a page.
-        appends: True if the rows of the page stand after all recent rows.
+        appends: True if the rows of the page come after all recent rows.
         apart: Number of rows delivered since a page held the last recent key.
     """
 
@@ -45,7 +45,7 @@ def merge_recent(recent: tuple[int, ...], page: Sequence[int], *, appends: bool)
         return (*(key for key in recent if key not in shared), *page)[-RECENT_KEYS:]
     if not shared:
         return recent
-    # Insert the other rows of the page next to the rows that are recent already.
+    # Insert the other rows of the page next to the rows that are already recent.
     merged = list(recent)
     position = next(merged.index(key) for key in page if key in shared)
     first = max(0, len(page) - RECENT_KEYS)

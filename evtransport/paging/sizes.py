@@ -22,7 +22,7 @@ MAX_GROWTH = 8
 """Largest factor by which a limit grows after one page."""
 
 MAX_FAILURES = 2
-"""Number of failed requests after which a limit counts as refused."""
+"""Number of failed requests after which a limit counts as rejected."""
 
 MAX_FAILURES_OF_SMALL_LIMITS = 5
 """The same number for small limits. Pages of half of such a limit may not overlap."""

@@ -87,7 +87,7 @@ class Structures:
         return Structurer(cls, self)
 
     def structure(self, annotation: Any, text: bytes | msgspec.Raw, path: str) -> Any:
-        """Return the value of a JSON text, by the fast path.
+        """Return the value of a JSON text on the fast path.
 
         Raises:
             DecodeError: The text is not JSON in UTF-8.

@@ -84,5 +84,5 @@ def problem_line(path: str, message: str) -> str:
 
 def reason(error: Exception) -> str:
     """Return the message of an error, at most 300 characters of it."""
-    # Validators of attrs put a message and then the attribute and its value into args.
+    # attrs validators put a message and then the attribute and its value into args.
     return str(error.args[0] if error.args and error.args[0] else type(error).__name__)[:300]

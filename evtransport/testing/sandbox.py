@@ -150,10 +150,10 @@ class Sandbox(abc.ABC):
 
         Raises:
             OSError: The port is in use.
-            RuntimeError: The sandbox is running already.
+            RuntimeError: The sandbox is already running.
         """
         if self._runner is not None:
-            raise RuntimeError("the sandbox is running already")
+            raise RuntimeError("the sandbox is already running")
         server = web.Server(self._handle, access_log=None, handler_cancellation=True)
         self._runner = web.ServerRunner(server, shutdown_timeout=_GRACE)
         try:

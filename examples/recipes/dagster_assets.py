@@ -1,4 +1,4 @@
-"""Write one Parquet file a day with all connectors, as a Dagster asset."""
+"""Write one Parquet file per day with all connectors, as a Dagster asset."""
 
 from pathlib import Path
 

@@ -108,7 +108,7 @@ def test_a_class_has_one_column_for_each_argument_of_its_constructor_in_order() 
         ("session_id", list[int], {}, "no Arrow type"),
     ],
 )
-def test_a_field_that_arrow_handles_in_another_way_is_refused(
+def test_a_field_that_arrow_handles_in_another_way_is_rejected(
     name: str, kind: Any, options: dict[str, Any], problem: str
 ) -> None:
     cls = attrs.make_class("Odd", {name: attrs.field(type=kind, **options)})
@@ -123,7 +123,7 @@ def test_the_error_about_a_nested_field_names_its_class() -> None:
         schema_of(outer)
 
 
-async def test_a_class_without_fields_is_refused_before_any_request(
+async def test_a_class_without_fields_is_rejected_before_any_request(
     sandbox: DepotSandbox, depot: DepotClient
 ) -> None:
     empty = attrs.make_class("Nothing", [])
@@ -194,7 +194,7 @@ def replace_column(table: pa.Table, name: str, values: pa.Array[Any]) -> pa.Tabl
         ),
     ],
 )
-async def test_rows_that_are_no_session_reports_are_refused(
+async def test_rows_that_are_not_session_reports_are_rejected(
     table: pa.Table, change: Callable[[pa.Table], pa.Table], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

@@ -285,7 +285,7 @@ def render_report(session_id: int) -> bytes:
     return render(session, ReportShape.small())
 
 
-# A string that starts with # becomes a number of that text, which JSON of Python can't write.
+# A string that starts with # becomes a number of that text, which Python's json can't write.
 NUMBER_TEXT = r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})?(e[+-]?[0-9]{1,3})?"
 NUMBERS = st.from_regex(NUMBER_TEXT, fullmatch=True).map("#{}".format)
 DATE = r"(0001|1969|2026|9999)-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"

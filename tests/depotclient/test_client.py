@@ -46,9 +46,9 @@ def test_construction_opens_nothing_and_shows_no_secret(credentials: dict[str, A
         ({"token": SECRET, "client_id": "my-id"}, ONE_KIND),
         ({"client_id": "my-id"}, "client_secret is missing"),
         ({"client_secret": SECRET}, "client_id is missing"),
-        ({"token": f"{SECRET}\n"}, "token must not hold control characters"),
-        ({**PAIR, "client_secret": f"{SECRET}\n"}, "client_secret must not hold control"),
-        ({**PAIR, "client_id": "a:b"}, "client_id must not hold a colon"),
+        ({"token": f"{SECRET}\n"}, "token must not contain control characters"),
+        ({**PAIR, "client_secret": f"{SECRET}\n"}, "client_secret must not contain control"),
+        ({**PAIR, "client_id": "a:b"}, "client_id must not contain a colon"),
         ({**PAIR, "token_url": "http://auth.example"}, "token_url must be https"),
         ({"token": SECRET, "token_url": "http://auth.example"}, "token_url must be https"),
         ({**PAIR, "base_url": "http://api.example"}, "base_url must be https"),
@@ -59,7 +59,7 @@ def test_construction_opens_nothing_and_shows_no_secret(credentials: dict[str, A
         ({"token": SECRET, "max_response_bytes": 0}, "max_response_bytes must be an int"),
     ],
 )
-def test_an_invalid_argument_is_refused_without_showing_a_secret(
+def test_an_invalid_argument_is_rejected_without_showing_a_secret(
     options: dict[str, Any], message: str
 ) -> None:
     check_refused(lambda: DepotClient(**options), message)
@@ -131,10 +131,10 @@ async def test_the_environment_provides_a_token(
         ({"TOKEN": " ", "CLIENT_ID": ""}, "no credentials: set DEPOT_TOKEN"),
         ({"CLIENT_SECRET": SECRET}, "client_id is missing"),
         ({"TOKEN": SECRET, "REGION": "us"}, "the addresses of region 'us' are not published"),
-        ({"TOKEN": f"{SECRET}\nmore"}, "token must not hold control characters"),
+        ({"TOKEN": f"{SECRET}\nmore"}, "token must not contain control characters"),
     ],
 )
-def test_an_invalid_environment_is_refused_without_showing_a_secret(
+def test_an_invalid_environment_is_rejected_without_showing_a_secret(
     environment: Callable[..., None], variables: dict[str, str], message: str
 ) -> None:
     environment(**variables)

@@ -38,7 +38,7 @@ async def page_of(items: list[Any], **options: Any) -> Page[SessionReport]:
         *(b'{"items": [1}', b'{"items": [1]} x', b'{"items": ["\xff"]}'),
     ],
 )
-def test_a_body_that_is_no_page_is_an_error(body: bytes) -> None:
+def test_a_body_that_is_not_a_page_is_an_error(body: bytes) -> None:
     with pytest.raises((DecodeError, SchemaError)):
         split(body)
 

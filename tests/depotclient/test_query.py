@@ -76,7 +76,7 @@ def depot() -> DepotClient:
         ({"resume": attrs.evolve(CURSOR, pinned={})}, "another query: no window"),
     ],
 )
-def test_an_invalid_option_is_refused_before_any_request(
+def test_an_invalid_option_is_rejected_before_any_request(
     depot: DepotClient, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def nothing_blocks_the_loop() -> None:
-    """Allow blocking calls: the loops of engines make them."""
+    """Allow blocking calls: the engines' event loops make them."""
 
 
 @pytest.fixture

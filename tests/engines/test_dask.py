@@ -145,7 +145,7 @@ def test_no_text_of_a_frame_shows_a_credential() -> None:
         ({"semaphore": "depot"}, "semaphore must be a distributed.Semaphore, got str"),
     ],
 )
-def test_an_invalid_argument_is_refused_at_once(given: dict[str, Any], message: str) -> None:
+def test_an_invalid_argument_is_rejected_at_once(given: dict[str, Any], message: str) -> None:
     usable: dict[str, Any] = {"connectors": [("CP-001", 1)], "from_": BEGIN}
     with pytest.raises(ValueError, match=message):
         read_session_reports(**{**usable, **given})

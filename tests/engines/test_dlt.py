@@ -240,7 +240,7 @@ def test_no_order_of_spans_leaves_a_gap(days: set[int], runs: list[tuple[int, in
         ({"rows": "frames"}, "rows must be one of arrow, objects, got 'frames'"),
     ],
 )
-def test_an_invalid_argument_is_refused_before_any_run(
+def test_an_invalid_argument_is_rejected_before_any_run(
     offline: None, given: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

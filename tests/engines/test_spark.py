@@ -193,7 +193,7 @@ INVALID: list[tuple[dict[str, str | None], str]] = [
 
 
 @pytest.mark.parametrize(("options", "message"), INVALID)
-def test_an_invalid_option_is_refused_without_a_secret(
+def test_an_invalid_option_is_rejected_without_a_secret(
     options: dict[str, str | None], message: str
 ) -> None:
     given = {name: text for name, text in {**ONE, **options}.items() if text is not None}
@@ -204,7 +204,7 @@ def test_an_invalid_option_is_refused_without_a_secret(
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
-def test_other_columns_are_refused() -> None:
+def test_other_columns_are_rejected() -> None:
     with pytest.raises(ValueError, match=r"omit schema\(\.\.\.\)"):
         source(ONE).reader(StructType())
 

@@ -38,11 +38,11 @@ INVALID_TOKEN = Response(403, {"www-authenticate": 'Bearer error="invalid_token"
     ("client_id", "secret", "message"),
     [
         ("", SECRET, "client_id must not be empty"),
-        ("a:b", SECRET, "client_id must not hold a colon"),
-        ("id", f"{SECRET}\n", "client_secret must not hold control characters"),
+        ("a:b", SECRET, "client_id must not contain a colon"),
+        ("id", f"{SECRET}\n", "client_secret must not contain control characters"),
     ],
 )
-def test_client_credentials_that_no_header_can_carry_are_refused(
+def test_client_credentials_that_no_header_can_carry_are_rejected(
     client_id: str, secret: str, message: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
@@ -66,7 +66,7 @@ async def test_a_fixed_credential_is_its_own_header_and_never_renewed(
     assert auth.secrets == (Secret(SECRET),)
     assert not auth.invalidate(credential)
     assert not await auth.renew_forbidden(credential, INVALID_TOKEN, server)
-    with pytest.raises(ValueError, match=f"^{argument} must not hold control characters"):
+    with pytest.raises(ValueError, match=f"^{argument} must not contain control characters"):
         kind(Secret(f"{SECRET}\n"))
 
 
@@ -216,7 +216,7 @@ async def test_a_failed_renewal_is_raised_although_the_old_token_is_valid(
         (200, b'{"access_token": "t0k3n', DecodeError, "not JSON"),
         (200, b'{"access_token": 5}', SchemaError, "$.access_token: expected str"),
         (200, b'{"access_token": ""}', SchemaError, "$.access_token: must not be empty"),
-        (200, b'{"access_token": "t0k3n\\n"}', SchemaError, "must not hold control characters"),
+        (200, b'{"access_token": "t0k3n\\n"}', SchemaError, "must not contain control characters"),
         (200, b'{"access_token": "%s"}' % (b"t0k3n" * 4_000), AuthError, "more than 16,384"),
     ],
     ids=lambda value: ascii(value)[:40],

@@ -83,7 +83,7 @@ async def test_a_borrowed_session_is_used_as_it_is_and_left_open(connect: Connec
     assert wire.received[0].headers["User-Agent"].startswith("thor-depot-clients/")
 
 
-async def test_a_session_that_adds_credentials_is_refused(connect: Connect) -> None:
+async def test_a_session_that_adds_credentials_is_rejected(connect: Connect) -> None:
     headers = {"authorization": "Bearer mine"}
     with warnings.catch_warnings(action="ignore"):  # aiohttp deprecates auth=
         with_auth = aiohttp.ClientSession(auth=aiohttp.BasicAuth("me", "pw"))
@@ -150,7 +150,7 @@ async def test_an_error_of_a_session_hook_is_raised_without_the_credentials(
 # Event loops.
 
 
-def test_another_loop_is_refused_until_the_first_is_closed() -> None:
+def test_another_loop_is_rejected_until_the_first_is_closed() -> None:
     async def call() -> Transport:
         async with Wire(HELLO) as wire:
             transport = Transport(base_url=URL(wire.url), auth=ApiKey(Secret(SECRET)))

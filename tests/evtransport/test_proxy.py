@@ -55,7 +55,7 @@ def test_user_and_password_are_removed_from_the_url(
     ],
     ids=ascii,
 )
-def test_an_invalid_proxy_is_refused_at_construction_without_showing_it(
+def test_an_invalid_proxy_is_rejected_at_construction_without_showing_it(
     monkeypatch: pytest.MonkeyPatch, given: Any
 ) -> None:
     monkeypatch.setenv("THOR_API_KEY", KEY)
@@ -103,7 +103,7 @@ def test_the_environment_names_proxies_and_exceptions(
     assert (found and str(found.url)) == proxy
 
 
-def test_an_invalid_proxy_of_the_environment_is_refused_at_construction(
+def test_an_invalid_proxy_of_the_environment_is_rejected_at_construction(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://me:s3cr3t@proxy")

@@ -75,7 +75,7 @@ def notes(error: Exception) -> list[str]:
         *((Timeout, name) for name in ("total", "connect", "read")),
     ],
 )
-def test_a_time_that_is_no_number_of_seconds_is_refused(
+def test_a_time_that_is_not_a_number_of_seconds_is_rejected(
     kind: Callable[..., object], name: str, value: object
 ) -> None:
     with pytest.raises(ValueError, match=f"^{name} must be a number of seconds >= 0, got "):

@@ -53,14 +53,14 @@ def test_a_secret_of_an_enum_is_its_value() -> None:
     ("value", "problem"),
     [
         (" \t", "must not be empty"),
-        (f"{SECRET}\x7f", "must not hold control characters, such as a line end"),
+        (f"{SECRET}\x7f", "must not contain control characters, such as a line end"),
         (f"{SECRET}\ud800", "must be ASCII"),
         (SECRET * 2_000, "must have at most 16,384 characters"),
         (SECRET.encode(), "must be a string, not bytes"),
     ],
     ids=lambda value: ascii(value)[:30],
 )
-def test_a_secret_that_no_header_can_carry_is_refused_without_quoting_it(
+def test_a_secret_that_no_header_can_carry_is_rejected_without_quoting_it(
     value: str, problem: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^the_key {problem}") as caught:

@@ -341,7 +341,7 @@ class EnteredOnly:
         ({"timeout": 3}, "timeout must be a Timeout, not int"),
     ],
 )
-def test_wrong_options_are_refused_at_construction(options: dict[str, Any], message: str) -> None:
+def test_wrong_options_are_rejected_at_construction(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Transport(base_url=URL("https://x"), auth=ApiKey(Secret(SECRET)), **options)
 

@@ -15,7 +15,7 @@ from evtransport.validation import (
 
 
 @pytest.mark.parametrize("value", [0, 6, 1.0, True, "3", None])
-def test_an_int_outside_of_its_range_is_refused(value: object) -> None:
+def test_an_int_outside_of_its_range_is_rejected(value: object) -> None:
     with pytest.raises(ValueError, match=r"^limit must be an int from 1 to 5, got "):
         validate_int("limit", value, minimum=1, maximum=5)
 
@@ -44,8 +44,8 @@ def test_leading_zeros_of_a_connector_id_do_not_count(connector_id: str, normal:
     ("value", "message"),
     [
         ("  ", "must not be empty"),
-        ("..", "must not have only dots"),
-        ("a\n", "must not hold control characters, got 'a\\n'"),
+        ("..", "must not consist only of dots"),
+        ("a\n", "must not contain control characters, got 'a\\n'"),
         ("a\ud800", "must be valid Unicode, without lone surrogates, got 'a\\ud800'"),
         (5, "must be a string, not int"),
     ],
@@ -110,7 +110,7 @@ def test_requests_are_sent_below_the_base_url(given: str, base: str, kind: type[
             ],
         ),
         (
-            "must not hold a user or password",
+            "must not contain a user or password",
             [
                 *("https://me:s3cr3t@api.example", "https://s3cr3t@api.example"),
                 *("https://:s3cr3t@api.example", "http://me:s3cr3t@api.example"),
@@ -122,7 +122,7 @@ def test_requests_are_sent_below_the_base_url(given: str, base: str, kind: type[
         ),
     ],
 )
-def test_an_address_that_must_not_receive_credentials_is_refused(
+def test_an_address_that_must_not_receive_credentials_is_rejected(
     message: str, values: list[str]
 ) -> None:
     for value in values:

@@ -1,4 +1,4 @@
-"""Check of an installed wheel: every package imports, and its metadata is complete.
+"""Check of an installed wheel: every package can be imported, and its metadata is complete.
 
 `python -I tests/project/check_wheel.py` runs in an environment without the extras.
 """

@@ -1,4 +1,4 @@
-"""Call in a process that has its memory to itself."""
+"""Make a call in a separate process, to measure the memory of that call alone."""
 
 from __future__ import annotations
 

@@ -291,7 +291,7 @@ async def test_no_error_shows_a_token_replaced_during_the_request() -> None:
 async def test_the_search_finds_the_secrets_of_a_loop_in_each_way() -> None:
     search = await search_errors_and_logs(AIOHTTP_LOOP, full=False)
     assert {way for _, way, _ in search.found} == set(WAYS)
-    # Which other secrets a loop shows depends on the release of aiohttp.
+    # Which other secrets a loop shows depends on the aiohttp release.
     assert set.union(*(secrets for _, _, secrets in search.found)) >= set(SECRETS[:2])
 
 

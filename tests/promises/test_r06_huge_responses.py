@@ -104,7 +104,7 @@ def summary(outcomes: dict[Case, Outcome]) -> Figures:
 
 
 async def measure(candidate: Candidate, *, full: bool) -> Figures:
-    """Send huge responses in three forms, as page, as error and as token."""
+    """Send huge responses in three forms: as a page, as an error and as a token."""
     return summary(await outcomes_of(candidate, full=full))
 
 

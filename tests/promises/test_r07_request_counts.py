@@ -58,7 +58,7 @@ class Case:
         script: Responds to each request for data.
         first_script: Responds to an earlier call on the same connection. None: no such call.
         tokens: Responds to each request for a token. None: the token is fixed.
-        token_expires: A rejected token allows one request more if there is only one attempt.
+        token_expires: A rejected token allows one more request if there is only one attempt.
     """
 
     name: str

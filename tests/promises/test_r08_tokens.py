@@ -218,7 +218,7 @@ async def test_concurrent_calls_share_one_token_and_no_call_harms_another(
     assert measured["with token requests at one attempt"] == 1
 
 
-async def test_another_loop_is_refused_and_harms_no_call_in_flight() -> None:
+async def test_another_loop_is_rejected_and_harms_no_call_in_flight() -> None:
     async with Servers.running(OURS, stall()) as (servers, depot):
         leader, *others = start(depot, 5)
         await loop_until(lambda: servers.tokens.received)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 Figures = Mapping[str, float]
-"""Measured values by name. A unit stands in the name."""
+"""Measured values by name. The name includes the unit."""
 
 Record = Callable[[str, Figures], None]
 

@@ -31,7 +31,7 @@ REPORTS = 5000
 
 @contextmanager
 def in_thread(server: AbstractAsyncContextManager[S]) -> Generator[S]:
-    """Run a server in a thread with an event loop of its own."""
+    """Run a server in a thread with its own event loop."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

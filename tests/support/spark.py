@@ -1,4 +1,4 @@
-"""The Java process of Spark."""
+"""Spark's Java process."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ async def thor(sandbox: ThorSandbox) -> AsyncIterator[ThorClient]:
         ("max_response_bytes", 0),
     ],
 )
-def test_an_invalid_argument_is_refused_by_name_without_showing_the_key(
+def test_an_invalid_argument_is_rejected_by_name_without_showing_the_key(
     name: str, value: Any
 ) -> None:
     with pytest.raises(ValueError, match=name) as caught:
@@ -211,7 +211,7 @@ async def test_a_bad_id_ends_the_iteration_after_the_results_of_earlier_ids(
     ("ids", "concurrency", "message"),
     [([], 0, "concurrency"), ([], True, "concurrency"), ("TB-1", 1, "ids"), (5, 1, "ids")],
 )
-def test_invalid_arguments_of_many_calls_are_refused_at_once(
+def test_invalid_arguments_of_many_calls_are_rejected_at_once(
     ids: Any, concurrency: Any, message: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^{message} must be an "):

@@ -111,7 +111,7 @@ def test_a_chargebox_that_was_never_online_has_analytics(active_since: object) -
         ("energy", True, "expected int | float, got bool"),
     ],
 )
-def test_a_count_that_is_not_a_number_of_its_type_is_refused_by_name(
+def test_a_count_that_is_not_a_number_of_its_type_is_rejected_by_name(
     group: str, value: object, problem: str
 ) -> None:
     with pytest.raises(SchemaError) as caught:
@@ -132,7 +132,7 @@ def test_an_energy_may_have_decimals(energy: float) -> None:
 
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**400])
 @pytest.mark.parametrize("group", ["energy", "users"])
-def test_an_integer_beyond_64_bits_is_refused(group: str, value: int) -> None:
+def test_an_integer_beyond_64_bits_is_rejected(group: str, value: int) -> None:
     with pytest.raises(SchemaError, match=rf"^\$\.{group}\.last_7: expected int [<>]= "):
         analytics(**{group: {"last_7": value, "last_30": 0, "last_60": 0}})
 

@@ -118,7 +118,7 @@ async def test_an_id_is_one_segment(http: aiohttp.ClientSession, chargebox_id: s
         ("POST", "/analytics/TB-0001", 405),
     ],
 )
-async def test_other_requests_are_refused(
+async def test_other_requests_are_rejected(
     http: aiohttp.ClientSession, method: str, path: str, status: int
 ) -> None:
     async with ThorSandbox() as sandbox:
@@ -159,7 +159,7 @@ async def test_an_error_has_the_selected_shape(
         ({"error_shape": "xml"}, "error_shape"),
     ],
 )
-def test_a_setting_out_of_range_is_refused_by_name(settings: dict[str, Any], message: str) -> None:
+def test_a_setting_out_of_range_is_rejected_by_name(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ThorSandbox(**settings)
 

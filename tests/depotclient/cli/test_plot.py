@@ -86,7 +86,7 @@ def test_an_ndjson_file_has_session_reports_on_its_lines(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("column", "values"), [("ocpp_status", [5]), ("session_time_start", ["soon"])]
 )
-def test_a_parquet_file_with_a_column_of_another_type_is_refused(
+def test_a_parquet_file_with_a_column_of_another_type_is_rejected(
     column: str, values: list[object], tmp_path: Path, capsys: Capture
 ) -> None:
     file = tmp_path / "reports.parquet"

@@ -27,7 +27,7 @@ COMMAND = Command(app, "depotclient")
 run = COMMAND.run
 
 
-def test_a_pipe_gets_the_vendors_own_reports_one_a_line(
+def test_a_pipe_gets_the_vendors_own_reports_one_per_line(
     depot: DepotSandbox, capsysbinary: BytesCapture
 ) -> None:
     assert run("reports", "CP-1", "1") == 0

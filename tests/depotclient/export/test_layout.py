@@ -100,7 +100,7 @@ async def test_the_name_of_a_folder_need_not_be_utf_8(
     "target",
     ["connector_id=1/month=2026-02", "connector_id=2/month=2026-01", "connector_id=1/month=2026-1"],
 )
-async def test_a_file_that_was_moved_is_refused(
+async def test_a_file_that_was_moved_is_rejected(
     depot: DepotClient, tmp_path: Path, format_: Format, target: str
 ) -> None:
     await export_first(depot, tmp_path, format=format_)
@@ -179,7 +179,7 @@ async def test_a_link_to_an_exported_file_counts_as_the_file(
     assert not file.is_symlink()
 
 
-async def test_days_and_months_in_one_folder_are_refused(
+async def test_days_and_months_in_one_folder_are_rejected(
     depot: DepotClient, tmp_path: Path
 ) -> None:
     await export_first(depot, tmp_path)
@@ -208,7 +208,7 @@ def link_to_folder(path: Path) -> None:
         (f"lake/{STAGING}", link_to_folder, r"is a link or a file: an export needs"),
     ],
 )
-async def test_a_file_or_link_in_the_place_of_a_folder_is_refused(
+async def test_a_file_or_link_in_the_place_of_a_folder_is_rejected(
     depot: DepotClient, tmp_path: Path, name: str, make: Callable[[Path], None], message: str
 ) -> None:
     mine, path = tmp_path / "old.part", tmp_path / name

@@ -1,4 +1,4 @@
-"""Manifests: their content, which ones are refused, and when a file needs another reading."""
+"""Manifests: their content, which ones are rejected, and when a file must be read again."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def edited(**fields: object) -> bytes:
         edited(missingStart={"a": 1}),
     ],
 )
-def test_a_file_without_a_valid_manifest_is_refused(text: bytes | None) -> None:
+def test_a_file_without_a_valid_manifest_is_rejected(text: bytes | None) -> None:
     message = "^file was not written by an export of this version: move it away or export into an"
     with pytest.raises(FileExistsError, match=message):
         parse_manifest(Path("file"), text)

@@ -56,7 +56,7 @@ def test_a_file_of_another_kind_has_neither_manifest_nor_sessions(tmp_path: Path
         read_session(path, None)
     path.write_bytes(b"no Parquet")
     assert read_manifest(path) is None
-    with pytest.raises(ValueError, match="is no Parquet file of session reports"):
+    with pytest.raises(ValueError, match="is not a Parquet file of session reports"):
         read_session(path, None)
     with pytest.raises(ValueError, match="it is not a regular file"):
         read_session(tmp_path, None)

@@ -240,7 +240,7 @@ async def test_a_full_disk_leaves_complete_files(
         ),
     ],
 )
-async def test_an_invalid_argument_is_refused_before_any_request_or_file(
+async def test_an_invalid_argument_is_rejected_before_any_request_or_file(
     sandbox: DepotSandbox,
     depot: DepotClient,
     tmp_path: Path,

@@ -122,7 +122,7 @@ OLDEST, NEWEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=U
         ((None, START, END), "connectors must be pairs, .* got None"),
     ],
 )
-def test_an_invalid_plan_is_refused_with_the_reason(arguments: Any, message: str) -> None:
+def test_an_invalid_plan_is_rejected_with_the_reason(arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         plan(*arguments)
 

@@ -227,7 +227,7 @@ def test_an_interrupt_cancels_a_request_in_flight(sandbox: DepotSandbox) -> None
     until(lambda: sandbox.in_flight == 0 and not reader_threads(), seconds=10)
 
 
-async def test_a_call_in_a_running_loop_is_refused_and_names_the_alternative(
+async def test_a_call_in_a_running_loop_is_rejected_and_names_the_alternative(
     sandbox: DepotSandbox,
 ) -> None:
     with pytest.raises(RuntimeError, match=r"use asyncio[.]to_thread[(]read_partition"):

@@ -65,13 +65,15 @@ def test_pickled_settings_equal_them_and_show_no_secret(given: dict[str, Any]) -
         ({"proxy": f"http://{SECRET}@", "token": SECRET}, "proxy must be the URL of an http"),
     ],
 )
-def test_invalid_settings_are_refused_without_a_secret(given: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_rejected_without_a_secret(
+    given: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message) as failed:
         ReadSettings(**given)
     assert SECRET not in dump_error(failed.value)
 
 
-def test_settings_of_another_version_are_refused_without_a_secret() -> None:
+def test_settings_of_another_version_are_rejected_without_a_secret() -> None:
     settings = ReadSettings(token=SECRET)
     state = settings.__getstate__() | {"patience": 3}
     with pytest.raises(ValueError, match="pickled by another version of this library") as failed:

@@ -200,7 +200,7 @@ def test_the_suffix_selects_the_format(name: str, head: bytes, tmp_path: Path) -
         ("folder.png", OSError, r"directory: '[^']*folder\.png'$"),
     ],
 )
-def test_an_unusable_path_is_refused(
+def test_an_unusable_path_is_rejected(
     name: str, error: type[Exception], message: str, tmp_path: Path
 ) -> None:
     (tmp_path / "folder.png").mkdir()

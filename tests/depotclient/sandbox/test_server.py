@@ -170,7 +170,7 @@ async def test_token_requests_have_their_own_faults_and_records(depot: Depot) ->
         ({"path": "/oauth2/token"}, 405, "the method must be POST"),
     ],
 )
-async def test_a_wrong_request_is_refused_with_a_reason(
+async def test_a_wrong_request_is_rejected_with_a_reason(
     depot: Depot, request_: dict[str, str], status: int, message: str
 ) -> None:
     found, body = await depot.send(None, **request_)
@@ -218,6 +218,6 @@ def test_a_cluster_of_sessions_starts_in_the_same_millisecond() -> None:
         ({"start": datetime.now(UTC) - timedelta(minutes=1)}, "future"),
     ],
 )
-def test_a_setting_out_of_range_is_refused_by_name(setting: dict[str, Any], message: str) -> None:
+def test_a_setting_out_of_range_is_rejected_by_name(setting: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DepotSandbox(**setting)

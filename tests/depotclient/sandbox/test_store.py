@@ -92,7 +92,7 @@ def test_a_report_without_times_sorts_last_and_is_in_every_range() -> None:
         b'{"sessionId": 7, "sessionTimeStart": "2020-01-01T00:00:00"}',
     ],
 )
-def test_a_report_without_an_id_or_with_a_bad_time_is_refused(report: bytes) -> None:
+def test_a_report_without_an_id_or_with_a_bad_time_is_rejected(report: bytes) -> None:
     with pytest.raises(ValueError, match="cannot be served"):
         StoredReport.from_json(report, 0)
 
@@ -100,7 +100,7 @@ def test_a_report_without_an_id_or_with_a_bad_time_is_refused(report: bytes) -> 
 def test_a_session_is_stored_once_and_can_be_inserted_again_after_a_deletion() -> None:
     store = make_store(3)
     report = store.reports[1]
-    with pytest.raises(ValueError, match="session 2 exists already"):
+    with pytest.raises(ValueError, match="session 2 already exists"):
         store.insert(report)
     store.delete(2)
     assert ids(store) == [1, 3]
@@ -165,6 +165,6 @@ def test_the_seed_determines_churn() -> None:
 @pytest.mark.parametrize(
     "setting", [{"inserts": -1}, {"late_inserts": -0.1}, {"deletes": "1"}, {"pages": 0.5}]
 )
-def test_churn_out_of_range_is_refused_by_name(setting: dict[str, float]) -> None:
+def test_churn_out_of_range_is_rejected_by_name(setting: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(setting))):
         Churn(**setting)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Cursor: its text can be parsed again, and any other text is refused."""
+"""Cursor: its text can be parsed again, and any other text is rejected."""
 
 from __future__ import annotations
 
@@ -83,19 +83,19 @@ def test_the_text_of_a_usual_cursor_has_at_most_2000_characters() -> None:
 
 
 @pytest.mark.parametrize("text", [None, b"evc2.", CURSOR, "", "evc1.x", "evc2", "EVC2.x"])
-def test_a_value_without_the_prefix_is_refused(text: Any) -> None:
+def test_a_value_without_the_prefix_is_rejected(text: Any) -> None:
     with pytest.raises(ValueError, match=r"not a cursor .* must start with 'evc2\.'"):
         Cursor.parse(text)
 
 
 @given(st.text().map("evc2.{}".format) | st.binary().map(text_of))
-def test_other_texts_are_refused(text: str) -> None:
+def test_other_texts_are_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="the cursor is garbled"):
         Cursor.parse(text)
 
 
 @given(st.integers(0, len(TEXT) - 1), st.text(max_size=1), st.sampled_from([1, len(TEXT)]))
-def test_a_changed_or_cut_text_is_refused_or_means_the_same(
+def test_a_changed_or_cut_text_is_rejected_or_means_the_same(
     place: int, letter: str, removed: int
 ) -> None:
     try:
@@ -122,12 +122,12 @@ def test_a_changed_or_cut_text_is_refused_or_means_the_same(
     ],
     ids=lambda changes: str(changes)[:20],
 )
-def test_a_text_with_an_impossible_value_is_refused(changes: dict[str, object]) -> None:
+def test_a_text_with_an_impossible_value_is_rejected(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="garbled"):
         Cursor.parse(text_of(content_of(**changes)))
 
 
-def test_an_impossible_position_and_an_incomplete_key_are_refused() -> None:
+def test_an_impossible_position_and_an_incomplete_key_are_rejected() -> None:
     with pytest.raises(ValueError, match="impossible position"):
         Cursor(query={}, limit=0)
     with pytest.raises(ValueError, match="garbled"):

@@ -39,15 +39,15 @@ GROUPS = {
         moves=INSERTS, sizes=hidden_rows, limits=(None, None, 10, 16, 20, 25, 40, 100)
     ),
     "sizes change, inserts": Group(moves=(*INSERTS, CHANGE_SIZES), later_sizes=any_sizes),
-    "limits refused, inserts": Group(moves=INSERTS, sizes=refused_anywhere, limits=CHOSEN),
-    "limits above 20 refused": Group(moves=BOTH, sizes=refused_limits(20, 30, 39), limits=CHOSEN),
+    "limits rejected, inserts": Group(moves=INSERTS, sizes=refused_anywhere, limits=CHOSEN),
+    "limits above 20 rejected": Group(moves=BOTH, sizes=refused_limits(20, 30, 39), limits=CHOSEN),
     "outages": Group(
         moves=BOTH,
         sizes=lambda draw: Sizes(outages=draw.choice((0.02, 0.1))),
         limits=(None, None, 20, 25, 40, 100),
         errors=(StatusError,),
     ),
-    "limits refused later, inserts": Group(
+    "limits rejected later, inserts": Group(
         moves=(*INSERTS, CHANGE_SIZES),
         later_sizes=refused_anywhere,
         limits=CHOSEN,
@@ -59,7 +59,7 @@ GROUPS = {
         moves=INSERTS, sizes=too_large, limits=CHOSEN, errors=(PaginationError,)
     ),
     "large reports, inserts": Group(moves=INSERTS, limits=CHOSEN, row_bytes=(2000, 5000, 20_000)),
-    "odd limits refused, inserts": Group(
+    "odd limits rejected, inserts": Group(
         moves=INSERTS,
         sizes=lambda draw: Sizes(multiple=draw.choice((10, 5))),
         limits=(None, 10, 20, 40),
@@ -69,7 +69,9 @@ GROUPS = {
         moves=(*BOTH, "reorder"), verify=True, sizes=any_sizes, limits=ANY_LIMIT
     ),
     "verify, one size": Group(moves=BOTH, verify=True, sizes=fixed_size, limits=ANY_LIMIT),
-    "verify, limits refused": Group(moves=BOTH, verify=True, sizes=refused_anywhere, limits=CHOSEN),
+    "verify, limits rejected": Group(
+        moves=BOTH, verify=True, sizes=refused_anywhere, limits=CHOSEN
+    ),
     "verify, sizes change": Group(moves=(*BOTH, CHANGE_SIZES), verify=True, later_sizes=any_sizes),
     "reordered rows": Group(moves=("reorder",), is_lossless=False),
     "one size, deletes": Group(moves=DELETES, sizes=fixed_size, is_lossless=False),

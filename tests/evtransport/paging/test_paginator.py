@@ -99,7 +99,7 @@ def walked(
             ["1@20", "2@19", "1@20", "2@20", "3@20", "4@20", "5@20", "6@20"],
         ),
     ],
-    ids=["overlap", "empty", "clamps", "clamps to 10", "fixed size", "refuses odd limits"],
+    ids=["overlap", "empty", "clamps", "clamps to 10", "fixed size", "rejects odd limits"],
 )
 def test_the_walk_adapts_its_requests_to_the_server(
     limit: int, respond: Server, sizes: list[str]
@@ -328,7 +328,7 @@ def test_a_walk_resumes_although_a_prefetched_page_lacked_its_last_row() -> None
     receive(walk, respond(walk.next_requests()[0]))
     second, third = walk.next_requests()
     early_page = page_of(respond(third))
-    rows.insert(37, 9999)  # The last row of page 2. It stands before those of page 3.
+    rows.insert(37, 9999)  # The last row of page 2. It comes before those of page 3.
     walk.receive(second, page_of(respond(second)))
     page = walk.receive(third, early_page)
     assert page is not None

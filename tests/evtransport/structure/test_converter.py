@@ -45,7 +45,7 @@ class HasRecursion:
     ],
     ids=lambda cls: cls.__name__,
 )
-def test_a_class_without_a_json_form_is_refused_before_any_body(cls: type) -> None:
+def test_a_class_without_a_json_form_is_rejected_before_any_body(cls: type) -> None:
     with pytest.raises(ValueError, match=f"^{cls.__name__} can't be structured from JSON: "):
         STRUCTURES.of(cls)
 

@@ -77,7 +77,7 @@ def test_a_value_has_the_annotated_type(
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_value_of_another_type_is_refused_by_its_json_name(
+def test_a_value_of_another_type_is_rejected_by_its_json_name(
     members: dict[str, object], line: str
 ) -> None:
     assert problem(**members) == line

@@ -57,13 +57,13 @@ def test_bad_utf8_is_inside_a_string() -> None:
 
 
 @pytest.mark.parametrize("code", [199, 600, 200.0])
-def test_an_impossible_status_is_refused(code: int) -> None:
+def test_an_impossible_status_is_rejected(code: int) -> None:
     with pytest.raises(ValueError, match="code"):
         Fault.status(code)
 
 
 @pytest.mark.parametrize("value", [-0.1, 2.1, math.nan, "1", True])
-def test_a_number_out_of_range_is_refused(value: object) -> None:
+def test_a_number_out_of_range_is_rejected(value: object) -> None:
     with pytest.raises(ValueError, match="rate must be a number from 0 to 2, got"):
         validate_number("rate", value, maximum=2)
     with pytest.raises(ValueError, match="seconds must be a number from 0 to inf, got inf"):

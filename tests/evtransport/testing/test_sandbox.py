@@ -131,7 +131,7 @@ async def test_a_sandbox_runs_between_start_and_close(http: aiohttp.ClientSessio
             assert repr(sandbox) == f"<Echo {sandbox.origin}>"
             assert await fetch(http, sandbox.base_url) == (200, BODY)
             assert len(sandbox.requests) == count
-            with pytest.raises(RuntimeError, match="running already"):
+            with pytest.raises(RuntimeError, match="already running"):
                 await sandbox.start()
 
 
@@ -148,7 +148,7 @@ async def test_the_sandbox_listens_on_the_given_port(http: aiohttp.ClientSession
     "arguments",
     [{"port": -1}, {"port": 65536}, {"latency": -0.1}, {"fault_rate": 1.1}, {"seed": 0.5}],
 )
-def test_an_argument_out_of_range_is_refused_by_name(arguments: dict[str, float]) -> None:
+def test_an_argument_out_of_range_is_rejected_by_name(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         Echo(**arguments)  # type: ignore[arg-type]
 
