@@ -227,7 +227,7 @@ def _decode_by_arrow(texts: Sequence[bytes], schema: pa.Schema) -> pa.RecordBatc
     """
     lines = b"\n".join(texts)
     if lines.count(b"\n") >= len(texts):
-        # Arrow expects one report on each line. JSON strings contain no line ends, so spaces may
+        # Arrow expects one report on each line. JSON strings contain no line breaks, so spaces may
         # replace them.
         lines = b"\n".join(text.translate(_NO_LINE_ENDS) for text in texts)
     longest = max(map(len, texts))

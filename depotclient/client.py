@@ -270,7 +270,7 @@ def _choose_auth(
 
 
 def _choose_address(name: str, address: str | URL | None, region: object) -> URL:
-    """Return the address of the caller, or the published one of the region."""
+    """Return the caller's address, or the region's published one."""
     known = REGIONS.get(region) if isinstance(region, str) else None
     if address is None and known is None:
         raise ValueError(

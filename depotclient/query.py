@@ -112,7 +112,7 @@ def require_aware(name: str, value: object) -> None:
     """Check that a value is an aware datetime.
 
     Args:
-        name: Name of the argument, for the message.
+        name: Name of the argument, used in the message.
         value: Value to check.
 
     Raises:

@@ -12,7 +12,7 @@ from depotclient.partitions.calendar import Connector
 __all__ = ["TIME", "parse_connector", "parse_days", "parse_time", "read_connectors"]
 
 TIME = (
-    "ISO 8601, such as 2026-01-31T18:00:00+01:00 or ...Z; a plain date is its midnight,"
+    "ISO 8601, such as 2026-01-31T18:00:00+01:00 or ...Z; a plain date means midnight,"
     " and a time without an offset is in UTC."
 )
 

@@ -116,7 +116,7 @@ class ApiKey(_FixedSecret):
 
 @attrs.frozen
 class BearerToken(_FixedSecret):
-    """Access token of the caller, sent as `Authorization: Bearer`."""
+    """Access token from the caller, sent as `Authorization: Bearer`."""
 
     _argument = "token"
     _header = ("Authorization", "Bearer ")

@@ -121,7 +121,7 @@ class SessionManager:
     """Session of a client, shared with the clients that its `with_options` returns.
 
     Args:
-        session: Session of the caller. None makes one on first use.
+        session: The caller's session. None makes one on first use.
         proxy: Value of the client's `proxy=`.
         base_url: Address of the API. Its proxy in the environment is checked immediately.
     """

@@ -104,7 +104,7 @@ def build_status_error(
         names: Error names that the vendor documents. A name in a short body decides the class
             of the error. Otherwise the status decides.
         now: Unix time, for a `Retry-After` that is a date in a response without a `Date`.
-        subject: Name of the server, for the message.
+        subject: Name of the server, used in the message.
         redact: Masks secrets in the server's texts. Applied before texts are shortened.
     """
     code, message = _find_code_and_message(response.body, redact)
@@ -146,7 +146,7 @@ def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None
     """
     sent = _parse_date(headers.get("date", ""))
     since = now if sent is None else sent
-    # This splits off the day of a date. The rest is a date too.
+    # The split separates the weekday from a date. The rest is still a valid date.
     elements = headers.get("retry-after", "").split(",")
     waits = [wait for text in elements if (wait := _parse_wait(text.strip(), since)) is not None]
     return min(max(waits), MAX_RETRY_AFTER) if waits else None

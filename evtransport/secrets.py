@@ -77,14 +77,14 @@ def find_problem(secret: Secret) -> str | None:
     if len(value) > MAX_SECRET_LENGTH:
         return f"must have at most {MAX_SECRET_LENGTH:,} characters"
     if CONTROL.search(value):
-        return "must not contain control characters, such as a line end"
+        return "must not contain control characters, such as a line break"
     if not value.isascii():
         return "must be ASCII, because a header carries it"
     return None
 
 
 def validate_secret(name: str, secret: Secret) -> None:
-    """Check a credential of the caller.
+    """Check a credential from the caller.
 
     Raises:
         ValueError: A header can't carry the credential. The message does not quote it.

@@ -28,11 +28,11 @@ def replace_lone_surrogates(text: bytes, instead: bytes = b"fffd") -> bytes:
 
 
 def join_lines(text: bytes) -> bytes:
-    """Return a JSON text without line ends. The bytes of its values stay the same.
+    """Return a JSON text without line breaks. The bytes of its values stay the same.
 
     White space between the tokens is removed, unless the text has lone surrogates.
     """
     try:
         return msgspec.json.format(text, indent=-1)
     except msgspec.DecodeError:
-        return b" ".join(text.splitlines())  # strings have no raw line ends
+        return b" ".join(text.splitlines())  # strings have no raw line breaks

@@ -83,7 +83,7 @@ class Transport:
         base_url: Result of `parse_base_url`.
         auth: Credentials.
         names: Error names that the vendor documents.
-        session: Session of the caller, which is never closed. None makes one on first use.
+        session: The caller's session, which is never closed. None makes one on first use.
         proxy: Result of `seal_proxy`.
         retry: Retry settings.
         timeout: Time limits.
@@ -362,7 +362,7 @@ def _count_cancellations() -> int:
 
 
 def _describe(error: Exception) -> str:
-    """Return the reason of a failure, without the server's text, which may hold half a secret."""
+    """Return the reason for a failure, without the server's text, which may hold half a secret."""
     text = str(error)
     if not isinstance(error, OSError):
         message = error.message if isinstance(error, aiohttp.ClientResponseError) else text

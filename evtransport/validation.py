@@ -24,7 +24,7 @@ def validate_int(name: str, value: object, *, minimum: int, maximum: float = mat
     """Return `value` if it is an int within a range.
 
     Args:
-        name: Name of the argument, for the message.
+        name: Name of the argument, used in the message.
         value: Value to check. A bool is not accepted.
         minimum: Smallest allowed value.
         maximum: Largest allowed value.
@@ -48,7 +48,7 @@ def encode_segment(name: str, value: object) -> str:
     """Return an id as exactly one percent-encoded path segment.
 
     Args:
-        name: Name of the id, for the message.
+        name: Name of the id, used in the message.
         value: Id to encode.
 
     Raises:
@@ -82,7 +82,7 @@ def parse_base_url(name: str, value: str | URL) -> URL:
     """Return an address that may receive credentials: https, or plain http to a loopback host.
 
     Args:
-        name: Name of the setting, for the message.
+        name: Name of the setting, used in the message.
         value: Absolute URL.
 
     Raises:

@@ -95,7 +95,7 @@ def record(pytestconfig: pytest.Config) -> Record:
 
 @pytest.fixture(autouse=True)
 def handled_signals() -> Iterator[None]:
-    """Handle the signals that `nohup` or a background job ignores, also in child processes."""
+    """Handle the signals that `nohup` or a background job ignores, in child processes too."""
     defaults: dict[signal.Signals, Any] = {
         signal.SIGINT: signal.default_int_handler,
         signal.SIGHUP: signal.SIG_DFL,

@@ -67,7 +67,7 @@ def chargebox(
 
 @app.command()
 def sandbox(port: PortOption = 0) -> None:
-    """Run a local server that imitates the API.
+    """Run a local server that simulates the API.
 
     The output is a shell script that sets the environment variables for it.
     """

@@ -107,7 +107,7 @@ class ThorClient(ApiClient):
         """Return the analytics of the last 7, 30 and 60 days (Thor: "Get analytics").
 
         Args:
-            chargebox_id: Chargebox id. It may contain any printable characters, also slashes.
+            chargebox_id: Chargebox id. It may contain any printable characters, including slashes.
 
         Raises:
             ValueError: The id is blank, consists only of dots, or contains control characters.
@@ -123,7 +123,7 @@ class ThorClient(ApiClient):
         """Return a chargebox with its connectors (Thor: "Get chargebox").
 
         Args:
-            chargebox_id: Chargebox id. It may contain any printable characters, also slashes.
+            chargebox_id: Chargebox id. It may contain any printable characters, including slashes.
 
         Raises:
             ValueError: The id is blank, consists only of dots, or contains control characters.

@@ -57,7 +57,7 @@ def rename(value: Any) -> Any:
 
 
 class Pylist(base.Candidate):
-    """One table a page, then one file."""
+    """One table per page, then one file."""
 
     def read_table(self, page: bytes) -> pa.Table:
         """Return the reports of a page."""

@@ -93,7 +93,7 @@ def parse_manifest(path: Path, text: bytes | None) -> Manifest:
     """Return the manifest of a file.
 
     Args:
-        path: File, for the message.
+        path: File to name in the message.
         text: JSON text, None if the file has no manifest.
 
     Raises:

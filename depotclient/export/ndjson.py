@@ -38,9 +38,9 @@ class NdjsonWriter:
             if window_filter.accept(key, session_id, report.session_time_start)
         ]
         for text in accepted:
-            # Only a report with line ends loses the white space between its tokens.
-            has_line_ends = b"\n" in text or b"\r" in text
-            self._file.write((join_lines(text) if has_line_ends else text) + b"\n")
+            # Only a report with line breaks loses the white space between its tokens.
+            has_line_breaks = b"\n" in text or b"\r" in text
+            self._file.write((join_lines(text) if has_line_breaks else text) + b"\n")
         return len(accepted)
 
     def finish(self, manifest: bytes) -> None:

@@ -60,7 +60,7 @@ class ConnectorExport:
         windows: Number of windows.
         written: Number of windows that this run has written.
         skipped: Number of windows that already had a final file.
-        missing: Number of windows that could not be written. An invalid report costs only its own
+        missing: Number of windows that could not be written. An invalid report affects only its own
             window; other errors also cost the windows after it.
         reports: Number of reports in the written windows, and in the one being read.
         bytes_read: Total size of the pages that were read, in bytes.

@@ -59,7 +59,7 @@ class ReadSettings:
         region: As in `DepotClient`, only with credentials.
         base_url: As in `DepotClient`, only with credentials.
         token_url: As in `DepotClient`, only with credentials.
-        proxy: As in `DepotClient`, also without credentials. None uses the proxies of each
+        proxy: As in `DepotClient`, even without credentials. None uses the proxies of each
             worker's environment.
         margin: Time read on both sides of a window. It must cover the longest session.
         verify: Whether to walk each window until a whole pass finds nothing new.

@@ -13,7 +13,7 @@ __all__ = ["JsonOption", "PortOption", "SandboxOption", "command_line", "serve"]
 
 JsonOption = Annotated[
     bool,
-    typer.Option("--json", help="Print JSON, one object a line. This is the default in a pipe."),
+    typer.Option("--json", help="Print JSON, one object per line. This is the default in a pipe."),
 ]
 SandboxOption = Annotated[
     bool, typer.Option("--sandbox", help="Use a built-in sandbox server. No account is needed.")

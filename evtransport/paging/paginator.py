@@ -124,7 +124,7 @@ class Position:
 def pages_around(middle: int) -> Generator[int, bool, None]:
     """Yield a page number, then those before and after it in turn.
 
-    Send True if the page is empty: no page after it is yielded then.
+    Send True if the page is empty: then no later page is yielded.
     """
     end = middle + MAX_DISTANCE + 1
     for distance in range(MAX_DISTANCE + 1):

@@ -15,7 +15,7 @@ from depotclient.text import read_connectors
 
 # region DOCS
 def main(connectors: str, start: str, end: str) -> None:
-    """Read each month of each connector in one of 4 processes, so with 4 requests at once."""
+    """Read each month of each connector in one of 4 processes, with 4 requests at once."""
     from_, to = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (start, end))
     partitions = plan(read_connectors(Path(connectors)), from_, to, "month")
     read = partial(read_partition, settings=ReadSettings(verify=True))

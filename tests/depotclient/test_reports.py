@@ -1,4 +1,4 @@
-"""Walks over session reports: complete, in order, each report once, also after errors."""
+"""Walks over session reports: complete, in order, each report once, even after errors."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ async def test_a_misdirected_response_retires_the_connections(connect: Connect) 
             assert wire.connections == connections
 
 
-# Sessions of the caller.
+# The caller's own sessions.
 
 
 async def test_a_borrowed_session_is_used_as_it_is_and_left_open(connect: Connect) -> None:

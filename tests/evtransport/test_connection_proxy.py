@@ -54,7 +54,7 @@ async def proxy() -> AsyncIterator[LoopbackProxy]:
 
 @pytest.fixture
 async def tls_session() -> AsyncIterator[aiohttp.ClientSession]:
-    """Yield a session that trusts the certificate of the tests."""
+    """Yield a session that trusts the test certificate."""
     connector = aiohttp.TCPConnector(ssl=client_tls())
     async with aiohttp.ClientSession(connector=connector) as session:
         yield session

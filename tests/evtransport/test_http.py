@@ -101,7 +101,7 @@ def test_a_redirect_names_only_the_origin_of_its_target(location: str, target: s
     assert str(error) == f"the server responded with 302: a redirect to {target}, not followed"
 
 
-def test_the_message_names_subject_and_expectation() -> None:
+def test_the_message_names_the_subject_and_the_expectation() -> None:
     assert str(error_of(204)) == "the server responded with 204: expected a 200 with a JSON body"
     error = build_status_error(Response(403, {}, b""), {}, now=0, subject="the token URL")
     assert str(error) == "the token URL responded with 403"

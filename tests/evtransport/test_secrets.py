@@ -53,7 +53,7 @@ def test_a_secret_of_an_enum_is_its_value() -> None:
     ("value", "problem"),
     [
         (" \t", "must not be empty"),
-        (f"{SECRET}\x7f", "must not contain control characters, such as a line end"),
+        (f"{SECRET}\x7f", "must not contain control characters, such as a line break"),
         (f"{SECRET}\ud800", "must be ASCII"),
         (SECRET * 2_000, "must have at most 16,384 characters"),
         (SECRET.encode(), "must be a string, not bytes"),

@@ -81,7 +81,7 @@ _PARTS = {
 
 
 def find_secrets(text: str) -> set[str]:
-    """Return the secrets that a text shows, also if it breaks them into lines."""
+    """Return the secrets that a text shows, even if it breaks them into lines."""
     folded = text.translate(_LAYOUT)
     return {secret for part, secret in _PARTS.items() if part in text or part in folded}
 

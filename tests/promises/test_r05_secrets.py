@@ -154,7 +154,7 @@ ECHOES: dict[str, Form] = {
 
 TOKEN_ECHOES: dict[str, Form] = {
     "a token in a token": json_body(lambda text: {"access_token": {text: text}}),
-    "a token with a line end": json_body(lambda text: {"access_token": f"{text}\n"}),
+    "a token with a line break": json_body(lambda text: {"access_token": f"{text}\n"}),
     "a token with a wrong lifetime": json_body(lambda t: {"access_token": t, "expires_in": t}),
     "a token beyond ASCII": json_body(lambda text: {"access_token": f"é{text}"}),
     **{

@@ -94,7 +94,7 @@ class Wire(LoopbackServer):
 
     Attributes:
         received: All complete requests.
-        bytes: Everything that was received, also of incomplete requests and TLS handshakes.
+        bytes: Everything that was received, including incomplete requests and TLS handshakes.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from depotclient.sandbox import DepotSandbox
 from tests.support.exports import FIRST, Item, contents, export_first, ids_in, serving
 
 
-async def test_lines_are_the_bytes_of_the_vendor_without_line_ends(
+async def test_lines_are_the_bytes_of_the_vendor_without_line_breaks(
     sandbox: DepotSandbox, depot: DepotClient, tmp_path: Path
 ) -> None:
     for gap in (b"", b"\r\n"):

@@ -90,7 +90,7 @@ def test_the_panels_have_one_time_axis_and_the_curves_of_the_report(
         (450_000.0, "station limit up to 450 kW (not drawn)", []),
     ],
 )
-def test_a_limit_that_would_flatten_the_power_is_only_named(
+def test_a_limit_that_would_flatten_the_power_is_named_but_not_drawn(
     watts: float, label: str, kilowatts: list[float]
 ) -> None:
     values = {"present_current": 10.0, "present_voltage": 600.0}

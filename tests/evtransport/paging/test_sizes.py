@@ -64,7 +64,7 @@ def test_a_resumed_walk_continues_with_the_sizes_of_its_cursor() -> None:
 
 
 @given(limit=st.integers(16, 2000), offset=st.integers(1, 10**6))
-def test_from_16_on_a_size_overlaps_at_almost_each_offset(limit: int, offset: int) -> None:
+def test_a_size_of_16_or_more_overlaps_at_almost_every_offset(limit: int, offset: int) -> None:
     chosen = sizes(limit)
     request = chosen.overlapping(offset)
     if request is None:  # Each size from the floor to the limit ends at this offset.
