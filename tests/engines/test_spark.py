@@ -230,7 +230,7 @@ def spark(sandbox: DepotSandbox) -> Iterator[SparkSession]:
     """Local Spark with six cores, the credentials of the sandbox, and another time zone."""
     if not (shutil.which("java") or "JAVA_HOME" in os.environ):
         pytest.skip("Spark needs a Java runtime, 17 or later")
-    settings = {
+    settings: dict[str, bool | float | int | str | None] = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.host": "127.0.0.1",
