@@ -139,7 +139,7 @@ class Measurement:
         return figures
 
     async def _export(self, folder: str) -> Figures:
-        # The first file imports this otherwise, and it would count as growth.
+        # Otherwise the first file would import this, and the import would count as growth.
         import depotclient.export.parquet  # noqa: F401
         from depotclient import DepotClient
         from depotclient.export import export_session_reports

@@ -56,7 +56,7 @@ class Results:
         }
 
     def environment(self) -> str:
-        """Describe the machine and the versions in one line."""
+        """Describe the machine and the versions on one line."""
         parts = [
             datetime.now(UTC).date().isoformat(),
             f"Python {platform.python_version()}",

@@ -50,7 +50,7 @@ class Credential:
     Attributes:
         name: Name of the header.
         scheme: Text in front of the secret, such as `Bearer `.
-        secret: Secret that must not show in an error.
+        secret: Secret that must not appear in an error.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Auth(abc.ABC):
     @property
     @abc.abstractmethod
     def secrets(self) -> tuple[Secret, ...]:
-        """Return the secrets that must not show in an error."""
+        """Return the secrets that must not appear in an error."""
 
     @abc.abstractmethod
     async def get_credential(self, post: Post) -> Credential:

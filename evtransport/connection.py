@@ -244,7 +244,7 @@ class SessionManager:
         if self._loop is not loop:
             raise RuntimeError(
                 "the client belongs to the event loop of its first call;"
-                " make one client for each loop"
+                " create one client for each loop"
             )
 
     def _adapt(self, request: aiohttp.ClientRequest, credential: Credential) -> None:

@@ -171,7 +171,7 @@ def check_echo(name: str, requested: str, echoed: str) -> None:
 
 
 def shorten(text: str) -> str:
-    """Return a server's text in one line of at most 200 characters, for an error message."""
+    """Return a server's text on one line of at most 200 characters, for an error message."""
     line = " ".join(text.split())
     return line if len(line) <= 200 else f"{line[:200]}..."
 

@@ -77,7 +77,7 @@ class _Call:
 
 @attrs.define(eq=False, kw_only=True)
 class Transport:
-    """Sender of the requests of one client.
+    """Transport of one client, which sends its requests.
 
     Args:
         base_url: Result of `parse_base_url`.

@@ -1,4 +1,4 @@
-"""Hand-written loops over aiohttp: json, msgspec structs, and bodies that nothing decodes."""
+"""Hand-written loops over aiohttp: json, msgspec structs, and undecoded bodies."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class WindowFile:
         self.bytes_read += len(page.raw)
 
     def commit(self, manifest: Manifest) -> None:
-        """Complete the file, sync it to the disk, and give it its name.
+        """Complete the file, sync it to disk, and give it its final name.
 
         Raises:
             FileExistsError: The file of an earlier reading holds more reports.

@@ -327,7 +327,8 @@ class _ConnectorRun:
     def _repeat(self, partition: Partition, windows: set[str]) -> None:
         """Queue windows with superseded reports again.
 
-        Each window is repeated once: two windows with sessions of one id may supersede each other.
+        Each window is repeated once: two windows with sessions that share an id
+        may supersede each other.
         """
         added = sorted(windows - {queued.window for queued in self.queue})
         self.queue.extend(attrs.evolve(partition, window=window) for window in added)

@@ -203,8 +203,8 @@ def plan(
 
     Args:
         connectors: Charger and connector ids. Duplicates count once.
-        from_: Start of the span (timezone-aware) (inclusive).
-        to: End of the span (timezone-aware) (exclusive).
+        from_: Start of the span (inclusive, timezone-aware).
+        to: End of the span (exclusive, timezone-aware).
         window: `month` or `day`, in UTC.
         whole: If True, the first and the last window are whole, even if the span covers only a
             part of them. If False, they are cut to the span.

@@ -194,7 +194,7 @@ def _draw_meters(
     lines = _draw_line(axes, present, f"present {name}", colours[0]) + lines
     _draw_legend(axes, lines)
     if not lines:
-        _explain(axes, f"no meter values of the {name}")
+        _explain(axes, f"no meter values for the {name}")
     elif name == "current":
         _start_at_zero(axes)
 
@@ -217,7 +217,7 @@ def _draw_power(axes: Axes, data: SessionData) -> None:
             lines += _draw_line(axes, limit, label, colour, **style)
     _draw_legend(axes, lines)
     if not data.power.known:
-        _explain(axes, "no meter values of current and voltage at the same time")
+        _explain(axes, "no meter values for current and voltage at the same time")
     if lines:
         _start_at_zero(axes)
 

@@ -43,7 +43,7 @@ __all__ = ["DepotSandbox"]
 _DEFAULT_CHARGERS = {"CP-001": ("1", "2"), "CP-002": ("1",)}
 _DEFAULT_LIMIT = 3
 _TOKEN_PATH = "/oauth2/token"  # noqa: S105
-# At most 128 MB, since the largest report has 500 kB.
+# At most 128 MB, because the largest report has 500 kB.
 _RENDERED_REPORTS = 256
 
 

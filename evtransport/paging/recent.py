@@ -32,7 +32,7 @@ class RecentLink:
         holds_last = not recent or recent[-1] in keys
         follows = self.extends and not has_known
         apart = 0 if holds_last or follows else self.apart + new
-        # After so many other rows, the last recent row has moved or left the server.
+        # After this many other rows, the last recent row has moved or left the server.
         appends = follows or apart > RECENT_KEYS
         extends = appends or not set(recent).isdisjoint(keys)
         return RecentLink(extends, appends, 0 if appends else apart)

@@ -66,7 +66,7 @@ class Structures:
         self._converter = Converter(detailed_validation=False)
         self._converter.register_structure_hook_factory(lambda _: True, self._make_hook)
         for scalar in (str, int, float, bool):
-            # cattrs prefers its own hooks of scalars to factories. They convert "5" to 5.
+            # cattrs prefers its own scalar hooks to factories. They convert "5" to 5.
             self._converter.register_structure_hook(scalar, self._make_hook(scalar))
 
     def of(self, cls: type[T]) -> Structurer[T]:

@@ -48,7 +48,7 @@ class Explainer:
         structure: Structures a text at a path as an annotation, or raises `SchemaError`.
         rename: Returns the JSON name of an attribute.
         problems: One line for every bad field.
-        work: Work that is left.
+        work: Remaining work.
     """
 
     structure: Callable[[Any, bytes | msgspec.Raw, str], object]

@@ -161,7 +161,7 @@ async def test_the_event_loop_runs_other_tasks_between_the_reports_of_a_page(
 
     async with reports_of(transport_of(60), limit=60, read_ahead=0).walk() as walk:
         await anext(walk)
-        # Each reading of the clock finds 2 ms more of work done.
+        # Each clock reading is 2 ms later, as if the walk had worked that long.
         clock = itertools.count(time.perf_counter(), 0.002)
         monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
         count_run()

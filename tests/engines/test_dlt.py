@@ -143,7 +143,7 @@ def test_a_limited_run_changes_no_state(sandbox: DepotSandbox, destination: Dest
     assert destination.state == {"connectors": {}}
 
 
-def test_a_new_connector_or_an_earlier_start_is_read_from_there(
+def test_a_new_connector_or_an_earlier_start_is_read_from_its_start(
     sandbox: DepotSandbox, destination: Destination
 ) -> None:
     starts = starts_of(sandbox)

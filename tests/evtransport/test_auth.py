@@ -187,7 +187,7 @@ async def test_an_error_of_another_type_reaches_only_its_own_call(
     assert [type(outcome) for outcome in outcomes] == [RuntimeError, str]
 
 
-async def test_a_failed_renewal_is_raised_although_the_old_token_is_valid(
+async def test_a_failed_renewal_is_raised_even_if_the_old_token_is_valid(
     credentials: ClientCredentials, clock: Clock
 ) -> None:
     server = TokenServer(token("old", expires_in=100), ConnectionFailed("no"), token("new"))

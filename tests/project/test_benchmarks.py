@@ -18,7 +18,7 @@ FASTER = Target("speed", "W1", "seconds", "pydantic", ">=", 1.5, "ours")
 SMALLER = Target("memory", "W2", "growth", "ours", "<=", 64.0)
 
 
-def test_each_row_runs_once_a_round_and_each_round_starts_with_another() -> None:
+def test_each_row_runs_once_per_round_and_each_round_starts_with_another() -> None:
     turns = [row.name for _, row in rotate([Row("a"), Row("b"), Row("c")], 4)]
     assert "".join(turns) == "abcbcacababc"
 

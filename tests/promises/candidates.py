@@ -111,7 +111,7 @@ class DidNotEndError(Exception):
 
 
 async def result_of(call: Awaitable[T], seconds: float = 60.0) -> T | Exception:
-    """Return the value or the error of a call, or `DidNotEndError` after so many seconds."""
+    """Return the value or the error of a call, or `DidNotEndError` after `seconds`."""
     limit = asyncio.timeout(seconds)
     try:
         async with limit:

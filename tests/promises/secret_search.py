@@ -216,7 +216,7 @@ class Search:
             self.found.append((situation, way, secrets))
 
     def probe_error(self, situation: str, error: BaseException) -> None:
-        """Search an error in all ways."""
+        """Search an error in every way."""
         for way, show in WAYS.items():
             self.probe(situation, way, show(error))
 

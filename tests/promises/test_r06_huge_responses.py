@@ -74,7 +74,7 @@ async def outcome_of(candidate: Candidate, case: Case) -> Outcome:
 
 
 def receive_outcome(pipe: Connection, process: int) -> Outcome:
-    """Return the outcome that a process sends. It may block its event loop, or die."""
+    """Return the outcome that a process sends. It may block its event loop, or crash."""
     before = pipe.recv()
     try:
         if pipe.poll(2 * TIME_LIMIT):

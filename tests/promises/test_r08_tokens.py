@@ -152,7 +152,7 @@ class Crowd:
         self.maximum("refreshes", len(servers.tokens.received) - fetched)
 
     async def cancel_leaders(self, token_scripts: list[Script], after_turns: int = 0) -> None:
-        """Cancel each call whose token request stalls, or one call after so many turns."""
+        """Cancel each call whose token request stalls, or one call after some turns of the loop."""
         async with Servers.running(self.candidate, *token_scripts) as (servers, depot):
             calls = start(depot, CALLS_BY_LEADER)
             await turns(after_turns)

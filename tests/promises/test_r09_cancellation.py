@@ -56,7 +56,7 @@ async def respond_slowly(
 
 
 async def cancel(job: Job, after_turns: int, figures: Counter[str], errors: Errors = ()) -> None:
-    """Cancel a job after so many turns of the loop."""
+    """Cancel a job after this many turns of the loop."""
     before = asyncio.all_tasks()
     task = asyncio.create_task(job())
     await turns(after_turns)

@@ -190,7 +190,7 @@ def tiny_chunks(count: int) -> bytes:
 
 
 def hostile_values(size: int) -> Iterator[bytes]:
-    """Yield JSON values, and some that are not JSON, that a careless parser can't bear."""
+    """Yield JSON values, and some that are not JSON, that a careless parser can't handle."""
     yield from (b"[" * size, b"[" * size + b"]" * size)
     yield b'{"a":' * size + b"1" + b"}" * size
     yield from (b"9" * 10**5, b"0." + b"9" * 10**5, b"1e" + b"9" * 10**5, b"1e999")

@@ -74,7 +74,7 @@ def staging_files(folder: Path) -> list[str]:
 
 
 def rows_in(folder: Path) -> Rows:
-    """Return session id and vehicle of the reports of each window, sorted."""
+    """Return the session id and vehicle of the reports of each window, sorted."""
     found: Rows = {}
     for path in folder.rglob("reports.*"):
         if path.suffix == ".parquet":

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 def until(condition: Callable[[], object], *, seconds: float) -> None:
-    """Wait in a thread for a condition. Fail after so many seconds."""
+    """Wait in a thread for a condition. Fail after this many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -16,7 +16,7 @@ def until(condition: Callable[[], object], *, seconds: float) -> None:
 
 
 async def loop_until(condition: Callable[[], object], *, seconds: float = 60.0) -> None:
-    """Wait in an event loop for a condition. Fail after so many seconds."""
+    """Wait in an event loop for a condition. Fail after this many seconds."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0)

@@ -146,7 +146,7 @@ async def test_results_and_errors_are_yielded_in_the_order_of_completion() -> No
 
 
 @pytest.mark.parametrize("result", [ANALYTICS, LookupError("no ApiError")], ids=type)
-async def test_an_iteration_that_ends_early_leaves_no_call(result: Any) -> None:
+async def test_an_iteration_that_ends_early_leaves_no_call_running(result: Any) -> None:
     thor = ControlledThor()
     results, first = await thor.start()
     if isinstance(result, Exception):

@@ -54,7 +54,7 @@ async def test_a_report_that_gets_a_start_or_other_bytes_moves_to_the_open_windo
 
 
 @both_formats
-async def test_windows_that_supersede_each_other_are_repeated_once_a_run(
+async def test_windows_that_supersede_each_other_are_repeated_once_per_run(
     tmp_path: Path, format_: Format
 ) -> None:
     months: dict[str, list[Item]] = {

@@ -114,9 +114,9 @@ def test_an_empty_report_says_what_is_missing() -> None:
     assert texts(figure)[0] == "Session 5"
     assert [text for axes in figure.axes for text in texts(axes)] == [
         "no OCPP states",
-        "no meter values of the current",
-        "no meter values of the voltage",
-        "no meter values of current and voltage at the same time",
+        "no meter values for the current",
+        "no meter values for the voltage",
+        "no meter values for current and voltage at the same time",
         "neither energy nor state of charge in the time shown",
         "no device errors",
     ]

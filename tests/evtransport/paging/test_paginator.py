@@ -16,7 +16,7 @@ Server = Callable[[PageRequest], Sequence[int]]
 
 
 def serving(rows: Sequence[int], *, maximum: int = 2000, fixed: int | None = None) -> Server:
-    """Return a server of these rows, which may change."""
+    """Return a server with these rows, which may change."""
 
     def respond(request: PageRequest) -> Sequence[int]:
         size = fixed or min(request.limit, maximum)
@@ -321,7 +321,7 @@ def test_the_cursor_of_verify_starts_the_next_pass_and_keeps_the_delivered_keys(
 # Cursors.
 
 
-def test_a_walk_resumes_although_a_prefetched_page_lacked_its_last_row() -> None:
+def test_a_walk_resumes_even_if_a_prefetched_page_lacked_its_last_row() -> None:
     rows = list(range(400))
     respond = serving(rows)
     walk = paginator(20, read_ahead=2)

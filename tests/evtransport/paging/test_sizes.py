@@ -79,7 +79,7 @@ def test_a_size_of_16_or_more_overlaps_at_almost_every_offset(limit: int, offset
 @pytest.mark.parametrize(
     ("limit", "offset"), [(10, 2520), (11, 27_720), (12, 27_720), (15, 360_360), (16, 720_720)]
 )
-def test_up_to_16_no_size_overlaps_at_some_offset(limit: int, offset: int) -> None:
+def test_a_limit_up_to_16_has_an_offset_at_which_no_size_overlaps(limit: int, offset: int) -> None:
     assert sizes(limit).overlapping(offset) is None
     assert all(sizes(limit).overlapping(before) for before in range(1, min(offset, 2520)))
 
