@@ -158,9 +158,9 @@ def run(
         sizes: Amount of work.
         rounds: Rounds of each workload.
         progress: Called with a line for each measurement.
-        share: Share of each target that has to be reached.
+        share: Share of each target that must be reached.
         again: How often to repeat the rounds of workloads that miss a target. All rounds count:
-            they outvote a bad minute of the machine.
+            a slow minute of the machine then changes the median less.
 
     Raises:
         MeasurementFailed: A candidate or a server failed.

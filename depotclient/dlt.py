@@ -190,7 +190,7 @@ class _Progress:
 
     @classmethod
     def load(cls, stored: dict[str, str] | None, now: datetime) -> _Progress | None:
-        """Return the progress in dlt's state, None if the state has no valid one."""
+        """Return the progress in dlt's state, or None if the state has no valid one."""
         if stored is None:
             return None
         progress = cls(*(datetime.fromisoformat(stored[name]) for name in ("from", "latest")))

@@ -139,7 +139,7 @@ class Walk(Generic[T]):
 
     @property
     def cursor(self) -> Cursor:
-        """Cursor after the report returned last. `str(walk.cursor)` is the text to save."""
+        """Cursor after the last returned report. `str(walk.cursor)` is the text to save."""
         if self._page is None:
             return self._driver.paginator.cursor
         return self._page.cursor_at(self._index)

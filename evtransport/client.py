@@ -47,7 +47,7 @@ class ApiClient:
         Args:
             retry: Retry settings. None keeps those of this client.
             timeout: Time limits. None keeps those of this client.
-            limiter: Limiter around each request, None for no limiter.
+            limiter: Limiter around each request, or None for no limiter.
         """
         transport, other = self._transport, copy.copy(self)
         other._transport = transport.with_options(
@@ -80,5 +80,5 @@ class ApiClient:
 
 
 def read_environment(name: str) -> str | None:
-    """Return an environment variable, None if it is not set or blank."""
+    """Return an environment variable, or None if it is not set or blank."""
     return os.environ.get(name, "").strip() or None

@@ -183,7 +183,7 @@ class SessionManager:
         headers = dict(_HEADERS) if self._is_borrowed else {}
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        # aiohttp fails if ~/.netrc has credentials and the request too: set them in _adapt.
+        # aiohttp fails if both ~/.netrc and the request have credentials: set them in _adapt.
         if not self._trusts_environment:
             headers[credential.name] = credential.value
         return session.request(

@@ -77,7 +77,7 @@ class StatusError(ApiError):
 
     Attributes:
         status: HTTP status.
-        code: Name of the error in the body, None if the body has none.
+        code: Name of the error in the body, or None if the body has none.
         body: First 64 KiB of the body, with credentials masked.
         retry_after: Seconds to wait by the `Retry-After` header, at most 86,400. None without the
             header.

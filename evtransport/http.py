@@ -139,7 +139,7 @@ def names_invalid_token(response: Response) -> bool:
 
 
 def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Return the seconds to wait by the `Retry-After` header (RFC 9110), None without one.
+    """Return the seconds to wait by the `Retry-After` header (RFC 9110), or None without one.
 
     A proxy may join several values: the longest wait counts, up to a day. A date is compared with
     the `Date` of the response, so a wrong clock of the client does not matter.

@@ -59,7 +59,7 @@ def reveal_proxy(sealed: SealedProxy) -> str | Literal[False] | None:
 
 
 def parse_proxy(sealed: SealedProxy) -> Proxy | Literal[False] | None:
-    """Return the proxy of `proxy=`, False for no proxy, None for that of the environment.
+    """Return the proxy of `proxy=`, False for no proxy, or None for that of the environment.
 
     Raises:
         ValueError: The value is not usable. The message does not quote it.

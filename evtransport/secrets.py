@@ -68,7 +68,7 @@ class Secret:
 
 
 def find_problem(secret: Secret) -> str | None:
-    """Return why a header can't carry a secret, None if it can. The text does not quote it."""
+    """Return why a header can't carry a secret, or None if it can. The text does not quote it."""
     value = secret.reveal()
     if not isinstance(value, str):
         return f"must be a string, not {type(value).__name__}"

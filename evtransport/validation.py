@@ -101,7 +101,7 @@ def parse_base_url(name: str, value: str | URL) -> URL:
 
 
 def parse_http_url(value: str | URL) -> URL | None:
-    """Return an absolute http or https URL, None if it is not one or its host can't exist."""
+    """Return an absolute http or https URL, or None if it is not one or its host can't exist."""
     text = str(value)
     try:
         url = URL(value)

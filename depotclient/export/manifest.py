@@ -33,7 +33,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         verify: Whether the window was walked until a pass found nothing new.
         read_at: Time at which reading started.
         reports: Number of reports in the file.
-        size: Size of the file in bytes, None if the manifest is stored in the file itself.
+        size: Size of the file in bytes, or None if the manifest is stored in the file itself.
         bytes_read: Total size of the pages that were read for the file, in bytes.
         missing_start: Session ids of the reports without a start, by their key.
 
@@ -94,7 +94,7 @@ def parse_manifest(path: Path, text: bytes | None) -> Manifest:
 
     Args:
         path: File to name in the message.
-        text: JSON text, None if the file has no manifest.
+        text: JSON text, or None if the file has no manifest.
 
     Raises:
         FileExistsError: There is no manifest of this version.

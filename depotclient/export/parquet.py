@@ -28,7 +28,7 @@ ROW_GROUP_BYTES: Final = 8 * 2**20
 
 
 def read_manifest(path: Path) -> bytes | None:
-    """Return the manifest of a file as JSON, None if the file has no manifest.
+    """Return the manifest of a file as JSON, or None if the file has no manifest.
 
     Raises:
         OSError: The file can't be read.

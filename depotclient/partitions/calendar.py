@@ -73,8 +73,8 @@ class Partition:
         charger_id: Charger id.
         connector_id: Connector id.
         window: Month such as `2026-10`, or day such as `2026-10-31`, in UTC.
-        from_: Start of the part, None if the part starts with the window.
-        to: End of the part, None if the part ends with the window.
+        from_: Start of the part, or None if the part starts with the window.
+        to: End of the part, or None if the part ends with the window.
 
     Raises:
         ValueError: `window` is not a month or a day.
@@ -169,7 +169,7 @@ class WindowFilter:
 
         Args:
             key: Number that identifies the session, see `Page.keys`.
-            session_id: Session id, None if the report has no valid id.
+            session_id: Session id, or None if the report has no valid id.
             session_start: Start of the session (timezone-aware), or None.
         """
         if session_start is None:

@@ -41,7 +41,7 @@ class Cursor:
         limit: Largest limit that the walk requested last.
         max_limit: Largest limit that the server serves or accepts. None if unknown.
         overlap: True if the server serves the limits that are requested.
-        recent: Keys of the rows delivered last, oldest first, at most 100.
+        recent: Keys of the last delivered rows, oldest first, at most 100.
         delivered: Keys of all rows delivered, 8 bytes each, if the walk verifies.
     """
 

@@ -38,7 +38,7 @@ class KnownRows:
     """Keys of the rows that a walk has seen and delivered.
 
     Attributes:
-        seen: Keys of the rows seen in this pass, oldest first. The oldest of many are forgotten.
+        seen: Keys of the rows seen in this pass, oldest first. The oldest keys may be forgotten.
         delivered: Keys of all rows delivered. None if they are not kept.
         complete: True if no delivered row has been forgotten.
     """

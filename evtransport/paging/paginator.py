@@ -9,8 +9,8 @@ Invariants:
  1. The walk has delivered all rows that stay on the server, up to the farthest row seen. After a
     full page followed by an exact page, this holds only if no row is deleted.
  2. The walk accepts a page only if it joins or is exact, and drops other pages. Exact pages are
-    page 1, and the page right after the page accepted last, requested after that page arrived. The
-    walk requests the latter if the page accepted last was short, or if no size overlaps.
+    page 1, and the page right after the last accepted page, requested after that page arrived. The
+    walk requests the latter if the last accepted page was short, or if no size overlaps.
  3. The walk delivers no row twice, as long as it remembers the row.
  4. Offsets and page sizes are estimates. A wrong estimate costs requests, never rows.
  5. The requests that should be in flight follow from the state alone.
@@ -98,7 +98,7 @@ class NewRows:
 
 @attrs.frozen
 class Position:
-    """Position of a walk: the end of the page accepted last.
+    """Position of a walk: the end of the last accepted page.
 
     Attributes:
         offset: Estimated number of rows before the position.
@@ -145,7 +145,7 @@ class Paginator:
 
     Attributes:
         has_ended: True if the walk has received its last page.
-        is_suspect: True if the page received last may be the response to another request.
+        is_suspect: True if the last received page may be the response to another request.
     """
 
     def __init__(
@@ -235,7 +235,7 @@ class Paginator:
         if sizes != self._sizes:
             self._sizes, self._search = sizes, None
             self._position = attrs.evolve(self._position, request=None)
-            # The refetch of the page accepted last advances nothing.
+            # The refetch of the last accepted page advances nothing.
             self._pass = attrs.evolve(self._pass, idle=self._pass.idle - 1)
         if not continues:
             raise error
@@ -245,15 +245,15 @@ class Paginator:
         position = self._position
         if not request.exact or request.page == 1:
             return request.exact
-        # With more rows than before, the page size may have grown. After a short page, it may have
-        # shrunk, and the rows may have been delivered and forgotten.
+        # With more rows than before, the page size may have grown. After a short page, the size may
+        # have shrunk, and the rows may have been delivered and forgotten.
         may_have_shrunk = position.is_short and self._sizes.overlap and not self._known.complete
         is_likely = len(page.keys) <= position.rows and not may_have_shrunk
         return not self._may_be_clamped and (is_likely or position.is_checked)
 
     @property
     def _may_be_clamped(self) -> bool:
-        """True if the page accepted last may be short because the server clamps limits."""
+        """True if the last accepted page may be short because the server clamps limits."""
         position, sizes = self._position, self._sizes
         return sizes.overlap and position.is_short and position.rows >= sizes.documented.minimum
 
@@ -300,7 +300,7 @@ class Paginator:
         """Correct the estimates after a page that was not accepted (invariant 4)."""
         rows, sizes = len(page.keys), self._sizes
         if request.exact:
-            # The page may not follow the page accepted last: refetch that page.
+            # The page may not follow the last accepted page: refetch that page.
             if self._may_be_clamped:
                 self._sizes = sizes.clamped(self._position.rows)
             self._position = attrs.evolve(self._position, request=None, is_checked=True)
@@ -327,7 +327,7 @@ class Paginator:
         self._rewind(attrs.evolve(self._cursor, offset=0))
         if not self._known.complete:
             raise PaginationError(
-                "none of the reports delivered last was found near the position of the walk; if you"
+                "none of the last delivered reports was found near the position of the walk; if you"
                 " continue, the walk restarts at page 1 and may deliver earlier reports again"
             )
 

@@ -13,7 +13,7 @@ __all__ = ["RecentLink", "merge_recent"]
 
 @attrs.frozen
 class RecentLink:
-    """Relation of the page accepted last to the recent keys of the cursor.
+    """Relation of the last accepted page to the recent keys of the cursor.
 
     Attributes:
         extends: True if the page holds a recent key, or follows such a page.

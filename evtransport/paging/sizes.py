@@ -39,7 +39,7 @@ class PageRequest:
     Attributes:
         page: Page number, counted from 1.
         limit: Rows per page.
-        exact: True for page 1, and for the page right after the page accepted last. An exact page
+        exact: True for page 1, and for the page right after the last accepted page. An exact page
             need not overlap.
         trial: True if the limit may be too large. A trial gets one attempt.
     """

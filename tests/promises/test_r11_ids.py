@@ -145,7 +145,7 @@ def parameters_of(request: Received) -> list[tuple[str, str | None]]:
 
 
 async def send(server: Wire, call: Awaitable[object]) -> tuple[list[Received] | None, object]:
-    """Make a call. Return the requests that arrive, None if no byte arrives, and the result."""
+    """Make a call. Return the requests that arrive, or None if no byte arrives, and the result."""
     before = server.connections, len(server.bytes)
     server.received.clear()
     result = await result_of(call)

@@ -124,7 +124,7 @@ def test_a_count_that_is_not_a_number_of_its_type_is_rejected_by_name(
 
 
 @pytest.mark.parametrize("energy", [10234.567, 12.0, 0, 2**63 - 1, -1.5])
-def test_an_energy_may_have_decimals(energy: float) -> None:
+def test_an_energy_value_may_have_decimals(energy: float) -> None:
     found = analytics(energy={"last_7": energy, "last_30": 0, "last_60": 0}).energy.last_7
 
     assert (found, type(found)) == (energy, type(energy))
