@@ -32,7 +32,7 @@ def read_partition(partition: Partition, settings: ReadSettings | None = None) -
     Raises:
         ApiError: The request failed. A note names the partition.
         ValueError: The environment has no credentials.
-        RuntimeError: An event loop runs in this thread; the call would block it.
+        RuntimeError: An event loop is running in this thread; the call would block it.
         ImportError: pyarrow is not installed.
     """
     return read_table([partition], settings)

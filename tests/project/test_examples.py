@@ -58,7 +58,7 @@ def open_depot(monkeypatch: pytest.MonkeyPatch, no_account: None) -> Iterator[Op
 
 @pytest.fixture
 def thor(monkeypatch: pytest.MonkeyPatch, no_account: None) -> Iterator[ThorSandbox]:
-    """Sandbox with a chargebox that fails, for whose clients the environment is set."""
+    """Sandbox with a chargebox that fails. The environment directs clients to it."""
     with sandboxes(monkeypatch) as start:
         yield start(ThorSandbox(broken=["TB-0003"]))
 

@@ -81,7 +81,7 @@ async def test_no_boundary_loses_or_doubles_a_session_whatever_the_server_tests(
 ) -> None:
     settings: dict[str, Any] = {"time_filter": time_filter, "inclusive": inclusive}
     async with (
-        # The first session starts at midnight, and some last over one.
+        # The first session starts at midnight, and some last past midnight.
         DepotSandbox(sessions=24, shape=SMALL, start=START, cluster=2, **settings) as sandbox,
         client_of(sandbox) as depot,
     ):

@@ -65,7 +65,7 @@ class Sizes:
         minimum: Smallest page that the server serves, whatever the limit.
         maximum: Largest page that the server serves.
         refused: The server rejects larger limits, with `error`.
-        multiple: The server rejects other limits than multiples of this number, with status 400.
+        multiple: The server rejects limits other than multiples of this number, with status 400.
         outages: Probability of a response with status 503, whatever the limit.
         keeps_offset: A page starts where a page of the requested size starts.
         hides: The server counts rows whose key is a multiple of this number, but never sends them.
