@@ -33,7 +33,7 @@ class _Split(msgspec.Struct):
 
 
 def load_candidate(name: str) -> Candidate:
-    """Import a candidate, such as `ours:FULL`, and nothing of the others."""
+    """Import a candidate, such as `ours:FULL`, and none of the others."""
     module, _, attribute = name.partition(":")
     candidate = getattr(import_module(f"benchmarks.candidates.{module}"), attribute)
     if not isinstance(candidate, Candidate):

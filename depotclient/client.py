@@ -218,7 +218,7 @@ class DepotClient(ApiClient):
                 keeps the end of the earlier walk.
             verify: Walk the window again until a whole pass finds nothing new. This finds reports
                 that were inserted before the position of the walk, or moved. If the server serves
-                other limits than requested, it also finds reports that the walk skipped because of
+                limits other than requested, it also finds reports that the walk skipped because of
                 deletes. It needs at least twice the requests, and keeps a key of each report in
                 memory and in the cursor.
 

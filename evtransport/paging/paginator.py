@@ -290,7 +290,7 @@ class Paginator:
         repeats = position.repeats + 1 if stays and position.request else 0
         follows_short = request.exact and position.is_short and not rows.known
         if follows_short or repeats == MAX_REPEATS:
-            # The server serves other sizes than those requested.
+            # The server serves sizes other than those requested.
             sizes = sizes.fixed()
         is_checked = stays and position.is_checked
         self._position = Position(offset, request, count, repeats % MAX_REPEATS, is_checked)

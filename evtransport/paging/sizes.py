@@ -206,7 +206,7 @@ class PageSizes:
         )
 
     def fixed(self) -> PageSizes:
-        """Return the sizes for a server that serves other limits than those requested."""
+        """Return the sizes for a server that serves limits other than those requested."""
         limit = self.given or self.safe
         max_limit, proven = max(self.max_limit, limit), max(self.proven, limit)
         return attrs.evolve(self, overlap=False, limit=limit, max_limit=max_limit, proven=proven)

@@ -97,7 +97,7 @@ class Candidate:
     async def call(
         self, client: Literal["thor", "depot"], access: Access, limits: Limits = DEFAULTS
     ) -> AsyncGenerator[Call, None]:
-        """Open a client, and provide a call of it that reads analytics or all reports."""
+        """Open a client, and provide a call that reads analytics or all reports."""
         if client == "thor":
             async with self.thor(access, limits) as thor:
                 yield lambda: thor.get_analytics(CHARGEBOX)
