@@ -246,7 +246,7 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
     return figures
 
 
-async def test_a_walk_of_any_server_is_complete_or_fails_with_a_typed_error(
+async def test_a_walk_over_any_server_is_complete_or_fails_with_a_typed_error(
     full: bool, record: Record
 ) -> None:
     measured = await measure(OURS, full=full)

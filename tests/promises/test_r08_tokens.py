@@ -21,7 +21,7 @@ PAGE = page_of(range(FIRST_ID, FIRST_ID + LIMIT))
 
 REJECTED_CALLS, CALLS_BY_LEADER, WAITERS = 50, 20, 100
 
-# Even a busy machine ends 1,000 calls within this time.
+# Even a busy machine finishes 1,000 calls within this time.
 TIME_LIMIT = 300.0
 """Seconds after which a call counts as endless."""
 
