@@ -48,7 +48,7 @@ class ApiError(Exception):
     shared: bool = False
 
     def redact(self, redact: Callable[[str], str]) -> None:
-        """Replace each text that may quote the server by its redacted form."""
+        """Replace each text that may quote the server with its redacted form."""
         self.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in self.args)
 
     def __reduce__(self) -> tuple[Any, ...]:
