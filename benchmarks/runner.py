@@ -135,7 +135,7 @@ def measure(workload: Workload, row: Row, sizes: Sizes, servers: dict[str, Any])
 
 
 def rotate(rows: Sequence[Row], rounds: int) -> Iterator[tuple[int, Row]]:
-    """Yield each row once a round. Each round starts with another row."""
+    """Yield each row once per round. Each round starts with another row."""
     for number in range(rounds):
         start = number % len(rows)
         for row in (*rows[start:], *rows[:start]):

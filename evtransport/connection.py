@@ -36,7 +36,7 @@ class Limiter(Protocol):
     """Async context manager that many tasks may enter at the same time, again and again.
 
     `asyncio.Semaphore` limits the requests in flight, aiolimiter's `AsyncLimiter` their rate. A
-    call enters it once for each request, token requests excepted, and leaves it when the response
+    call enters it once for each request, except token requests, and leaves it when the response
     is read. So a call holds nothing while it waits for its next attempt.
     """
 

@@ -55,7 +55,7 @@ class Request(Generic[T]):
     """GET request of a client method.
 
     Attributes:
-        segments: Path below the base URL. Each segment is percent-encoded already.
+        segments: Path below the base URL. Each segment is already percent-encoded.
         decode: Returns the result for a body, or raises `DecodeError` or `SchemaError`.
         query: Names and values, not yet encoded.
         is_retryable: Returns True for errors after which the request may be sent again.

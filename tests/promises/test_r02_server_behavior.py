@@ -51,7 +51,7 @@ class Personality:
 
     @property
     def pages(self) -> int:
-        """Return about how many pages one pass reads. An adaptive limit soon gets large."""
+        """Return the approximate number of pages in a pass. An adaptive limit grows fast."""
         if self.limit is None:
             return min(self.sessions, ceil(self.sessions / self.page_size(2000)) + 6)
         return ceil(self.sessions / self.page_size(self.limit))
