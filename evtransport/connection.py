@@ -132,7 +132,7 @@ class SessionManager:
         self._session = session
         self._is_borrowed = session is not None
         self._trusts_environment = session is not None and session.trust_env
-        self._proxy = parse_proxy(proxy)
+        self._proxy: Proxy | Literal[False] | None = parse_proxy(proxy)
         self._environment_proxies: dict[tuple[str, str | None, int | None], Proxy | None] = {}
         self._connector: CleanPoolConnector | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

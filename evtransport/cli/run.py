@@ -62,9 +62,9 @@ def _describe_failure(error: BaseException) -> tuple[int, list[str]]:
     """Return the exit status for an error and the lines to print on stderr."""
     match error:
         case Interrupted(signal=signal.SIGINT):
-            return error.code, ["interrupted"]
+            return error.status, ["interrupted"]
         case Interrupted():
-            return error.code, [f"ended by {error.signal.name}"]
+            return error.status, [f"ended by {error.signal.name}"]
         case BrokenPipeError():
             return _BROKEN_PIPE, []
     lines = [f"error: {format_error(error)}"]

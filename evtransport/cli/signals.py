@@ -27,11 +27,10 @@ class Interrupted(SystemExit):
     Neither typer nor asyncio handles a `SystemExit`. Typer handles a `KeyboardInterrupt`.
     """
 
-    code: int
-
     def __init__(self, number: int) -> None:
-        super().__init__(128 + number)
         self.signal = signal.Signals(number)
+        self.status = 128 + number
+        super().__init__(self.status)
 
 
 def interrupt(number: int, _: FrameType | None) -> NoReturn:
