@@ -16,7 +16,7 @@ __all__ = ["UNCHANGED", "ApiClient", "Unchanged", "read_environment"]
 
 
 class Unchanged(Enum):
-    """Type of `UNCHANGED`, for an option whose None is a value."""
+    """Type of `UNCHANGED`, for an option that accepts None as a value."""
 
     UNCHANGED = "unchanged"
 

@@ -1,4 +1,4 @@
-"""Arrow batches hold what the objects hold, and end at the same invalid report."""
+"""Arrow batches have the same rows as the objects, and end at the same invalid report."""
 
 from __future__ import annotations
 
