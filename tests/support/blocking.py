@@ -12,7 +12,7 @@ from blockbuster import blockbuster_ctx
 def no_blocking(modules: Sequence[str] | None = None) -> Generator[None]:
     """Watch the calls of all modules, or only of some."""
     with blockbuster_ctx(list(modules) if modules is not None else None) as detector:
-        # A command writes to a pipe in its own event loop, and does not prefetch meanwhile.
+        # A command writes to a pipe in its own event loop and prefetches nothing at that time.
         writing = detector.functions["io.BufferedWriter.write"]
         writing.can_block_in("evtransport/cli/output.py", "write_json")
         # Coverage measures new lines under a lock. Two threads may wait for each other there.

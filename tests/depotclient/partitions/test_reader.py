@@ -115,7 +115,7 @@ def test_partitions_share_a_token_and_no_request_is_sent_while_a_batch_is_used(
     batches = batches_of(sandbox)
     assert sandbox.requests == []
     assert next(batches).num_rows == 10
-    # Meanwhile, an unexpected request of the first reading has time to arrive.
+    # An unexpected request of the first reading has time to arrive.
     read_partition(Partition("CP-002", "2", "2026-01"), settings_of(sandbox))
     chargers = [request.query["chargerId"] for request in sandbox.requests]
     assert chargers.count("CP-001") == 1
