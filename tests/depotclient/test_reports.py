@@ -35,6 +35,21 @@ async def ids_of(reports: SessionReports[SessionReport]) -> list[int]:
     return [report.session_id async for report in reports]
 
 
+@pytest.mark.parametrize(("count", "size"), [(2000, 0), (1000, 20_000)])
+async def test_a_walk_without_a_limit_sends_at_most_eight_requests_more(
+    count: int, size: int
+) -> None:
+    padding = "x" * size
+    texts = [b'{"sessionId": %d, "padding": "%s"}' % (n, padding.encode()) for n in range(count)]
+    adaptive, fixed = PageTransport(texts), PageTransport(texts)
+    assert len(await ids_of(reports_of(adaptive))) == count
+    largest = max(int(query["limit"]) for query in adaptive.queries)
+    assert len(await ids_of(reports_of(fixed, limit=largest))) == count
+
+    assert largest > 100
+    assert len(adaptive.queries) <= len(fixed.queries) + 8
+
+
 @settings(max_examples=50)
 @given(
     count=st.integers(0, 60),
