@@ -182,11 +182,15 @@ def test_help_goes_to_stdout_and_wrong_usage_to_stderr(
 
 
 class UnreadStream(io.BytesIO):
-    """Stream whose reader reads nothing, so that Ctrl-C arrives during the wait."""
+    """Stream whose reader reads nothing, so that Ctrl-C arrives during the first wait."""
+
+    is_flushed = False
 
     def flush(self) -> None:
-        signal.raise_signal(signal.SIGINT)
-        raise AssertionError("still waiting for the reader")
+        if not self.is_flushed:  # Closing the stream flushes it again.
+            self.is_flushed = True
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("still waiting for the reader")
 
 
 def test_ctrl_c_ends_a_write_to_a_reader_that_reads_nothing(
