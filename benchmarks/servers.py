@@ -34,13 +34,13 @@ def depot_sandbox(
     ids = {charger_id: [connector_id], FLEET: connector_ids(fleet), exporter: connector_ids(count)}
     sandbox = DepotSandbox(chargers=ids, sessions=0, latency=latency)
     for report in reports:
-        sandbox.insert(charger_id, connector_id, report)
+        sandbox.add(charger_id, connector_id, report)
     for index, connector_id in enumerate(ids[FLEET]):
         for number in range(index * FLEET_REPORTS, (index + 1) * FLEET_REPORTS):
-            sandbox.insert(FLEET, connector_id, reports[number % len(reports)])
+            sandbox.add(FLEET, connector_id, reports[number % len(reports)])
     for connector_id in ids[exporter]:
         for report in reports[:exported]:
-            sandbox.insert(exporter, connector_id, report)
+            sandbox.add(exporter, connector_id, report)
     return sandbox
 
 

@@ -197,7 +197,7 @@ class DepotSandbox(Sandbox):
         """Return a connector's session ids by start. Raise ValueError if it is unknown."""
         return [report.session_id for report in self._store(charger_id, connector_id).reports]
 
-    def insert(self, charger_id: str, connector_id: str | int, report: bytes) -> None:
+    def add(self, charger_id: str, connector_id: str | int, report: bytes) -> None:
         """Add a report.
 
         Args:
@@ -212,11 +212,11 @@ class DepotSandbox(Sandbox):
         """
         store = self._store(charger_id, connector_id)
         last = store.reports[-1].start if store.reports else 0
-        store.insert(StoredReport.from_json(report, last))
+        store.add(StoredReport.from_json(report, last))
 
-    def delete(self, charger_id: str, connector_id: str | int, session_id: int) -> None:
+    def remove(self, charger_id: str, connector_id: str | int, session_id: int) -> None:
         """Remove a report. Raise ValueError if there is none."""
-        self._store(charger_id, connector_id).delete(session_id)
+        self._store(charger_id, connector_id).remove(session_id)
 
     def revoke_tokens(self) -> None:
         """Respond to every token issued so far with 401. `token` stays valid."""

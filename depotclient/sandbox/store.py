@@ -173,7 +173,7 @@ class ConnectorStore:
         self._selected = time_range, reports, selected
         return selected
 
-    def insert(self, report: StoredReport) -> None:
+    def add(self, report: StoredReport) -> None:
         """Add a report. Raise ValueError if its session is already stored."""
         if report.session_id in self._session_ids():
             raise ValueError(f"session {report.session_id} already exists")
@@ -181,7 +181,7 @@ class ConnectorStore:
         insort(reports, report, key=lambda r: (r.start, not r.has_times, r.session_id))
         self.reports = tuple(reports)
 
-    def delete(self, session_id: int) -> None:
+    def remove(self, session_id: int) -> None:
         """Remove a report. Raise ValueError if there is none."""
         kept = tuple(report for report in self.reports if report.session_id != session_id)
         if len(kept) == len(self.reports):
@@ -199,11 +199,11 @@ class ConnectorStore:
                 used = self._session_ids()
                 session_id = next(number for number in new_ids if number not in used)
                 plan = self.template.starting_at(self._draw_start(late=late))
-                self.insert(StoredReport.from_plan(attrs.evolve(plan, session_id=session_id)))
+                self.add(StoredReport.from_plan(attrs.evolve(plan, session_id=session_id)))
                 inserted.append(session_id)
         for _ in range(min(self._draw_count(churn.deletes), len(self.reports))):
             deleted.append(self.draw.choice(self.reports).session_id)
-            self.delete(deleted[-1])
+            self.remove(deleted[-1])
         return inserted, deleted
 
     def _session_ids(self) -> set[int]:

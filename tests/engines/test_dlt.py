@@ -125,7 +125,7 @@ def test_a_resource_runs_again_and_finds_new_late_and_changed_reports(
     insert_report(sandbox, 7, latest - LOOK_BACK + HOUR)
     insert_report(sandbox, 8, latest + HOUR)
     changed = sandbox.session_ids(*ONE)[-2]
-    sandbox.delete(*ONE, changed)
+    sandbox.remove(*ONE, changed)
     insert_report(sandbox, changed, latest, vehicleId="another")
     destination.run(resource)
     assert destination.ids == ids_of(sandbox, ONE)
@@ -172,8 +172,8 @@ def test_reports_without_a_start_change_no_state(
     sandbox: DepotSandbox, destination: Destination
 ) -> None:
     for session_id in sandbox.session_ids(*ONE):
-        sandbox.delete(*ONE, session_id)
-    sandbox.insert(*ONE, b'{"sessionId": 7}')
+        sandbox.remove(*ONE, session_id)
+    sandbox.add(*ONE, b'{"sessionId": 7}')
     destination.load((ONE,))
     assert destination.ids == [7]
     assert destination.state == {"connectors": {}}

@@ -135,7 +135,7 @@ def test_objects_create_child_tables_with_a_row_for_each_event(
 ) -> None:
     pipeline.run(resource_of(sandbox, ONE, rows="objects"))
     first, *_ = sandbox.session_ids(*ONE)
-    sandbox.delete(*ONE, first)
+    sandbox.remove(*ONE, first)
     insert_report(sandbox, first, BEGIN, ocppStatus=[])
     pipeline.run(resource_of(sandbox, ONE, rows="objects"))
     expected = in_one_process(sandbox).slice(0, 20)

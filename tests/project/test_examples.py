@@ -243,7 +243,7 @@ def test_the_job_keeps_the_bytes_of_invalid_reports(
     target = tmp_path / "reports.ndjson"
     invalid = b'{"sessionId": 9,\n "vehicleId": "BUS-\\ud83d"}'
     sandbox = open_depot(sessions=3)
-    sandbox.insert(*CHARGER, invalid)
+    sandbox.add(*CHARGER, invalid)
     run_example("etl_resume.py", *CHARGER, str(target))
     expected = [*sandbox.reports(*CHARGER)[:-1], invalid.replace(b"\n", b" ")]
     assert target.read_bytes().splitlines() == expected

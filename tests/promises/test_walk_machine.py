@@ -112,7 +112,7 @@ class WalkMachine(RuleBasedStateMachine):
     def _insert(self, at: datetime) -> None:
         session_id = len(self.ever) + 1
         report = {"sessionId": session_id, "sessionTimeStart": at.isoformat()}
-        self.sandbox.insert(CHARGER, CONNECTOR, json.dumps(report).encode())
+        self.sandbox.add(CHARGER, CONNECTOR, json.dumps(report).encode())
         self.ever.add(session_id)
 
     @rule()
@@ -130,7 +130,7 @@ class WalkMachine(RuleBasedStateMachine):
     def delete(self, share: float) -> None:
         ids = self.sandbox.session_ids(CHARGER, CONNECTOR)
         deleted = ids[int(share * len(ids))]
-        self.sandbox.delete(CHARGER, CONNECTOR, deleted)
+        self.sandbox.remove(CHARGER, CONNECTOR, deleted)
         self.staying.discard(deleted)
 
     @rule()

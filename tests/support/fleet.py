@@ -87,7 +87,7 @@ def insert_report(
     end = None if start is None else (start + timedelta(hours=1)).isoformat()
     times = {"sessionTimeStart": start and start.isoformat(), "sessionTimeEnd": end}
     text = json.dumps({**report, "sessionId": session_id, **times, **fields})
-    sandbox.insert("CP-001", "1", text.encode())
+    sandbox.add("CP-001", "1", text.encode())
 
 
 def ordered(table: pa.Table) -> pa.Table:

@@ -121,7 +121,7 @@ def test_a_table_shows_the_reports_before_an_invalid_one(
     first, second, *_ = map(msgspec.json.decode, depot.reports("CP-1", 1))
     between = datetime.fromisoformat(second["sessionTimeStart"]) - timedelta(milliseconds=1)
     invalid = {"sessionId": 7, "vehicleId": 5, "sessionTimeStart": between}
-    depot.insert("CP-1", 1, msgspec.json.encode(invalid))
+    depot.add("CP-1", 1, msgspec.json.encode(invalid))
     monkeypatch.setattr(sys, "stdout", screen := Terminal())
     assert run("reports", "CP-1", "1") == 1
     assert [row.split()[0] for row in screen.text.splitlines()[2:]] == [str(first["sessionId"])]

@@ -19,7 +19,7 @@ async def test_lines_are_the_bytes_of_the_vendor_without_line_breaks(
     for gap in (b"", b"\r\n"):
         start = b'"sessionTimeStart": "2026-01-02T00:00:00Z"'
         report = b'{"sessionId": %d, "vehicleId": "BUS-\\ud83d", %s%s}' % (len(gap), gap, start)
-        sandbox.insert(*FIRST[0], report)
+        sandbox.add(*FIRST[0], report)
 
     await export_first(depot, tmp_path, format="ndjson")
 

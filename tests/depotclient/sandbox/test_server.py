@@ -73,9 +73,9 @@ def settings(**values: object) -> pytest.MarkDecorator:
 
 async def test_the_items_are_the_reports_byte_for_byte(depot: Depot) -> None:
     report = b' {"sessionId": 7,  "sessionTimeStart": "2020-01-01T00:00:00Z", "x": [1]} '
-    depot.sandbox.insert("CP-1", 1, report)
-    depot.sandbox.delete("CP-1", 1, depot.ids[-1])
-    depot.sandbox.insert("CP-1", 1, without_times := b'{"sessionId": 8}')
+    depot.sandbox.add("CP-1", 1, report)
+    depot.sandbox.remove("CP-1", 1, depot.ids[-1])
+    depot.sandbox.add("CP-1", 1, without_times := b'{"sessionId": 8}')
     reports = depot.sandbox.reports("CP-1", 1)
     assert (len(reports), reports[0], reports[-1]) == (11, report, without_times)
     body = b'{"items":[%b],"ChargerID":"CP-1","ConnectorID":"1"}' % b",".join(reports)

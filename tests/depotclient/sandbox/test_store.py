@@ -54,7 +54,7 @@ def test_a_time_range_filters_by_the_chosen_time(
 ) -> None:
     store = make_store()
     for n in (1, 2, 3):
-        store.insert(StoredReport(n, start=10 * n, end=10 * n + 10, content=b""))
+        store.add(StoredReport(n, start=10 * n, end=10 * n + 10, content=b""))
     assert ids(store, TimeRange(start, end, time_filter, inclusive=True)) == inclusive
     assert ids(store, TimeRange(start, end, time_filter, inclusive=False)) == exclusive
 
@@ -78,7 +78,7 @@ def test_a_missing_time_is_replaced_by_the_other_or_by_the_default(
 
 def test_a_report_without_times_sorts_last_and_is_in_every_range() -> None:
     store = make_store(2)
-    store.insert(StoredReport.from_json(b'{"sessionId": 0}', store.reports[-1].start))
+    store.add(StoredReport.from_json(b'{"sessionId": 0}', store.reports[-1].start))
     assert ids(store) == [1, 2, 0]
     assert ids(store, TimeRange(10**18, None, "end", inclusive=False)) == [0]
 
@@ -97,25 +97,25 @@ def test_a_report_without_an_id_or_with_a_bad_time_is_rejected(report: bytes) ->
         StoredReport.from_json(report, 0)
 
 
-def test_a_session_is_stored_once_and_can_be_inserted_again_after_a_deletion() -> None:
+def test_a_session_is_stored_once_and_can_be_added_again_after_its_removal() -> None:
     store = make_store(3)
     report = store.reports[1]
     with pytest.raises(ValueError, match="session 2 already exists"):
-        store.insert(report)
-    store.delete(2)
+        store.add(report)
+    store.remove(2)
     assert ids(store) == [1, 3]
     with pytest.raises(ValueError, match="session 2 does not exist"):
-        store.delete(2)
-    store.insert(report)
+        store.remove(2)
+    store.add(report)
     assert ids(store) == [1, 2, 3]
 
 
-def test_a_shuffled_order_is_fixed_and_survives_a_deletion() -> None:
+def test_a_shuffled_order_is_fixed_and_survives_a_removal() -> None:
     store = make_store(10, "shuffled")
     shuffled = ids(store)
     assert sorted(shuffled) == list(range(1, 11)) != shuffled
     assert ids(make_store(10, "shuffled", seed=1)) != shuffled
-    store.delete(shuffled.pop(4))
+    store.remove(shuffled.pop(4))
     assert ids(store) == shuffled
 
 
