@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeVar, overload
 
@@ -12,7 +12,7 @@ from yarl import URL
 from depotclient.models import SessionReport, structurer_of
 from depotclient.query import Query
 from depotclient.reports import LIMITS, SessionReports
-from evtransport.auth import Auth, BearerToken, ClientCredentials
+from evtransport.auth import Auth, BearerToken, ClientCredentials, TokenFunction
 from evtransport.client import ApiClient, read_environment
 from evtransport.connection import ClientSession, Limiter
 from evtransport.paging import Cursor
@@ -54,7 +54,10 @@ class DepotClient(ApiClient):
     Pass either `token`, or `client_id` and `client_secret`.
 
     Args:
-        token: Access token. The client does not renew it.
+        token: Access token, which the client does not renew. Or an async function without
+            arguments that returns one, such as from a vault. It is called at the first request and
+            after the API refused the token. Concurrent requests share one call and its `ApiError`.
+            Any other error of the function passes unchanged and is not retried.
         client_id: Client id. The client exchanges it and `client_secret` for tokens.
         client_secret: Secret of `client_id`.
         region: Region with known addresses, `eu`. For other regions, pass `base_url`, and
@@ -81,7 +84,7 @@ class DepotClient(ApiClient):
     def __init__(
         self,
         *,
-        token: str | None = None,
+        token: str | Callable[[], Awaitable[str]] | None = None,
         client_id: str | None = None,
         client_secret: str | None = None,
         region: str = "eu",
@@ -94,7 +97,7 @@ class DepotClient(ApiClient):
         limiter: Limiter | None = None,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
-        sealed_token = None if token is None else Secret(token)
+        sealed_token = token if token is None or callable(token) else Secret(token)
         sealed_secret = None if client_secret is None else Secret(client_secret)
         sealed_proxy = seal_proxy(proxy)
         del token, client_secret, proxy  # a traceback that shows locals must not show them
@@ -252,7 +255,7 @@ class DepotClient(ApiClient):
 
 
 def _choose_auth(
-    token: Secret | None,
+    token: Secret | Callable[[], Awaitable[str]] | None,
     client_id: str | None,
     client_secret: Secret | None,
     token_url: Callable[[], URL],
@@ -261,8 +264,10 @@ def _choose_auth(
         raise ValueError(
             "pass exactly one kind of credentials: token, or client_id and client_secret"
         )
-    if token is not None:
+    if isinstance(token, Secret):
         return BearerToken(token)
+    if token is not None:
+        return TokenFunction(token)
     if client_id is None or client_secret is None:
         missing = "client_id" if client_id is None else "client_secret"
         raise ValueError(f"{missing} is missing: client credentials are a pair")

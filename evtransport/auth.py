@@ -23,6 +23,7 @@ from evtransport.structure import JsonValue, decode
 from evtransport.validation import validate_id
 
 __all__ = ["ApiKey", "Auth", "BearerToken", "ClientCredentials", "Credential", "Post"]
+__all__ += ["RenewableToken", "TokenFunction"]
 
 OAUTH_ERRORS: ErrorNames = dict.fromkeys(
     ("access_denied", "invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client"),
@@ -174,45 +175,27 @@ def _parse_token(response: Response, requested_at: float) -> _Token:
 
 
 @attrs.define(eq=False)
-class ClientCredentials(Auth):
-    """OAuth 2 client credentials, exchanged for access tokens at a token URL.
+class RenewableToken(Auth, abc.ABC):
+    """Access token that a subclass requests.
 
     A token is requested on first use, before the current one expires, and after a 401.
     Concurrent calls share one token request and its outcome. If the call that sends the request
     is cancelled, the next waiting call sends another.
 
     Args:
-        client_id: Client id. It is not secret.
-        client_secret: Client secret.
-        token_url: URL of the token endpoint (Depot: Token Management API).
         clock: Returns monotonic seconds.
     """
 
-    client_id: str
-    client_secret: Secret
-    token_url: URL
-    clock: Callable[[], float] = time.monotonic
-    _basic: Credential = attrs.field(init=False)
+    clock: Callable[[], float] = attrs.field(default=time.monotonic, kw_only=True, repr=False)
     _outcome: _Token | ApiError | None = attrs.field(default=None, init=False, repr=False)
     _forbidden_at: float = attrs.field(default=-math.inf, init=False, repr=False)
     _lock: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False, repr=False)
 
-    def __attrs_post_init__(self) -> None:
-        validate_id("client_id", self.client_id)
-        if ":" in self.client_id:
-            raise ValueError(
-                "client_id must not contain a colon: Basic headers use it as separator"
-            )
-        validate_secret("client_secret", self.client_secret)
-        pair = f"{self.client_id}:{self.client_secret.reveal()}".encode()
-        self._basic = Credential("Authorization", "Basic ", Secret(base64.b64encode(pair).decode()))
-
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """Return the client secret, bare and encoded, and the current token."""
-        fixed = (self.client_secret, self._basic.secret)
+        """Return the current token."""
         outcome = self._outcome
-        return (*fixed, outcome.credential.secret) if isinstance(outcome, _Token) else fixed
+        return (outcome.credential.secret,) if isinstance(outcome, _Token) else ()
 
     async def get_credential(self, post: Post) -> Credential:
         """Return the current token as a header. Renew it first if it is about to expire.
@@ -279,11 +262,96 @@ class ClientCredentials(Auth):
         raise error
 
     async def _request_token(self, post: Post) -> _Token | ApiError:
+        """Return a new token or the failure that all waiting calls share."""
         requested_at = self.clock()
         try:
-            response = await post(self.token_url, self._basic, b"grant_type=client_credentials")
-            return _parse_token(response, requested_at)
+            return await self._fetch(post, requested_at)
         except ApiError as error:
             if isinstance(error, StatusError):
                 error.body = b""  # it may hold a token
             return error.with_traceback(None)
+
+    @abc.abstractmethod
+    async def _fetch(self, post: Post, requested_at: float) -> _Token:
+        """Return a new token.
+
+        Raises:
+            ApiError: The request failed.
+        """
+
+
+@attrs.define(eq=False)
+class ClientCredentials(RenewableToken):
+    """OAuth 2 client credentials, exchanged for access tokens at a token URL.
+
+    Args:
+        client_id: Client id. It is not secret.
+        client_secret: Client secret.
+        token_url: URL of the token endpoint (Depot: Token Management API).
+        clock: Returns monotonic seconds.
+    """
+
+    client_id: str
+    client_secret: Secret
+    token_url: URL
+    _basic: Credential = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        validate_id("client_id", self.client_id)
+        if ":" in self.client_id:
+            raise ValueError(
+                "client_id must not contain a colon: Basic headers use it as separator"
+            )
+        validate_secret("client_secret", self.client_secret)
+        pair = f"{self.client_id}:{self.client_secret.reveal()}".encode()
+        self._basic = Credential("Authorization", "Basic ", Secret(base64.b64encode(pair).decode()))
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Return the client secret, bare and encoded, and the current token."""
+        return (self.client_secret, self._basic.secret, *super().secrets)
+
+    async def _fetch(self, post: Post, requested_at: float) -> _Token:
+        response = await post(self.token_url, self._basic, b"grant_type=client_credentials")
+        return _parse_token(response, requested_at)
+
+
+@attrs.define(eq=False)
+class TokenFunction(RenewableToken):
+    """Access tokens from a function of the caller, such as one that asks a vault.
+
+    A token has no known end: it is requested on first use and after the API refused it.
+
+    Args:
+        function: Async function without arguments that returns a token. An `ApiError` that it
+            raises is that of all waiting calls. Any other error passes to its own call unchanged,
+            without the frames of the function: they may hold a token.
+        clock: Returns monotonic seconds.
+    """
+
+    # A `partial` shows its arguments, which may be secrets.
+    function: Callable[[], Awaitable[str]] = attrs.field(repr=False)
+
+    async def _fetch(self, post: Post, requested_at: float) -> _Token:
+        """Return a new token.
+
+        Raises:
+            ApiError: The function raised it.
+            ValueError: The function returned no token that a header can carry.
+        """
+        try:
+            secret = Secret(await self.function())
+        except Exception as error:
+            error.add_note("raised by the function that was passed as token")
+            _drop_frames(error)
+            raise error.with_traceback(None)  # noqa: B904
+        if problem := find_problem(secret):
+            raise ValueError(f"the result of the function that was passed as token {problem}")
+        return _Token(Credential("Authorization", "Bearer ", secret), requested_at, math.inf)
+
+
+def _drop_frames(error: BaseException | None) -> None:
+    """Remove the frames of an error and of its chain."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

@@ -86,6 +86,11 @@ class ReadSettings:
     timeout: Timeout = attrs.field(default=Timeout())
 
     def __attrs_post_init__(self) -> None:
+        if self.token is not None and callable(self.token.reveal()):
+            raise ValueError(
+                "token must be text: a function can't be sent to the workers. Without credentials,"
+                " each worker reads those of its own environment"
+            )
         validate_duration("margin", self.margin)
         if self.limit is not None:
             validate_int("limit", self.limit, minimum=1, maximum=LIMITS.maximum)

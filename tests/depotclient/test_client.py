@@ -13,6 +13,7 @@ from yarl import URL
 
 from depotclient import DepotClient
 from tests.support.error_dump import dump_error
+from tests.support.wire import Wire, reply
 
 SECRET = "s3cr3t-v4lue"
 PAIR: dict[str, Any] = {"client_id": "my-id", "client_secret": SECRET}
@@ -46,6 +47,8 @@ def test_construction_opens_nothing_and_shows_no_secret(credentials: dict[str, A
         ({"token": SECRET, "client_id": "my-id"}, ONE_KIND),
         ({"client_id": "my-id"}, "client_secret is missing"),
         ({"client_secret": SECRET}, "client_id is missing"),
+        ({"token": lambda: SECRET, **PAIR}, ONE_KIND),
+        ({"token": SECRET.encode()}, "token must be a string, not bytes"),
         ({"token": f"{SECRET}\n"}, "token must not contain control characters"),
         ({**PAIR, "client_secret": f"{SECRET}\n"}, "client_secret must not contain control"),
         ({**PAIR, "client_id": "a:b"}, "client_id must not contain a colon"),
@@ -63,6 +66,20 @@ def test_an_invalid_argument_is_rejected_without_showing_a_secret(
     options: dict[str, Any], message: str
 ) -> None:
     check_refused(lambda: DepotClient(**options), message)
+
+
+async def test_a_function_provides_a_new_token_after_the_api_refused_one() -> None:
+    tokens = iter(["t0k3n-1", "t0k3n-2"])
+
+    async def fetch_token() -> str:
+        return next(tokens)
+
+    async with Wire(reply(status=401), reply(b'{"items": []}')) as wire:
+        async with DepotClient(token=fetch_token, base_url=wire.url) as client:
+            assert await client.session_reports("xyz", 1).collect(max_items=1) == []
+
+    sent = [request.headers["Authorization"] for request in wire.received]
+    assert sent == ["Bearer t0k3n-1", "Bearer t0k3n-2"]
 
 
 # Regions.

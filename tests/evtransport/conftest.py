@@ -45,4 +45,4 @@ def clock() -> Clock:
 
 @pytest.fixture
 def credentials(clock: Clock) -> ClientCredentials:
-    return ClientCredentials(CLIENT_ID, Secret(SECRET), TOKEN_URL, clock)
+    return ClientCredentials(CLIENT_ID, Secret(SECRET), TOKEN_URL, clock=clock)

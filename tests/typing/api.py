@@ -133,6 +133,12 @@ async def depot(session: aiohttp.ClientSession) -> None:
     async with client.with_options(retry=RetryPolicy(attempts=1)) as other:
         assert_type(other, DepotClient)
 
+    async def fetch_token() -> str:
+        return "token"
+
+    DepotClient(token=fetch_token)
+    DepotClient(token=lambda: "token")  # type: ignore[arg-type,return-value]  # pyright: ignore[reportArgumentType]
+
     reports = client.session_reports(
         "xyz",
         1,

@@ -50,6 +50,7 @@ def test_pickled_settings_equal_them_and_show_no_secret(given: dict[str, Any]) -
     ("given", "message"),
     [
         ({"token": ""}, "token must not be empty"),
+        ({"token": lambda: SECRET}, "token must be text: a function can't be sent to the workers"),
         ({"token": SECRET, "client_id": "me"}, "pass exactly one kind of credentials"),
         ({"client_secret": SECRET}, "client_id is missing"),
         ({"token": SECRET + "\n"}, "control characters"),
