@@ -1,0 +1,110 @@
+"""The examples in the docstrings do what they show, against the sandboxes."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import doctest
+import importlib
+import inspect
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType, ModuleType
+
+import pytest
+
+from depotclient.sandbox import DepotSandbox, ReportShape
+from tests.support.commands import sandboxes
+from thorclient.sandbox import ThorSandbox
+
+PACKAGES = ("evtransport", "thorclient", "depotclient")
+MODULES = (
+    *(*PACKAGES, "evtransport.testing", "thorclient.sandbox"),
+    *(f"depotclient.{name}" for name in ("arrow", "dask", "dlt", "export", "partitions")),
+    *(f"depotclient.{name}" for name in ("plot", "sandbox", "text")),
+)
+"""Modules whose names are public. `depotclient.spark` needs Java and is left out."""
+
+
+def public_objects() -> dict[str, object]:
+    """Return each public class, function and method by its name, under one name each."""
+    found: dict[int, tuple[str, object]] = {}
+    for module in map(importlib.import_module, MODULES):
+        for name in module.__all__:
+            value = getattr(module, name)
+            if not inspect.isclass(value) and not isinstance(value, FunctionType):
+                continue
+            if not value.__module__.startswith(PACKAGES):
+                continue
+            found.setdefault(id(value), (f"{module.__name__}.{name}", value))
+            for method, function in vars(value).items() if inspect.isclass(value) else ():
+                function = getattr(function, "__func__", function)
+                if not method.startswith("_") and isinstance(function, FunctionType):
+                    full_name = f"{module.__name__}.{name}.{method}"
+                    found.setdefault(id(function), (full_name, function))
+    return dict(found.values())
+
+
+OBJECTS = public_objects()
+EXAMPLES = {
+    name: examples
+    for name, value in OBJECTS.items()
+    if (examples := doctest.DocTestParser().get_examples(inspect.getdoc(value) or "", name))
+}
+
+
+def namespace_of(name: str) -> dict[str, object]:
+    """Return the public names of the clients and of the module of an object."""
+    modules: list[ModuleType] = [importlib.import_module(package) for package in PACKAGES]
+    module = inspect.getmodule(OBJECTS[name])
+    assert module is not None
+    names = {key: getattr(m, key) for m in modules for key in m.__all__}
+    return {**names, **vars(module), "__name__": "__main__", "asyncio": asyncio}
+
+
+async def run_lines(example: doctest.Example, namespace: dict[str, object]) -> str:
+    """Run an example as the REPL of asyncio does, and return its output."""
+    output = io.StringIO()
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    with contextlib.redirect_stdout(output):
+        code = compile(example.source, "<example>", "single", flags, dont_inherit=True)
+        result = FunctionType(code, namespace)()
+        if inspect.isawaitable(result):
+            await result
+    return output.getvalue()
+
+
+async def run_all(examples: list[doctest.Example], namespace: dict[str, object]) -> None:
+    checker = doctest.OutputChecker()
+    for example in examples:
+        try:
+            got = await run_lines(example, namespace)
+        except Exception as error:
+            if example.exc_msg is None:
+                raise
+            got, want = str(error), example.exc_msg.partition(": ")[2]
+        else:
+            want = example.want
+        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        matches = checker.check_output(want.strip() + "\n", got.strip() + "\n", flags)
+        assert matches, f"{example.source}printed {got!r}, not {want!r}"
+
+
+@pytest.fixture
+def both_sandboxes(
+    monkeypatch: pytest.MonkeyPatch, no_account: None, tmp_path: Path
+) -> Iterator[None]:
+    """Sandboxes of the environment, and an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    with sandboxes(monkeypatch) as start:
+        start(DepotSandbox(shape=ReportShape.small()))
+        start(ThorSandbox())
+        yield
+
+
+@pytest.mark.usefixtures("both_sandboxes")
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_prints_what_it_shows(name: str) -> None:
+    asyncio.run(run_all(EXAMPLES[name], namespace_of(name)))
