@@ -10,7 +10,7 @@ from urllib.parse import quote
 from yarl import URL
 
 __all__ = ["CONTROL", "encode_segment", "is_loopback", "normalize_connector_id", "parse_base_url"]
-__all__ += ["parse_http_url", "validate_id", "validate_int"]
+__all__ += ["parse_http_url", "require_unicode", "validate_id", "validate_int"]
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # yarl reads a port with int(), which accepts digits of any script, signs and underscores.
@@ -73,6 +73,15 @@ def validate_id(name: str, value: object) -> str:
         raise ValueError(f"{name} must not be empty")
     if CONTROL.search(value):
         raise ValueError(f"{name} must not contain control characters, got {value!r}")
+    return require_unicode(name, value)
+
+
+def require_unicode(name: str, value: str) -> str:
+    """Return a text as a plain `str` if it can be encoded.
+
+    Raises:
+        ValueError: The text holds lone surrogates.
+    """
     if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
         raise ValueError(f"{name} must be valid Unicode, without lone surrogates, got {value!r}")
     return str.__str__(value)  # str() of an enum member is its name

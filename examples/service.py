@@ -1,4 +1,4 @@
-"""Poll the analytics of a fleet until Ctrl-C: `python service.py ID...`."""
+"""Poll the analytics of a fleet until Ctrl-C: `python service.py [ID...]`."""
 
 from __future__ import annotations
 
@@ -24,9 +24,13 @@ async def poll(thor: ThorClient, ids: Sequence[str]) -> None:
 
 
 async def main(ids: Sequence[str], pause: float = 300.0) -> None:
-    """Poll forever, with at most 10 requests a second after the first 10, including retries."""
+    """Poll forever, with at most 10 requests a second after the first 10, including retries.
+
+    Without ids, poll all chargeboxes that are active now.
+    """
     async with ThorClient.from_env() as client:
         thor = client.with_options(limiter=AsyncLimiter(10, time_period=1.0))
+        ids = ids or [box.id for box in await thor.get_chargeboxes()]
         while True:
             await poll(thor, ids)
             await asyncio.sleep(pause)

@@ -29,6 +29,7 @@ from evtransport.errors import ApiError
 from evtransport.structure import JsonValue
 from thorclient.client import ThorClient
 from thorclient.models import Analytics, Chargebox, ChargeboxType, Connector, Coordinates
+from thorclient.selection import Area, validate_area
 
 __all__ = ["app"]
 
@@ -63,6 +64,36 @@ def chargebox(
 ) -> None:
     """Show one chargebox and its connectors. Tokens of payment terminals are masked."""
     run(_print_chargebox(chargebox_id, as_json=prints_json(json), sandbox=sandbox))
+
+
+@app.command()
+def chargeboxes(
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Include chargeboxes that are not active in the dashboard."),
+    ] = False,
+    connector_type: Annotated[
+        str | None,
+        typer.Option("--type", metavar="TYPE", help="Type of at least one connector, such as ccs."),
+    ] = None,
+    within: Annotated[
+        str | None,
+        typer.Option(
+            metavar="S,W,N,E",
+            help="South, west, north and east edge of a rectangle, in degrees, such as"
+            " 44.4,11.2,44.6,11.5.",
+        ),
+    ] = None,
+    json: JsonOption = False,
+    sandbox: SandboxOption = False,
+) -> None:
+    """Show all chargeboxes. Tokens of payment terminals are masked."""
+    area = None if within is None else _parse_area(within)
+    run(
+        _print_chargeboxes(
+            not every, area, connector_type, as_json=prints_json(json), sandbox=sandbox
+        )
+    )
 
 
 @app.command()
@@ -185,6 +216,54 @@ def render_chargebox(box: Chargebox) -> Group:
     for name, value in _list_fields(box):
         fields.add_row(name, cell(value))
     return Group(fields, Text(), _render_connectors(box.connectors))
+
+
+def _parse_area(text: str) -> Area:
+    try:
+        return validate_area("value", tuple(map(float, text.split(","))))
+    except ValueError:
+        raise typer.BadParameter(
+            "must be the edges S,W,N,E in degrees, such as 44.4,11.2,44.6,11.5, with S less than N,"
+            f" got {text!r}",
+            param_hint="'--within'",
+        ) from None
+
+
+async def _print_chargeboxes(
+    only_active: bool,
+    within: Area | None,
+    connector_type: str | None,
+    *,
+    as_json: bool,
+    sandbox: bool,
+) -> int:
+    async with _open_client(sandbox) as client:
+        with progress_line("requesting chargeboxes"):
+            boxes = await client.get_chargeboxes(
+                only_active=only_active, within=within, connector_type=connector_type
+            )
+    if as_json:
+        write_json(*map(encode_chargebox, boxes))
+    else:
+        output_console().print(render_chargeboxes(boxes))
+    return 0
+
+
+def render_chargeboxes(boxes: Sequence[Chargebox]) -> Table | Text:
+    """Return a table with one row for each chargebox."""
+    if not boxes:
+        return Text("No chargeboxes.")
+    table = plain_table()
+    for name in ("Chargebox", "Alias", "Active", "Connected", "Last heartbeat", "Connectors"):
+        table.add_column(name, overflow="fold", no_wrap=name == "Last heartbeat")
+    for box in boxes:
+        heartbeat, types = box.last_heartbeat, [each.type or "-" for each in box.connectors]
+        values = (
+            *(box.id, box.alias, _format_bool(box.active), _format_bool(box.connected)),
+            *(f"{heartbeat:%Y-%m-%d %H:%M}" if heartbeat else None, ", ".join(types) or None),
+        )
+        table.add_row(*map(cell, values))
+    return table
 
 
 def _list_fields(box: Chargebox) -> Iterable[tuple[str, object]]:

@@ -14,13 +14,23 @@ from evtransport.client import ApiClient, read_environment
 from evtransport.connection import ClientSession, Limiter
 from evtransport.errors import ApiError
 from evtransport.http import Request, check_echo
+from evtransport.pauses import Pauses
 from evtransport.proxy import reveal_proxy, seal_proxy
+from evtransport.query import encode_query
 from evtransport.retry import RetryPolicy, Timeout
 from evtransport.secrets import Secret
 from evtransport.transport import MAX_RESPONSE_BYTES, Transport
 from evtransport.validation import encode_segment, parse_base_url, validate_int
 from thorclient.errors import ERROR_NAMES
-from thorclient.models import Analytics, Chargebox, structure_analytics, structure_chargebox
+from thorclient.models import (
+    Analytics,
+    Chargebox,
+    ConnectorType,
+    split_chargeboxes,
+    structure_analytics,
+    structure_chargebox,
+)
+from thorclient.selection import Area, Selection
 
 __all__ = ["BASE_URL", "ThorClient"]
 
@@ -141,6 +151,47 @@ class ThorClient(ApiClient):
             return box
 
         return await self._transport.send(Request(segments, decode))
+
+    async def get_chargeboxes(
+        self,
+        *,
+        only_active: bool = True,
+        within: Area | None = None,
+        connector_type: ConnectorType | str | None = None,
+    ) -> list[Chargebox]:
+        """Return all chargeboxes with their connectors (Thor: "Get chargeboxes").
+
+        The vendor documents no pages: one response has all chargeboxes.
+
+        Args:
+            only_active: True returns the chargeboxes that are active in the administration
+                dashboard. False returns all.
+            within: South, west, north and east edge of a rectangle, in degrees. None returns
+                chargeboxes everywhere. If west is greater than east, the rectangle crosses the
+                180th meridian. The vendor does not document that case.
+            connector_type: Type that at least one connector must have. None returns all types.
+
+        Raises:
+            ValueError: An argument is invalid.
+            AuthError: The API rejected the request, as `APIKeyNotFound`, `RestAPINotEnabled` or
+                `InvalidSourceIPAddr`.
+            SchemaError: A chargebox is invalid. The error names it by its index, such as `$[3]`.
+            ApiError: The call failed for another reason.
+
+        Example:
+            >>> async with ThorClient.from_env() as thor:
+            ...     boxes = await thor.get_chargeboxes(connector_type="chademo")
+            >>> [box.id for box in boxes]
+            [...]
+        """
+        query = Selection.validated(only_active, within, connector_type).query()
+        request = Request(("chargeboxes",), split_chargeboxes, encode_query(query))
+        items = await self._transport.send(request)
+        boxes, pauses = list[Chargebox](), Pauses()
+        for index, item in enumerate(items):
+            boxes.append(structure_chargebox(item, f"$[{index}]"))
+            await pauses.pause_if_needed()
+        return boxes
 
     def get_analytics_many(
         self, ids: Iterable[str], concurrency: int = 16

@@ -15,9 +15,11 @@ import msgspec
 from evtransport.testing.faults import RETRYABLE, Fault, SandboxResponse
 from evtransport.testing.sandbox import RecordedRequest, Sandbox, running_in_thread
 from evtransport.validation import validate_int
+from thorclient.models import structure_chargebox
+from thorclient.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from aiohttp import web
 
@@ -76,7 +78,9 @@ class _Charge:
 
 @attrs.define(kw_only=True, eq=False, repr=False)
 class ThorSandbox(Sandbox):
-    """Server on loopback with the endpoints `/analytics/{id}` and `/chargeboxes/{id}`.
+    """Server on loopback with analytics and chargeboxes.
+
+    It serves `/analytics/{id}`, `/chargeboxes` with its filters, and `/chargeboxes/{id}`.
 
     The arguments of `Sandbox` are accepted too.
 
@@ -148,6 +152,8 @@ class ThorSandbox(Sandbox):
     async def _respond(self, request: web.BaseRequest, path: str) -> SandboxResponse:
         """Return the data of a chargebox, or one of the vendor's errors."""
         match path.removeprefix(self._prefix).split("/"):
+            case ["", "chargeboxes"]:
+                segment, served = None, self._boxes
             case ["", "analytics", segment]:
                 served = self._analytics
             case ["", "chargeboxes", segment]:
@@ -156,19 +162,32 @@ class ThorSandbox(Sandbox):
                 return SandboxResponse.json({"message": "no such resource"}, 404)
         if request.method != "GET":
             return SandboxResponse.json({"message": "only GET is allowed"}, 405)
-        chargebox_id = unquote(segment)
+        chargebox_id = None if segment is None else unquote(segment)
         error = self._error_name(request, chargebox_id)
         if error is not None:
             return _error_response(error, self.error_shape)
+        if chargebox_id is None:
+            return self._list_chargeboxes(request.query)
         return SandboxResponse(served[chargebox_id])
 
-    def _error_name(self, request: web.BaseRequest, chargebox_id: str) -> str | None:
+    def _list_chargeboxes(self, query: Mapping[str, str]) -> SandboxResponse:
+        try:
+            selection = Selection.parse(query)
+        except ValueError as error:
+            return SandboxResponse.json({"message": str(error)}, 400)
+        texts = self._boxes.values()
+        selected = [text for text in texts if selection.matches(structure_chargebox(text))]
+        return SandboxResponse(b"[%s]" % b",".join(selected))
+
+    def _error_name(self, request: web.BaseRequest, chargebox_id: str | None) -> str | None:
         if request.headers.get("X-Api-Key") != self.api_key:
             return "APIKeyNotFound"
         if not self.enabled:
             return "RestAPINotEnabled"
         if self.allowed_address not in {None, request.remote}:
             return "InvalidSourceIPAddr"
+        if chargebox_id is None:
+            return None
         if chargebox_id not in self._boxes:
             return "ChargeboxNotFound"
         return "InternalServerError" if chargebox_id in self.broken else None

@@ -162,10 +162,10 @@ def test_service_prints_results_and_errors(capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("thor")
-def test_service_ends_at_an_interrupt() -> None:
-    with start_example("service.py", "TB-0001") as process:
+def test_service_polls_all_chargeboxes_and_ends_at_an_interrupt() -> None:
+    with start_example("service.py") as process:
         assert process.stdout is not None
-        process.stdout.readline()
+        assert process.stdout.readline().startswith("TB-00")
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=30)
     assert (process.returncode, output) == (0, "")

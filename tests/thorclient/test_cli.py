@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+import attrs
 import msgspec
 import pytest
 from rich.console import Console, RenderableType
@@ -22,7 +23,7 @@ from thorclient import (
     RollingCounts,
     Secret,
 )
-from thorclient.cli import app, render_analytics, render_chargebox
+from thorclient.cli import app, render_analytics, render_chargebox, render_chargeboxes
 from thorclient.models import structure_analytics
 from thorclient.sandbox import Fault, ThorSandbox
 
@@ -140,6 +141,36 @@ def test_a_chargebox_is_one_json_object_with_masked_tokens(
         assert found == expected
 
 
+def test_the_options_select_chargeboxes(open_thor: OpenThor, capsys: Capture) -> None:
+    sandbox = open_thor(chargeboxes=100)
+    assert run("chargeboxes", "--type", "ccs", "--within", "44,11,45,12") == 0
+    found = [msgspec.json.decode(line) for line in capsys.readouterr().out.splitlines()]
+    assert {box["timezone"] for box in found} == {"Europe/Rome"}
+    assert all("ccs" in [each["type"] for each in box["connectors"]] for box in found)
+    assert {each["token"] for box in found for each in box["connectors"]} == {"**********"}
+
+    assert run("chargeboxes", "--all", "--json") == 0
+    found = [msgspec.json.decode(line) for line in capsys.readouterr().out.splitlines()]
+    assert tuple(box["id"] for box in found) == sandbox.chargebox_ids
+
+
+def test_a_terminal_receives_one_row_for_each_chargebox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", screen := Terminal())
+    assert run("chargeboxes", "--sandbox") == 0
+    assert max(map(len, screen.text.splitlines())) <= 80
+
+
+def test_a_chargebox_is_a_row_with_the_types_of_its_connectors() -> None:
+    first = attrs.evolve(BOX, alias="Depot")
+    assert render(render_chargeboxes([first, Chargebox(id="TB-2")])) == [
+        "Chargebox  Alias  Active  Connected  Last heartbeat    Connectors",
+        "─" * 71,
+        "TB-1       Depot  yes     no         2026-06-01 12:30  type_2, new_plug",
+        "TB-2       -      -       -          -                 -",
+    ]
+    assert render(render_chargeboxes([])) == ["No chargeboxes."]
+
+
 def test_a_terminal_receives_a_readable_chargebox(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", screen := Terminal())
     assert run("chargebox", "TB-0001", "--sandbox") == 0
@@ -209,6 +240,8 @@ def test_deeply_nested_lists_are_printed_unchanged(open_thor: OpenThor, capsys: 
         (("chargebox", "a\nb", "--sandbox"), 2, "error: chargebox_id must "),
         (("chargebox", "nowhere", "--sandbox"), 1, "error: the server responded with 404: "),
         (("analytics",), 2, "Usage: "),
+        (("chargeboxes", "--within", "45,11,44,12", "--sandbox"), 2, "Usage: "),
+        (("chargeboxes", "--within", "a,b", "--sandbox"), 2, "Usage: "),
     ],
 )
 def test_a_failure_is_a_message_on_stderr_and_a_status(

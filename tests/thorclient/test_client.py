@@ -11,7 +11,15 @@ import pytest
 from tests.support.error_dump import dump_error
 from tests.support.waiting import turns
 from tests.support.wire import Wire, reply
-from thorclient import Analytics, ApiError, MisdirectedResponse, RollingCounts, ThorClient
+from thorclient import (
+    Analytics,
+    ApiError,
+    ConnectorType,
+    MisdirectedResponse,
+    RollingCounts,
+    SchemaError,
+    ThorClient,
+)
 from thorclient.models import structure_analytics, structure_chargebox
 from thorclient.sandbox import ThorSandbox
 
@@ -98,6 +106,44 @@ async def test_the_id_of_a_chargebox_must_be_the_requested_one_in_any_case() -> 
             assert (await thor.get_chargebox("tb-1")).id == "TB-1"
             with pytest.raises(MisdirectedResponse):
                 await thor.get_chargebox("TB-1")
+
+
+async def test_all_chargeboxes_are_selected_by_the_documented_parameters(
+    sandbox: ThorSandbox, thor: ThorClient
+) -> None:
+    boxes = [structure_chargebox(sandbox.chargebox(name)) for name in IDS]
+    assert await thor.get_chargeboxes(only_active=False) == boxes
+    assert await thor.get_chargeboxes() == [box for box in boxes if box.active]
+
+    await thor.get_chargeboxes(within=(-0.00001, -5, 44.6, 11.5), connector_type=ConnectorType.CCS)
+
+    assert [request.query for request in sandbox.requests] == [
+        {"onlyactive": "false"},
+        {"onlyactive": "true"},
+        {
+            "onlyactive": "true",
+            "cswlat": "-0.00001",
+            "cswlng": "-5",
+            "cnelat": "44.6",
+            "cnelng": "11.5",
+            "type": "ccs",
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'[{"id": "a"}, {"id": "b", "active": 1}]', r"\$\[1\]\.active: expected bool, got int"),
+        (b'[{"id": "a"}, 5]', r"\$\[1\]: expected object, got int"),
+        (b'{"id": "a"}', r"\$: expected array, got object"),
+    ],
+)
+async def test_an_invalid_list_of_chargeboxes_names_the_bad_one(body: bytes, message: str) -> None:
+    async with Wire(reply(body)) as wire:
+        async with ThorClient(api_key=KEY, base_url=wire.url) as thor:
+            with pytest.raises(SchemaError, match=f"^{message}$"):
+                await thor.get_chargeboxes()
 
 
 # Many calls.

@@ -108,9 +108,28 @@ async def test_an_id_is_one_segment(http: aiohttp.ClientSession, chargebox_id: s
     assert sandbox.requests[0].path.endswith(f"/chargeboxes/{segment}")
 
 
+async def test_the_list_has_the_selected_chargeboxes_as_they_are(
+    http: aiohttp.ClientSession,
+) -> None:
+    async with ThorSandbox(broken=["TB-0001"]) as sandbox:
+        bodies = [sandbox.chargebox(name) for name in sandbox.chargebox_ids]
+        active = [text for text in bodies if b'"active":true' in text]
+        assert 0 < len(active) < len(bodies)
+        query = {"": active, "?onlyactive=1": active, "?onlyactive=false": bodies, "?type=x": []}
+        for text, selected in query.items():
+            expected = b"[%s]" % b",".join(selected)
+            assert await fetch(http, sandbox, f"/chargeboxes{text}") == (200, expected)
+        sandbox.enabled = False
+        assert (await fetch(http, sandbox, "/chargeboxes"))[0] == 403
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
+        ("GET", "/chargeboxes?onlyactive=maybe", 400),
+        ("GET", "/chargeboxes?cswlat=1&cswlng=2&cnelat=3", 400),
+        ("GET", "/chargeboxes?cswlat=1&cswlng=2&cnelat=3&cnelng=x", 400),
+        ("POST", "/chargeboxes", 405),
         ("GET", "/chargeboxes/", 404),
         ("GET", "/analytics/TB-0001%2F", 404),
         ("GET", "/sites/1", 404),

@@ -84,6 +84,13 @@ async def thor(session: aiohttp.ClientSession) -> None:
         await many.aclose()
 
         chargebox(await opened.get_chargebox("IT-123"))
+        everything = await opened.get_chargeboxes()
+        assert_type(everything, list[thorclient.Chargebox])
+        await opened.get_chargeboxes(
+            only_active=False,
+            within=(44, 11.2, 44.6, 11.5),
+            connector_type=thorclient.ConnectorType.CCS,
+        )
 
 
 def chargebox(found: thorclient.Chargebox) -> None:

@@ -1,0 +1,110 @@
+"""Tokens from a function of the caller: when it is called, and what its errors become."""
+
+from __future__ import annotations
+
+import asyncio
+from traceback import extract_tb
+
+import pytest
+
+from evtransport import AuthError
+from evtransport.auth import TokenFunction
+from evtransport.http import Response
+from tests.support.error_dump import chain_of, dump_error
+from tests.support.tokens import SECRET, Clock, TokenServer, header
+from tests.support.waiting import turns
+
+FORBIDDEN = Response(403, {}, b'{"message": "Forbidden"}')
+
+
+class Vault:
+    """Async function that returns or raises its results in order."""
+
+    def __init__(self, *results: object) -> None:
+        self.results = list(results)
+        self.calls = 0
+
+    async def __call__(self) -> str:
+        self.calls += 1
+        await asyncio.sleep(0)
+        result = self.results.pop(0)
+        if isinstance(result, Exception):
+            raise result from LookupError("no lease")
+        return result  # type: ignore[return-value]
+
+
+async def test_a_function_is_called_on_first_use_and_after_the_api_refused_its_token(
+    clock: Clock,
+) -> None:
+    vault, server = Vault("t0k3n-1", "t0k3n-2", "t0k3n-3"), TokenServer()
+    auth = TokenFunction(vault, clock=clock)
+    assert (auth.secrets, vault.calls) == ((), 0)
+    assert "Vault" not in repr(auth)
+
+    headers = await asyncio.gather(*(header(auth, server) for _ in range(5)))
+    assert (headers, vault.calls) == (["Bearer t0k3n-1"] * 5, 1)
+    credential = await auth.get_credential(server)
+    assert auth.secrets == (credential.secret,)
+
+    assert auth.invalidate(credential)
+    credential = await auth.get_credential(server)
+    assert not await auth.renew_forbidden(credential, FORBIDDEN, server)
+    clock.now += 60
+    assert await auth.renew_forbidden(credential, FORBIDDEN, server)
+    assert (await header(auth, server), vault.calls) == ("Bearer t0k3n-3", 3)
+
+
+async def test_an_api_error_of_the_function_is_shared_by_all_waiting_calls() -> None:
+    vault = Vault(AuthError("sealed", status=403, body=b"t0k3n"), "t0k3n")
+    auth, server = TokenFunction(vault), TokenServer()
+
+    errors = await asyncio.gather(*(header(auth, server) for _ in range(5)), return_exceptions=True)
+
+    assert [str(error) for error in errors] == ["sealed"] * 5
+    assert "t0k3n" not in dump_error(errors[0])  # type: ignore[arg-type]
+    assert (await header(auth, server), vault.calls) == ("Bearer t0k3n", 2)
+
+
+async def test_another_error_of_the_function_passes_without_the_functions_frames() -> None:
+    original = RuntimeError("sealed")
+    auth = TokenFunction(Vault(original))
+
+    with pytest.raises(RuntimeError) as caught:
+        await header(auth, TokenServer())
+
+    assert caught.value is original
+    assert original.__notes__ == ["raised by the function that was passed as token"]
+    frames = [frame.name for link in chain_of(original) for frame in extract_tb(link.__traceback__)]
+    assert "_fetch" in frames
+    assert "__call__" not in frames
+
+
+async def test_a_cancellation_of_the_function_passes(clock: Clock) -> None:
+    auth, server = TokenFunction(asyncio.Event().wait, clock=clock), TokenServer()  # type: ignore[arg-type]
+    call = asyncio.create_task(header(auth, server))
+    await turns(2)
+
+    call.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (None, "must be a string, not NoneType"),
+        (SECRET.encode(), "must be a string, not bytes"),
+        ("", "must not be empty"),
+        (f"{SECRET}\n", "must not contain control characters"),
+    ],
+)
+async def test_a_result_that_is_no_token_is_an_error_without_the_result(
+    result: object, message: str
+) -> None:
+    auth = TokenFunction(Vault(result))
+
+    with pytest.raises(ValueError, match=f"the function that was passed as token {message}") as bad:
+        await header(auth, TokenServer())
+
+    assert SECRET not in dump_error(bad.value)
