@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeVar, overload
 
 import attrs
@@ -166,6 +166,7 @@ class DepotClient(ApiClient):
         *,
         from_: datetime | None = None,
         to: datetime | None = None,
+        margin: timedelta | None = None,
         limit: int | None = None,
         read_ahead: int = 1,
         resume: Cursor | str | None = None,
@@ -180,6 +181,7 @@ class DepotClient(ApiClient):
         *,
         from_: datetime | None = None,
         to: datetime | None = None,
+        margin: timedelta | None = None,
         limit: int | None = None,
         read_ahead: int = 1,
         into: type[T],
@@ -194,6 +196,7 @@ class DepotClient(ApiClient):
         *,
         from_: datetime | None = None,
         to: datetime | None = None,
+        margin: timedelta | None = None,
         limit: int | None = None,
         read_ahead: int = 1,
         into: type[T] = SessionReport,  # type: ignore[assignment]
@@ -202,8 +205,13 @@ class DepotClient(ApiClient):
     ) -> SessionReports[T]:
         """Return a description of the session reports of one connector, without a request.
 
-        The vendor does not document the order of the reports, the session timestamp that the window
-        filters on, or whether its ends are inclusive (Depot: Session Reports API).
+        Without `margin`, the server decides which sessions a window holds. It may filter on their
+        start, their end, or any overlap with the window. So a session at a boundary of two windows
+        may be in both of them or in none. Pass `margin` to get each session exactly in the window
+        of its start.
+
+        The vendor documents neither the filter nor the order of the reports, and not whether the
+        ends of a window are inclusive (Depot: Session Reports API).
 
         Args:
             charger_id: Charger id.
@@ -211,6 +219,12 @@ class DepotClient(ApiClient):
             from_: Start of the window (timezone-aware). None lets the server choose.
             to: End of the window (timezone-aware). None means the start time of each walk, so that
                 later sessions don't move the pages.
+            margin: Time to request on both sides of the window, at most 366 days. The walk yields
+                the reports with `from_ <= session_time_start < to` only. It must cover the longest
+                session, such as `timedelta(days=1)`. A session without a start belongs to the
+                window of its end. A report with neither time, or with an invalid one, is in each
+                window that reads it. Requests end at the present, except for a `to` in the future.
+                It requires `from_`. None leaves the choice to the server.
             limit: Largest page, 1 to 2000 reports (the vendor documents 10 to 2000). The walk
                 requests limits from half of it to all of it, so that pages overlap. None starts at
                 10 and grows while pages stay under 8 MiB.
@@ -229,7 +243,7 @@ class DepotClient(ApiClient):
             ValueError: An argument is invalid, or the cursor belongs to another query or to a walk
                 without `verify`.
         """
-        query = Query.validated(charger_id, connector_id, from_, to, self.now())
+        query = Query.validated(charger_id, connector_id, from_, to, self.now(), margin)
         if limit is not None:
             validate_int("limit", limit, minimum=1, maximum=LIMITS.maximum)
         validate_int("read_ahead", read_ahead, minimum=0)

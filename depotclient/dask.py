@@ -47,8 +47,8 @@ def read_session_reports(
     Args:
         connectors: Charger and connector ids. Duplicates count once.
         from_: Start of the span (inclusive, timezone-aware). The span selects reports by
-            `session_time_start`. A report without a start is in every window whose query returns
-            it, so it may occur twice.
+            `session_time_start`. A report without a start is selected by its end. A report with
+            neither time is in every window that reads it.
         to: End of the span (exclusive, timezone-aware). None means now.
         window: Calendar window that is read at a time: `month` or `day`, in UTC.
         npartitions: Maximum number of partitions. The windows of one partition share a token and a

@@ -25,9 +25,9 @@ except ImportError as error:
 from depotclient.arrow import FLEET_REPORTS, TIME
 from depotclient.partitions import Connector, Partition, ReadSettings, Window, plan
 from depotclient.partitions.batches import Reading, add_connector
-from depotclient.partitions.calendar import connector_key, validate_duration
+from depotclient.partitions.calendar import connector_key
 from depotclient.partitions.settings import require_settings
-from depotclient.query import require_aware, to_utc
+from depotclient.query import require_aware, to_utc, validate_duration
 
 __all__ = ["LOOK_BACK", "PRIMARY_KEY", "Rows", "session_reports"]
 

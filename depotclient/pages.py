@@ -10,6 +10,7 @@ import msgspec
 
 from depotclient.keys import compute_session_key, read_session_id
 from depotclient.query import Query
+from depotclient.windows import SessionWindow
 from evtransport.errors import ApiError, DecodeError, SchemaError
 from evtransport.http import check_echo
 from evtransport.paging import Cursor, NewRows
@@ -48,6 +49,7 @@ class RawPage:
         ids: Session ids, after `read_keys`. None for a report with lone surrogates or without a
             valid id.
         keys: Numbers that identify the sessions, after `read_keys`. See `compute_session_key`.
+        outside: Indexes of the reports outside of the window of the walk, after `read_keys`.
     """
 
     body: bytes = attrs.field(repr=False)
@@ -55,14 +57,19 @@ class RawPage:
     lone_surrogates: frozenset[int] = frozenset()
     ids: list[int | None] = attrs.field(factory=list["int | None"], init=False)
     keys: list[int] = attrs.field(factory=list[int], init=False)
+    outside: set[int] = attrs.field(factory=set[int], init=False)
 
     @property
     def length(self) -> int:
         """Size in bytes."""
         return len(self.body)
 
-    async def read_keys(self) -> None:
-        """Read ids and keys, with pauses for the event loop."""
+    async def read_keys(self, window: SessionWindow | None = None) -> None:
+        """Read ids and keys, with pauses for the event loop.
+
+        Args:
+            window: Window of the sessions to deliver. None delivers all.
+        """
         await pause()  # Splitting the page took some time.
         pauses = Pauses()
         for index, item in enumerate(self.items):
@@ -71,6 +78,8 @@ class RawPage:
             session_id = None if index in self.lone_surrogates else read_session_id(text)
             self.ids.append(session_id)
             self.keys.append(compute_session_key(session_id, text))
+            if window is not None and not window.accepts(item):
+                self.outside.add(index)
 
 
 def split_page(query: Query, body: bytes) -> RawPage:
@@ -129,8 +138,36 @@ def _original_items(
     return originals, frozenset(changed)
 
 
+@attrs.frozen(eq=False)
+class _Delivery:
+    """Reports of a page to deliver: the new ones, without those outside of the walk's window.
+
+    Attributes:
+        page: The page.
+        rows: The new reports, with their cursors.
+        indexes: Indexes of the reports on the page.
+        counts: Number of new reports before each report, and of all new reports.
+    """
+
+    page: RawPage
+    rows: NewRows
+    indexes: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, page: RawPage, rows: NewRows) -> _Delivery:
+        """Return the reports of a page to deliver."""
+        new = rows.indexes
+        counts = [count for count, index in enumerate(new) if index not in page.outside]
+        return cls(page, rows, tuple(new[count] for count in counts), (*counts, len(new)))
+
+    def cursor(self, index: int) -> Cursor:
+        """Return the cursor before a report, or after the page."""
+        return self.rows.cursor(self.counts[index])
+
+
 class Page(Generic[T]):
-    """A page with new reports.
+    """A page with new reports. With `margin`, only those of the window count as new.
 
     Attributes:
         number: Page number of the request.
@@ -144,9 +181,8 @@ class Page(Generic[T]):
         self.number: Final = rows.request.page
         self.limit: Final = rows.request.limit
         self.raw: Final = page.body
-        self.reports: Final[Sequence[T]] = _LazyReports(page, rows, structure)
-        self._page = page
-        self._rows = rows
+        self._delivery = _Delivery.of(page, rows)
+        self.reports: Final[Sequence[T]] = _LazyReports(self._delivery, structure)
 
     def __repr__(self) -> str:
         return f"Page(number={self.number}, limit={self.limit}, reports={self.reports!r})"
@@ -154,17 +190,17 @@ class Page(Generic[T]):
     @property
     def raw_reports(self) -> tuple[bytes, ...]:
         """JSON text of each new report, as received."""
-        return tuple(bytes(self._page.items[index]) for index in self._rows.indexes)
+        return tuple(bytes(self._delivery.page.items[index]) for index in self._delivery.indexes)
 
     @property
     def ids(self) -> tuple[int | None, ...]:
         """Session id of each new report, or None with lone surrogates or without a valid id."""
-        return tuple(self._page.ids[index] for index in self._rows.indexes)
+        return tuple(self._delivery.page.ids[index] for index in self._delivery.indexes)
 
     @property
     def keys(self) -> tuple[int, ...]:
         """Number that identifies the session of each new report."""
-        return tuple(self._page.keys[index] for index in self._rows.indexes)
+        return tuple(self._delivery.page.keys[index] for index in self._delivery.indexes)
 
     @property
     def cursor(self) -> Cursor:
@@ -173,23 +209,22 @@ class Page(Generic[T]):
 
     def cursor_at(self, index: int) -> Cursor:
         """Return the cursor before the new report with this index."""
-        return self._rows.cursor(index)
+        return self._delivery.cursor(index)
 
     def path_at(self, index: int) -> str:
         """Return the JSON path of the new report with this index, such as `$.items[3]`."""
-        return f"$.items[{self._rows.indexes[index]}]"
+        return f"$.items[{self._delivery.indexes[index]}]"
 
 
 @attrs.frozen(eq=False, repr=False)
 class _LazyReports(Sequence[T]):
     """New reports of a page, structured on access."""
 
-    _page: RawPage
-    _rows: NewRows
+    _delivery: _Delivery
     _structure: Structurer[T]
 
     def __len__(self) -> int:
-        return len(self._rows.indexes)
+        return len(self._delivery.indexes)
 
     @overload
     def __getitem__(self, index: int) -> T: ...
@@ -200,11 +235,11 @@ class _LazyReports(Sequence[T]):
     def __getitem__(self, index: int | slice) -> T | list[T]:
         if isinstance(index, slice):
             return [self[i] for i in range(len(self))[index]]
-        item = self._rows.indexes[index]
+        item = self._delivery.indexes[index]
         try:
-            return self._structure(self._page.items[item], f"$.items[{item}]")
+            return self._structure(self._delivery.page.items[item], f"$.items[{item}]")
         except ApiError as error:
-            error.cursor = self._rows.cursor(range(len(self))[index])
+            error.cursor = self._delivery.cursor(range(len(self))[index])
             raise
 
     def __repr__(self) -> str:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeAlias
 
 import attrs
 
+from depotclient.windows import SessionWindow
 from evtransport.paging import Cursor, PageRequest
 from evtransport.validation import validate_id
 
-__all__ = [
-    "Query",
-    "format_time",
-    "is_before",
-    "require_aware",
-    "to_utc",
-    "validate_connector",
-]
+__all__ = ["Connector", "Query", "distinct_connectors", "format_time", "is_before"]
+__all__ += ["require_aware", "to_utc", "validate_connector", "validate_duration"]
+
+Connector: TypeAlias = tuple[str, str | int]
+"""Charger id and connector id."""
+
+_MAX_DURATION: Final = timedelta(days=366)
+_MIN_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @attrs.frozen
@@ -30,12 +33,15 @@ class Query:
         connector_id: Connector id.
         from_: Start of the window (timezone-aware). None lets the server choose.
         to: End of the window (timezone-aware). None means the start time of each walk.
+        margin: Time to request on both sides of the window. The walk then delivers the sessions of
+            the window only. None leaves the choice to the server.
     """
 
     charger_id: str
     connector_id: str
     from_: datetime | None
     to: datetime | None
+    margin: timedelta | None = None
 
     @classmethod
     def validated(
@@ -45,6 +51,7 @@ class Query:
         from_: datetime | None,
         to: datetime | None,
         now: datetime,
+        margin: timedelta | None = None,
     ) -> Query:
         """Return the query for a caller's arguments.
 
@@ -57,7 +64,11 @@ class Query:
         if from_ is not None and not is_before(from_, to or now):
             end = f"to={to.isoformat()}" if to else "now, the default of to"
             raise ValueError(f"from_={from_.isoformat()} must be before {end}")
-        return cls(*validate_connector(charger_id, connector_id), from_, to)
+        if margin is not None:
+            validate_duration("margin", margin)
+            if from_ is None:
+                raise ValueError("margin requires from_, the start of the window to deliver")
+        return cls(*validate_connector(charger_id, connector_id), from_, to, margin)
 
     def identity(self) -> dict[str, str]:
         """Return the parameters that identify this query in a cursor."""
@@ -66,6 +77,8 @@ class Query:
             parameters["from"] = format_time(self.from_)
         if self.to is not None:
             parameters["to"] = format_time(self.to)
+        if self.margin is not None:
+            parameters["margin"] = str(self.margin)
         return parameters
 
     def check_cursor(self, cursor: Cursor) -> None:
@@ -83,9 +96,38 @@ class Query:
             )
             raise ValueError(f"the cursor belongs to another query: {differences or 'no window'}")
 
+    def end_at(self, now: datetime) -> str:
+        """Return the `to` of the requests of a walk that starts now.
+
+        With a margin, it is not after now, unless the window is: a session that is reported has
+        ended. Pages would also move if the window included sessions that end during the walk.
+        """
+        if self.to is None:
+            return format_time(now)
+        to = to_utc(self.to)
+        if self.margin is not None and to < now:
+            to = min(to + self.margin, now)
+        return format_time(to)
+
+    def window(self, to: str) -> SessionWindow | None:
+        """Return the window of the sessions to deliver. None delivers what the server sends.
+
+        Args:
+            to: End of the requests, which the walk pinned.
+        """
+        if self.margin is None or self.from_ is None:
+            return None
+        end = datetime.fromisoformat(to) if self.to is None else to_utc(self.to)
+        return SessionWindow(to_utc(self.from_), end)
+
+    def _start(self, from_: datetime) -> datetime:
+        """Return the start of the requests: a margin before the window, if a datetime can be."""
+        start, margin = to_utc(from_), self.margin or timedelta()
+        return start - margin if start - _MIN_TIME > margin else _MIN_TIME
+
     def parameters(self, to: str, request: PageRequest) -> tuple[tuple[str, str], ...]:
         """Return the query string of one page, for the end of the window that the walk pinned."""
-        start = () if self.from_ is None else (("from", format_time(self.from_)),)
+        start = () if self.from_ is None else (("from", format_time(self._start(self.from_))),)
         return (
             ("chargerId", self.charger_id),
             ("connectorId", self.connector_id),
@@ -106,6 +148,37 @@ def validate_connector(charger_id: object, connector_id: object) -> tuple[str, s
         with suppress(TypeError):  # Accept any kind of int, such as those of a table.
             connector_id = str(operator.index(connector_id))  # type: ignore[arg-type]
     return validate_id("charger_id", charger_id), validate_id("connector_id", connector_id)
+
+
+def distinct_connectors(connectors: Iterable[Connector]) -> tuple[tuple[str, str], ...]:
+    """Return the ids of connectors as they are sent, each connector once, in the given order.
+
+    Raises:
+        ValueError: An id is invalid, or `connectors` are not pairs of ids.
+    """
+    if not isinstance(connectors, Iterable):
+        raise ValueError(f"connectors must be pairs, such as [('CP-001', 1)], got {connectors!r}")
+    return tuple(dict.fromkeys(_pair(connector) for connector in connectors))
+
+
+def _pair(connector: object) -> tuple[str, str]:
+    match connector:
+        case (charger_id, connector_id):
+            return validate_connector(charger_id, connector_id)
+        case _:
+            raise ValueError(
+                f"a connector must be a pair, such as ('CP-001', 1), got {connector!r}"
+            )
+
+
+def validate_duration(name: str, value: object) -> None:
+    """Check a margin or a similar duration.
+
+    Raises:
+        ValueError: The value is not a timedelta from 0 to 366 days.
+    """
+    if not (isinstance(value, timedelta) and timedelta() <= value <= _MAX_DURATION):
+        raise ValueError(f"{name} must be from 0 to {_MAX_DURATION.days} days, got {value}")
 
 
 def require_aware(name: str, value: object) -> None:

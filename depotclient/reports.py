@@ -11,7 +11,7 @@ from typing import Final, Generic, Self, TypeVar
 import attrs
 
 from depotclient.pages import Page, RawPage, split_page
-from depotclient.query import Query, format_time
+from depotclient.query import Query
 from evtransport.http import Request
 from evtransport.paging import Cursor, PageDriver, PageLimits, PageRequest, Paginator
 from evtransport.pauses import Pauses
@@ -64,9 +64,9 @@ class SessionReports(Generic[T]):
         """Yield the pages that have new reports, in the server's order."""
         driver = self._driver()
         try:
-            while (found := await driver.next_page()) is not None:
-                yield Page(*found, self._structure)
-                del found  # Release the page while the next one is awaited.
+            while (page := await next_page(driver, self._structure)) is not None:
+                yield page
+                del page  # Release the page while the next one is awaited.
         finally:
             await driver.aclose()
 
@@ -96,7 +96,7 @@ class SessionReports(Generic[T]):
     def _driver(self) -> PageDriver[RawPage]:
         cursor = self.resume or Cursor(
             query=self.query.identity(),
-            pinned={"to": format_time(self.query.to or self._now())},
+            pinned={"to": self.query.end_at(self._now())},
             limit=self.limit or LIMITS.first,
         )
         paginator = Paginator(
@@ -118,8 +118,19 @@ class SessionReports(Generic[T]):
             is_throttled if page_request.trial else is_retryable,
         )
         page = await self._transport.send(request)
-        await page.read_keys()
+        await page.read_keys(self.query.window(to))
         return page
+
+
+async def next_page(driver: PageDriver[RawPage], structure: Structurer[T]) -> Page[T] | None:
+    """Return the next page with reports to deliver, or None at the end of the walk."""
+    while (found := await driver.next_page()) is not None:
+        page = Page(*found, structure)
+        del found  # Release the page while the next one is awaited.
+        if page.reports:
+            return page
+        del page
+    return None
 
 
 class Walk(Generic[T]):
@@ -181,5 +192,4 @@ class Walk(Generic[T]):
 
     async def _read_page(self) -> None:
         self._page = None  # Release the page while the next one is awaited.
-        if (found := await self._driver.next_page()) is not None:
-            self._page, self._index = Page(*found, self._structure), 0
+        self._page, self._index = await next_page(self._driver, self._structure), 0

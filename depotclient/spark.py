@@ -81,8 +81,8 @@ class SessionReportsDataSource(DataSource):
     ```
 
     The columns are those of `depotclient.arrow.FLEET_REPORTS`, with times as `TimestampType`. A row
-    is a report with from <= `session_time_start` < to. A report without a start is in every window
-    whose query returns it, so it may occur twice.
+    is a report with from <= `session_time_start` < to. A report without a start is in the
+    window of its end. A report with neither time is in every window that reads it.
 
     Options (case-insensitive):
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 
 # Import this first: without pyarrow, its error names the extra.
-from depotclient.arrow import SESSION_REPORTS, session_reports_from
+from depotclient.arrow import SESSION_REPORTS, batch_of, session_reports_from
 
 # isort: split
 import pyarrow as pa
@@ -15,7 +16,6 @@ from pyarrow import parquet
 
 from depotclient.models import SessionReport
 from depotclient.pages import Page
-from depotclient.partitions.batches import filter_page
 from depotclient.partitions.calendar import WindowFilter
 
 __all__ = ["ParquetWriter", "read_manifest", "read_session"]
@@ -25,6 +25,8 @@ MANIFEST_KEY: Final = "depotclient.export"
 
 ROW_GROUP_BYTES: Final = 8 * 2**20
 """Minimum size of a row group in memory, about 90 large reports."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_manifest(path: Path) -> bytes | None:
@@ -83,6 +85,26 @@ def _find(
     return None, earlier
 
 
+def _filter_page(page: Page[Any], window_filter: WindowFilter) -> pa.RecordBatch:
+    """Return the new reports of a page that belong to a window.
+
+    Raises:
+        SchemaError: A report is invalid. The error has the cursor before it.
+    """
+    batch = batch_of(page, SESSION_REPORTS)
+    # Read times as numbers: Arrow converts them to datetimes with pandas if it is installed.
+    starts = batch["session_time_start"].cast(pa.int64()).to_pylist()
+    accepted = [
+        window_filter.accept(key, session_id, _time(start))
+        for key, session_id, start in zip(page.keys, page.ids, starts, strict=True)
+    ]
+    return batch if all(accepted) else batch.filter(pa.array(accepted))
+
+
+def _time(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
+
+
 class ParquetWriter:
     """Writer of session reports as rows. The manifest goes into the metadata of the file."""
 
@@ -98,7 +120,7 @@ class ParquetWriter:
 
     def write(self, page: Page[Any], window_filter: WindowFilter) -> int:
         """Add the reports of a page that belong to the window. Return their number."""
-        batch, _ = filter_page(page, window_filter)
+        batch = _filter_page(page, window_filter)
         self._held.append(batch)
         self._bytes += batch.nbytes
         if self._bytes >= ROW_GROUP_BYTES:

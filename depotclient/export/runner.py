@@ -34,9 +34,8 @@ from depotclient.partitions.calendar import (
     Window,
     WindowFilter,
     plan,
-    validate_duration,
 )
-from depotclient.query import format_time, is_before, require_aware
+from depotclient.query import format_time, is_before, require_aware, validate_duration
 from evtransport._version import __version__
 from evtransport.errors import ApiError, SchemaError
 from evtransport.validation import validate_int

@@ -6,10 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import aclosing, suppress
-from datetime import UTC, datetime, timedelta
-from itertools import compress
 from queue import SimpleQueue
-from typing import Any, Final, TypeAlias
+from typing import TypeAlias
 
 # Import this first: without pyarrow, its error names the extra.
 from depotclient.arrow import FLEET_REPORTS, SESSION_REPORTS, batch_of
@@ -18,41 +16,14 @@ from depotclient.arrow import FLEET_REPORTS, SESSION_REPORTS, batch_of
 import pyarrow as pa
 
 from depotclient.client import DepotClient
-from depotclient.pages import Page
-from depotclient.partitions.calendar import Partition, WindowFilter
+from depotclient.partitions.calendar import Partition
 from depotclient.partitions.settings import ReadSettings
 from evtransport.errors import ApiError
 
-__all__ = ["Reading", "Shape", "add_connector", "filter_page"]
+__all__ = ["Reading", "Shape", "add_connector"]
 
 Shape: TypeAlias = Callable[[pa.RecordBatch, Partition, Sequence[int]], pa.RecordBatch]
 """Function that returns the final batch for reports, their partition and their keys."""
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def filter_page(page: Page[Any], window_filter: WindowFilter) -> tuple[pa.RecordBatch, list[int]]:
-    """Return the new reports of a page that belong to a window, and their keys.
-
-    Returns:
-        A batch with `SESSION_REPORTS`, and the key of each row from `Page.keys`.
-
-    Raises:
-        SchemaError: A report is invalid. The error has the cursor before it.
-    """
-    batch = batch_of(page, SESSION_REPORTS)
-    # Read times as numbers: Arrow converts them to datetimes with pandas if it is installed.
-    starts = batch["session_time_start"].cast(pa.int64()).to_pylist()
-    accepted = [
-        window_filter.accept(key, session_id, _time(start))
-        for key, session_id, start in zip(page.keys, page.ids, starts, strict=True)
-    ]
-    kept = batch if all(accepted) else batch.filter(pa.array(accepted))
-    return kept, [*compress(page.keys, accepted)]
-
-
-def _time(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def add_connector(
@@ -141,28 +112,26 @@ class Reading:
                     raise
 
     async def _read_partition(self, depot: DepotClient, partition: Partition) -> None:
-        settings, now = self._settings, depot.now()
-        if partition.start - settings.margin >= now:
+        settings = self._settings
+        if partition.start - settings.margin >= depot.now():
             return
-        from_, to = partition.query(now, settings.margin)
         reports = depot.session_reports(
             partition.charger_id,
             partition.connector_id,
-            from_=from_,
-            to=to,
+            from_=partition.start,
+            to=partition.end,
+            margin=settings.margin,
             limit=settings.limit,
             read_ahead=0,
             verify=settings.verify,
         )
-        window_filter = WindowFilter(partition.start, partition.end)
         async with aclosing(reports.pages()) as pages:
             async for page in pages:
-                batch, keys = filter_page(page, window_filter)
+                batch = self._shape(batch_of(page, SESSION_REPORTS), partition, page.keys)
                 del page  # Release the page while the batch is used.
-                if keys:
-                    self._results.put(self._shape(batch, partition, keys))
-                    del batch
-                    await self._requested.acquire()
+                self._results.put(batch)
+                del batch
+                await self._requested.acquire()
 
 
 def _cancel_all_tasks() -> None:

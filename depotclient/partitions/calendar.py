@@ -11,16 +11,13 @@ from urllib.parse import quote
 
 import attrs
 
-from depotclient.query import is_before, require_aware, to_utc, validate_connector
+from depotclient.query import Connector, distinct_connectors, is_before, require_aware, to_utc
 
 __all__ = ["MARGIN", "WINDOWS", "Connector", "Partition", "Window", "WindowFilter"]
-__all__ += ["connector_key", "plan", "validate_duration", "window_start"]
+__all__ += ["connector_key", "plan", "window_start"]
 
 Window: TypeAlias = Literal["month", "day"]
 """Kind of a calendar window, in UTC."""
-
-Connector: TypeAlias = tuple[str, str | int]
-"""Charger id and connector id."""
 
 WINDOWS: Final[tuple[Window, ...]] = get_args(Window)
 
@@ -28,19 +25,7 @@ MARGIN: Final = timedelta(days=1)
 """Default time read on both sides of a window. It must cover the longest session and the longest
 reporting delay."""
 
-_MAX_DURATION: Final = timedelta(days=366)
-
 _WINDOW: Final = re.compile(r"\d{4}-\d\d(-\d\d)?", re.ASCII)
-
-
-def validate_duration(name: str, value: object) -> None:
-    """Check a margin or a similar duration.
-
-    Raises:
-        ValueError: The value is not a timedelta from 0 to 366 days.
-    """
-    if not (isinstance(value, timedelta) and timedelta() <= value <= _MAX_DURATION):
-        raise ValueError(f"{name} must be from 0 to {_MAX_DURATION.days} days, got {value}")
 
 
 def window_start(window: str) -> datetime:
@@ -225,25 +210,13 @@ def plan(
     for name, time in (("from_", from_), ("to", to)):
         if not MINYEAR < time.year < MAXYEAR:
             raise ValueError(f"{name} must be in the years 2 to 9998, got {time.isoformat()}")
-    if not isinstance(connectors, Iterable):
-        raise ValueError(f"connectors must be pairs, such as [('CP-001', 1)], got {connectors!r}")
-    pairs = dict.fromkeys(_pair(connector) for connector in connectors)
+    pairs = distinct_connectors(connectors)
     windows = list(_windows(to_utc(from_), to_utc(to), window, whole=whole))
     return tuple(
         Partition(charger_id, connector_id, *part)
         for charger_id, connector_id in pairs
         for part in windows
     )
-
-
-def _pair(connector: object) -> tuple[str, str]:
-    match connector:
-        case (charger_id, connector_id):
-            return validate_connector(charger_id, connector_id)
-        case _:
-            raise ValueError(
-                f"a connector must be a pair, such as ('CP-001', 1), got {connector!r}"
-            )
 
 
 def _windows(

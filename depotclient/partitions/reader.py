@@ -27,7 +27,8 @@ def read_partition(partition: Partition, settings: ReadSettings | None = None) -
 
     Returns:
         The reports of the partition, with the schema `depotclient.arrow.FLEET_REPORTS`. A report
-        without a start is in every partition that reads it.
+        without a start is in the partition of its end. A report with neither time is in every
+        partition that reads it.
 
     Raises:
         ApiError: The request failed. A note names the partition.

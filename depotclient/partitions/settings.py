@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import attrs
 
 from depotclient.client import DepotClient
-from depotclient.partitions.calendar import MARGIN, validate_duration
+from depotclient.partitions.calendar import MARGIN
+from depotclient.query import validate_duration
 from depotclient.reports import LIMITS
 from evtransport.proxy import SealedProxy, parse_proxy, reveal_proxy, seal_proxy
 from evtransport.retry import RetryPolicy, Timeout

@@ -14,6 +14,8 @@ from depotclient.query import to_utc
 from tests.support.pages import PageTransport
 
 DAY = datetime(2022, 8, 3, tzinfo=UTC)
+NOW = datetime(2026, 10, 31, tzinfo=UTC)
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 FAR_EAST, FAR_WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
 CURSOR = Cursor(
     query={"chargerId": "xyz", "connectorId": "1"},
@@ -21,6 +23,11 @@ CURSOR = Cursor(
     limit=10,
     offset=25,
     recent=(1, 2, 3),
+)
+DAYS = timedelta(days=2)
+WITH_MARGIN = attrs.evolve(
+    CURSOR,
+    query={**CURSOR.query, "from": "2022-08-03T00:00:00.000Z", "margin": "2 days, 0:00:00"},
 )
 
 
@@ -48,6 +55,9 @@ def depot() -> DepotClient:
         ({"from_": datetime(9000, 1, 1, tzinfo=UTC)}, "must be before now"),
         ({"from_": datetime.min.replace(tzinfo=FAR_EAST)}, "from_ is out of range in UTC"),
         ({"to": datetime.max.replace(tzinfo=FAR_WEST)}, "to is out of range in UTC"),
+        ({"margin": DAYS}, "margin requires from_, the start of the window"),
+        ({"margin": -DAYS, "from_": DAY}, "margin must be from 0 to 366 days, got -2 days"),
+        ({"margin": 1, "from_": DAY}, "margin must be from 0 to 366 days, got 1"),
         *(({"limit": limit}, "limit must be an int") for limit in (0, 2001, True, 10.0, "10")),
         *(({"read_ahead": n}, "read_ahead must be an int") for n in (-1, True, 1.0, "1", None)),
         ({"verify": 1}, "verify must be True or False, got 1"),
@@ -72,6 +82,14 @@ def depot() -> DepotClient:
         (
             {"resume": str(CURSOR), "to": DAY},
             "another query: to None instead of '2022-08-03T00:00:00.000Z'",
+        ),
+        (
+            {"resume": WITH_MARGIN, "from_": DAY, "margin": DAYS / 2},
+            "another query: margin '2 days, 0:00:00' instead of '1 day, 0:00:00'",
+        ),
+        (
+            {"resume": WITH_MARGIN, "from_": DAY},
+            "another query: margin '2 days, 0:00:00' instead of None",
         ),
         ({"resume": attrs.evolve(CURSOR, pinned={})}, "another query: no window"),
     ],
@@ -147,3 +165,34 @@ async def test_the_window_is_sent_in_utc_with_milliseconds() -> None:
 
     assert (query["from"], query["to"]) == ("2022-08-03T16:20:30.661Z", "2022-08-04T00:00:00.000Z")
     assert (query["page"], query["limit"]) == ("1", "50")
+
+
+@pytest.mark.parametrize(
+    ("from_", "to", "margin", "sent"),
+    [
+        (DAY, DAY + DAYS, DAYS, ("2022-08-01T00:00:00.000Z", "2022-08-07T00:00:00.000Z")),
+        (DAY, DAY + DAYS, 0 * DAYS, ("2022-08-03T00:00:00.000Z", "2022-08-05T00:00:00.000Z")),
+        # Requests end at the present, unless `to` is later.
+        (DAY, NOW - DAYS / 2, DAYS, ("2022-08-01T00:00:00.000Z", "2026-10-31T00:00:00.000Z")),
+        (DAY, None, DAYS, ("2022-08-01T00:00:00.000Z", "2026-10-31T00:00:00.000Z")),
+        (
+            DAY,
+            datetime(2100, 1, 1, tzinfo=UTC),
+            DAYS,
+            ("2022-08-01T00:00:00.000Z", "2100-01-01T00:00:00.000Z"),
+        ),
+        # No time is before the year 1.
+        (FIRST, DAY, DAYS, ("0001-01-01T00:00:00.000Z", "2022-08-05T00:00:00.000Z")),
+        (FIRST, LAST, DAYS, ("0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z")),
+    ],
+)
+async def test_a_margin_extends_the_requests_on_both_sides_up_to_the_present(
+    from_: datetime, to: datetime | None, margin: timedelta, sent: tuple[str, str]
+) -> None:
+    transport = PageTransport()
+    client = transport.client()
+    client.now = lambda: NOW
+    reports = client.session_reports("xyz", 7, from_=from_, to=to, margin=margin)
+    assert await reports.collect(max_items=1) == []
+
+    assert (transport.queries[0]["from"], transport.queries[0]["to"]) == sent

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -15,12 +16,14 @@ from hypothesis import strategies as st
 
 from depotclient import ApiError, DepotClient, SchemaError, SessionReport, SessionReports
 from depotclient.sandbox import DepotSandbox, Fault, ReportShape
+from depotclient.sandbox.store import Order, TimeFilter
 from tests.support.clients import client_of
 from tests.support.pages import PageTransport, page_of, query_of, served
 from tests.support.waiting import turns
 from tests.support.wire import Received, Wire, reply
 
 SMALL = ReportShape.small()
+MOMENT = timedelta(milliseconds=1)
 
 
 def transport_of(count: int) -> PageTransport:
@@ -240,3 +243,96 @@ async def test_sessions_that_share_an_id_are_all_delivered(limit: int | None, ve
     found = await ids_of(reports_of(transport, limit=limit, verify=verify))
 
     assert found == [row["sessionId"] for row in rows]
+
+
+# Windows with a margin.
+
+
+def session(session_id: int, start: str | None, end: str | None = None) -> bytes:
+    times = {"sessionTimeStart": start, "sessionTimeEnd": end}
+    return json.dumps({"sessionId": session_id, **times}).encode()
+
+
+def window_of(sandbox: DepotSandbox) -> tuple[datetime, datetime, list[int]]:
+    """Return a window of a sandbox with edges within sessions, and the ids of its sessions."""
+    reports = [json.loads(report) for report in sandbox.reports("CP-001", "1")]
+    from_, to = (datetime.fromisoformat(reports[n]["sessionTimeEnd"]) for n in (9, 39))
+    from_, to = from_ - MOMENT, to - MOMENT
+    starts = {report["sessionId"]: report["sessionTimeStart"] for report in reports}
+    inside = [n for n, start in starts.items() if from_ <= datetime.fromisoformat(start) < to]
+    for index, end in enumerate((from_ - MOMENT, from_, to - MOMENT, to), 1):
+        inside += [index] if from_ <= end < to else []
+        sandbox.add("CP-001", "1", session(index, None, end.isoformat()))
+    sandbox.add("CP-001", "1", session(5, None))
+    return from_, to, [*inside, 5]
+
+
+@pytest.mark.parametrize("inclusive", [True, False])
+@pytest.mark.parametrize("order", ["ascending", "shuffled"])
+@pytest.mark.parametrize("time_filter", ["start", "end", "overlap"])
+async def test_with_a_margin_a_window_holds_the_sessions_that_start_in_it(
+    time_filter: TimeFilter, order: Order, inclusive: bool
+) -> None:
+    async with (
+        DepotSandbox(
+            shape=SMALL, time_filter=time_filter, order=order, inclusive=inclusive
+        ) as sandbox,
+        client_of(sandbox) as depot,
+    ):
+        from_, to, expected = window_of(sandbox)
+        day = timedelta(days=1)
+        reports = depot.session_reports("CP-001", 1, from_=from_, to=to, margin=day)
+        assert sorted(await ids_of(reports)) == sorted(expected)
+
+        # Without a margin, the server decides, and a report is lost or one too many.
+        plain = depot.session_reports("CP-001", 1, from_=from_, to=to)
+        assert sorted(await ids_of(plain)) != sorted(expected) or time_filter == "start"
+
+
+IN_AUGUST = [number for number in range(60) if number % 7 == 3 or 20 <= number < 25]
+
+
+def august() -> tuple[PageTransport, SessionReports[SessionReport]]:
+    """Return a transport with sessions in August and July, and those of August."""
+    times = {True: "2022-08-03T00:00:00Z", False: "2022-07-03T00:00:00Z"}
+    transport = PageTransport([session(n, times[n in IN_AUGUST]) for n in range(60)])
+    from_, to = datetime(2022, 8, 1, tzinfo=UTC), datetime(2022, 9, 1, tzinfo=UTC)
+    return transport, reports_of(transport, from_=from_, to=to, margin=timedelta(0), limit=10)
+
+
+async def test_a_walk_with_a_margin_resumes_after_any_report() -> None:
+    _, reports = august()
+    async with reports.walk() as walk:
+        for count in range(len(IN_AUGUST)):
+            rest = attrs.evolve(reports, resume=walk.cursor)
+            assert await ids_of(rest) == IN_AUGUST[count:]
+            await anext(walk)
+        assert await anext(walk, None) is None
+        assert walk.cursor.offset == 60
+
+
+async def test_pages_with_a_margin_have_only_the_reports_of_the_window() -> None:
+    transport, reports = august()
+    transport.items = [session(n, None, "2022-07-03T00:00:00Z") for n in range(90, 130)]
+    assert [page async for page in reports.pages()] == []
+
+    transport, reports = august()
+    pages = [page async for page in reports.pages()]
+    assert [n for page in pages for n in page.ids] == IN_AUGUST
+    assert [json.loads(t)["sessionId"] for page in pages for t in page.raw_reports] == IN_AUGUST
+    assert len({key for page in pages for key in page.keys}) == len(IN_AUGUST)
+    for page in pages:
+        for index, report in enumerate(page.reports):
+            place = int(page.path_at(index).strip("$.items[]"))
+            assert json.loads(page.raw)["items"][place]["sessionId"] == report.session_id
+            rest = attrs.evolve(reports, resume=page.cursor_at(index))
+            assert (await rest.collect(max_items=1)) == [report]
+
+
+async def test_a_report_with_an_invalid_start_is_not_skipped() -> None:
+    transport, reports = august()
+    transport.items = [session(1, "2022-08-03"), *transport.items[4:]]
+    async with reports.walk() as walk:
+        with pytest.raises(SchemaError, match="sessionTimeStart"):
+            await anext(walk)
+        assert walk.cursor.offset == 0

@@ -91,7 +91,7 @@ def test_a_partition_holds_the_reports_that_start_in_its_window(sandbox: DepotSa
     assert any(table.num_rows == 0 for table in tables)
 
 
-def test_each_session_is_read_once_and_a_report_without_a_start_in_each_window() -> None:
+def test_each_session_is_read_once_and_a_report_without_times_in_each_window() -> None:
     starts = ["2026-01-10T00:00:00Z", "2026-01-10T00:00:00.001Z", "2026-02-10T00:00:00Z", None]
     items: list[dict[str, object]] = [
         {"sessionId": session_id, "sessionTimeStart": start, "vehicleId": vehicle}
@@ -99,13 +99,14 @@ def test_each_session_is_read_once_and_a_report_without_a_start_in_each_window()
         for start in starts
         for vehicle in (["A", "B"] if start is None else ["A"])
     ]
+    items.append({"sessionId": 9, "sessionTimeEnd": starts[0]})
     with in_thread(Wire(default=served([*items, *items[:9]]))) as wire:
         settings = ReadSettings(token="t0k3n", base_url=wire.url)
         january, february = (
             ids_of(read_partition(Partition("CP-001", "1", window), settings))
             for window in ("2026-01", "2026-02")
         )
-    assert sorted(january) == sorted([-1, 0, 7] * 4)
+    assert sorted(january) == sorted([-1, 0, 7] * 4 + [9])
     assert sorted(february) == sorted([-1, 0, 7] * 3)
 
 
