@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from types import NoneType
-from typing import IO, Any, Final, cast, get_args, get_origin, get_type_hints
+from typing import IO, Any, Final, cast, get_args, get_origin
 
 import attrs
 import msgspec
@@ -29,6 +29,8 @@ from depotclient.models import SessionReport, camel_case
 from depotclient.pages import Page
 from depotclient.reports import SessionReports
 from evtransport.errors import ApiError, SchemaError
+from evtransport.structure import Into
+from evtransport.structure.types import Field, fields_of, has_fields
 
 __all__ = ["FLEET_REPORTS", "SESSION_REPORTS", "record_batches", "schema_of"]
 __all__ += ["session_reports_from"]
@@ -61,7 +63,7 @@ _MIN_MS: Final = -62_104_060_800_000
 _MAX_MS: Final = 253_402_300_799_999
 
 
-def schema_of(cls: type) -> pa.Schema:
+def schema_of(cls: Into[Any]) -> pa.Schema:
     """Return the Arrow schema of session reports, or of a class with some of their fields.
 
     Args:
@@ -74,26 +76,28 @@ def schema_of(cls: type) -> pa.Schema:
         missing list is an empty list. Any other missing value is null.
 
     Raises:
-        ValueError: A field has another type, a converter, a validator or another default.
+        ValueError: `cls` is a function, or a field has another type, a converter, a validator or
+            another default.
     """
+    if not has_fields(cls):
+        raise ValueError(f"Arrow needs a class with fields, got into={cls!r}")
     return pa.schema(_fields_of(cls))
 
 
 def _fields_of(cls: type[Any]) -> list[pa.Field[Any]]:
-    hints = get_type_hints(cls)
     return [
-        pa.field(field.name, _type_of(field, hints[field.name], f"{cls.__name__}.{field.name}"))
-        for field in attrs.fields(cls)
-        if field.init
+        pa.field(field.name, _type_of(field, f"{cls.__name__}.{field.name}"))
+        for field in fields_of(cls)
     ]
 
 
-def _type_of(field: attrs.Attribute[Any], annotation: Any, name: str) -> pa.DataType:
-    if field.converter is not None or field.validator is not None:
+def _type_of(field: Field, name: str) -> pa.DataType:
+    annotation = field.type
+    if field.runs_code:
         raise ValueError(f"{name} has a converter or a validator, which Arrow does not run")
     args = get_args(annotation)
     kind: pa.DataType | None
-    if get_origin(annotation) is list and attrs.has(args[0]):
+    if get_origin(annotation) is list and has_fields(args[0]):
         kind = pa.list_(pa.struct(_fields_of(args[0])))
         has_arrow_default = isinstance(field.default, attrs.Factory)  # type: ignore[arg-type]
     else:
@@ -112,7 +116,7 @@ def _optional_of(annotation: Any) -> pa.DataType | None:
 
 
 def _scalar_of(annotation: Any) -> pa.DataType | None:
-    if attrs.has(annotation):
+    if has_fields(annotation):
         return pa.struct(_fields_of(annotation))
     return _SCALARS.get(annotation)
 
@@ -142,11 +146,11 @@ async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.Reco
         ApiError: As in a walk over the reports. The reports before the failure are yielded first.
             The cursor is the position after them. A value of a wrong type is a `SchemaError` that
             names its path.
-        ValueError: The class of `into=` has no Arrow schema, or no fields.
+        ValueError: `into=` is not a class with an Arrow schema, or has no fields.
     """
     schema = schema_of(reports.into)
     if not schema.names:
-        raise ValueError(f"{reports.into.__name__} has no fields, so a batch has no columns")
+        raise ValueError(f"into={reports.into!r} has no fields, so a batch has no columns")
     async with aclosing(reports.pages()) as pages:
         async for page in pages:
             batch, error = await asyncio.to_thread(_batch_before_error, page, schema)

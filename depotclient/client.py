@@ -19,6 +19,7 @@ from evtransport.paging import Cursor
 from evtransport.proxy import reveal_proxy, seal_proxy
 from evtransport.retry import RetryPolicy, Timeout
 from evtransport.secrets import Secret
+from evtransport.structure import Into
 from evtransport.transport import MAX_RESPONSE_BYTES, Transport
 from evtransport.validation import parse_base_url, validate_int
 
@@ -184,7 +185,7 @@ class DepotClient(ApiClient):
         margin: timedelta | None = None,
         limit: int | None = None,
         read_ahead: int = 1,
-        into: type[T],
+        into: Into[T],
         resume: Cursor | str | None = None,
         verify: bool = False,
     ) -> SessionReports[T]: ...
@@ -199,7 +200,7 @@ class DepotClient(ApiClient):
         margin: timedelta | None = None,
         limit: int | None = None,
         read_ahead: int = 1,
-        into: type[T] = SessionReport,  # type: ignore[assignment]
+        into: Into[T] = SessionReport,  # type: ignore[assignment]
         resume: Cursor | str | None = None,
         verify: bool = False,
     ) -> SessionReports[T]:
@@ -230,7 +231,9 @@ class DepotClient(ApiClient):
                 10 and grows while pages stay under 8 MiB.
             read_ahead: Requests in flight while a page is consumed. With 0, the walk requests a
                 page when the last one is consumed.
-            into: attrs class with some of the fields of `SessionReport`. Only these are parsed.
+            into: attrs class or dataclass with some of the fields of `SessionReport`. Only these
+                are parsed. Or a function that returns an object for the JSON bytes of a report,
+                such as `MyModel.model_validate_json` of pydantic. Its errors are a `SchemaError`.
             resume: Cursor of an earlier walk of the same query, or its text. The window
                 keeps the end of the earlier walk.
             verify: Walk the window again until a whole pass finds nothing new. This finds reports

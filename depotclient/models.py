@@ -14,7 +14,8 @@ from typing import TypeVar
 
 import attrs
 
-from evtransport.structure import Structurer, Structures
+from evtransport.structure import Into, Structurer, Structures
+from evtransport.structure.types import fields_of, has_fields
 
 __all__ = [
     "BatteryAlignmentResults",
@@ -169,20 +170,23 @@ STRUCTURES = Structures(
 )
 
 
-def structurer_of(into: type[T]) -> Structurer[T]:
-    """Return a function that decodes JSON bytes into a class.
+def structurer_of(into: Into[T]) -> Structurer[T]:
+    """Return a function that decodes the JSON bytes of a session report into an object.
+
+    Args:
+        into: An attrs class or a dataclass with some of the fields of `SessionReport`, or a
+            function that returns an object for bytes.
 
     Raises:
-        ValueError: `into` is not an attrs class, or has a field that session reports lack.
+        ValueError: `into` is neither, or has a field that session reports lack.
     """
-    cls: type = into
-    if not (isinstance(cls, type) and attrs.has(cls)):
-        raise ValueError(f"into must be an attrs class, got {into!r}")
-    known = attrs.fields_dict(SessionReport)
-    unknown = [field.name for field in attrs.fields(cls) if field.init and field.name not in known]
-    if unknown:
-        raise ValueError(
-            f"into={into.__name__} has fields that session reports lack: {', '.join(unknown)};"
-            f" they have {', '.join(known)}"
-        )
-    return STRUCTURES.of(into)
+    structurer = STRUCTURES.of(into)
+    if has_fields(into):
+        known = attrs.fields_dict(SessionReport)
+        unknown = [field.name for field in fields_of(into) if field.name not in known]
+        if unknown:
+            raise ValueError(
+                f"into={into.__name__} has fields that session reports lack: {', '.join(unknown)};"
+                f" they have {', '.join(known)}"
+            )
+    return structurer

@@ -16,7 +16,7 @@ from evtransport.http import Request
 from evtransport.paging import Cursor, PageDriver, PageLimits, PageRequest, Paginator
 from evtransport.pauses import Pauses
 from evtransport.retry import is_retryable, is_throttled
-from evtransport.structure import Structurer
+from evtransport.structure import Into, Structurer
 from evtransport.transport import Transport
 from evtransport.validation import validate_int
 
@@ -46,9 +46,9 @@ class SessionReports(Generic[T]):
     resume: Cursor | None
 
     @property
-    def into(self) -> type[T]:
-        """Class of the reports."""
-        return self._structure.cls
+    def into(self) -> Into[T]:
+        """Class of the reports, or the function that returns them."""
+        return self._structure.into
 
     async def __aiter__(self) -> AsyncGenerator[T, None]:
         """Yield the reports in the server's order, each once.

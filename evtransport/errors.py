@@ -163,6 +163,11 @@ class SchemaError(ResponseError):
         super().__init__(f"{named[0]} ({hidden})" if hidden else named[0])
         self.problems: tuple[str, ...] = (*named, rest) if rest else named
 
+    def redact(self, redact: Callable[[str], str]) -> None:
+        """Redact the message and the problems."""
+        super().redact(redact)
+        self.problems = tuple(map(redact, self.problems))
+
 
 class MisdirectedResponse(ResponseError):
     """The response belongs to another request: it names another id.

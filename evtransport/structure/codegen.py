@@ -1,4 +1,4 @@
-"""Generated code that builds attrs objects from decoded structs.
+"""Generated code that builds objects from decoded structs.
 
 A session report consists of thousands of small records. The code is generated, as the methods of
 attrs are, because one more function call per record makes decoding 11 % slower.
@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC
 from typing import Any, get_origin
 
-import attrs
-
-from evtransport.structure.types import Hook, keep, to_utc, uses_default
+from evtransport.structure.types import Field, Hook, keep, to_utc, uses_default
 
 __all__ = ["generate_hooks"]
 
@@ -31,12 +29,12 @@ def build_list(wires, _):
 
 
 def generate_hooks(
-    cls: Any, fields: Sequence[attrs.Attribute[Any]], hook_of: Callable[[Any], Hook], *, plain: bool
+    cls: Any, fields: Sequence[Field], hook_of: Callable[[Any], Hook], *, plain: bool
 ) -> tuple[Hook, Hook]:
-    """Return the hooks of an attrs class and of a list of its objects.
+    """Return the hooks of a class and of a list of its objects.
 
     Args:
-        cls: The attrs class.
+        cls: The attrs class or dataclass.
         fields: Its fields.
         hook_of: Returns the hook of an annotation.
         plain: Set the attributes without the constructor.
@@ -70,7 +68,7 @@ def _value(wire: str, hook_name: str, hook: Hook) -> str:
     return f"{hook_name}({wire}, None)"
 
 
-def _keyword_argument(field: attrs.Attribute[Any], value: str) -> str:
+def _keyword_argument(field: Field, value: str) -> str:
     if uses_default(field):
         return f"**({{{field.alias!r}: {value}}} if wire.{field.name} is not None else {{}})"
     return f"{field.alias}={value}"

@@ -1,16 +1,17 @@
-"""Structuring rules of a package: JSON bytes to attrs objects.
+"""Structuring rules of a package: JSON bytes to objects of attrs classes and dataclasses.
 
 msgspec decodes bytes into the wire struct of a class: C code checks each scalar and skips unknown
-keys. cattrs hooks build attrs objects from it. If this fast path fails, the detailed path names
-the bad fields.
+keys. cattrs hooks build objects from it. If this fast path fails, the detailed path names the bad
+fields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from functools import cached_property
-from typing import Any, Generic, TypeVar, cast, get_args
+from functools import cached_property, partial
+from inspect import iscoroutinefunction
+from typing import Any, Generic, TypeAlias, TypeVar, get_args
 
 import attrs
 import msgspec
@@ -18,7 +19,7 @@ from cattrs import Converter
 
 from evtransport.errors import SchemaError
 from evtransport.structure.codegen import generate_hooks
-from evtransport.structure.decoding import decode, problem_line, reason
+from evtransport.structure.decoding import decode, problem_of
 from evtransport.structure.explain import Explainer
 from evtransport.structure.types import (
     LENIENT_TIMES,
@@ -26,6 +27,7 @@ from evtransport.structure.types import (
     Hook,
     ScalarCodec,
     fields_of,
+    has_fields,
     is_list,
     is_optional,
     is_required,
@@ -36,9 +38,12 @@ from evtransport.structure.types import (
     without_none,
 )
 
-__all__ = ["Structurer", "Structures"]
+__all__ = ["Into", "Structurer", "Structures"]
 
 T = TypeVar("T")
+
+Into: TypeAlias = type[T] | Callable[[bytes], T]
+"""An attrs class, a dataclass, or a function that returns an object for JSON bytes."""
 
 
 class Structures:
@@ -69,22 +74,25 @@ class Structures:
             # cattrs prefers its own scalar hooks to factories. They convert "5" to 5.
             self._converter.register_structure_hook(scalar, self._make_hook(scalar))
 
-    def of(self, cls: type[T]) -> Structurer[T]:
-        """Return a function that decodes JSON bytes into `cls`.
+    def of(self, into: Into[T]) -> Structurer[T]:
+        """Return a function that decodes JSON bytes into an object.
 
         Args:
-            cls: An attrs class. Its annotations may be attrs classes, lists, scalars, aware
-                datetimes, open enums (`SomeEnum | str`), `JsonValue`, and any of them `| None`. A
-                generic class needs its arguments, such as `Some[int]`.
+            into: An attrs class, a dataclass, or a function from bytes. Annotations of a class may
+                be such classes, lists, scalars, aware datetimes, open enums (`SomeEnum | str`),
+                `JsonValue`, and any of them `| None`. A generic class needs its arguments, such as
+                `Some[int]`. A function gets the JSON text as received.
 
         Raises:
-            ValueError: An annotation is none of these, or can't be resolved.
+            ValueError: `into` is neither, or an annotation is none of these or can't be resolved.
         """
+        if not has_fields(into):
+            return Structurer(into, partial(_call, validate_function(into)))
         try:
-            self._reader(cls)
+            self._reader(into)
         except (TypeError, NameError, SyntaxError) as error:
-            raise ValueError(f"{cls.__name__} can't be structured from JSON: {error}") from None
-        return Structurer(cls, self)
+            raise ValueError(f"{into.__name__} can't be structured from JSON: {error}") from None
+        return Structurer(into, partial(self._structure_or_explain, into))
 
     def structure(self, annotation: Any, text: bytes | msgspec.Raw, path: str) -> Any:
         """Return the value of a JSON text on the fast path.
@@ -99,8 +107,19 @@ class Structures:
         try:
             return hook(wire, annotation)
         except Exception as error:  # the caller's class may raise any error
-            problem = problem_line(path, reason(error))
+            problem = problem_of(path, error)
         raise SchemaError((problem,))
+
+    def _structure_or_explain(self, cls: Any, body: bytes | msgspec.Raw, path: str) -> Any:
+        """Return an object of a class, or raise an error that names all bad fields."""
+        try:
+            return self.structure(cls, body, path)
+        except SchemaError as error:
+            (first,) = error.problems
+        if b'""' in bytes(body):  # The lenient rules read no other text differently.
+            with suppress(SchemaError):
+                return self.lenient.structure(cls, body, path)
+        raise Explainer(self.lenient.structure, self.rename).explain(cls, body, path, first)
 
     @cached_property
     def lenient(self) -> Structures:
@@ -118,7 +137,7 @@ class Structures:
         """Return the type that msgspec decodes for an annotation."""
         if annotation in self._codecs:
             return self._codecs[annotation].wire
-        if attrs.has(annotation):
+        if has_fields(annotation):
             return self._wire_struct(annotation, parents)
         if is_list(annotation):
             return list[self._wire(get_args(annotation)[0], parents)] | None  # type: ignore[misc]
@@ -146,7 +165,7 @@ class Structures:
         """Return the hook that builds a value of an annotation from a decoded one."""
         if annotation in self._codecs:
             return self._codecs[annotation].build
-        if attrs.has(annotation):
+        if has_fields(annotation):
             return self._generate_hooks(annotation)[0]
         if is_list(annotation):
             return self._make_list_hook(get_args(annotation)[0])
@@ -160,7 +179,7 @@ class Structures:
         return keep
 
     def _make_list_hook(self, item: Any) -> Hook:
-        if attrs.has(item):
+        if has_fields(item):
             return self._generate_hooks(item)[1]
         hook = self._converter.get_structure_hook(item)
         if hook is keep:
@@ -174,10 +193,14 @@ class Structures:
 
 @attrs.frozen(eq=False)
 class Structurer(Generic[T]):
-    """Function that decodes JSON bytes into one attrs class."""
+    """Function that decodes JSON bytes into one object.
 
-    cls: type[T]
-    _structures: Structures
+    Attributes:
+        into: Class of the object, or the function that the caller passed.
+    """
+
+    into: Into[T]
+    _structure: Callable[[bytes | msgspec.Raw, str], T]
 
     def __call__(self, body: bytes | msgspec.Raw, path: str = "$") -> T:
         """Structure one object. An empty string in an optional time is null.
@@ -187,16 +210,43 @@ class Structurer(Generic[T]):
             path: Path of the object in the response body, for the messages.
 
         Raises:
-            DecodeError: The text is not JSON in UTF-8.
-            SchemaError: The object does not fit the class. The error names at most 100 bad fields,
-                and only the first of a text over 1 MiB.
+            DecodeError: The text is not JSON in UTF-8. A function decides this itself.
+            SchemaError: The object does not fit the class, or the function raised an error. Of a
+                class, the error names at most 100 bad fields, and only the first of a text over
+                1 MiB.
         """
-        try:
-            return cast(T, self._structures.structure(self.cls, body, path))
-        except SchemaError as error:
-            (first,) = error.problems
-        lenient = self._structures.lenient
-        if b'""' in bytes(body):  # The lenient rules read no other text differently.
-            with suppress(SchemaError):
-                return cast(T, lenient.structure(self.cls, body, path))
-        raise Explainer(lenient.structure, lenient.rename).explain(self.cls, body, path, first)
+        return self._structure(body, path)
+
+
+def validate_function(into: object) -> Callable[[bytes], Any]:
+    """Return `into` if it is a function that may get JSON bytes.
+
+    Raises:
+        ValueError: It is a class, an async function, or not callable.
+    """
+    if not isinstance(into, type):
+        if not callable(into) or iscoroutinefunction(into):
+            raise ValueError(
+                "into must be an attrs class, a dataclass or a function that returns an object for"
+                f" bytes, got {into!r}"
+            )
+        return into
+    problem = f"into={into.__name__} is neither an attrs class nor a dataclass"
+    if hasattr(into, "model_validate_json"):
+        raise ValueError(f"{problem}; pass {into.__name__}.model_validate_json")
+    if issubclass(into, msgspec.Struct):
+        raise ValueError(f"{problem}; pass msgspec.json.Decoder({into.__name__}).decode")
+    raise ValueError(f"{problem}; pass one, or a function that returns an object for bytes")
+
+
+def _call(function: Callable[[bytes], T], body: bytes | msgspec.Raw, path: str) -> T:
+    """Return the result of the caller's function for the text as received.
+
+    Raises:
+        SchemaError: The function raised an error.
+    """
+    try:
+        return function(bytes(body))
+    except Exception as error:
+        problem = problem_of(path, error)
+    raise SchemaError((problem,))  # without the cause, which may quote a credential

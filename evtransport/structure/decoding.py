@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from evtransport.errors import DecodeError, SchemaError
 from evtransport.surrogates import replace_lone_surrogates
 
-__all__ = ["decode", "problem_line", "reason"]
+__all__ = ["decode", "problem_line", "problem_of"]
 
 T = TypeVar("T")
+
+MAX_MESSAGE: Final = 300
+"""Maximum length of the message of an error that the caller's code raised, in characters."""
 
 _BOM = b"\xef\xbb\xbf"
 _PATH = re.compile(r" - at `\$?(.*)`$")
@@ -70,7 +73,7 @@ def _decode_ignoring_surrogates(
 
 
 def problem_line(path: str, message: str) -> str:
-    """Return a line of `SchemaError.problems` for a message.
+    """Return a line of `SchemaError.problems` for a message of msgspec.
 
     Args:
         path: Path of the decoded text.
@@ -82,7 +85,18 @@ def problem_line(path: str, message: str) -> str:
     return f"{path}{inner}: {text[0].lower()}{text[1:]}"
 
 
-def reason(error: Exception) -> str:
-    """Return the message of an error, at most 300 characters of it."""
+def problem_of(path: str, error: Exception) -> str:
+    """Return a line of `SchemaError.problems` for an error that the caller's code raised.
+
+    Args:
+        path: Path of the JSON text that the code received.
+        error: The error. The line has at most 300 characters of its message, and the name of its
+            type if that is not the usual `ValueError` or `TypeError`.
+    """
+    if isinstance(error, msgspec.ValidationError):
+        return problem_line(path, str(error)[:MAX_MESSAGE])
     # attrs validators put a message and then the attribute and its value into args.
-    return str(error.args[0] if error.args and error.args[0] else type(error).__name__)[:300]
+    message = " ".join(str(error.args[0] if error.args else error).split())
+    if not message or not isinstance(error, ValueError | TypeError):
+        message = f"{type(error).__name__}: {message}".removesuffix(": ")
+    return f"{path}: {message[:MAX_MESSAGE]}"

@@ -14,6 +14,7 @@ from evtransport.errors import SchemaError
 from evtransport.structure.decoding import decode
 from evtransport.structure.types import (
     fields_of,
+    has_fields,
     is_list,
     is_required,
     uses_default,
@@ -88,7 +89,7 @@ class Explainer:
                 return self._check_items(kind, text, path)
             self.structure(annotation, text, path)
         except SchemaError as error:
-            if attrs.has(kind):
+            if has_fields(kind):
                 self._check_members(kind, text, path)
             if len(self.problems) == found:
                 self._add(error.problems[0])

@@ -1,7 +1,8 @@
-"""Types that can be structured: scalar codecs, fields of attrs classes, and annotations."""
+"""Types that can be structured: scalar codecs, fields of classes, and annotations."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -11,6 +12,7 @@ from typing import (
     Annotated,
     Any,
     TypeAlias,
+    TypeGuard,
     Union,
     get_args,
     get_origin,
@@ -21,8 +23,8 @@ import attrs
 import msgspec
 
 __all__ = ["LENIENT_TIMES", "TIMES", "EpochMillis", "Hook", "JsonValue", "ScalarCodec"]
-__all__ += ["fields_of", "is_list", "is_optional", "is_required", "is_scalar", "keep"]
-__all__ += ["open_enum", "to_utc", "uses_default", "without_none"]
+__all__ += ["Field", "fields_of", "has_fields", "is_list", "is_optional", "is_required"]
+__all__ += ["is_scalar", "keep", "open_enum", "to_utc", "uses_default", "without_none"]
 
 if TYPE_CHECKING:
     JsonValue: TypeAlias = (
@@ -46,7 +48,7 @@ def keep(value: Any, _: object) -> Any:
 
 @attrs.frozen(eq=False)
 class ScalarCodec:
-    """JSON form of a type that is neither an attrs class nor a list.
+    """JSON form of a type that is neither a class with fields nor a list.
 
     Attributes:
         wire: Type that msgspec decodes and checks.
@@ -102,24 +104,77 @@ LENIENT_TIMES: Mapping[Any, ScalarCodec] = {
 """Codecs of optional times that read an empty string as null."""
 
 
-def fields_of(cls: type[Any]) -> list[attrs.Attribute[Any]]:
-    """Return the fields that the constructor of an attrs class accepts, with resolved types."""
+@attrs.frozen(eq=False)
+class Field:
+    """Argument of the constructor of an attrs class or a dataclass.
+
+    Attributes:
+        name: Name of the attribute.
+        alias: Name of the argument.
+        type: Resolved annotation.
+        default: Default value, an `attrs.Factory`, or `attrs.NOTHING`.
+        kw_only: The argument has no position.
+        runs_code: A converter or a validator of the user gets the value.
+    """
+
+    name: str
+    alias: str
+    type: Any
+    default: Any
+    kw_only: bool
+    runs_code: bool
+
+
+def has_fields(annotation: object) -> TypeGuard[type[Any]]:
+    """Return True for an attrs class, a dataclass, and one of them with type arguments."""
+    origin = get_origin(annotation) or annotation
+    return isinstance(origin, type) and (attrs.has(origin) or dataclasses.is_dataclass(origin))
+
+
+def fields_of(cls: type[Any]) -> list[Field]:
+    """Return the fields that the constructor of a class accepts, with resolved types."""
     origin = get_origin(cls) or cls
     hints = get_type_hints(origin, include_extras=True)
     arguments: dict[Any, Any] = dict(
         zip(getattr(origin, "__parameters__", ()), get_args(cls), strict=False)
     )
     types = {name: arguments.get(hint, hint) for name, hint in hints.items()}
-    fields = [field for field in attrs.fields(origin) if field.init]
-    return [field.evolve(type=types.get(field.name)) for field in fields]
+    make = _attrs_field if attrs.has(origin) else _dataclass_field
+    fields: Any = attrs.fields(origin) if attrs.has(origin) else dataclasses.fields(origin)
+    return [make(field, types.get(field.name)) for field in fields if field.init]
 
 
-def is_required(field: attrs.Attribute[Any]) -> bool:
+def _attrs_field(field: attrs.Attribute[Any], annotation: Any) -> Field:
+    return Field(
+        name=field.name,
+        alias=field.alias or field.name,
+        type=annotation,
+        default=field.default,
+        kw_only=field.kw_only,
+        runs_code=field.converter is not None or field.validator is not None,
+    )
+
+
+def _dataclass_field(field: dataclasses.Field[Any], annotation: Any) -> Field:
+    default = attrs.NOTHING if field.default is dataclasses.MISSING else field.default
+    if field.default_factory is not dataclasses.MISSING:
+        default = attrs.Factory(field.default_factory)
+    return Field(
+        name=field.name,
+        alias=field.name,
+        type=annotation,
+        default=default,
+        kw_only=field.kw_only is True,
+        runs_code=False,
+    )
+
+
+def is_required(field: Field) -> bool:
     """Return True if the JSON must have a value for the field."""
     return field.default is attrs.NOTHING and not _is_nullable(field.type)
 
 
-def uses_default(field: attrs.Attribute[Any]) -> bool:
+def uses_default(field: Field) -> bool:
     """Return True if a default replaces null, because the type does not accept null."""
     return field.default is not attrs.NOTHING and not _is_nullable(field.type)
 

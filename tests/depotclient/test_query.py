@@ -31,7 +31,13 @@ WITH_MARGIN = attrs.evolve(
 )
 
 
-UNKNOWN_FIELDS = attrs.make_class("UnknownFields", ["session_id", "colour", "wheels"])
+@attrs.define
+class UnknownFields:
+    session_id: int
+    colour: str | None = None
+    wheels: int | None = None
+
+
 UNANNOTATED = attrs.make_class("Unannotated", ["session_id"])
 
 
@@ -61,9 +67,10 @@ def depot() -> DepotClient:
         *(({"limit": limit}, "limit must be an int") for limit in (0, 2001, True, 10.0, "10")),
         *(({"read_ahead": n}, "read_ahead must be an int") for n in (-1, True, 1.0, "1", None)),
         ({"verify": 1}, "verify must be True or False, got 1"),
-        *(({"into": into}, "into must be an attrs class") for into in (int, None, UNANNOTATED(1))),
+        ({"into": int}, "into=int is neither an attrs class nor a dataclass; pass one, or a fun"),
+        *(({"into": into}, "into must be an attrs class, a") for into in (None, UNANNOTATED(1))),
         (
-            {"into": UNKNOWN_FIELDS},
+            {"into": UnknownFields},
             "into=UnknownFields has fields that session reports lack: colour, wheels; they have ",
         ),
         ({"into": UNANNOTATED}, "Unannotated can't be structured from JSON"),

@@ -207,6 +207,22 @@ async def test_into_parses_only_the_fields_of_its_class() -> None:
     ]
 
 
+async def test_an_error_of_the_users_function_is_a_schema_error_with_the_cursor() -> None:
+    def read(text: bytes) -> int:
+        report = json.loads(text)
+        if report["sessionId"] == 3:
+            raise StopAsyncIteration("three")
+        return int(report["sessionId"])
+
+    found: list[int] = []
+    with pytest.raises(SchemaError, match=r"\$\.items\[\d\]: StopAsyncIteration: three") as caught:
+        async for session_id in transport_of(10).client().session_reports("A", 1, into=read):
+            found.append(session_id)
+
+    assert caught.value.cursor is not None
+    assert caught.value.cursor.offset == len(found) == 3
+
+
 async def test_an_error_of_the_users_class_is_a_schema_error_with_the_cursor() -> None:
     def refuse(instance: object, attribute: object, value: int) -> None:
         if value == 3:

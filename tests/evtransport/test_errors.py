@@ -103,3 +103,12 @@ def test_a_schema_error_names_100_problems_and_counts_the_others(
     assert str(error) == text
     assert error.problems[-1] == last
     assert len(error.problems) <= 101
+
+
+def test_the_problems_of_a_schema_error_are_redacted() -> None:
+    error = SchemaError(["$.a: got t0k3n", "$.b: got t0k3n"])
+
+    error.redact(lambda text: text.replace("t0k3n", "***"))
+
+    assert str(error) == "$.a: got *** (and 1 more)"
+    assert error.problems == ("$.a: got ***", "$.b: got ***")

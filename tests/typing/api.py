@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import assert_type
 
 import aiohttp
 import attrs
+import msgspec
 import pyarrow as pa
+import pydantic
 from yarl import URL
 
 import depotclient
@@ -169,6 +172,44 @@ async def depot(session: aiohttp.ClientSession) -> None:
         assert_type(summary, Summary)
         assert_type(summary.session_time_start, datetime | None)
     assert_type(await summaries.collect(max_items=1), list[Summary])
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A few fields of a session report, in a dataclass."""
+
+    session_id: int
+    energy_soc_start: float | None = None
+
+
+class Model(pydantic.BaseModel):
+    """A few fields of a session report, in a pydantic model."""
+
+    session_id: int
+
+
+class Struct(msgspec.Struct):
+    """A few fields of a session report, in a struct of msgspec."""
+
+    session_id: int
+
+
+def read_length(report: bytes) -> int:
+    """Return the size of a report in bytes."""
+    return len(report)
+
+
+async def into(client: DepotClient) -> None:
+    fleet = client.session_reports("xyz", 1, into=Fleet)
+    assert_type(fleet, SessionReports[Fleet])
+    models = client.session_reports("xyz", 1, into=Model.model_validate_json)
+    assert_type(models, SessionReports[Model])
+    structs = client.session_reports("xyz", 1, into=msgspec.json.Decoder(Struct).decode)
+    assert_type(structs, SessionReports[Struct])
+    async for size in client.session_reports("xyz", 1, into=read_length):
+        assert_type(size, int)
+    async for values in client.session_reports("xyz", 1, into=lambda text: {"json": text}):
+        assert_type(values, dict[str, bytes])
 
 
 async def pages(reports: SessionReports[SessionReport], summaries: SessionReports[Summary]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
@@ -46,17 +47,54 @@ class KeywordOnly(Ordinary):
     _hidden: int = attrs.field(default=3, alias="shown")
 
 
-@pytest.mark.parametrize("cls", [Ordinary, Frozen, Defaulted, Computed, KeywordOnly])
+@dataclass
+class Data:
+    number: int
+    at: datetime | None = None
+    computed: int = field(init=False, default=9)
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenData:
+    number: int = 17
+    at: datetime | None = None
+
+
+@dataclass(kw_only=True)
+class KeywordOnlyData(Data):
+    items: list[Ordinary] = field(default_factory=list)
+    inner: Data | None = None
+    fallback: str = field(default_factory=lambda: "x")
+
+
+CLASSES = [Ordinary, Frozen, Defaulted, Computed, KeywordOnly, Data, FrozenData, KeywordOnlyData]
+
+
+@pytest.mark.parametrize("cls", CLASSES)
 @pytest.mark.parametrize("members", [{}, {"at": "2026-01-01T01:00:00+01:00"}])
 def test_an_object_equals_one_of_the_constructor(
-    cls: Callable[..., attrs.AttrsInstance], members: dict[str, str]
+    cls: Callable[..., object], members: dict[str, str]
 ) -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC) if members else None
 
-    built = STRUCTURES.of(cls)(json.dumps({"number": -5, **members}).encode())  # type: ignore[arg-type]
+    built = STRUCTURES.of(cls)(json.dumps({"number": -5, **members}).encode())
 
     assert built == cls(number=-5, at=at)
     assert type(built) is cls
+
+
+def test_attrs_classes_and_dataclasses_may_contain_each_other() -> None:
+    body = b'{"number": 1, "items": [{"number": 2}], "inner": {"number": 3}, "fallback": null}'
+
+    found = STRUCTURES.of(KeywordOnlyData)(body)
+
+    assert found == KeywordOnlyData(number=1, items=[Ordinary(2)], inner=Data(3))
+    assert problems(KeywordOnlyData, b'{"items": [{"number": 2.5}], "inner": {"at": 1}}') == (
+        "$.number: required field missing",
+        "$.items[0].number: expected int, got float",
+        "$.inner.number: required field missing",
+        "$.inner.at: expected datetime, got int",
+    )
 
 
 def test_the_constructor_of_a_plain_class_is_not_called() -> None:
@@ -97,7 +135,7 @@ class SeveralRefusing:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [("too odd", "too odd"), ("", "valueError"), ("x" * 1000, "x" * 300)]
+    ("text", "reason"), [("too odd", "too odd"), ("", "ValueError"), ("x" * 1000, "x" * 300)]
 )
 def test_an_error_of_a_class_is_a_problem_with_a_short_reason(text: str, reason: str) -> None:
     body = json.dumps({"text": text}).encode()
