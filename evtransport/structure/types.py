@@ -133,36 +133,38 @@ def has_fields(annotation: object) -> TypeGuard[type[Any]]:
 
 def fields_of(cls: type[Any]) -> list[Field]:
     """Return the fields that the constructor of a class accepts, with resolved types."""
-    origin = get_origin(cls) or cls
+    origin: Any = get_origin(cls) or cls
     hints = get_type_hints(origin, include_extras=True)
     arguments: dict[Any, Any] = dict(
         zip(getattr(origin, "__parameters__", ()), get_args(cls), strict=False)
     )
     types = {name: arguments.get(hint, hint) for name, hint in hints.items()}
-    make = _attrs_field if attrs.has(origin) else _dataclass_field
-    fields: Any = attrs.fields(origin) if attrs.has(origin) else dataclasses.fields(origin)
-    return [make(field, types.get(field.name)) for field in fields if field.init]
+    if attrs.has(origin):
+        found = [_attrs_field(field) for field in attrs.fields(origin) if field.init]
+    else:
+        found = [_dataclass_field(field) for field in dataclasses.fields(origin) if field.init]
+    return [attrs.evolve(field, type=types.get(field.name)) for field in found]
 
 
-def _attrs_field(field: attrs.Attribute[Any], annotation: Any) -> Field:
+def _attrs_field(field: attrs.Attribute[Any]) -> Field:
     return Field(
         name=field.name,
         alias=field.alias or field.name,
-        type=annotation,
+        type=field.type,
         default=field.default,
         kw_only=field.kw_only,
         runs_code=field.converter is not None or field.validator is not None,
     )
 
 
-def _dataclass_field(field: dataclasses.Field[Any], annotation: Any) -> Field:
-    default = attrs.NOTHING if field.default is dataclasses.MISSING else field.default
+def _dataclass_field(field: dataclasses.Field[Any]) -> Field:
+    default: Any = attrs.NOTHING if field.default is dataclasses.MISSING else field.default
     if field.default_factory is not dataclasses.MISSING:
         default = attrs.Factory(field.default_factory)
     return Field(
         name=field.name,
         alias=field.name,
-        type=annotation,
+        type=field.type,
         default=default,
         kw_only=field.kw_only is True,
         runs_code=False,
