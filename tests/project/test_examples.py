@@ -171,6 +171,26 @@ def test_service_polls_all_chargeboxes_and_ends_at_an_interrupt() -> None:
     assert (process.returncode, output) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("seconds", "output"),
+    [(60, "49 of 50 arrived within 60 s, 1 failed"), (0, "0 of 50 arrived within 0 s, 0 failed")],
+)
+def test_fleet_deadline_counts_what_arrives_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+    no_account: None,
+    capsys: pytest.CaptureFixture[str],
+    seconds: float,
+    output: str,
+) -> None:
+    ids = [f"TB-{n:04}" for n in range(1, 61)]
+    with sandboxes(monkeypatch) as start:
+        sandbox = start(ThorSandbox(chargeboxes=ids))
+        first = [box for box in ids if b'"active":true' in sandbox.chargebox(box)]
+        sandbox.broken = first[:1]
+        asyncio.run(runpy.run_path(str(EXAMPLES / "fleet_deadline.py"))["main"]([], seconds))
+    assert capsys.readouterr().out == f"{output}\n"
+
+
 @pytest.mark.slow
 def test_the_users_tests_pass_outside_this_project(tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / "test_with_sandbox.py", tmp_path)

@@ -7,12 +7,16 @@ import contextlib
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from depotclient import DepotClient
+from depotclient.sandbox import DepotSandbox, ReportShape
+from evtransport.testing.sandbox import running_in_thread
 from tests.promises.candidates import (
     CHARGEBOX,
     OURS,
@@ -23,12 +27,14 @@ from tests.promises.candidates import (
     result_of,
     with_token,
 )
+from tests.support.exports import export_first, rows_in
 from tests.support.figures import Figures, Record, nonzero, tally
 from tests.support.pages import ANALYTICS, pages_of
 from tests.support.responses import head
 from tests.support.waiting import turns
 from tests.support.wire import Received, Wire
 from thorclient import ThorClient
+from thorclient.sandbox import ThorSandbox
 
 Errors = tuple[type[Exception], ...]
 Job = Callable[[], Coroutine[Any, Any, None]]
@@ -165,3 +171,76 @@ async def test_a_cancelled_call_returns_its_connection_to_a_small_pool(full: boo
             await cancel(call_many, after_turns, figures)
             assert len(await reports.collect(max_items=100)) == 30
     assert nonzero(figures) == {"cancels", "before the end"}
+
+
+async def strike(job: Job, after_turns: int, figures: Counter[str]) -> bool:
+    """Let an `asyncio.timeout` around a job expire after this many turns. Return True if it did."""
+    before = asyncio.all_tasks()
+    loop = asyncio.get_running_loop()
+
+    async def expire() -> None:
+        await turns(after_turns)
+        limit.reschedule(loop.time())
+
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(contextlib.suppress(TimeoutError))
+        limit = await stack.enter_async_context(asyncio.timeout(None))
+        expiry = asyncio.create_task(expire())
+        try:
+            await job()
+        finally:
+            expiry.cancel()
+    await turns(3)
+    figures["strikes"] += limit.expired()
+    figures["leaked tasks"] += len(asyncio.all_tasks() - before)
+    return limit.expired()
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[DepotSandbox, ThorSandbox]]:
+    """Sandboxes whose tasks are not in the event loop of the test."""
+    with (
+        running_in_thread(DepotSandbox(shape=ReportShape.small())) as depot,
+        running_in_thread(ThorSandbox()) as thor,
+    ):
+        yield depot, thor
+
+
+async def test_a_time_limit_leaves_nothing_of_a_batch_a_walk_or_an_export(
+    servers: tuple[DepotSandbox, ThorSandbox], tmp_path: Path, full: bool
+) -> None:
+    figures, (depot_server, thor_server) = tally(), servers
+    descriptors = await count_descriptors()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=2)) as session:
+        depot = DepotClient(
+            token=depot_server.token, base_url=depot_server.base_url, session=session
+        )
+        thor = ThorClient(
+            api_key=thor_server.api_key, base_url=thor_server.base_url, session=session
+        )
+        await export_first(depot, tmp_path / "whole", window="day", format="ndjson")
+        whole = await asyncio.to_thread(rows_in, tmp_path / "whole")
+
+        async def read_fleet() -> None:
+            async with contextlib.aclosing(
+                thor.get_analytics_many(thor_server.chargebox_ids, 5)
+            ) as results:
+                assert len([result async for result in results]) == 20
+
+        async def walk() -> None:
+            async with depot.session_reports("CP-001", 1, limit=10, read_ahead=3).walk() as found:
+                assert [report.session_id async for report in found]
+
+        async def export() -> None:
+            await export_first(depot, tmp_path / "struck", window="day", format="ndjson")
+
+        for job in (read_fleet, walk, export):
+            after_turns = 0
+            while await strike(job, after_turns, figures):
+                after_turns += 5 if full else 40
+                written = await asyncio.to_thread(rows_in, tmp_path / "struck")
+                assert written.items() <= whole.items()
+        assert await asyncio.to_thread(rows_in, tmp_path / "struck") == whole
+    assert await count_descriptors() == descriptors
+    assert nonzero(figures) == {"strikes"}
+    assert figures["strikes"] > 20
