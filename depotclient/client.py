@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, TypeVar, overload
+from typing import Literal, TypeVar, overload
 
-import attrs
 from yarl import URL
 
+from depotclient.account import choose_address, choose_auth
 from depotclient.models import SessionReport, structurer_of
 from depotclient.query import Query
 from depotclient.reports import LIMITS, SessionReports
-from evtransport.auth import Auth, BearerToken, ClientCredentials, TokenFunction
 from evtransport.client import ApiClient, read_environment
 from evtransport.connection import ClientSession, Limiter
 from evtransport.paging import Cursor
@@ -23,26 +22,9 @@ from evtransport.structure import Into
 from evtransport.transport import MAX_RESPONSE_BYTES, Transport
 from evtransport.validation import parse_base_url, validate_int
 
-__all__ = ["REGIONS", "DepotClient", "Region"]
+__all__ = ["DepotClient"]
 
 T = TypeVar("T")
-
-
-@attrs.frozen
-class Region:
-    """Addresses of one of the vendor's regions."""
-
-    base_url: str
-    token_url: str
-
-
-REGIONS: Final = {
-    "eu": Region(
-        base_url="https://api.eu.depot.emobility.io/v1",
-        token_url="https://clientapp-auth.eu.depot.emobility.io/oauth2/token",  # noqa: S106
-    )
-}
-"""Regions with published addresses. The vendor has other regions."""
 
 
 def _utc_now() -> datetime:
@@ -105,12 +87,12 @@ class DepotClient(ApiClient):
         if token_url is not None:
             token_url = parse_base_url("token_url", token_url)
         self._transport = Transport(
-            base_url=_choose_address("base_url", base_url, region),
-            auth=_choose_auth(
+            base_url=choose_address("base_url", base_url, region),
+            auth=choose_auth(
                 sealed_token,
                 client_id,
                 sealed_secret,
-                lambda: _choose_address("token_url", token_url, region),
+                lambda: choose_address("token_url", token_url, region),
             ),
             session=session,
             proxy=sealed_proxy,
@@ -269,34 +251,3 @@ class DepotClient(ApiClient):
             verify=verify,
             resume=resume,
         )
-
-
-def _choose_auth(
-    token: Secret | Callable[[], Awaitable[str]] | None,
-    client_id: str | None,
-    client_secret: Secret | None,
-    token_url: Callable[[], URL],
-) -> Auth:
-    if (token is None) == (client_id is None and client_secret is None):
-        raise ValueError(
-            "pass exactly one kind of credentials: token, or client_id and client_secret"
-        )
-    if isinstance(token, Secret):
-        return BearerToken(token)
-    if token is not None:
-        return TokenFunction(token)
-    if client_id is None or client_secret is None:
-        missing = "client_id" if client_id is None else "client_secret"
-        raise ValueError(f"{missing} is missing: client credentials are a pair")
-    return ClientCredentials(client_id, client_secret, token_url())
-
-
-def _choose_address(name: str, address: str | URL | None, region: object) -> URL:
-    """Return the caller's address, or the region's published one."""
-    known = REGIONS.get(region) if isinstance(region, str) else None
-    if address is None and known is None:
-        raise ValueError(
-            f"the addresses of region {region!r} are not published (known: {', '.join(REGIONS)});"
-            f" pass {name}"
-        )
-    return parse_base_url(name, getattr(known, name) if address is None else address)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from itertools import islice
 from typing import Final, Literal, TypeAlias
@@ -19,6 +18,7 @@ from evtransport.proxy import reveal_proxy, seal_proxy
 from evtransport.query import encode_query
 from evtransport.retry import RetryPolicy, Timeout
 from evtransport.secrets import Secret
+from evtransport.tasks import TaskPool
 from evtransport.transport import MAX_RESPONSE_BYTES, Transport
 from evtransport.validation import encode_segment, parse_base_url, validate_int
 from thorclient.errors import ERROR_NAMES
@@ -219,32 +219,23 @@ class ThorClient(ApiClient):
     async def _get_analytics_many(
         self, ids: Iterator[str], concurrency: int
     ) -> AsyncGenerator[_Result, None]:
-        running: set[asyncio.Task[_Result]] = set()
-        finished: asyncio.Queue[asyncio.Task[_Result]] = asyncio.Queue()
         failure: Exception | None = None
 
         def start_calls() -> None:
             nonlocal ids, failure
             try:
-                for chargebox_id in islice(ids, concurrency - len(running)):
+                for chargebox_id in islice(ids, concurrency - len(calls)):
                     encode_segment("chargebox_id", chargebox_id)
-                    task = asyncio.create_task(self._get_analytics_or_error(chargebox_id))
-                    task.add_done_callback(finished.put_nowait)
-                    running.add(task)
+                    calls.start(self._get_analytics_or_error(chargebox_id))
             except Exception as error:
                 ids, failure = iter(()), error
 
-        try:
+        async with TaskPool[_Result]() as calls:
             start_calls()
-            while running:
-                task = await finished.get()
-                running.remove(task)
+            while calls:
+                result = await calls.receive()
                 start_calls()
-                yield task.result()
-        finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+                yield result
         if failure is not None:
             raise failure
 

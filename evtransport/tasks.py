@@ -1,0 +1,66 @@
+"""Tasks that run at the same time and are received in the order of completion."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+__all__ = ["TaskPool"]
+
+T = TypeVar("T")
+
+
+class TaskPool(Generic[T]):
+    """Tasks of one owner, who receives their results in the order of completion.
+
+    Use it with `async with`, or call `aclose()` at the end. `len(pool)` is the number of tasks that
+    run, and of results that wait.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[T]] = set()
+        self._finished: asyncio.Queue[asyncio.Task[T]] = asyncio.Queue()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> None:
+        """Start a task."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._finished.put_nowait)
+        self._tasks.add(task)
+
+    async def receive(self) -> T:
+        """Return the result of the task that has finished next, or raise its error.
+
+        A cancellation of the receiver loses no result.
+
+        Raises:
+            RuntimeError: The pool was closed.
+        """
+        task = await self._finished.get()
+        if self._closed:
+            raise RuntimeError("the tasks were cancelled")
+        self._tasks.remove(task)
+        return task.result()
+
+    async def aclose(self) -> None:
+        """Cancel and await all tasks. Further calls do nothing."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
