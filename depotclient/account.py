@@ -12,7 +12,7 @@ from evtransport.auth import Auth, BearerToken, ClientCredentials, TokenFunction
 from evtransport.secrets import Secret
 from evtransport.validation import parse_base_url
 
-__all__ = ["REGIONS", "Region", "choose_address", "choose_auth"]
+__all__ = ["REGIONS", "Region", "choose_address", "choose_auth", "hint_of"]
 
 
 @attrs.frozen
@@ -55,6 +55,14 @@ def choose_auth(
         missing = "client_id" if client_id is None else "client_secret"
         raise ValueError(f"{missing} is missing: client credentials are a pair")
     return ClientCredentials(client_id, client_secret, token_url())
+
+
+def hint_of(token: Secret | Callable[[], Awaitable[str]] | None) -> str:
+    """Return which credential to check after the API rejected it."""
+    if token is None:
+        return "check client_id and client_secret (DEPOT_CLIENT_ID and DEPOT_CLIENT_SECRET)"
+    is_function = not isinstance(token, Secret)
+    return "check the function passed as token" if is_function else "check token (DEPOT_TOKEN)"
 
 
 def choose_address(name: str, address: str | URL | None, region: object) -> URL:

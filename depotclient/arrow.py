@@ -206,6 +206,7 @@ def _decode_by_objects(
         problem = f"{page.path_at(index)}: too large for its column: an integer of over 64 bits"
         too_large = SchemaError((problem,))
         too_large.cursor = page.cursor_at(index)
+        page.describe(too_large)
         return pa.RecordBatch.from_pylist(rows[:index], schema), too_large
 
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar, overload
 
 from yarl import URL
 
-from depotclient.account import choose_address, choose_auth
+from depotclient.account import choose_address, choose_auth, hint_of
 from depotclient.models import SessionReport, structurer_of
 from depotclient.query import Query
 from depotclient.reports import LIMITS, SessionReports
@@ -94,6 +94,7 @@ class DepotClient(ApiClient):
                 sealed_secret,
                 lambda: choose_address("token_url", token_url, region),
             ),
+            hint=hint_of(sealed_token),
             session=session,
             proxy=sealed_proxy,
             retry=retry,

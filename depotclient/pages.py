@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar, overload
 
 import attrs
@@ -50,6 +50,7 @@ class RawPage:
             valid id.
         keys: Numbers that identify the sessions, after `read_keys`. See `compute_session_key`.
         outside: Indexes of the reports outside of the window of the walk, after `read_keys`.
+        describe: Sets the attributes of an error that name the request for this page.
     """
 
     body: bytes = attrs.field(repr=False)
@@ -58,6 +59,9 @@ class RawPage:
     ids: list[int | None] = attrs.field(factory=list["int | None"], init=False)
     keys: list[int] = attrs.field(factory=list[int], init=False)
     outside: set[int] = attrs.field(factory=set[int], init=False)
+    describe: Callable[[ApiError], None] = attrs.field(
+        default=lambda error: None, init=False, repr=False
+    )
 
     @property
     def length(self) -> int:
@@ -211,6 +215,10 @@ class Page(Generic[T]):
         """Return the cursor before the new report with this index."""
         return self._delivery.cursor(index)
 
+    def describe(self, error: ApiError) -> None:
+        """Set the attributes of an error that name the request for this page."""
+        self._delivery.page.describe(error)
+
     def path_at(self, index: int) -> str:
         """Return the JSON path of the new report with this index, such as `$.items[3]`."""
         return f"$.items[{self._delivery.indexes[index]}]"
@@ -240,6 +248,7 @@ class _LazyReports(Sequence[T]):
             return self._structure(self._delivery.page.items[item], f"$.items[{item}]")
         except ApiError as error:
             error.cursor = self._delivery.cursor(range(len(self))[index])
+            self._delivery.page.describe(error)
             raise
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
+from urllib.parse import quote
 
 import attrs
 
@@ -69,6 +70,11 @@ class Query:
             if from_ is None:
                 raise ValueError("margin requires from_, the start of the window to deliver")
         return cls(*validate_connector(charger_id, connector_id), from_, to, margin)
+
+    @property
+    def label(self) -> str:
+        """Both ids, percent-encoded, such as `CP-001/1`."""
+        return f"{quote(self.charger_id, safe='')}/{quote(self.connector_id, safe='')}"
 
     def identity(self) -> dict[str, str]:
         """Return the parameters that identify this query in a cursor."""

@@ -116,8 +116,10 @@ class SessionReports(Generic[T]):
             self.query.parameters(to, page_request),
             # A failed trial is not retried: the next page is smaller.
             is_throttled if page_request.trial else is_retryable,
+            title=f"sessionReports {self.query.label} page {page_request.page}",
         )
         page = await self._transport.send(request)
+        page.describe = request.describe
         await page.read_keys(self.query.window(to))
         return page
 

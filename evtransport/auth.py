@@ -40,7 +40,6 @@ FORBIDDEN_PAUSE = 60.0
 Also the age in seconds from which a token that gets a 403 is renewed.
 """
 
-_SUBJECT = "the token URL"
 _NUMBER = re.compile(r'"?\s*(-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?)\s*"?')
 
 
@@ -156,11 +155,11 @@ def _parse_token(response: Response, requested_at: float) -> _Token:
     """
     found = decode(response.body, _DECODER) if response.status == 200 else None
     if found is None or (found.error and not found.access_token):
-        raise build_status_error(response, OAUTH_ERRORS, now=time.time(), subject=_SUBJECT)
+        raise build_status_error(response, OAUTH_ERRORS, now=time.time())
     if found.access_token is None:
         raise SchemaError(("$: object missing required field access_token",))
     if len(found.access_token) > MAX_SECRET_LENGTH:
-        text = f"{_SUBJECT}: the token has more than {MAX_SECRET_LENGTH:,} characters"
+        text = f"the token has more than {MAX_SECRET_LENGTH:,} characters"
         raise AuthError(text, status=200)
     secret = Secret(found.access_token)
     if problem := find_problem(secret):
@@ -190,6 +189,9 @@ class RenewableToken(Auth, abc.ABC):
     _outcome: _Token | ApiError | None = attrs.field(default=None, init=False, repr=False)
     _forbidden_at: float = attrs.field(default=-math.inf, init=False, repr=False)
     _lock: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False, repr=False)
+
+    # `ApiError.source` of a failed request.
+    _source: ClassVar[str]
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -269,6 +271,7 @@ class RenewableToken(Auth, abc.ABC):
         except ApiError as error:
             if isinstance(error, StatusError):
                 error.body = b""  # it may hold a token
+            error.source = self._source
             return error.with_traceback(None)
 
     @abc.abstractmethod
@@ -295,6 +298,8 @@ class ClientCredentials(RenewableToken):
     client_secret: Secret
     token_url: URL
     _basic: Credential = attrs.field(init=False)
+
+    _source = "the token URL"
 
     def __attrs_post_init__(self) -> None:
         validate_id("client_id", self.client_id)
@@ -331,6 +336,8 @@ class TokenFunction(RenewableToken):
 
     # A `partial` shows its arguments, which may be secrets.
     function: Callable[[], Awaitable[str]] = attrs.field(repr=False)
+
+    _source = "the token function"
 
     async def _fetch(self, post: Post, requested_at: float) -> _Token:
         """Return a new token.

@@ -36,20 +36,64 @@ __all__ = [
 class ApiError(Exception):
     """Base class of all errors of a call.
 
+    `str(error)` names the request, the reason, and what the call cost:
+    `GET sessionReports CP-001/1 page 3: 503 Service Unavailable (3 attempts, 4.1 s)`.
+    The attributes that name the request are those of the call, even if its token request failed.
+    Outside a call, they are empty.
+
     Attributes:
+        method: HTTP method of the call, `GET`.
+        path: Path below the base URL, percent-encoded, such as `sessionReports`.
+        context: Ids and query parameters of the request, with the names that the vendor uses.
+        label: Method, path and ids in short, such as `GET sessionReports CP-001/1 page 3`.
         attempts: Number of requests that this call sent.
+        elapsed: Seconds from the start of the call to the error.
+        source: `the token URL` or `the token function` if the request for a token failed. Else
+            empty.
+        hint: Credential to check and its environment variable, after the API rejected it.
         cursor: Position after the last report that the walk delivered, for `resume=`. None
             outside a walk.
+
+    Example:
+        >>> error = ConnectionFailed("connection reset")
+        >>> error.label, error.attempts, error.elapsed = "GET analytics/CB-1", 3, 4.08
+        >>> str(error)
+        'GET analytics/CB-1: connection reset (3 attempts, 4.1 s)'
     """
 
+    method: str = ""
+    path: str = ""
+    label: str = ""
     attempts: int = 0
+    elapsed: float = 0.0
+    source: str = ""
+    hint: str = ""
     cursor: Cursor | None = None
     # True if another call sent the failed request, and this call only waited for the outcome.
     shared: bool = False
 
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.context: dict[str, str] = {}
+
+    @property
+    def reason(self) -> str:
+        """Reason alone, without the request, such as `503 Service Unavailable`."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        parts = ": ".join(filter(None, (self.label, self.source, self.reason)))
+        text = "; ".join(filter(None, (parts, self.hint)))
+        if not (self.attempts or self.elapsed):
+            return text
+        plural = "" if self.attempts == 1 else "s"
+        return f"{text} ({self.attempts} attempt{plural}, {self.elapsed:.1f} s)"
+
     def redact(self, redact: Callable[[str], str]) -> None:
-        """Replace each text that may quote the server with its redacted form."""
+        """Replace each text that may quote the server or the caller with its redacted form."""
         self.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in self.args)
+        self.path, self.label = redact(self.path), redact(self.label)
+        self.context = {name: redact(value) for name, value in self.context.items()}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Worker processes pickle errors. The default calls __init__ with `args` alone, which

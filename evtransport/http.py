@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -14,6 +15,7 @@ import msgspec
 from yarl import URL
 
 from evtransport.errors import (
+    ApiError,
     AuthError,
     MisdirectedResponse,
     NotFoundError,
@@ -59,16 +61,35 @@ class Request(Generic[T]):
         decode: Returns the result for a body, or raises `DecodeError` or `SchemaError`.
         query: Names and values, not yet encoded.
         is_retryable: Returns True for errors after which the request may be sent again.
+        ids: Names and values of the ids in the path, for errors.
+        title: Path and ids in short, for messages. Empty for the path itself.
     """
 
     segments: tuple[str, ...]
     decode: Callable[[bytes], T]
     query: tuple[tuple[str, str], ...] = ()
     is_retryable: Callable[[Exception], bool] = is_retryable
+    ids: tuple[tuple[str, str], ...] = ()
+    title: str = ""
+
+    @property
+    def path(self) -> str:
+        """Path below the base URL, percent-encoded."""
+        return "/".join(self.segments)
+
+    @property
+    def label(self) -> str:
+        """Method, path and ids in short, such as `GET sessionReports CP-001/1 page 3`."""
+        return f"GET {self.title or self.path}"
+
+    def describe(self, error: ApiError) -> None:
+        """Set the attributes of an error that name this request."""
+        error.method, error.path, error.label = "GET", self.path, self.label
+        error.context = dict((*self.ids, *self.query))
 
     def url(self, base: str) -> URL:
         """Return the encoded URL below a base URL."""
-        address = "/".join((base.rstrip("/"), *self.segments))
+        address = f"{base.rstrip('/')}/{self.path}"
         if self.query:
             address = f"{address}?{urlencode(self.query, safe='', quote_via=quote)}"
         return URL(address, encoded=True)
@@ -94,7 +115,6 @@ def build_status_error(
     names: ErrorNames,
     *,
     now: float,
-    subject: str = "the server",
     redact: Callable[[str], str] = str,
 ) -> StatusError:
     """Return the error that a response means.
@@ -104,17 +124,18 @@ def build_status_error(
         names: Error names that the vendor documents. A name in a short body decides the class
             of the error. Otherwise the status decides.
         now: Unix time, for a `Retry-After` that is a date in a response without a `Date`.
-        subject: Name of the server, used in the message.
         redact: Masks secrets in the server's texts. Applied before texts are shortened.
     """
     code, message = _find_code_and_message(response.body, redact)
     if code not in names:
         code = _find_documented_name(response.body, names) or code
     kind = names.get(code or "") or _class_of(response.status)
+    phrase = _phrase_of(response.status)
+    title = phrase if code is None or code.isdecimal() else code
+    details = dict.fromkeys((code, message))
     parts = [
-        f"{subject} responded with {response.status}",
-        code,
-        message if message != code else None,
+        f"{response.status} {title}".strip(),
+        *(text for text in details if text not in {title, str(response.status)}),
     ]
     if response.status == 204:
         parts.append("expected a 200 with a JSON body")
@@ -196,6 +217,14 @@ def _class_of(status: int) -> type[StatusError]:
     if 300 <= status < 400:
         return RedirectError
     return ServerError if status >= 500 else _CLASSES.get(status, StatusError)
+
+
+def _phrase_of(status: int) -> str:
+    """Return the standard phrase of a status, such as `Not Found`. Empty if it has none."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
 
 
 def _find_documented_name(body: bytes, names: ErrorNames) -> str | None:

@@ -125,7 +125,7 @@ def is_throttled(error: Exception) -> bool:
 
 @attrs.define(eq=False)
 class RetrySchedule:
-    """Retry decisions of one call, usable as a stamina backoff hook.
+    """Retry decisions of one call.
 
     Args:
         policy: Retry settings of the client.
@@ -143,32 +143,30 @@ class RetrySchedule:
     retries: int = 0
     acquired: int = 0
 
-    def __call__(self, error: Exception) -> bool | float:
-        """Return the seconds to wait before the next attempt, or False to raise `error`.
+    def next_wait(self, error: ApiError) -> float | None:
+        """Return the seconds to wait before the next attempt, or None to raise `error`.
 
         If a retryable error is not retried, a note on the error says why.
         """
-        if not isinstance(error, ApiError) or not self.is_retryable(error):
-            return False
-        if error.attempts >= self.policy.attempts:
-            return False
+        if not self.is_retryable(error) or error.attempts >= self.policy.attempts:
+            return None
         retry_after = (error.retry_after or 0.0) if isinstance(error, StatusError) else 0.0
         if retry_after > self.policy.max_retry_after:
             error.add_note(
                 f"not retried: Retry-After is {retry_after:g} s,"
                 f" max_retry_after is {self.policy.max_retry_after:g} s"
             )
-            return False
+            return None
         jitter = self.uniform(0.0, self.policy.backoff_bound(self.retries + 1))
         wait = max(retry_after, jitter)
         if wait >= self.time_left():
             error.add_note(f"not retried: a wait of {wait:.3g} s would pass the deadline")
-            return False
+            return None
         # An error shared by several waiting calls was caused by one request; only that call pays.
         if not error.shared:
             if not self.quota.acquire():
                 error.add_note("not retried: the client's retry quota is exhausted")
-                return False
+                return None
             self.acquired += 1
         self.retries += 1
         return wait

@@ -12,6 +12,7 @@ import logging
 import random
 import re
 import time
+from asyncio import sleep
 from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeVar
@@ -24,6 +25,7 @@ from evtransport.auth import Auth, Credential
 from evtransport.connection import ClientSession, Limiter, SessionManager
 from evtransport.errors import (
     ApiError,
+    AuthError,
     ConnectionFailed,
     DeadlineExceeded,
     MisdirectedResponse,
@@ -39,6 +41,7 @@ from evtransport.http import (
     build_status_error,
     shorten,
 )
+from evtransport.logs import LOGGER, log_request, log_retry
 from evtransport.pauses import pause
 from evtransport.proxy import SealedProxy
 from evtransport.retry import RetryPolicy, RetryQuota, RetrySchedule, Timeout
@@ -53,26 +56,42 @@ MAX_RESPONSE_BYTES: Final = 32 * 2**20
 
 LARGE_BODY_BYTES: Final = 2**20
 
-_logger = logging.getLogger("evtransport")
-
 
 @attrs.define(eq=False)
 class _Call:
     """State of one `Transport.send`.
 
     Attributes:
-        deadline: Time limit, by the clock of the event loop.
+        started: Start of the call, by the clock of the event loop.
         attempts: Number of requests sent.
         renewed: True after a new token replaced a rejected one.
         credential: Last credential sent, None before the first request.
         sent: Secrets of all credentials sent.
     """
 
-    deadline: float
+    started: float
     attempts: int = 0
     renewed: bool = False
     credential: Credential | None = None
     sent: tuple[Secret, ...] = ()
+
+
+@attrs.frozen
+class _Exchange:
+    """One HTTP request of a call, with its credential.
+
+    Attributes:
+        path: Path in log records.
+        label: Method, path and ids in log records.
+    """
+
+    method: str
+    path: str
+    label: str
+    url: URL
+    credential: Credential
+    attempt: int = 1
+    form: bytes | None = None
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -82,6 +101,7 @@ class Transport:
     Args:
         base_url: Result of `parse_base_url`.
         auth: Credentials.
+        hint: Credential to check, in errors after the API rejected it.
         names: Error names that the vendor documents.
         session: The caller's session, which is never closed. None makes one on first use.
         proxy: Result of `seal_proxy`.
@@ -95,6 +115,7 @@ class Transport:
 
     base_url: URL
     auth: Auth
+    hint: str = ""
     names: ErrorNames = attrs.field(factory=dict[str, type[StatusError]])
     session: ClientSession | None = attrs.field(default=None, repr=False)
     proxy: SealedProxy = attrs.field(default=None, repr=False)
@@ -152,65 +173,47 @@ class Transport:
             request: Request to send.
 
         Raises:
-            ApiError: The call failed. The error's `attempts` is set.
+            ApiError: The call failed. The error names the request, its attempts and its duration.
             RuntimeError: The client is closed or belongs to another event loop.
         """
         self._sessions.get_session()
-        call = _Call(deadline=asyncio.get_running_loop().time() + self.timeout.total)
-        scope = asyncio.timeout_at(call.deadline)
+        call = _Call(asyncio.get_running_loop().time())
+        scope = asyncio.timeout_at(call.started + self.timeout.total)
         try:
             async with scope:
-                try:
-                    result = await self._attempt(request, call)
-                except ApiError as error:
-                    if not request.is_retryable(error):
-                        raise
-                    failures = [error]
-                else:
-                    self._quota.release(0)
-                    return result
-                return await self._retry(request, call, failures)
+                return await self._send(request, call)
         except (ApiError, asyncio.CancelledError) as error:
             # A traceback holds the frames below, and these hold headers and bodies.
             raise error.with_traceback(None)  # noqa: B904
         except TimeoutError:
             if not scope.expired():  # raised by the limiter
                 raise
-        late = DeadlineExceeded(
-            f"no response within {self.timeout.total:g} s (attempts: {call.attempts})"
-        )
-        late.attempts = call.attempts
+        late = DeadlineExceeded(f"no response within {self.timeout.total:g} s")
+        self._describe(late, request, call)
         raise late
 
-    async def _retry(self, request: Request[T], call: _Call, failures: list[ApiError]) -> T:
-        """Retry a call whose first attempt has failed.
-
-        Args:
-            request: Request to send.
-            call: State of the call.
-            failures: The first error. It is removed, because its traceback holds frames.
-        """
+    async def _send(self, request: Request[T], call: _Call) -> T:
+        """Send a request until it succeeds or its schedule ends."""
         schedule = RetrySchedule(
             policy=self.retry,
             quota=self._quota,
-            time_left=lambda: call.deadline - asyncio.get_running_loop().time(),
+            time_left=lambda: self.timeout.total - _elapsed(call),
             uniform=self.uniform,
             is_retryable=request.is_retryable,
         )
-
-        async def attempt() -> T:
-            if failures:
-                raise failures.pop()
-            return await self._attempt(request, call)
-
-        # stamina is 5 % of the import time of a client, and its machinery costs more than a
-        # successful request. So only failed calls use it.
-        from stamina import AsyncRetryingCaller
-
-        retrying = AsyncRetryingCaller(attempts=self.retry.attempts, timeout=None)
-        result = await retrying(schedule, attempt)
-        self._quota.release(schedule.acquired)
-        return result
+        while True:
+            try:
+                result = await self._attempt(request, call)
+            except ApiError as error:
+                wait = schedule.next_wait(error)
+                if wait is None:
+                    raise
+                log_retry(error, wait=wait, attempts=self.retry.attempts)
+            else:
+                self._quota.release(schedule.acquired)
+                return result
+            # Here the error is gone, and with it the frames that its traceback holds.
+            await sleep(wait)
 
     async def _attempt(self, request: Request[T], call: _Call) -> T:
         try:
@@ -227,11 +230,17 @@ class Transport:
                 await pause()  # joining the body took time, and decoding will
             return request.decode(response.body)
         except ApiError as error:
-            error.attempts = call.attempts
-            error.redact(partial(self._redact_text, sent=call.sent))
+            self._describe(error, request, call)
             if isinstance(error, MisdirectedResponse):
                 self.retire_connections()
             raise
+
+    def _describe(self, error: ApiError, request: Request[T], call: _Call) -> None:
+        """Set the attributes of an error that name its call, without secrets."""
+        request.describe(error)
+        error.attempts, error.elapsed = call.attempts, _elapsed(call)
+        error.hint = self.hint if isinstance(error, AuthError) else ""
+        error.redact(partial(self._redact_text, sent=call.sent))
 
     async def _renew(self, response: Response, call: _Call) -> bool:
         """Invalidate the token after a 401, or renew it after a 403, if that may help.
@@ -260,16 +269,18 @@ class Transport:
         if credential != call.credential:
             call.credential = credential
             call.sent += (credential.secret,)
+        url = request.url(str(self.base_url))
         return await self._exchange(
-            "GET", request.url(str(self.base_url)), credential, None, call.attempts
+            _Exchange("GET", request.path, request.label, url, credential, call.attempts)
         )
 
     async def _post(self, url: URL, credential: Credential, form: bytes) -> Response:
-        return await self._exchange("POST", url, credential, form, 1)
+        path = url.raw_path
+        return await self._exchange(
+            _Exchange("POST", path, f"POST {path}", url, credential, form=form)
+        )
 
-    async def _exchange(
-        self, method: str, url: URL, credential: Credential, form: bytes | None, attempt: int
-    ) -> Response:
+    async def _exchange(self, exchange: _Exchange) -> Response:
         """Send one request and return its response.
 
         Raises:
@@ -283,9 +294,9 @@ class Transport:
             f"the response is larger than max_response_bytes={self.max_response_bytes}"
         )
         try:
-            response = await self._read(method, url, credential, form)
+            response = await self._read(exchange)
         except (aiohttp.ClientError, OSError) as error:
-            reason = self._redact_text(_describe(error), (credential.secret,))
+            reason = self._redact_text(_reason(error), (exchange.credential.secret,))
             failure = ConnectionFailed(shorten(reason))
         except asyncio.CancelledError as error:
             # Closing a session cancels the tasks that wait for a connection.
@@ -295,19 +306,26 @@ class Transport:
             # A hook of the session may raise anything. The frames below hold the headers.
             raise error.with_traceback(None)  # noqa: B904
         finally:
-            if _logger.isEnabledFor(logging.DEBUG):
-                _log(method, url, response, attempt, time.perf_counter() - started)
+            if LOGGER.isEnabledFor(logging.DEBUG):
+                sent = (exchange.credential.secret,)
+                log_request(
+                    exchange.method,
+                    self._redact_text(exchange.path, sent),
+                    self._redact_text(exchange.label, sent),
+                    status=None if response is None else response.status,
+                    attempt=exchange.attempt,
+                    elapsed=time.perf_counter() - started,
+                )
         if response is not None:
             return response
         self._sessions.get_session()  # raises if the client was closed during the request
         raise failure
 
-    async def _read(
-        self, method: str, url: URL, credential: Credential, form: bytes | None
-    ) -> Response | None:
+    async def _read(self, exchange: _Exchange) -> Response | None:
         """Send one request and return its response, or None if its body is too large."""
+        credential = exchange.credential
         async with self._sessions.request(
-            method, url, credential, form, self._client_timeout
+            exchange.method, exchange.url, credential, exchange.form, self._client_timeout
         ) as response:
             if response.status == 200:
                 limit = self.max_response_bytes
@@ -339,20 +357,8 @@ class Transport:
         return tuple(dict.fromkeys((*self.auth.secrets, *sent, *self._sessions.secrets)))
 
 
-def _log(method: str, url: URL, response: Response | None, attempt: int, elapsed: float) -> None:
-    status = None if response is None else response.status
-    fields = {
-        "method": method,
-        "path": url.raw_path,
-        "status": status,
-        "attempt": attempt,
-        "elapsed": elapsed,
-    }
-    _logger.debug(
-        "%(method)s %(path)s: %(status)s (attempt %(attempt)d, %(elapsed).3f s)",
-        fields,
-        extra=fields,
-    )
+def _elapsed(call: _Call) -> float:
+    return asyncio.get_running_loop().time() - call.started
 
 
 def _count_cancellations() -> int:
@@ -361,7 +367,7 @@ def _count_cancellations() -> int:
     return 0 if task is None else task.cancelling()
 
 
-def _describe(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """Return the reason for a failure, without the server's text, which may hold half a secret."""
     text = str(error)
     if not isinstance(error, OSError):

@@ -25,11 +25,11 @@ async def main(charger_id: str, connector_id: str) -> None:
             async for _ in depot.session_reports(charger_id, connector_id):
                 count += 1
     except AuthError as error:
-        print(f"check the credentials: {error}")
+        print(f"the credentials were rejected: {error}")
     except RateLimitedError as error:
         print(f"wait {error.retry_after or 60:g} s, then resume={str(error.cursor)!r}")
     except (TransportError, ServerError) as error:
-        print(f"try later ({error.attempts} requests were sent): {error}")
+        print(f"try later: {error}")
     except SchemaError as error:
         print("the vendor has changed something:", *error.problems, sep="\n  ")
     except ApiError as error:  # any other error of this library

@@ -15,12 +15,12 @@ from unittest.mock import Mock
 import aiohttp
 import aioresponses.core
 import pytest
-import stamina
 from aioresponses import aioresponses as AioResponses  # noqa: N812
 from hypothesis import settings
 
 from tests.support.blocking import no_blocking
 from tests.support.figures import FIGURES, Figures, Record, table
+from tests.support.retries import no_retry_delays
 
 # Choose one with --hypothesis-profile.
 settings.register_profile("ci", derandomize=True, deadline=None)
@@ -125,9 +125,9 @@ def nothing_blocks_the_loop() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_retry_delays() -> Iterator[None]:
+def retries_do_not_wait() -> Iterator[None]:
     """Skip the waits before retries, but not the retries."""
-    with stamina.set_testing(True, attempts=1_000_000, cap=True):
+    with no_retry_delays():
         yield
 
 

@@ -76,6 +76,7 @@ class ThorClient(ApiClient):
         self._transport = Transport(
             base_url=parse_base_url("base_url", base_url),
             auth=ApiKey(secret),
+            hint="check api_key (THOR_API_KEY)",
             names=ERROR_NAMES,
             session=session,
             proxy=sealed_proxy,
@@ -127,7 +128,8 @@ class ThorClient(ApiClient):
             ApiError: The call failed for another reason.
         """
         segments = ("analytics", encode_segment("chargebox_id", chargebox_id))
-        return await self._transport.send(Request(segments, structure_analytics))
+        ids = (("chargebox_id", chargebox_id),)
+        return await self._transport.send(Request(segments, structure_analytics, ids=ids))
 
     async def get_chargebox(self, chargebox_id: str) -> Chargebox:
         """Return a chargebox with its connectors (Thor: "Get chargebox").
@@ -150,7 +152,8 @@ class ThorClient(ApiClient):
             check_echo("id", chargebox_id, box.id)
             return box
 
-        return await self._transport.send(Request(segments, decode))
+        ids = (("chargebox_id", chargebox_id),)
+        return await self._transport.send(Request(segments, decode, ids=ids))
 
     async def get_chargeboxes(
         self,
@@ -188,9 +191,13 @@ class ThorClient(ApiClient):
         request = Request(("chargeboxes",), split_chargeboxes, encode_query(query))
         items = await self._transport.send(request)
         boxes, pauses = list[Chargebox](), Pauses()
-        for index, item in enumerate(items):
-            boxes.append(structure_chargebox(item, f"$[{index}]"))
-            await pauses.pause_if_needed()
+        try:
+            for index, item in enumerate(items):
+                boxes.append(structure_chargebox(item, f"$[{index}]"))
+                await pauses.pause_if_needed()
+        except ApiError as error:
+            request.describe(error)
+            raise
         return boxes
 
     def get_analytics_many(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Coroutine, Sequence
 from types import FrameType
 from typing import NoReturn, TypeVar
 
 import typer
-from stamina.instrumentation import set_on_retry_hooks
 
 from evtransport.cli.output import echo_error, format_error
 from evtransport.cli.signals import Interrupted, handling_signals, interrupt
@@ -19,6 +19,8 @@ from evtransport.errors import ApiError
 __all__ = ["FAILED", "main", "run", "run_app", "run_async"]
 
 T = TypeVar("T")
+
+_NO_OUTPUT = logging.NullHandler()
 
 FAILED = 1
 _WRONG_USAGE = 2
@@ -90,8 +92,8 @@ def run_async(command: Coroutine[object, object, T]) -> T:
     Raises:
         Interrupted: A signal ended the coroutine.
     """
-    # By default, stamina logs each retry to stderr, or by structlog to stdout, amid the JSON.
-    set_on_retry_hooks(())
+    # Without a handler, Python prints the retries to stderr, amid the output of the command.
+    logging.getLogger("evtransport").addHandler(_NO_OUTPUT)
     received: list[int] = []
     try:
         with asyncio.Runner() as runner:

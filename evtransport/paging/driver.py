@@ -82,7 +82,11 @@ class PageDriver(Generic[P]):
         except ApiError as error:
             self.paginator.receive_error(request, error)
             return None
-        rows = self.paginator.receive(request, page)
+        try:
+            rows = self.paginator.receive(request, page)
+        except ApiError as error:
+            page.describe(error)
+            raise
         if self.paginator.is_suspect:
             self._retire_connections()
         if rows is None:

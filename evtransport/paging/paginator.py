@@ -59,6 +59,10 @@ class PageContent(Protocol):
         """Size in bytes."""
         ...
 
+    def describe(self, error: ApiError) -> None:
+        """Set the attributes of an error that name the request for this page."""
+        ...
+
 
 @attrs.frozen(eq=False)
 class NewRows:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import AsyncMock
 
 import attrs
 import pytest
 from aioresponses import aioresponses as AioResponses  # noqa: N812
 from yarl import URL
 
-from depotclient import DepotClient
+from depotclient import AuthError, DepotClient
 from tests.support.error_dump import dump_error
 from tests.support.wire import Wire, reply
 
@@ -139,6 +140,26 @@ async def test_the_environment_provides_a_token(
     ((method, url), (call,)) = next(iter(mocked.requests.items()))
     assert (method, url.origin(), url.path) == ("GET", URL(API).origin(), "/v1/sessionReports")
     assert call.kwargs["headers"]["Authorization"] == f"Bearer {SECRET}"
+
+
+@pytest.mark.parametrize(
+    ("credentials", "hint"),
+    [
+        ({"token": SECRET}, "check token (DEPOT_TOKEN)"),
+        ({"token": AsyncMock(return_value=SECRET)}, "check the function passed as token"),
+        (PAIR, "check client_id and client_secret (DEPOT_CLIENT_ID and DEPOT_CLIENT_SECRET)"),
+    ],
+)
+async def test_an_error_of_authentication_names_the_credential_to_check(
+    credentials: dict[str, Any], hint: str, mocked: AioResponses
+) -> None:
+    mocked.post(re.compile("http"), status=403)
+    mocked.get(re.compile("http"), status=403, repeat=True)
+    async with DepotClient(**credentials) as client:
+        with pytest.raises(AuthError, match=f"403 Forbidden; {re.escape(hint)}") as caught:
+            await client.session_reports("xyz", 1).collect(max_items=1)
+
+    assert caught.value.hint == hint
 
 
 @pytest.mark.parametrize(

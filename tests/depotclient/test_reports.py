@@ -237,6 +237,24 @@ async def test_an_error_of_the_users_class_is_a_schema_error_with_the_cursor() -
 
     assert caught.value.cursor is not None
     assert caught.value.cursor.offset == found == 3
+    assert str(caught.value).startswith("GET sessionReports A/1 page 1: $.items[3]")
+
+
+async def test_an_error_in_a_walk_names_the_connector_and_the_page() -> None:
+    transport = PageTransport([{"sessionId": 1}, {"sessionId": "x"}])
+    reports = transport.client().session_reports("A/B", "1", to=datetime(2026, 2, 1, tzinfo=UTC))
+    with pytest.raises(SchemaError, match=r"^GET sessionReports A%2FB/1 page 1: ") as caught:
+        await ids_of(reports)
+
+    error = caught.value
+    assert (error.method, error.path) == ("GET", "sessionReports")
+    assert error.context == {
+        "chargerId": "A/B",
+        "connectorId": "1",
+        "page": "1",
+        "limit": "10",
+        "to": "2026-02-01T00:00:00.000Z",
+    }
 
 
 OFFLINE: list[dict[str, object]] = [

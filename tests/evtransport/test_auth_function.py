@@ -60,7 +60,7 @@ async def test_an_api_error_of_the_function_is_shared_by_all_waiting_calls() -> 
 
     errors = await asyncio.gather(*(header(auth, server) for _ in range(5)), return_exceptions=True)
 
-    assert [str(error) for error in errors] == ["sealed"] * 5
+    assert [str(error) for error in errors] == ["the token function: sealed"] * 5
     assert "t0k3n" not in dump_error(errors[0])  # type: ignore[arg-type]
     assert (await header(auth, server), vault.calls) == ("Bearer t0k3n", 2)
 

@@ -149,7 +149,7 @@ async def test_token_requests_use_the_proxy(get: Get, proxy: LoopbackProxy) -> N
     [
         ("http", GONE, ConnectionFailed, "Cannot connect to host 127"),
         ("https", GONE, ConnectionFailed, "Cannot connect to host 127"),
-        ("http", WITH_PASSWORD, StatusError, "the server responded with 407"),
+        ("http", WITH_PASSWORD, StatusError, "407 Proxy Authentication Required"),
         ("https", WITH_PASSWORD, ConnectionFailed, "Proxy Authentication Required"),
     ],
 )

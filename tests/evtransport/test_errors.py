@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,10 @@ def example(kind: type[ApiError]) -> ApiError:
         error = kind(("$.a: expected int, got str", "$.b: required field missing"))
     else:
         error = kind("no")
-    error.attempts = 3
+    error.method, error.path, error.label = "GET", "r/1", "GET r/1"
+    error.context = {"id": "1"}
+    error.attempts, error.elapsed = 3, 4.06
+    error.source, error.hint = "the token URL", "check token (TOKEN)"
     error.cursor = Cursor(query={"chargerId": "c"}, limit=10, recent=(1, 2))
     error.add_note("requested with limit=10")
     return error
@@ -83,6 +87,33 @@ def test_copies_and_pickles_keep_all_attributes(
     assert received.__notes__ == ["requested with limit=10"]
     received.cursor = None
     assert error.cursor is not None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "text"),
+    [
+        ({}, "503 Service Unavailable"),
+        ({"label": "GET r/1"}, "GET r/1: 503 Service Unavailable"),
+        (
+            {"label": "GET r/1", "attempts": 3, "elapsed": 4.06},
+            "GET r/1: 503 Service Unavailable (3 attempts, 4.1 s)",
+        ),
+        (
+            {"source": "the token URL", "hint": "check token (TOKEN)", "attempts": 1},
+            "the token URL: 503 Service Unavailable; check token (TOKEN) (1 attempt, 0.0 s)",
+        ),
+    ],
+)
+def test_the_text_names_the_request_the_reason_and_the_cost(
+    attributes: dict[str, Any], text: str
+) -> None:
+    error = ApiError("503 Service Unavailable")
+    assert (error.method, error.path, error.context) == ("", "", {})
+    for name, value in attributes.items():
+        setattr(error, name, value)
+
+    assert str(error) == text
+    assert error.reason == error.args[0] == "503 Service Unavailable"
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,22 @@ def test_a_query_arrives_unchanged(query: list[tuple[str, str]]) -> None:
     assert ("?" in str(url)) is bool(query)
 
 
+@pytest.mark.parametrize(
+    ("title", "label"),
+    [("", "GET chargeboxes/TB%2F1"), ("chargeboxes page 2", "GET chargeboxes page 2")],
+)
+def test_a_request_names_itself_on_an_error(title: str, label: str) -> None:
+    request = Request(
+        ("chargeboxes", "TB%2F1"), bytes, (("page", "2"),), ids=(("id", "TB/1"),), title=title
+    )
+    error = NotFoundError("gone", status=404)
+
+    request.describe(error)
+
+    assert (error.method, error.path, error.label) == ("GET", "chargeboxes/TB%2F1", label)
+    assert error.context == {"id": "TB/1", "page": "2"}
+
+
 # Statuses.
 
 
@@ -84,7 +100,7 @@ def test_the_status_decides_the_class(kind: type[StatusError], statuses: list[in
         error = error_of(status, b"what?")
         assert type(error) is kind
         assert (error.status, error.body, error.code) == (status, b"what?", None)
-        assert str(error).startswith(f"the server responded with {status}")
+        assert str(error).startswith(str(status))
 
 
 @pytest.mark.parametrize(
@@ -98,13 +114,12 @@ def test_the_status_decides_the_class(kind: type[StatusError], statuses: list[in
 def test_a_redirect_names_only_the_origin_of_its_target(location: str, target: str) -> None:
     error = error_of(302, location=location)
 
-    assert str(error) == f"the server responded with 302: a redirect to {target}, not followed"
+    assert str(error) == f"302 Found: a redirect to {target}, not followed"
 
 
-def test_the_message_names_the_subject_and_the_expectation() -> None:
-    assert str(error_of(204)) == "the server responded with 204: expected a 200 with a JSON body"
-    error = build_status_error(Response(403, {}, b""), {}, now=0, subject="the token URL")
-    assert str(error) == "the token URL responded with 403"
+def test_the_message_names_the_status_and_the_expectation() -> None:
+    assert str(error_of(204)) == "204 No Content: expected a 200 with a JSON body"
+    assert str(error_of(999)) == "999"
 
 
 # Bodies.
@@ -143,15 +158,16 @@ def test_without_a_documented_name_the_status_decides(body: bytes, names: ErrorN
 @pytest.mark.parametrize(
     ("body", "code", "text"),
     [
-        (b'{"message": "Broken"}', None, "Broken"),
-        (b'{"Message": "Broken"}', None, "Broken"),
-        (b'{"code": 17, "message": "Broken"}', "17", "17: Broken"),
+        (b'{"message": "Broken"}', None, "Internal Server Error: Broken"),
+        (b'{"Message": "Broken"}', None, "Internal Server Error: Broken"),
+        (b'{"code": 17, "message": "Broken"}', "17", "Internal Server Error: 17: Broken"),
+        (b'{"code": 500}', "500", "Internal Server Error"),
         (b'{"code": "Broken", "message": "Broken"}', "Broken", "Broken"),
-        (b'{"title": "Oh", "detail": "Broken"}', None, "Broken"),
+        (b'{"title": "Oh", "detail": "Broken"}', None, "Internal Server Error: Broken"),
         (b'{"error": "E1", "error_description": "Oh"}', "E1", "E1: Oh"),
         (b'{"errors": [{"code": "E1", "title": "Oh"}, {"code": "E2"}]}', "E1", "E1: Oh"),
-        (b'{"errors": [], "message": "Broken"}', None, "Broken"),
-        (b'{"message": "two\\n  lines\\t"}', None, "two lines"),
+        (b'{"errors": [], "message": "Broken"}', None, "Internal Server Error: Broken"),
+        (b'{"message": "two\\n  lines\\t"}', None, "Internal Server Error: two lines"),
         (
             msgspec.json.encode({"code": "c" * 10_000, "message": "m" * 10_000}),
             "c" * 200 + "...",
@@ -165,7 +181,7 @@ def test_code_and_message_of_a_body_are_shown_shortened(
     error = error_of(500, body)
 
     assert (error.code, error.body) == (code, body)
-    assert str(error) == f"the server responded with 500: {text}"
+    assert str(error) == f"500 {text}"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +198,7 @@ def test_an_unreadable_body_gives_the_error_of_its_status(body: bytes) -> None:
     error = error_of(503, body)
 
     assert type(error) is ServerError
-    assert str(error) == "the server responded with 503"
+    assert str(error) == "503 Service Unavailable"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import logging
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,9 +12,9 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 import aiohttp
+import attrs
 import msgspec
 import pytest
-import stamina
 from aiolimiter import AsyncLimiter
 from yarl import URL
 
@@ -123,35 +122,17 @@ async def test_a_connection_that_closes_under_its_reader_has_failed(
             await connect(wire, retry=ONCE).send(REQUEST)
 
 
-async def test_retries_follow_the_switch_of_stamina(connect: Connect) -> None:
-    stamina.set_active(False)
-    try:
-        async with Wire(reply(status=503)) as wire:
-            with pytest.raises(ServerError):
-                await connect(wire).send(REQUEST)
-    finally:
-        stamina.set_active(True)
-
-
 async def test_a_retry_waits_as_long_as_the_longer_of_two_headers_says(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waits: list[float] = []
-    sleep = asyncio.sleep
-
-    async def record(seconds: float, *args: Any) -> None:
-        if seconds:
-            waits.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr(asyncio, "sleep", record)
+    sleep = AsyncMock()
+    monkeypatch.setattr("evtransport.transport.sleep", sleep)
     twice = raw(b"HTTP/1.1 429 X\r\nContent-Length: 0\r\nRetry-After: 7\r\nRetry-After: 2\r\n\r\n")
-    with stamina.set_testing(False):
-        async with Wire(twice, HELLO) as wire:
-            transport = connect(wire, uniform=lambda low, high: high)
-            assert await transport.send(REQUEST) == "world"
+    async with Wire(twice, HELLO) as wire:
+        transport = connect(wire, uniform=lambda low, high: high)
+        assert await transport.send(REQUEST) == "world"
 
-    assert waits == [7.0]
+    sleep.assert_awaited_once_with(7.0)
 
 
 async def test_a_call_that_succeeds_returns_the_tokens_of_its_retries(connect: Connect) -> None:
@@ -178,7 +159,9 @@ async def test_a_stalled_response_is_retried_after_the_read_timeout(connect: Con
 async def test_the_deadline_covers_the_limiter(connect: Connect) -> None:
     async with Wire() as wire:
         transport = connect(wire, limiter=asyncio.Semaphore(0), timeout=Timeout(total=0.02))
-        with pytest.raises(DeadlineExceeded, match=r"within 0\.02 s \(attempts: 0\)") as caught:
+        with pytest.raises(
+            DeadlineExceeded, match=r"^GET greeting: no response within 0\.02 s \(0 attempts, "
+        ) as caught:
             await transport.send(REQUEST)
 
     assert caught.value.attempts == 0
@@ -262,7 +245,7 @@ async def test_a_token_is_requested_by_a_form_and_with_retries(connect: Connect)
     scripts = (reply(status=500), token("old"), reply(status=503))
     async with Wire(refusal(403), refusal(403)) as wire, Wire(*scripts) as token_wire:
         auth = ClientCredentials("client", Secret("s3cr3t"), URL(token_wire.url))
-        with pytest.raises(AuthError, match="the server responded with 403"):
+        with pytest.raises(AuthError, match="403 invalid_token"):
             await connect(wire, auth=auth).send(REQUEST)
 
     request = token_wire.received[0]
@@ -308,23 +291,33 @@ async def test_a_timeout_of_the_limiter_is_raised_as_it_is(connect: Connect) -> 
             await connect(wire, limiter=Impatient()).send(REQUEST)
 
 
-async def test_each_request_is_logged_at_debug_level_with_stable_keys(
+async def test_an_error_names_its_call_without_secrets(connect: Connect) -> None:
+    request = attrs.evolve(REQUEST, query=(("key", SECRET),))
+    async with Wire(hang_up(), refusal(403)) as wire:
+        with pytest.raises(AuthError) as caught:
+            await connect(wire, hint="check api_key (KEY)").send(request)
+
+    error = caught.value
+    assert (error.method, error.path, error.attempts) == ("GET", "greeting", 2)
+    assert error.context == {"key": "**********"}
+    text = (
+        f"GET greeting: 403 invalid_token; check api_key (KEY) (2 attempts, {error.elapsed:.1f} s)"
+    )
+    assert str(error) == text
+
+
+async def test_an_error_of_the_token_url_names_it_and_the_call(
     connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with Wire(HELLO, hang_up(), HELLO) as wire:
-        for level in (logging.INFO, logging.DEBUG):
-            caplog.set_level(level, logger="evtransport")
-            await connect(wire).send(REQUEST)
+    async with Wire() as wire, Wire(default=reply(status=503)) as token_wire:
+        auth = ClientCredentials("client", Secret("s3cr3t"), URL(token_wire.url))
+        with pytest.raises(
+            ServerError, match=r"^GET greeting: the token URL: 503 Service "
+        ) as caught:
+            await connect(wire, auth=auth, retry=RetryPolicy(attempts=2)).send(REQUEST)
 
-    records = [vars(record) for record in caplog.records if record.name == "evtransport"]
-    names = ("method", "path", "status", "attempt", "levelname")
-    assert [[record[name] for name in names] for record in records] == [
-        ["GET", "/greeting", None, 1, "DEBUG"],
-        ["GET", "/greeting", 200, 2, "DEBUG"],
-    ]
-    assert all(record["elapsed"] >= 0 for record in records)
-    assert "GET /greeting: 200 (attempt 2, " in caplog.text
-    assert SECRET not in repr(records)
+    assert (caught.value.method, caught.value.path) == ("GET", "greeting")
+    assert "GET greeting: the token URL: 503, attempt 2 of 2 in " in caplog.text
 
 
 class EnteredOnly:

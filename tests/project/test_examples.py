@@ -119,7 +119,7 @@ def test_logging_keys_writes_json(run_example: RunExample) -> None:
     (line,) = run_example("logging_keys.py", "TB-0001").err.splitlines()
     record = json.loads(line)
     assert record.pop("elapsed") > 0
-    path = "/latest/integration/chargeboxes/TB-0001"
+    path = "chargeboxes/TB-0001"
     assert record == {"method": "GET", "path": path, "status": 200, "attempt": 1}
 
 
@@ -127,12 +127,12 @@ def test_logging_keys_writes_json(run_example: RunExample) -> None:
     ("faults", "output"),
     [
         ((), r"60 sessions\n"),
-        ((Fault.status(403),), r"check the credentials: .*403.*\n0 sessions\n"),
+        ((Fault.status(403),), r"the credentials were rejected: .*403.*\n0 sessions\n"),
         (
             (None, Fault.status(429, retry_after=300)),
             r"wait 300 s, then resume='evc2\.[\w-]+'\n10 sessions\n",
         ),
-        ((Fault.status(503, retry_after=0),) * 3, r"try later \(3 requests were sent\).*\n0 s.*\n"),
+        ((Fault.status(503, retry_after=0),) * 3, r"try later: .*\(3 attempts, .*\n0 s.*\n"),
         (
             (Fault.status(200, body='{"items": [{"sessionId": "7"}]}'),),
             r"[\w ]+:\n  \$\.items\[0\]\.sessionId: .*\n0 sessions\n",

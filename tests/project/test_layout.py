@@ -44,8 +44,6 @@ EXTRAS = {"pyarrow", "matplotlib", "pandas", "dask", "distributed", "pyspark", "
 LOCAL_IMPORTS = {
     # They import pyarrow.
     *("depotclient.arrow", "depotclient.partitions.batches", "depotclient.export.parquet"),
-    # It is loaded at the first retry, so that importing a client stays fast.
-    "stamina",
 }
 """Modules other than extras that a function may import."""
 
@@ -155,7 +153,7 @@ def test_no_function_is_too_long() -> None:
 @pytest.mark.parametrize("package", CLIENTS)
 def test_importing_a_client_loads_neither_extras_nor_sandboxes(package: str) -> None:
     unwanted = {
-        *(EXTRAS | {"click", "rich", "pytest", "_pytest", "aiohttp.web", "stamina", "tenacity"}),
+        *(EXTRAS | {"click", "rich", "pytest", "_pytest", "aiohttp.web"}),
         *(f"depotclient.{part}" for part in ("arrow", "export", "plot", "partitions")),
         *(f"depotclient.{part}" for part in ("dask", "spark", "dlt")),
         *("evtransport.testing.sandbox", "evtransport.cli.run"),

@@ -15,8 +15,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import stamina
-
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
@@ -25,6 +23,7 @@ from tests.promises.candidates import OURS, Candidate  # noqa: E402
 from tests.promises.httpx_loop import HTTPX_LOOP  # noqa: E402
 from tests.promises.loops import AIOHTTP_LOOP  # noqa: E402
 from tests.support.figures import Figures, line  # noqa: E402
+from tests.support.retries import no_retry_delays  # noqa: E402
 
 CANDIDATES: dict[str, Candidate] = {
     candidate.name: candidate for candidate in (OURS, AIOHTTP_LOOP, HTTPX_LOOP)
@@ -42,7 +41,7 @@ TIME_LIMIT = 600
 async def measure(promise: str, candidate: Candidate) -> Figures:
     """Return the figures of one promise."""
     function = importlib.import_module(f"tests.promises.{PROMISES[promise]}").measure
-    with stamina.set_testing(True, attempts=1_000_000, cap=True):
+    with no_retry_delays():
         figures: Figures = await function(candidate, full=False)
     return figures
 

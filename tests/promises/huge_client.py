@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 import attrs
-import stamina
 
 from tests.promises.candidates import Access, Candidate, DidNotEndError, Limits, result_of
+from tests.support.retries import no_retry_delays
 
 TIME_LIMIT = 20
 """Seconds after which a call counts as endless."""
@@ -44,8 +44,8 @@ def run(
     pipe: Connection, candidate: Candidate, client: Literal["thor", "depot"], access: Access
 ) -> None:
     """Send the memory in use before the call, then the outcome."""
-    stamina.set_testing(True, attempts=1_000_000, cap=True)
-    asyncio.run(_run(pipe, candidate, client, access))
+    with no_retry_delays():
+        asyncio.run(_run(pipe, candidate, client, access))
 
 
 async def _run(

@@ -17,7 +17,6 @@ from typing import TypeVar
 import attrs
 import pytest
 import typer
-from stamina.instrumentation import set_on_retry_hooks
 
 from depotclient.sandbox import DepotSandbox
 from evtransport.cli.run import run_app
@@ -52,11 +51,8 @@ class Command:
 
     def run(self, *argv: str) -> int:
         """Run the command line in this process and return its exit status."""
-        try:
-            with pytest.raises(SystemExit) as end:
-                run_app(self.app, self.name, argv)
-        finally:
-            set_on_retry_hooks(None)
+        with pytest.raises(SystemExit) as end:
+            run_app(self.app, self.name, argv)
         assert isinstance(end.value.code, int)
         return end.value.code
 

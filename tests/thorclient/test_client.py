@@ -14,6 +14,7 @@ from tests.support.wire import Wire, reply
 from thorclient import (
     Analytics,
     ApiError,
+    APIKeyNotFound,
     ConnectorType,
     MisdirectedResponse,
     RollingCounts,
@@ -142,8 +143,19 @@ async def test_all_chargeboxes_are_selected_by_the_documented_parameters(
 async def test_an_invalid_list_of_chargeboxes_names_the_bad_one(body: bytes, message: str) -> None:
     async with Wire(reply(body)) as wire:
         async with ThorClient(api_key=KEY, base_url=wire.url) as thor:
-            with pytest.raises(SchemaError, match=f"^{message}$"):
+            with pytest.raises(SchemaError, match=f"^GET chargeboxes: {message}"):
                 await thor.get_chargeboxes()
+
+
+async def test_an_error_names_the_call_and_the_credential_to_check() -> None:
+    async with Wire(reply(b'{"message": "APIKeyNotFound"}', status=403)) as wire:
+        async with ThorClient(api_key=KEY, base_url=wire.url) as thor:
+            with pytest.raises(APIKeyNotFound) as caught:
+                await thor.get_analytics("TB/1")
+
+    start = "GET analytics/TB%2F1: 403 APIKeyNotFound; check api_key (THOR_API_KEY) (1 attempt, "
+    assert str(caught.value).startswith(start)
+    assert caught.value.context == {"chargebox_id": "TB/1"}
 
 
 # Many calls.

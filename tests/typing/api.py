@@ -123,6 +123,10 @@ async def thor_errors(client: ThorClient) -> None:
         assert_type(schema.problems, tuple[str, ...])
     except ApiError as error:
         assert_type(error.cursor, Cursor | None)
+        assert_type((error.method, error.path, error.label), tuple[str, str, str])
+        assert_type((error.reason, error.source, error.hint), tuple[str, str, str])
+        assert_type(error.context, dict[str, str])
+        assert_type((error.attempts, error.elapsed), tuple[int, float])
 
 
 async def depot(session: aiohttp.ClientSession) -> None:

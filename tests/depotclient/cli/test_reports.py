@@ -108,7 +108,7 @@ def test_a_failed_walk_can_be_resumed(open_depot: OpenDepot, capsysbinary: Bytes
     depot = open_depot(sessions=25, faults=[None, None, Fault.status(404)])
     assert run("reports", "CP-1", "1", "--limit", "10") == 1
     first = capsysbinary.readouterr()
-    assert first.err.startswith(b"error: the server responded with 404")
+    assert first.err.startswith(b"error: GET sessionReports CP-1/1 page 3: 404 Not Found: ")
     cursor = cursor_in(first.err.decode())
     assert run("reports", "CP-1", "1", "--limit", "10", "--resume", cursor) == 0
     second = capsysbinary.readouterr()
@@ -126,7 +126,8 @@ def test_a_table_shows_the_reports_before_an_invalid_one(
     assert run("reports", "CP-1", "1") == 1
     assert [row.split()[0] for row in screen.text.splitlines()[2:]] == [str(first["sessionId"])]
     err = capsys.readouterr().err
-    assert err.startswith("error: $.items[1].vehicleId: expected str, got int\n")
+    problem = "$.items[1].vehicleId: expected str, got int"
+    assert err.startswith(f"error: GET sessionReports CP-1/1 page 1: {problem}\n")
     monkeypatch.setattr(sys, "stdout", screen := Terminal())
     assert run("reports", "CP-1", "1", "--json", "--resume", cursor_in(err)) == 0
     assert screen.text.encode().splitlines() == depot.reports("CP-1", 1)[1:]

@@ -31,10 +31,10 @@ def test_unprintable_characters_are_shown_as_escapes(text: str, shown: str) -> N
 
 
 def test_a_message_has_the_notes_of_the_error() -> None:
-    error = ApiError("the server responded with 429")
+    error = ApiError("429 Too Many Requests")
     error.add_note("not retried: too long")
     error.add_note("and more")
-    assert format_error(error) == "the server responded with 429 (not retried: too long; and more)"
+    assert format_error(error) == "429 Too Many Requests (not retried: too long; and more)"
     assert format_error(OSError()) == "OSError"
 
 

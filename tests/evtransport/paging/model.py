@@ -41,6 +41,9 @@ class Page:
     keys: Sequence[int]
     length: int
 
+    def describe(self, error: ApiError) -> None:
+        error.label = f"page of {len(self.keys)}"
+
 
 def page_of(keys: Sequence[int]) -> Page:
     return Page(tuple(keys), ROW_BYTES * len(keys))

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
-from evtransport.errors import ConnectionFailed
+from evtransport.errors import ConnectionFailed, PaginationError
 from evtransport.paging import PageDriver, PageRequest
 from tests.evtransport.paging.model import Page, page_of, paginator
 
@@ -156,6 +156,14 @@ async def test_an_error_has_the_cursor_and_the_walk_continues_after_it() -> None
         assert not server.pending
         server.is_manual = False
         assert await rows_of(driver) == list(ROWS)
+
+
+async def test_an_error_of_the_paginator_names_the_request_for_its_page() -> None:
+    async with Server(responses=[ROWS[:20]] * 100).driver() as driver:
+        with pytest.raises(PaginationError, match=r"^page of 20: ") as raised:
+            await rows_of(driver)
+
+        assert raised.value.cursor == driver.paginator.cursor
 
 
 async def test_an_unexpected_exception_cancels_the_other_requests() -> None:
