@@ -9,7 +9,7 @@ from typing import Literal, TypeVar, overload
 from yarl import URL
 
 from depotclient.account import choose_address, choose_auth, hint_of
-from depotclient.models import SessionReport, structurer_of
+from depotclient.models import STRUCTURES, SessionReport, structurer_of
 from depotclient.query import Query
 from depotclient.reports import LIMITS, SessionReports
 from evtransport.client import ApiClient, read_environment
@@ -63,6 +63,8 @@ class DepotClient(ApiClient):
     Raises:
         ValueError: An argument is invalid. The message never quotes a secret.
     """
+
+    _structures = STRUCTURES
 
     def __init__(
         self,

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Mapping
 from enum import Enum
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self, TypeVar, cast, get_args, get_origin, overload
+
+import msgspec
 
 from evtransport.connection import Limiter
+from evtransport.errors import ApiError
+from evtransport.http import Request
+from evtransport.pauses import Pauses
+from evtransport.query import QueryValue, encode_query
 from evtransport.retry import RetryPolicy, Timeout
+from evtransport.structure import Into, JsonValue, Structurer, Structures, decode
 from evtransport.transport import Transport
+from evtransport.validation import encode_segment
 
 __all__ = ["UNCHANGED", "ApiClient", "Unchanged", "read_environment"]
+
+T = TypeVar("T")
+
+_JSON_DECODER: msgspec.json.Decoder[JsonValue] = msgspec.json.Decoder()
+_ARRAY_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Unchanged(Enum):
@@ -32,6 +46,83 @@ class ApiClient:
     """
 
     _transport: Transport
+    _structures: ClassVar[Structures]
+
+    @overload
+    async def get(
+        self, *segments: str, query: Mapping[str, QueryValue] | None = None, into: None = None
+    ) -> JsonValue: ...
+
+    @overload
+    async def get(
+        self, *segments: str, query: Mapping[str, QueryValue] | None = None, into: Into[T]
+    ) -> T: ...
+
+    async def get(
+        self,
+        *segments: str,
+        query: Mapping[str, QueryValue] | None = None,
+        into: Into[T] | None = None,
+    ) -> T | JsonValue:
+        """Send a GET request to an endpoint that has no method here, and return its JSON.
+
+        The request has the credentials, retries, limits and redaction of the other calls.
+
+        Args:
+            segments: Path below the base URL, such as `"charges", "running"`. Each is exactly one
+                path segment: a slash in it is percent-encoded.
+            query: Parameters: strings, numbers and bools (`true`, `false`). A parameter with the
+                value None is left out. Write times as the endpoint documents them.
+            into: attrs class or dataclass of the result, or a list such as `list[MyClass]`. Or a
+                function that returns an object for the body, such as
+                `MyModel.model_validate_json` of pydantic. None returns the JSON as Python values.
+
+        Raises:
+            ValueError: A segment, a parameter or `into` is invalid.
+            NotFoundError: The API has no such endpoint or object.
+            SchemaError: The response does not fit `into`.
+            ApiError: The call failed for another reason.
+
+        Example:
+            >>> async with ThorClient.from_env() as thor:
+            ...     box = await thor.get("chargeboxes", "TB-0001")
+            >>> box["id"]
+            'TB-0001'
+
+            Endpoints of the vendor's documentation are called in the same way (Thor: "Get running
+            charges"): `await thor.get("charges", "running", query={"chargebox": "CB-1"})`.
+        """
+        if not segments:
+            raise ValueError("get() requires the segments of a path, such as 'charges', 'running'")
+        path = tuple(
+            encode_segment(f"segment {number}", segment)
+            for number, segment in enumerate(segments, 1)
+        )
+        parameters = encode_query(query or {})
+        if get_origin(into) is list:
+            structure = self._structures.of(get_args(into)[0])
+            return cast(T, await self._get_list(path, parameters, structure))
+        decode_body = _decode_json if into is None else self._structures.of(into)
+        return await self._transport.send(Request(path, decode_body, parameters))
+
+    async def _get_list(
+        self,
+        segments: tuple[str, ...],
+        query: tuple[tuple[str, str], ...],
+        structure: Structurer[T],
+    ) -> list[T]:
+        """Request a JSON array. Structure its items with pauses for the event loop."""
+        request = Request(segments, _split_array, query)
+        items = await self._transport.send(request)
+        found, pauses = list[T](), Pauses()
+        try:
+            for index, item in enumerate(items):
+                found.append(structure(item, f"$[{index}]"))
+                await pauses.pause_if_needed()
+        except ApiError as error:
+            request.describe(error)
+            raise
+        return found
 
     def with_options(
         self,
@@ -82,3 +173,11 @@ class ApiClient:
 def read_environment(name: str) -> str | None:
     """Return an environment variable, or None if it is not set or blank."""
     return os.environ.get(name, "").strip() or None
+
+
+def _decode_json(body: bytes) -> JsonValue:
+    return decode(body, _JSON_DECODER)
+
+
+def _split_array(body: bytes) -> list[msgspec.Raw]:
+    return decode(body, _ARRAY_DECODER)

@@ -13,7 +13,6 @@ from evtransport.client import ApiClient, read_environment
 from evtransport.connection import ClientSession, Limiter
 from evtransport.errors import ApiError
 from evtransport.http import Request, check_echo
-from evtransport.pauses import Pauses
 from evtransport.proxy import reveal_proxy, seal_proxy
 from evtransport.query import encode_query
 from evtransport.retry import RetryPolicy, Timeout
@@ -23,10 +22,10 @@ from evtransport.transport import MAX_RESPONSE_BYTES, Transport
 from evtransport.validation import encode_segment, parse_base_url, validate_int
 from thorclient.errors import ERROR_NAMES
 from thorclient.models import (
+    STRUCTURES,
     Analytics,
     Chargebox,
     ConnectorType,
-    split_chargeboxes,
     structure_analytics,
     structure_chargebox,
 )
@@ -58,6 +57,8 @@ class ThorClient(ApiClient):
     Raises:
         ValueError: An argument is invalid. The message never quotes the key.
     """
+
+    _structures = STRUCTURES
 
     def __init__(
         self,
@@ -188,17 +189,7 @@ class ThorClient(ApiClient):
             [...]
         """
         query = Selection.validated(only_active, within, connector_type).query()
-        request = Request(("chargeboxes",), split_chargeboxes, encode_query(query))
-        items = await self._transport.send(request)
-        boxes, pauses = list[Chargebox](), Pauses()
-        try:
-            for index, item in enumerate(items):
-                boxes.append(structure_chargebox(item, f"$[{index}]"))
-                await pauses.pause_if_needed()
-        except ApiError as error:
-            request.describe(error)
-            raise
-        return boxes
+        return await self._get_list(("chargeboxes",), encode_query(query), structure_chargebox)
 
     def get_analytics_many(
         self, ids: Iterable[str], concurrency: int = 16

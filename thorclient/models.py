@@ -14,7 +14,7 @@ import attrs
 import msgspec
 
 from evtransport.secrets import Secret
-from evtransport.structure import EpochMillis, JsonValue, ScalarCodec, Structures, decode
+from evtransport.structure import EpochMillis, JsonValue, ScalarCodec, Structures
 
 __all__ = [
     "Analytics",
@@ -208,16 +208,3 @@ STRUCTURES = Structures(
 )
 structure_analytics = STRUCTURES.of(Analytics)
 structure_chargebox = STRUCTURES.of(Chargebox)
-
-
-_LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
-
-
-def split_chargeboxes(body: bytes) -> list[msgspec.Raw]:
-    """Return the JSON texts of a list of chargeboxes, without decoding them.
-
-    Raises:
-        DecodeError: The body is not JSON in UTF-8.
-        SchemaError: The body is not a list.
-    """
-    return decode(body, _LIST_DECODER)

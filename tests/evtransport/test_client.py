@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
+import attrs
 import pytest
 
-from evtransport import RetryPolicy, RetryQuota, Timeout, Transport
+from evtransport import (
+    ApiError,
+    DecodeError,
+    RetryPolicy,
+    RetryQuota,
+    SchemaError,
+    Timeout,
+    Transport,
+)
 from evtransport.client import ApiClient, read_environment
 from evtransport.http import Request
+from evtransport.structure import Structures
 from tests.support.wire import Wire, reply
 
 
+@attrs.frozen
+class Greeting:
+    """Object of some endpoint."""
+
+    text: str
+
+
 class GreetingClient(ApiClient):
+    _structures = Structures()
+
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
@@ -45,6 +65,73 @@ async def test_with_options_shares_session_credentials_and_quota_but_not_ownersh
             assert other.with_options(limiter=None)._transport.limiter is None
         with pytest.raises(RuntimeError, match="closed"):
             await other.greet()
+
+
+# Endpoints without a method.
+
+
+@pytest.mark.parametrize(
+    ("body", "into", "result"),
+    [
+        (b'{"text": "hi", "n": [1, null]}', None, {"text": "hi", "n": [1, None]}),
+        (b'"hi"', None, "hi"),
+        (b'{"text": "hi", "n": 1}', Greeting, Greeting("hi")),
+        (b'[{"text": "hi"}, {"text": "ho"}]', list[Greeting], [Greeting("hi"), Greeting("ho")]),
+        (b"[]", list[Greeting], []),
+        (b'{"text": "hi"}', len, 14),
+    ],
+)
+async def test_get_returns_json_or_what_into_makes_of_it(
+    connect: Callable[..., Transport], body: bytes, into: Any, result: object
+) -> None:
+    async with Wire(reply(status=503), reply(body)) as wire:
+        async with GreetingClient(connect(wire)) as client:
+            found = await client.get(
+                "greetings", "a/b c", query={"to": "a&b", "loud": True, "from": None}, into=into
+            )
+
+    assert found == result
+    assert wire.received[0].target == "/greetings/a%2Fb%20c?to=a%26b&loud=true"
+    assert wire.received[0].headers == wire.received[1].headers
+
+
+@pytest.mark.parametrize(
+    ("body", "into", "kind", "message"),
+    [
+        (b'{"text": 5}', Greeting, SchemaError, r"\$\.text: expected str"),
+        (b'[{"text": "hi"}, {"text": 5}]', list[Greeting], SchemaError, r"\$\[1\]\.text: expected"),
+        (b'{"text": "hi"}', list[Greeting], SchemaError, r"\$: expected array, got object"),
+        (b"<html>", None, DecodeError, "not JSON"),
+    ],
+)
+async def test_a_response_that_does_not_fit_is_an_error_with_a_path(
+    connect: Callable[..., Transport], body: bytes, into: Any, kind: type[ApiError], message: str
+) -> None:
+    async with Wire(reply(body)) as wire:
+        async with GreetingClient(connect(wire, retry=RetryPolicy(attempts=1))) as client:
+            with pytest.raises(kind, match=message):
+                await client.get("greetings", into=into)
+
+
+@pytest.mark.parametrize(
+    ("segments", "options", "message"),
+    [
+        ((), {}, "get.. requires the segments of a path"),
+        (("a", ".."), {}, "segment 2 must not consist only of dots"),
+        (("a", 5), {}, "segment 2 must be a string, not int"),
+        (("a",), {"query": [("b", "c")]}, "query must map names to values"),
+        (("a",), {"into": int}, "into=int is neither"),
+        (("a",), {"into": list[int]}, "into=int is neither"),
+        (("a",), {"into": 5}, "into must be an attrs class, a dataclass or a function"),
+    ],
+)
+async def test_an_invalid_argument_of_get_is_rejected_without_a_request(
+    connect: Callable[..., Transport], segments: Any, options: Any, message: str
+) -> None:
+    async with Wire() as wire, GreetingClient(connect(wire)) as client:
+        with pytest.raises(ValueError, match=f"^{message}"):
+            await client.get(*segments, **options)
+        assert not wire.received
 
 
 async def test_the_repr_names_the_address_and_no_secret(

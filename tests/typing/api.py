@@ -35,6 +35,11 @@ class Summary:
     session_time_start: datetime | None = None
 
 
+def read_summary(text: bytes) -> Summary:
+    """Return a summary of JSON text, as a validator of pydantic does."""
+    return Summary(len(text))
+
+
 class MyThorClient(ThorClient):
     """Client of a user."""
 
@@ -87,6 +92,13 @@ async def thor(session: aiohttp.ClientSession) -> None:
         await many.aclose()
 
         chargebox(await opened.get_chargebox("IT-123"))
+        assert_type(await opened.get("charges", "running"), thorclient.JsonValue)
+        charge = await opened.get(
+            "charges", "running", query={"chargebox": "IT-123", "page": 1}, into=Summary
+        )
+        assert_type(charge, Summary)
+        assert_type(await opened.get("charges", into=list[Summary]), list[Summary])
+        assert_type(await opened.get("charges", into=read_summary), Summary)
         everything = await opened.get_chargeboxes()
         assert_type(everything, list[thorclient.Chargebox])
         await opened.get_chargeboxes(
