@@ -3,6 +3,8 @@
 Code that does not depend on this API belongs in `evtransport`.
 """
 
+from typing import TYPE_CHECKING
+
 from depotclient.client import DepotClient
 from depotclient.models import (
     BatteryAlignmentResults,
@@ -41,6 +43,9 @@ from evtransport import (
     __version__,
 )
 
+if TYPE_CHECKING:
+    from depotclient.sandbox import DepotSandbox
+
 __all__ = [
     "ApiError",
     "AuthError",
@@ -52,6 +57,7 @@ __all__ = [
     "DeadlineExceeded",
     "DecodeError",
     "DepotClient",
+    "DepotSandbox",
     "DetailStatus",
     "DeviceStatus",
     "ErrorCode",
@@ -77,3 +83,12 @@ __all__ = [
     "Walk",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Loaded on first use: most programs need no server.
+    if name != "DepotSandbox":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from depotclient.sandbox import DepotSandbox
+
+    return DepotSandbox

@@ -3,6 +3,8 @@
 Code that does not depend on this API belongs in `evtransport`.
 """
 
+from typing import TYPE_CHECKING
+
 from evtransport import (
     ApiError,
     AuthError,
@@ -50,6 +52,9 @@ from thorclient.models import (
     VehicleType,
 )
 
+if TYPE_CHECKING:
+    from thorclient.sandbox import ThorSandbox
+
 __all__ = [
     "APIKeyNotFound",
     "Analytics",
@@ -87,8 +92,18 @@ __all__ = [
     "ServerError",
     "StatusError",
     "ThorClient",
+    "ThorSandbox",
     "Timeout",
     "TransportError",
     "VehicleType",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Loaded on first use: most programs need no server.
+    if name != "ThorSandbox":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from thorclient.sandbox import ThorSandbox
+
+    return ThorSandbox

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import attrs
 import msgspec
 
+from evtransport.secrets import Secret, validate_secret
 from evtransport.testing.faults import RETRYABLE, Fault, SandboxResponse
 from evtransport.testing.sandbox import RecordedRequest, Sandbox, running_in_thread
 from evtransport.validation import validate_int
@@ -92,9 +93,7 @@ class ThorSandbox(Sandbox):
         broken: Ids of chargeboxes that always respond with 500 InternalServerError.
         error_shape: Form of an error's name in the body: under a JSON key ("message", "Message",
             "error", or "message" within "error"), as a JSON string, or as plain text.
-
-    Attributes:
-        api_key: Key that the sandbox accepts.
+        api_key: Key that the sandbox accepts. The default is random.
 
     Raises:
         ValueError: An argument is out of range, or a broken chargebox does not exist.
@@ -107,7 +106,7 @@ class ThorSandbox(Sandbox):
     allowed_address: str | None = None
     broken: Collection[str] = ()
     error_shape: ErrorShape = "message"
-    api_key: str = attrs.field(init=False, factory=secrets.token_urlsafe)
+    api_key: str = attrs.field(factory=secrets.token_urlsafe)
     _analytics: dict[str, bytes] = attrs.field(init=False, factory=dict[str, bytes])
     _boxes: dict[str, bytes] = attrs.field(init=False, factory=dict[str, bytes])
 
@@ -116,6 +115,7 @@ class ThorSandbox(Sandbox):
         if self.error_shape not in get_args(ErrorShape):
             shapes = ", ".join(get_args(ErrorShape))
             raise ValueError(f"error_shape must be one of {shapes}, got {self.error_shape!r}")
+        validate_secret("api_key", Secret(self.api_key))
         for chargebox_id in _list_ids(self._chargeboxes):
             rng = random.Random(f"{self._seed}/{chargebox_id}")  # noqa: S311
             models = [rng.choice(_MODELS) for _ in range(rng.randint(1, 3))]

@@ -3,11 +3,12 @@
 Nothing that the clients need belongs here.
 """
 
+from depotclient.sandbox.make import ReportFields, make_report
 from depotclient.sandbox.server import DepotSandbox
 from depotclient.sandbox.simulation import ReportShape
 from depotclient.sandbox.store import Churn, TimeFilter
 from evtransport.testing.faults import RETRYABLE, Fault
 from evtransport.testing.sandbox import RecordedRequest, running_in_thread
 
-__all__ = ["RETRYABLE", "Churn", "DepotSandbox", "Fault", "RecordedRequest", "ReportShape"]
-__all__ += ["TimeFilter", "running_in_thread"]
+__all__ = ["RETRYABLE", "Churn", "DepotSandbox", "Fault", "RecordedRequest", "ReportFields"]
+__all__ += ["ReportShape", "TimeFilter", "make_report", "running_in_thread"]

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import itertools
 import random
-import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -16,43 +15,46 @@ from urllib.parse import parse_qs
 
 import attrs
 import msgspec
+from yarl import URL
 
-from depotclient.sandbox.simulation import ReportShape, SessionPlan, render, simulate_sessions
+from depotclient.sandbox.make import ReportFields, change_report
+from depotclient.sandbox.requests import PageQuery, RefusedError
+from depotclient.sandbox.simulation import (
+    ReportShape,
+    SessionPlan,
+    default_start,
+    plan_sessions,
+    render,
+    simulate_sessions,
+)
 from depotclient.sandbox.store import (
-    AwareTime,
     Churn,
     ConnectorStore,
     Order,
+    Pace,
     StoredReport,
     TimeFilter,
     TimeRange,
-    epoch_us,
 )
+from evtransport.auth import ClientCredentials
+from evtransport.secrets import Secret, validate_secret
 from evtransport.testing.faults import Fault, SandboxResponse, validate_number
 from evtransport.testing.sandbox import Channel, RecordedRequest, Sandbox
-from evtransport.validation import validate_int
+from evtransport.validation import validate_id, validate_int
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
+    from typing import Unpack
 
     from aiohttp import web
 
 __all__ = ["DepotSandbox"]
 
 _DEFAULT_CHARGERS = {"CP-001": ("1", "2"), "CP-002": ("1",)}
-_DEFAULT_LIMIT = 3
 _TOKEN_PATH = "/oauth2/token"  # noqa: S105
 # At most 128 MB, because the largest report has 500 kB.
 _RENDERED_REPORTS = 256
-
-
-class _RefusedError(Exception):
-    """A request that is rejected with an error status and a JSON `message`."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.response = SandboxResponse.json({"message": message}, status)
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -77,20 +79,31 @@ class DepotSandbox(Sandbox):
         churn: Sessions that appear and disappear between pages. The default is none.
         cluster: Number of consecutive sessions that start in the same millisecond.
         token_lifetime: Lifetime of an issued token, in seconds.
-        clock: Returns monotonic seconds, for the lifetime of tokens.
+        clock: Returns monotonic seconds, for the lifetime of tokens and for `live`.
         token_faults: Faults of the token requests, in the order of arrival.
         start: Start of the first session of each connector (timezone-aware). The default is
             2026-01-01 UTC, or earlier for more than 60 sessions.
-
-    Attributes:
-        token: Bearer token that is always valid.
+        live: Let sessions end while the sandbox runs: one on every connector each `live_interval`.
+            They take as long as the others and therefore overlap.
+        live_interval: Seconds between the ends of two live sessions of a connector.
+        token: Bearer token that is always valid. The default is random, as for the next two.
         client_id: Client id for the token endpoint.
         client_secret: Client secret for the token endpoint.
+
+    Attributes:
         inserted: Ids of the sessions that `churn` inserted, in that order.
         deleted: Ids of the sessions that `churn` deleted, in that order.
 
     Raises:
         ValueError: An argument is out of range, or the last session ends in the future.
+
+    Example:
+        ```python
+        async with DepotSandbox(chargers={}) as sandbox:
+            sandbox.add("CP-9", "1", make_report(7))
+            async with DepotClient(token=sandbox.token, base_url=sandbox.base_url) as depot:
+                [report] = await depot.session_reports("CP-9", "1").collect(max_items=9)
+        ```
     """
 
     _prefix: ClassVar[str] = "/v1"
@@ -112,14 +125,17 @@ class DepotSandbox(Sandbox):
     _clock: Callable[[], float] = attrs.field(default=time.monotonic, alias="clock")
     _token_faults: Iterable[Fault | None] = attrs.field(default=(), alias="token_faults")
     _start: datetime | None = attrs.field(default=None, alias="start")
-    token: str = attrs.field(init=False, factory=secrets.token_urlsafe)
-    client_id: str = attrs.field(init=False, factory=lambda: secrets.token_hex(13))
-    client_secret: str = attrs.field(init=False, factory=secrets.token_urlsafe)
+    _live: bool = attrs.field(default=False, alias="live")
+    _live_interval: float = attrs.field(default=10.0, alias="live_interval")
+    token: str = attrs.field(factory=secrets.token_urlsafe)
+    client_id: str = attrs.field(factory=lambda: secrets.token_hex(13))
+    client_secret: str = attrs.field(factory=secrets.token_urlsafe)
     inserted: list[int] = attrs.field(init=False, factory=list[int])
     deleted: list[int] = attrs.field(init=False, factory=list[int])
     _tokens: Channel = attrs.field(init=False)
     _token_expiry: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
     _new_ids: Iterator[int] = attrs.field(init=False)
+    _pace: Pace | None = attrs.field(init=False)
     _stores: dict[str, dict[str, ConnectorStore]] = attrs.field(init=False)
     _render: Callable[[SessionPlan], bytes] = attrs.field(init=False)
 
@@ -131,29 +147,33 @@ class DepotSandbox(Sandbox):
             validate_int("max_limit", self.max_limit, minimum=self.min_limit)
         validate_int("cluster", self._cluster, minimum=1)
         validate_number("token_lifetime", self.token_lifetime)
+        validate_number("live_interval", self._live_interval, minimum=0.001)
+        validate_secret("token", Secret(self.token))
+        # It rejects what a client rejects.
+        ClientCredentials(self.client_id, Secret(self.client_secret), URL())
         _validate_choice("order", self._order, get_args(Order))
         _validate_choice("time_filter", self.time_filter, get_args(TimeFilter))
         self._tokens = Channel(iter(self._token_faults))
         self._render = lru_cache(_RENDERED_REPORTS)(partial(render, shape=self._shape))
+        self._pace = Pace.starting_now(self._live_interval, self._clock) if self._live else None
         first_ids = itertools.count(100_000_001, max(1, self._sessions))
         self._stores = {
             charger_id: {
-                connector_id: self._make_store(charger_id, connector_id, next(first_ids))
+                connector_id: self._make_store(
+                    charger_id, connector_id, self._sessions, next(first_ids)
+                )
                 for connector_id in connector_ids
             }
             for charger_id, connector_ids in _parse_chargers(self._chargers).items()
         }
         self._new_ids = itertools.count(next(first_ids))
 
-    def _make_store(self, charger_id: str, connector_id: str, first_id: int) -> ConnectorStore:
-        plans = simulate_sessions(
-            self._seed,
-            charger_id,
-            connector_id,
-            self._sessions,
-            start=self._start,
-            first_session_id=first_id,
-        )
+    def _make_store(
+        self, charger_id: str, connector_id: str, sessions: int, first_id: int
+    ) -> ConnectorStore:
+        start = self._start or default_start(sessions)
+        upcoming = plan_sessions(self._seed, charger_id, connector_id, start, first_id)
+        plans = tuple(itertools.islice(upcoming, sessions))
         if self._start is not None and plans and plans[-1].end > time.time() * 1000:
             raise ValueError("start is too late: the last session ends in the future")
         reports = tuple(
@@ -162,7 +182,7 @@ class DepotSandbox(Sandbox):
         )
         [template] = simulate_sessions(self._seed, charger_id, connector_id, 1)
         draw = random.Random(f"{self._seed}/{charger_id}/{connector_id}/churn")  # noqa: S311
-        return ConnectorStore(reports, self._order, self._seed, template, draw)
+        return ConnectorStore(reports, self._order, self._seed, template, draw, upcoming)
 
     @property
     def chargers(self) -> dict[str, tuple[str, ...]]:
@@ -198,24 +218,69 @@ class DepotSandbox(Sandbox):
         return [report.session_id for report in self._store(charger_id, connector_id).reports]
 
     def add(self, charger_id: str, connector_id: str | int, report: bytes) -> None:
-        """Add a report.
+        """Add a report. A charger or connector that does not exist is created.
 
         Args:
-            charger_id: Charger of this sandbox.
-            connector_id: Connector of the charger.
-            report: JSON with at least `sessionId`. Without `sessionTimeStart`, `sessionTimeEnd`
-                replaces it. Without both, the report sorts last and is in every time range.
+            charger_id: Id of the charger.
+            connector_id: Id of the connector.
+            report: JSON with at least `sessionId`, such as that of `make_report`. Without
+                `sessionTimeStart`, `sessionTimeEnd` replaces it. Without both, the report sorts
+                last and is in every time range.
 
         Raises:
-            ValueError: The connector is unknown, the report has no id or a bad time, or its
-                session already exists.
+            ValueError: An id is empty, the report has no id or a bad time, or its session
+                already exists.
+
+        Example:
+            ```python
+            sandbox.add("CP-9", "1", make_report(7, vehicle_id="BUS-007"))
+            ```
         """
-        store = self._store(charger_id, connector_id)
-        last = store.reports[-1].start if store.reports else 0
-        store.add(StoredReport.from_json(report, last))
+        charger_id = validate_id("charger_id", charger_id)
+        connector_id = validate_id("connector_id", str(connector_id))
+        store = self._stores.get(charger_id, {}).get(connector_id)
+        last = store.reports[-1].start if store and store.reports else 0
+        stored = StoredReport.from_json(report, last)
+        if store is None:
+            new = self._make_store(charger_id, connector_id, 0, 0)
+            store = self._stores.setdefault(charger_id, {}).setdefault(connector_id, new)
+        store.add(stored)
+
+    def correct(
+        self,
+        charger_id: str,
+        connector_id: str | int,
+        session_id: int,
+        **changes: Unpack[ReportFields],
+    ) -> None:
+        """Change fields of a report, as the vendor does when it corrects a report later.
+
+        Args:
+            charger_id: Id of the charger.
+            connector_id: Id of the connector.
+            session_id: Id of the session, which stays the same.
+            changes: New values by the names of `SessionReport`: see `ReportFields`.
+
+        Raises:
+            ValueError: There is no such report, a field is unknown, or a time is naive.
+
+        Example:
+            ```python
+            sandbox.correct("CP-9", "1", 7, energy_charge_end=1_350_400)
+            ```
+        """
+        self._store(charger_id, connector_id).correct(
+            session_id, lambda report: change_report(self._json(report), changes)
+        )
 
     def remove(self, charger_id: str, connector_id: str | int, session_id: int) -> None:
-        """Remove a report. Raise ValueError if there is none."""
+        """Remove a report. Raise ValueError if there is none.
+
+        Example:
+            ```python
+            sandbox.remove("CP-9", "1", 7)
+            ```
+        """
         self._store(charger_id, connector_id).remove(session_id)
 
     def revoke_tokens(self) -> None:
@@ -233,17 +298,17 @@ class DepotSandbox(Sandbox):
                 return SandboxResponse.json({"message": "no such resource"}, 404)
             self._authorize(request)
             return await self._serve_page(request.query)
-        except _RefusedError as refused:
+        except RefusedError as refused:
             return refused.response
 
     def _issue_token(self, request: web.BaseRequest, form: bytes) -> SandboxResponse:
         if request.method != "POST":
-            raise _RefusedError(405, "the method must be POST")
+            raise RefusedError(405, "the method must be POST")
         pair = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
         authorized = request.headers.get("Authorization") == f"Basic {pair}"
         grant = parse_qs(form.decode("utf-8", "replace")).get("grant_type")
         if not authorized or grant != ["client_credentials"]:
-            raise _RefusedError(403, "Forbidden")
+            raise RefusedError(403, "Forbidden")
         token = secrets.token_urlsafe()
         self._token_expiry[token] = self._clock() + self.token_lifetime
         return SandboxResponse.json(
@@ -252,25 +317,22 @@ class DepotSandbox(Sandbox):
 
     def _authorize(self, request: web.BaseRequest) -> None:
         if request.method != "GET":
-            raise _RefusedError(405, "the method must be GET")
+            raise RefusedError(405, "the method must be GET")
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if token != self.token and self._token_expiry.get(token, 0.0) <= self._clock():
-            raise _RefusedError(401, "Unauthorized")
+            raise RefusedError(401, "Unauthorized")
 
     async def _serve_page(self, query: Mapping[str, str]) -> SandboxResponse:
-        page, limit = _parse_count(query, "page", 1), _parse_count(query, "limit", _DEFAULT_LIMIT)
-        if page == 0:
-            raise _RefusedError(400, "page must be >= 1")
-        start, end = _parse_time(query, "from"), _parse_time(query, "to")
-        charger_id, connector_id = _require(query, "chargerId"), _require(query, "connectorId")
+        asked = PageQuery.parse(query)
         try:
-            store = self._store(charger_id, connector_id)
+            store = self._store(asked.charger_id, asked.connector_id)
         except ValueError as error:
-            raise _RefusedError(404, str(error)) from None
-        limit = max(limit, self.min_limit)
+            raise RefusedError(404, str(error)) from None
+        limit = max(asked.limit, self.min_limit)
         limit = limit if self.max_limit is None else min(limit, self.max_limit)
-        offset = 0 if self.ignore_page else (page - 1) * limit
-        selected = store.select(TimeRange(start, end, self.time_filter, self.inclusive))
+        offset = 0 if self.ignore_page else (asked.page - 1) * limit
+        time_range = TimeRange(asked.start, asked.end, self.time_filter, self.inclusive)
+        selected = store.select(time_range)
         items = list[msgspec.Raw]()
         for report in selected[offset : offset + limit]:
             items.append(msgspec.Raw(self._json(report)))
@@ -279,7 +341,7 @@ class DepotSandbox(Sandbox):
         self.inserted += inserted
         self.deleted += deleted
         return SandboxResponse.json(
-            {"items": items, "ChargerID": charger_id, "ConnectorID": connector_id}
+            {"items": items, "ChargerID": asked.charger_id, "ConnectorID": asked.connector_id}
         )
 
     def _json(self, report: StoredReport) -> bytes:
@@ -289,11 +351,13 @@ class DepotSandbox(Sandbox):
     def _store(self, charger_id: str, connector_id: str | int) -> ConnectorStore:
         stores = self._stores.get(charger_id)
         if stores is None:
-            raise ValueError(f"unknown charger {charger_id!r}; known: {', '.join(self._stores)}")
+            raise ValueError(f"unknown charger {charger_id!r}; known: {', '.join([*self._stores])}")
         store = stores.get(str(connector_id))
         if store is None:
-            known = ", ".join(stores)
+            known = ", ".join([*stores])
             raise ValueError(f"unknown connector {connector_id!r} of {charger_id}; known: {known}")
+        if self._pace is not None:
+            store.add_ended(self._pace.ends(), self._new_ids)
         return store
 
 
@@ -317,25 +381,3 @@ def _parse_chargers(
 def _validate_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-
-
-def _require(query: Mapping[str, str], name: str) -> str:
-    if not query.get(name):
-        raise _RefusedError(400, f"{name} is missing")
-    return query[name]
-
-
-def _parse_count(query: Mapping[str, str], name: str, default: int) -> int:
-    text = query.get(name, str(default))
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise _RefusedError(400, f"{name} must be a whole number")
-    return int(text)
-
-
-def _parse_time(query: Mapping[str, str], name: str) -> int | None:
-    if name not in query:
-        return None
-    try:
-        return epoch_us(msgspec.convert(query[name], AwareTime))
-    except msgspec.ValidationError:
-        raise _RefusedError(400, f"{name} must be an RFC 3339 date-time") from None

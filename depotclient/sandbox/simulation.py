@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import attrs
@@ -15,9 +15,10 @@ import msgspec
 from evtransport.validation import validate_int
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["Battery", "ReportShape", "SessionPlan", "render", "simulate_sessions"]
+__all__ = ["Battery", "ReportShape", "SessionPlan", "default_start", "plan_sessions"]
+__all__ += ["render", "simulate_sessions"]
 
 _FIRST_START = datetime(2026, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,7 +66,7 @@ class Battery:
         """Return the charging time from 0 % to 0, 1, ... 100 %, in hours."""
         pace = [self.capacity / 100 / (self.voltage(n) * self.current(n)) for n in range(101)]
         times = [0.0]
-        for before, after in pairwise(pace):
+        for before, after in itertools.pairwise(pace):
             times.append(times[-1] + (before + after) / 2)
         return tuple(times)
 
@@ -170,15 +171,14 @@ def simulate_sessions(
     start: datetime | None = None,
     first_session_id: int = 1,
 ) -> tuple[SessionPlan, ...]:
-    """Plan the sessions of one connector, ascending in time and without overlap.
+    """Plan the first sessions of one connector. See `plan_sessions`.
 
     Args:
-        seed: Seed of the data. The same seed and ids give the same sessions.
+        seed: Seed of the data.
         charger_id: Id of the charger.
         connector_id: Id of the connector.
         count: Number of sessions.
-        start: Start of the first session (timezone-aware). The default is 2026-01-01 UTC, or early
-            enough for more than 60 sessions to end in January 2026.
+        start: Start of the first session. The default is `default_start(count)`.
         first_session_id: Id of the first session. The others count up from it.
 
     Raises:
@@ -186,18 +186,35 @@ def simulate_sessions(
     """
     validate_int("count", count, minimum=0)
     validate_int("first_session_id", first_session_id, minimum=0)
-    if start is None:
-        start = _FIRST_START - _CYCLE * max(0, count - _SESSIONS_IN_JANUARY)
+    start = start or default_start(count)
+    plans = plan_sessions(seed, charger_id, connector_id, start, first_session_id)
+    return tuple(itertools.islice(plans, count))
+
+
+def default_start(count: int) -> datetime:
+    """Return 2026-01-01 UTC, or earlier if more than 60 sessions must end in January 2026."""
+    return _FIRST_START - _CYCLE * max(0, count - _SESSIONS_IN_JANUARY)
+
+
+def plan_sessions(
+    seed: int, charger_id: str, connector_id: str, start: datetime, first_session_id: int
+) -> Iterator[SessionPlan]:
+    """Plan the sessions of one connector without end, ascending in time and without overlap.
+
+    The same seed and ids give the same sessions.
+
+    Raises:
+        ValueError: `start` is naive.
+    """
     if start.tzinfo is None:
         raise ValueError("start must be an aware datetime, such as one in UTC")
     draw = random.Random(f"{seed}/{charger_id}/{connector_id}")  # noqa: S311
     first_start = (start - _EPOCH) // timedelta(milliseconds=1)
-    session_ids = range(first_session_id, first_session_id + count)
-    return tuple(_plan_sessions(draw, first_start, session_ids))
+    return _plan_sessions(draw, first_start, itertools.count(first_session_id))
 
 
 def _plan_sessions(
-    draw: random.Random, start: int, session_ids: Sequence[int]
+    draw: random.Random, start: int, session_ids: Iterable[int]
 ) -> Iterator[SessionPlan]:
     charge = draw.randrange(500_000, 2_000_000)
     primary = draw.randrange(100_000_000, 300_000_000)

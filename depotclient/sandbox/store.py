@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import threading
 import time
 import zlib
 from bisect import insort
@@ -18,9 +20,9 @@ from evtransport.testing.faults import validate_number
 from evtransport.validation import validate_int
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["AwareTime", "Churn", "ConnectorStore", "Order", "StoredReport"]
+__all__ = ["AwareTime", "Churn", "ConnectorStore", "Order", "Pace", "StoredReport"]
 __all__ += ["TimeFilter", "TimeRange", "epoch_us"]
 
 Order = Literal["ascending", "descending", "shuffled"]
@@ -62,6 +64,33 @@ class Churn:
             validate_number(name, getattr(self, name))
         if self.pages is not None:
             validate_int("pages", self.pages, minimum=0)
+
+
+@attrs.frozen
+class Pace:
+    """Pace of a live sandbox: on every connector, sessions end at a fixed interval.
+
+    Attributes:
+        opened: Time from which the interval counts, in milliseconds since 1970.
+        interval: Interval in milliseconds.
+        clock: Returns monotonic seconds.
+        clock_start: Reading of the clock at `opened`.
+    """
+
+    opened: int
+    interval: int
+    clock: Callable[[], float]
+    clock_start: float
+
+    @classmethod
+    def starting_now(cls, interval: float, clock: Callable[[], float]) -> Pace:
+        """Return a pace that counts from now. The interval is in seconds, at least 0.001."""
+        return cls(int(time.time() * 1000), round(interval * 1000), clock, clock())
+
+    def ends(self) -> range:
+        """Return the ends of all live sessions of a connector up to now, in ms since 1970."""
+        now = self.opened + round((self.clock() - self.clock_start) * 1000)
+        return range(self.opened + self.interval, now + 1, self.interval)
 
 
 class _ReportHeader(msgspec.Struct, rename="camel"):
@@ -134,16 +163,15 @@ class TimeRange:
 
 @attrs.define
 class ConnectorStore:
-    """Reports of one connector.
-
-    A change replaces `reports`, so another thread can read them at any time.
+    """Reports of one connector. Any thread may read and change them.
 
     Args:
-        reports: Reports, ascending by start.
+        reports: Reports, ascending by start. A change replaces the tuple.
         order: Order of serving.
         seed: Seed of the shuffled order.
         template: Session that churn copies.
         draw: Random numbers of churn.
+        upcoming: Endless plans of the sessions that end while the sandbox is live.
     """
 
     reports: tuple[StoredReport, ...]
@@ -151,7 +179,10 @@ class ConnectorStore:
     seed: int
     template: SessionPlan
     draw: random.Random
+    upcoming: Iterator[SessionPlan]
     _pages: int = attrs.field(init=False, default=0)
+    _ended: int = attrs.field(init=False, default=0)
+    _lock: threading.RLock = attrs.field(init=False, factory=threading.RLock, repr=False)
     # Cache of the last selection: a new selection for every page takes quadratic time.
     _selected: tuple[TimeRange, tuple[StoredReport, ...], list[StoredReport]] | None = attrs.field(
         init=False, default=None
@@ -175,18 +206,45 @@ class ConnectorStore:
 
     def add(self, report: StoredReport) -> None:
         """Add a report. Raise ValueError if its session is already stored."""
-        if report.session_id in self._session_ids():
-            raise ValueError(f"session {report.session_id} already exists")
-        reports = list(self.reports)
-        insort(reports, report, key=lambda r: (r.start, not r.has_times, r.session_id))
-        self.reports = tuple(reports)
+        with self._lock:
+            if report.session_id in self._session_ids():
+                raise ValueError(f"session {report.session_id} already exists")
+            self.reports = _insert(self.reports, [report])
 
     def remove(self, session_id: int) -> None:
         """Remove a report. Raise ValueError if there is none."""
-        kept = tuple(report for report in self.reports if report.session_id != session_id)
-        if len(kept) == len(self.reports):
-            raise ValueError(f"session {session_id} does not exist")
-        self.reports = kept
+        with self._lock:
+            self.reports = self._all_except(self._find(session_id))
+
+    def correct(self, session_id: int, change: Callable[[StoredReport], bytes]) -> None:
+        """Replace the report of a session.
+
+        Args:
+            session_id: Id of the session.
+            change: Returns the JSON of the new report, with the same id.
+
+        Raises:
+            ValueError: There is no such session, or the new report has a bad time.
+        """
+        with self._lock:
+            old = self._find(session_id)
+            new = StoredReport.from_json(change(old), old.start)
+            self.reports = _insert(self._all_except(old), [new])
+
+    def add_ended(self, ends: Sequence[int], new_ids: Iterator[int]) -> None:
+        """Add the live sessions that have ended since the last call.
+
+        Args:
+            ends: Ends of all live sessions up to now, in milliseconds since 1970.
+            new_ids: Ids for the sessions. Ids in use are skipped.
+        """
+        with self._lock:
+            ended = ends[self._ended :]
+            if not ended:
+                return
+            self._ended += len(ended)
+            unused = itertools.filterfalse(self._session_ids().__contains__, new_ids)
+            self.reports = _insert(self.reports, map(_end_session, ended, self.upcoming, unused))
 
     def apply_churn(self, churn: Churn, new_ids: Iterator[int]) -> tuple[list[int], list[int]]:
         """Insert and delete sessions after a page. Return the inserted and the deleted ids."""
@@ -194,17 +252,27 @@ class ConnectorStore:
         self._pages += 1
         if churn.pages is not None and self._pages > churn.pages:
             return inserted, deleted
-        for late, rate in ((False, churn.inserts), (True, churn.late_inserts)):
-            for _ in range(self._draw_count(rate)):
-                used = self._session_ids()
-                session_id = next(number for number in new_ids if number not in used)
-                plan = self.template.starting_at(self._draw_start(late=late))
-                self.add(StoredReport.from_plan(attrs.evolve(plan, session_id=session_id)))
-                inserted.append(session_id)
-        for _ in range(min(self._draw_count(churn.deletes), len(self.reports))):
-            deleted.append(self.draw.choice(self.reports).session_id)
-            self.remove(deleted[-1])
+        with self._lock:
+            for late, rate in ((False, churn.inserts), (True, churn.late_inserts)):
+                for _ in range(self._draw_count(rate)):
+                    used = self._session_ids()
+                    session_id = next(number for number in new_ids if number not in used)
+                    plan = self.template.starting_at(self._draw_start(late=late))
+                    self.add(StoredReport.from_plan(attrs.evolve(plan, session_id=session_id)))
+                    inserted.append(session_id)
+            for _ in range(min(self._draw_count(churn.deletes), len(self.reports))):
+                deleted.append(self.draw.choice(self.reports).session_id)
+                self.remove(deleted[-1])
         return inserted, deleted
+
+    def _find(self, session_id: int) -> StoredReport:
+        for report in self.reports:
+            if report.session_id == session_id:
+                return report
+        raise ValueError(f"session {session_id} does not exist")
+
+    def _all_except(self, excluded: StoredReport) -> tuple[StoredReport, ...]:
+        return tuple(report for report in self.reports if report is not excluded)
 
     def _session_ids(self) -> set[int]:
         return {report.session_id for report in self.reports}
@@ -219,3 +287,17 @@ class ConnectorStore:
             return now
         first, last = self.reports[0].start // 1000, -(-self.reports[-1].start // 1000)
         return self.draw.randint(first, last) if late else max(now, last)
+
+
+def _insert(
+    reports: Iterable[StoredReport], new: Iterable[StoredReport]
+) -> tuple[StoredReport, ...]:
+    merged = list(reports)
+    for report in new:
+        insort(merged, report, key=lambda r: (r.start, not r.has_times, r.session_id))
+    return tuple(merged)
+
+
+def _end_session(end: int, plan: SessionPlan, session_id: int) -> StoredReport:
+    plan = plan.starting_at(end - (plan.end - plan.start))
+    return StoredReport.from_plan(attrs.evolve(plan, session_id=session_id))

@@ -18,11 +18,15 @@ __all__ = ["RETRYABLE", "Fault", "SandboxResponse", "validate_number"]
 _MAINTENANCE_PAGE = b"<!doctype html><html><body><h1>Please come back later</h1></body></html>"
 
 
-def validate_number(name: str, value: object, *, maximum: float = math.inf) -> None:
-    """Raise ValueError unless `value` is a finite number (no bool) from 0 to `maximum`."""
+def validate_number(
+    name: str, value: object, *, minimum: float = 0, maximum: float = math.inf
+) -> None:
+    """Raise ValueError unless `value` is a finite number (no bool) from `minimum` to `maximum`."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (is_number and 0 <= value <= maximum and value < math.inf):  # type: ignore[operator]
-        raise ValueError(f"{name} must be a number from 0 to {maximum}, got {value!r}")
+    if not (is_number and minimum <= value <= maximum and value < math.inf):  # type: ignore[operator]
+        allowed = f"number from {minimum} to {maximum}"
+        allowed = f"finite number >= {minimum}" if maximum == math.inf else allowed
+        raise ValueError(f"{name} must be a {allowed}, got {value!r}")
 
 
 @attrs.frozen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
@@ -183,10 +183,12 @@ def test_a_setting_out_of_range_is_rejected_by_name(settings: dict[str, Any], me
         ThorSandbox(**settings)
 
 
-def test_the_pytest_fixture_runs_a_sandbox_for_synchronous_tests(thor_sandbox: ThorSandbox) -> None:
-    request = Request(  # noqa: S310
-        f"{thor_sandbox.base_url}/analytics/TB-0001",
-        headers={"X-Api-Key": thor_sandbox.api_key},
-    )
-    with urlopen(request) as response:  # noqa: S310
-        assert response.read() == thor_sandbox.analytics("TB-0001")
+def test_the_fixtures_run_sandboxes_for_synchronous_tests(
+    thor_sandbox: ThorSandbox, thor_sandbox_factory: Callable[..., ThorSandbox]
+) -> None:
+    for sandbox in (thor_sandbox, thor_sandbox_factory(chargeboxes=["TB-0001"], api_key="fixed")):
+        request = Request(  # noqa: S310
+            f"{sandbox.base_url}/analytics/TB-0001", headers={"X-Api-Key": sandbox.api_key}
+        )
+        with urlopen(request) as response:  # noqa: S310
+            assert response.read() == sandbox.analytics("TB-0001")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
+from urllib.request import Request, urlopen
 
 import aiohttp
 import attrs
 import msgspec
 import pytest
 
-from depotclient.sandbox import Churn, DepotSandbox, Fault, ReportShape
+from depotclient.sandbox import Churn, DepotSandbox, Fault, ReportShape, make_report
 
 SMALL = ReportShape.small()
 ONE = {"CP-1": ["1"]}
@@ -80,6 +83,72 @@ async def test_the_items_are_the_reports_byte_for_byte(depot: Depot) -> None:
     assert (len(reports), reports[0], reports[-1]) == (11, report, without_times)
     body = b'{"items":[%b],"ChargerID":"CP-1","ConnectorID":"1"}' % b",".join(reports)
     assert await depot.send(limit=11) == (200, body)
+
+
+@settings(chargers={})
+async def test_a_report_of_a_new_connector_is_served_corrected_and_removed(depot: Depot) -> None:
+    sandbox, place = depot.sandbox, {"chargerId": "CP-9", "connectorId": "2"}
+    sandbox.add("CP-9", 2, make_report(7))
+    assert sandbox.chargers == {"CP-9": ("2",)}
+    sandbox.correct("CP-9", "2", 7, energy_soc_end=99)
+    assert sandbox.reports("CP-9", "2") == [make_report(7, energy_soc_end=99)]
+    assert await depot.fetch_ids(**place) == [7]
+    sandbox.remove("CP-9", "2", 7)
+    assert await depot.fetch_ids(**place) == []
+
+
+async def test_a_refused_change_changes_nothing(depot: Depot) -> None:
+    sandbox, before = depot.sandbox, depot.sandbox.reports("CP-1", "1")
+    refusals: list[tuple[str, Callable[[], None]]] = [
+        ("cannot be served", lambda: sandbox.add("CP-9", "1", b"[]")),
+        ("charger_id must not be empty", lambda: sandbox.add("", "1", make_report(7))),
+        ("connector_id must not be empty", lambda: sandbox.add("CP-9", "", make_report(7))),
+        ("already exists", lambda: sandbox.add("CP-1", 1, make_report(depot.ids[0]))),
+        ("session 7 does not exist", lambda: sandbox.correct("CP-1", 1, 7, vehicle_id="B")),
+        ("session 7 does not exist", lambda: sandbox.remove("CP-1", 1, 7)),
+        ("unknown charger", lambda: sandbox.remove("CP-9", 1, depot.ids[0])),
+        (
+            "cannot be served",
+            lambda: sandbox.correct("CP-1", 1, depot.ids[0], session_time_end="x"),  # type: ignore[arg-type]
+        ),
+    ]
+    for message, change in refusals:
+        with pytest.raises(ValueError, match=message):
+            change()
+    assert (sandbox.chargers, sandbox.reports("CP-1", "1")) == ({"CP-1": ("1",)}, before)
+
+
+async def test_sessions_of_a_live_sandbox_end_at_a_fixed_interval() -> None:
+    now = [100.0]
+    sandbox = DepotSandbox(
+        chargers={"CP-1": ["1", "2"]}, sessions=2, live=True, live_interval=60, clock=lambda: now[0]
+    )
+    opened = int(time.time() * 1000)
+    old = {n: sandbox.session_ids("CP-1", n) for n in (1, 2)}
+    now[0] += 59.9
+    assert sandbox.session_ids("CP-1", 1) == old[1]
+    now[0] += 60.1
+    assert len({*sandbox.session_ids("CP-1", 1)} - {*old[1]}) == 2
+    now[0] += 60
+    for n in (1, 2):
+        reports = [msgspec.json.decode(report) for report in sandbox.reports("CP-1", n)]
+        live = sorted(
+            (report for report in reports if report["sessionId"] not in old[n]),
+            key=lambda report: report["sessionId"],
+        )
+        ends = [datetime.fromisoformat(each["sessionTimeEnd"]).timestamp() for each in live]
+        assert [round(end - opened / 1000, -1) for end in ends] == [60, 120, 180]
+        # The counters continue those of the earlier sessions.
+        counters = [reports[1], *live]
+        for before, after in pairwise(counters):
+            assert after["energyChargeStart"] == before["energyChargeEnd"]
+
+
+@settings(client_id="id", client_secret="s e/cret", token="fixed")
+async def test_the_credentials_can_be_chosen(depot: Depot) -> None:
+    assert depot.sandbox.environment["DEPOT_CLIENT_SECRET"] == "s e/cret"
+    assert (await depot.login(user="id", password="s e/cret"))[0] == 200
+    assert (await depot.send("fixed"))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -215,9 +284,25 @@ def test_a_cluster_of_sessions_starts_in_the_same_millisecond() -> None:
         ({"time_filter": "middle"}, "time_filter"),
         ({"cluster": 0}, "cluster"),
         ({"token_lifetime": -1}, "token_lifetime"),
+        ({"live_interval": 0}, "live_interval must be a finite number >= 0.001, got 0"),
+        ({"token": ""}, "token"),
+        ({"client_id": "a:b"}, "client_id"),
+        ({"client_secret": "\n"}, "client_secret"),
         ({"start": datetime.now(UTC) - timedelta(minutes=1)}, "future"),
     ],
 )
 def test_a_setting_out_of_range_is_rejected_by_name(setting: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DepotSandbox(**setting)
+
+
+def test_the_fixtures_run_sandboxes_for_synchronous_tests(
+    depot_sandbox: DepotSandbox, depot_sandbox_factory: Callable[..., DepotSandbox]
+) -> None:
+    large = depot_sandbox_factory(chargers=40, sessions=1, token="fixed")
+    assert len(large.chargers) == 40
+    for sandbox in (depot_sandbox, large):
+        url = f"{sandbox.base_url}/sessionReports?chargerId=CP-002&connectorId=1&limit=1"
+        headers = {"Authorization": f"Bearer {sandbox.token}"}
+        with urlopen(Request(url, headers=headers)) as response:  # noqa: S310
+            assert sandbox.reports("CP-002", 1)[0] in response.read()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from depotclient.sandbox.simulation import simulate_sessions
+from depotclient.sandbox.simulation import plan_sessions, simulate_sessions
 from depotclient.sandbox.store import (
     Churn,
     ConnectorStore,
@@ -19,6 +19,7 @@ from depotclient.sandbox.store import (
     epoch_us,
 )
 
+START = datetime(2026, 1, 1, tzinfo=UTC)
 EVERYTHING = TimeRange(None, None, "start", inclusive=True)
 
 
@@ -26,7 +27,8 @@ def make_store(count: int = 0, order: Order = "ascending", seed: int = 0) -> Con
     plans = simulate_sessions(0, "CP-1", "1", count)
     [template] = simulate_sessions(0, "CP-1", "1", 1)
     reports = tuple(StoredReport.from_plan(plan) for plan in plans)
-    return ConnectorStore(reports, order, seed, template, random.Random(seed))
+    upcoming = plan_sessions(0, "CP-1", "1", START, 900)
+    return ConnectorStore(reports, order, seed, template, random.Random(seed), upcoming)
 
 
 def ids(store: ConnectorStore, time_range: TimeRange = EVERYTHING) -> list[int]:
