@@ -18,10 +18,8 @@ def depot_sandbox(depot_sandbox_factory: Callable[..., DepotSandbox]) -> DepotSa
     """Return a new, running `DepotSandbox` in its own thread, for sync and async tests.
 
     Example:
-        ```python
-        def test_mine(depot_sandbox: DepotSandbox) -> None:
-            print(depot_sandbox.base_url)
-        ```
+        >>> def test_mine(depot_sandbox: DepotSandbox) -> None:
+        ...     print(depot_sandbox.base_url)
     """
     return depot_sandbox_factory()
 
@@ -33,10 +31,8 @@ def depot_sandbox_factory() -> Iterator[Callable[..., DepotSandbox]]:
     The function takes the arguments of `DepotSandbox`. Each sandbox runs in its own thread.
 
     Example:
-        ```python
-        def test_mine(depot_sandbox_factory: Callable[..., DepotSandbox]) -> None:
-            sandbox = depot_sandbox_factory(chargers=40, fault_rate=0.1)
-        ```
+        >>> def test_mine(depot_sandbox_factory: Callable[..., DepotSandbox]) -> None:
+        ...     sandbox = depot_sandbox_factory(chargers=40, fault_rate=0.1)
     """
     # Pytest loads this plugin wherever the package is installed. Most tests never use it.
     from depotclient.sandbox import DepotSandbox, running_in_thread

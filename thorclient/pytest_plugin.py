@@ -18,10 +18,8 @@ def thor_sandbox(thor_sandbox_factory: Callable[..., ThorSandbox]) -> ThorSandbo
     """Return a new, running `ThorSandbox` in its own thread, for sync and async tests.
 
     Example:
-        ```python
-        def test_mine(thor_sandbox: ThorSandbox) -> None:
-            print(thor_sandbox.base_url)
-        ```
+        >>> def test_mine(thor_sandbox: ThorSandbox) -> None:
+        ...     print(thor_sandbox.base_url)
     """
     return thor_sandbox_factory()
 
@@ -33,10 +31,8 @@ def thor_sandbox_factory() -> Iterator[Callable[..., ThorSandbox]]:
     The function takes the arguments of `ThorSandbox`. Each sandbox runs in its own thread.
 
     Example:
-        ```python
-        def test_mine(thor_sandbox_factory: Callable[..., ThorSandbox]) -> None:
-            sandbox = thor_sandbox_factory(chargeboxes=40, fault_rate=0.1)
-        ```
+        >>> def test_mine(thor_sandbox_factory: Callable[..., ThorSandbox]) -> None:
+        ...     sandbox = thor_sandbox_factory(chargeboxes=40, fault_rate=0.1)
     """
     # Pytest loads this plugin wherever the package is installed. Most tests never use it.
     from thorclient.sandbox import ThorSandbox, running_in_thread

@@ -74,10 +74,10 @@ def make_report(
         ValueError: A field is unknown, a time is naive, or a value has no JSON form.
 
     Example:
-        ```python
-        report = make_report(7, vehicle_id="BUS-007", energy_soc_end=80)
-        sandbox.add("CP-9", "1", report)
-        ```
+        >>> from depotclient.sandbox import make_report
+        >>> report = make_report(7, vehicle_id="BUS-007", energy_soc_end=80)
+        >>> b'"vehicleId":"BUS-007"' in report
+        True
     """
     [plan] = simulate_sessions(0, "CP-001", "1", 1)
     plan = attrs.evolve(plan, session_id=session_id)

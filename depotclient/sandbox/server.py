@@ -98,12 +98,13 @@ class DepotSandbox(Sandbox):
         ValueError: An argument is out of range, or the last session ends in the future.
 
     Example:
-        ```python
-        async with DepotSandbox(chargers={}) as sandbox:
-            sandbox.add("CP-9", "1", make_report(7))
-            async with DepotClient(token=sandbox.token, base_url=sandbox.base_url) as depot:
-                [report] = await depot.session_reports("CP-9", "1").collect(max_items=9)
-        ```
+        >>> from depotclient.sandbox import DepotSandbox, make_report
+        >>> async with DepotSandbox(chargers={}) as sandbox:
+        ...     sandbox.add("CP-9", "1", make_report(7))
+        ...     async with DepotClient(token=sandbox.token, base_url=sandbox.base_url) as depot:
+        ...         [report] = await depot.session_reports("CP-9", "1").collect(max_items=9)
+        ...     print(report.session_id, report.vehicle_id)
+        7 BUS-021
     """
 
     _prefix: ClassVar[str] = "/v1"
@@ -232,9 +233,11 @@ class DepotSandbox(Sandbox):
                 already exists.
 
         Example:
-            ```python
-            sandbox.add("CP-9", "1", make_report(7, vehicle_id="BUS-007"))
-            ```
+            >>> from depotclient.sandbox import DepotSandbox, make_report
+            >>> sandbox = DepotSandbox(chargers={})
+            >>> sandbox.add("CP-9", "1", make_report(7, vehicle_id="BUS-007"))
+            >>> sandbox.session_ids("CP-9", "1")
+            [7]
         """
         charger_id = validate_id("charger_id", charger_id)
         connector_id = validate_id("connector_id", str(connector_id))
@@ -265,9 +268,12 @@ class DepotSandbox(Sandbox):
             ValueError: There is no such report, a field is unknown, or a time is naive.
 
         Example:
-            ```python
-            sandbox.correct("CP-9", "1", 7, energy_charge_end=1_350_400)
-            ```
+            >>> from depotclient.sandbox import DepotSandbox, make_report
+            >>> sandbox = DepotSandbox(chargers={})
+            >>> sandbox.add("CP-9", "1", make_report(7))
+            >>> sandbox.correct("CP-9", "1", 7, energy_soc_end=80)
+            >>> b'"energySocEnd":80,' in sandbox.reports("CP-9", "1")[0]
+            True
         """
         self._store(charger_id, connector_id).correct(
             session_id, lambda report: change_report(self._json(report), changes)
@@ -277,9 +283,12 @@ class DepotSandbox(Sandbox):
         """Remove a report. Raise ValueError if there is none.
 
         Example:
-            ```python
-            sandbox.remove("CP-9", "1", 7)
-            ```
+            >>> from depotclient.sandbox import DepotSandbox, make_report
+            >>> sandbox = DepotSandbox(chargers={})
+            >>> sandbox.add("CP-9", "1", make_report(7))
+            >>> sandbox.remove("CP-9", "1", 7)
+            >>> sandbox.session_ids("CP-9", "1")
+            []
         """
         self._store(charger_id, connector_id).remove(session_id)
 

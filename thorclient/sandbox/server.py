@@ -5,26 +5,28 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 from urllib.parse import unquote
 
 import attrs
 import msgspec
 
+from evtransport.errors import ResponseError
 from evtransport.secrets import Secret, validate_secret
-from evtransport.testing.faults import RETRYABLE, Fault, SandboxResponse
-from evtransport.testing.sandbox import RecordedRequest, Sandbox, running_in_thread
-from evtransport.validation import validate_int
+from evtransport.testing.faults import SandboxResponse
+from evtransport.testing.sandbox import Sandbox
+from evtransport.validation import validate_id, validate_int
 from thorclient.models import structure_chargebox
+from thorclient.sandbox.make import make_analytics
+from thorclient.sandbox.simulation import MODELS, simulate_analytics, simulate_chargebox
 from thorclient.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from aiohttp import web
 
-__all__ = ["RETRYABLE", "Fault", "RecordedRequest", "ThorSandbox", "running_in_thread"]
+__all__ = ["ThorSandbox"]
 
 ErrorShape = Literal["message", "Message", "error", "error.message", "string", "text"]
 
@@ -36,45 +38,9 @@ _STATUS = {
     "InternalServerError": 500,
 }
 
-# All data describes this moment, so that the same seed gives the same data.
-_NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-_WINDOWS = (7, 30, 60)  # days
 
-
-@attrs.frozen
-class _ConnectorModel:
-    power: int  # W
-    type: str
-    format: str
-    max_amperage: int  # A
-    power_type: str
-    usual_charge: tuple[int, int]  # Wh
-
-
-_MODELS = (
-    _ConnectorModel(7_400, "type_2", "SOCKET", 32, "AC_1_PHASE", (4_000, 20_000)),
-    _ConnectorModel(22_000, "type_2", "CABLE", 32, "AC_3_PHASE", (5_000, 40_000)),
-    _ConnectorModel(50_000, "chademo", "CABLE", 125, "DC", (8_000, 30_000)),
-    _ConnectorModel(150_000, "ccs", "CABLE", 350, "DC", (15_000, 60_000)),
-    _ConnectorModel(3_700, "schuko", "SOCKET", 16, "AC_1_PHASE", (300, 8_000)),
-    _ConnectorModel(7_400, "type_1", "CABLE", 32, "AC_1_PHASE", (4_000, 20_000)),
-    _ConnectorModel(11_000, "type_3c", "SOCKET", 16, "AC_3_PHASE", (4_000, 25_000)),
-    _ConnectorModel(3_700, "type_3a", "SOCKET", 16, "AC_1_PHASE", (1_000, 8_000)),
-    _ConnectorModel(22_000, "commando", "SOCKET", 32, "AC_3_PHASE", (5_000, 40_000)),
-)
-_PLACES = (
-    ("Bologna", 44.4949, 11.3426, "Europe/Rome"),
-    ("Lisboa", 38.7223, -9.1393, "Europe/Lisbon"),
-    ("München", 48.1351, 11.5820, "Europe/Berlin"),
-    ("Oslo", 59.9139, 10.7522, "Europe/Oslo"),
-)
-
-
-@attrs.frozen
-class _Charge:
-    age: float  # days before now
-    user: int
-    energy: int  # Wh
+class _Header(msgspec.Struct):
+    id: str
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -97,6 +63,13 @@ class ThorSandbox(Sandbox):
 
     Raises:
         ValueError: An argument is out of range, or a broken chargebox does not exist.
+
+    Example:
+        >>> from thorclient.sandbox import ThorSandbox
+        >>> async with ThorSandbox(chargeboxes=["TB-1"]) as sandbox:
+        ...     async with ThorClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as thor:
+        ...         print((await thor.get_chargebox("TB-1")).id)
+        TB-1
     """
 
     _prefix: ClassVar[str] = "/latest/integration"
@@ -118,10 +91,10 @@ class ThorSandbox(Sandbox):
         validate_secret("api_key", Secret(self.api_key))
         for chargebox_id in _list_ids(self._chargeboxes):
             rng = random.Random(f"{self._seed}/{chargebox_id}")  # noqa: S311
-            models = [rng.choice(_MODELS) for _ in range(rng.randint(1, 3))]
-            box = _simulate_chargebox(chargebox_id, models, rng)
+            models = [rng.choice(MODELS) for _ in range(rng.randint(1, 3))]
+            box = simulate_chargebox(chargebox_id, models, rng)
             self._boxes[chargebox_id] = msgspec.json.encode(box)
-            analytics = _simulate_analytics(models[0], rng)
+            analytics = simulate_analytics(models[0], rng)
             self._analytics[chargebox_id] = msgspec.json.encode(analytics)
         unknown = {self.broken} if isinstance(self.broken, str) else {*self.broken} - {*self._boxes}
         if unknown:
@@ -149,6 +122,48 @@ class ThorSandbox(Sandbox):
         """Return a chargebox as JSON, with its tokens, or raise KeyError."""
         return self._boxes[chargebox_id]
 
+    def add(self, chargebox: bytes, analytics: bytes | None = None) -> None:
+        """Add a chargebox, or replace the one with the same id.
+
+        Args:
+            chargebox: JSON with at least `id`, such as that of `make_chargebox`.
+            analytics: JSON of its analytics. The default keeps those of the same id. A new
+                chargebox gets those of `make_analytics()`.
+
+        Raises:
+            ValueError: The chargebox is not JSON or has no id.
+
+        Example:
+            >>> from thorclient.sandbox import ThorSandbox, make_analytics, make_chargebox
+            >>> sandbox = ThorSandbox(chargeboxes=0)
+            >>> energy = RollingCounts(1_000, 2_000, 3_000)
+            >>> sandbox.add(make_chargebox(id="TB-9"), make_analytics(energy=energy))
+            >>> sandbox.chargebox_ids
+            ('TB-9',)
+        """
+        try:
+            chargebox_id = validate_id("id", msgspec.json.decode(chargebox, type=_Header).id)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"the chargebox cannot be served: {error}") from None
+        if analytics is None:
+            analytics = self._analytics.get(chargebox_id, make_analytics())
+        self._analytics[chargebox_id] = analytics
+        self._boxes[chargebox_id] = chargebox
+
+    def remove(self, chargebox_id: str) -> None:
+        """Remove a chargebox and its analytics. Raise ValueError if there is none.
+
+        Example:
+            >>> from thorclient.sandbox import ThorSandbox
+            >>> sandbox = ThorSandbox(chargeboxes=2)
+            >>> sandbox.remove("TB-0001")
+            >>> sandbox.chargebox_ids
+            ('TB-0002',)
+        """
+        if self._boxes.pop(chargebox_id, None) is None:
+            raise ValueError(f"chargebox {chargebox_id!r} does not exist")
+        del self._analytics[chargebox_id]
+
     async def _respond(self, request: web.BaseRequest, path: str) -> SandboxResponse:
         """Return the data of a chargebox, or one of the vendor's errors."""
         match path.removeprefix(self._prefix).split("/"):
@@ -175,8 +190,7 @@ class ThorSandbox(Sandbox):
             selection = Selection.parse(query)
         except ValueError as error:
             return SandboxResponse.json({"message": str(error)}, 400)
-        texts = self._boxes.values()
-        selected = [text for text in texts if selection.matches(structure_chargebox(text))]
+        selected = [text for text in [*self._boxes.values()] if _matches(selection, text)]
         return SandboxResponse(b"[%s]" % b",".join(selected))
 
     def _error_name(self, request: web.BaseRequest, chargebox_id: str | None) -> str | None:
@@ -191,6 +205,13 @@ class ThorSandbox(Sandbox):
         if chargebox_id not in self._boxes:
             return "ChargeboxNotFound"
         return "InternalServerError" if chargebox_id in self.broken else None
+
+
+def _matches(selection: Selection, chargebox: bytes) -> bool:
+    try:
+        return selection.matches(structure_chargebox(chargebox))
+    except ResponseError:  # The list has invalid chargeboxes too.
+        return True
 
 
 def _list_ids(chargeboxes: int | Sequence[str]) -> Sequence[str]:
@@ -213,76 +234,3 @@ def _error_response(name: str, shape: ErrorShape) -> SandboxResponse:
             return SandboxResponse.json({"error": {"message": name}}, status)
         case _:
             return SandboxResponse.json({shape: name}, status)
-
-
-def _simulate_chargebox(
-    chargebox_id: str, models: Sequence[_ConnectorModel], rng: random.Random
-) -> dict[str, object]:
-    city, latitude, longitude, timezone = rng.choice(_PLACES)
-    connected, active = rng.random() < 0.9, rng.random() < 0.95
-    silence = timedelta(seconds=rng.uniform(1, 300)) * (1 if connected else 1000)
-    states = [rng.choice(("free", "free", "occupied", "reserved")) for _ in models]
-    in_use = states if connected and active else []
-    return {
-        "id": chargebox_id,
-        "alias": f"{city} {chargebox_id}",
-        "active": active,
-        "connected": connected,
-        "public": rng.random() < 0.7,
-        "reservable": "reserved" in states or rng.random() < 0.5,
-        "timezone": timezone,
-        "last_heartbeat": int((_NOW - silence).timestamp() * 1000),
-        "coordinates": {
-            "latitude": round(latitude + rng.uniform(-0.05, 0.05), 6),
-            "longitude": round(longitude + rng.uniform(-0.05, 0.05), 6),
-        },
-        "type": {
-            "vehicle": "bicycle" if models[0].type == "schuko" else "car",
-            "msg": "json" if rng.random() < 0.8 else "soap",
-            "version": "1.6" if rng.random() < 0.8 else "1.5",
-        },
-        "connectors": [_simulate_connector(model, rng) for model in models],
-        "occupied_connectors": [n for n, state in enumerate(in_use, 1) if state == "occupied"],
-        "reserved_connectors": [n for n, state in enumerate(in_use, 1) if state == "reserved"],
-    }
-
-
-def _simulate_connector(model: _ConnectorModel, rng: random.Random) -> dict[str, object]:
-    described = attrs.asdict(model, filter=lambda field, _: field.name != "usual_charge")
-    terminal_id, token = f"{rng.randrange(10**15):015}", f"{rng.getrandbits(128):032x}"
-    return {**described, "terminal_id": terminal_id, "token": token}
-
-
-def _simulate_analytics(model: _ConnectorModel, rng: random.Random) -> dict[str, object]:
-    """Return counts of charges that are simulated one by one, so that the counts agree."""
-    age = rng.uniform(10, 1500)  # days since the chargebox went online
-    metered = rng.random() < 0.8
-    customers = rng.randint(1, 40)
-    charges = [
-        _Charge(
-            age=rng.uniform(0, min(age, _WINDOWS[-1])),
-            user=rng.randrange(customers),
-            energy=rng.randint(*model.usual_charge) if metered else 0,
-        )
-        for _ in range(rng.randint(0, 300))
-    ]
-    disconnections = [rng.uniform(0, min(age, _WINDOWS[-1])) for _ in range(rng.randint(0, 20))]
-    since = (_NOW - timedelta(days=age)).isoformat(timespec="milliseconds")
-    recent = {days: [charge for charge in charges if charge.age <= days] for days in _WINDOWS}
-    return {
-        "active_since": since.replace("+00:00", "Z"),
-        "charges": _rolling_counts(len(recent[days]) for days in _WINDOWS),
-        "disconnections": _rolling_counts(
-            sum(at <= days for at in disconnections) for days in _WINDOWS
-        ),
-        "energy": _rolling_counts(
-            sum(charge.energy for charge in recent[days]) for days in _WINDOWS
-        ),
-        "users": _rolling_counts(
-            len({charge.user for charge in recent[days]}) for days in _WINDOWS
-        ),
-    }
-
-
-def _rolling_counts(counts: Iterable[int]) -> dict[str, int]:
-    return {f"last_{days}": count for days, count in zip(_WINDOWS, counts, strict=True)}

@@ -13,9 +13,9 @@ import attrs
 import pytest
 from yarl import URL
 
-from thorclient import Analytics, Chargebox
+from thorclient import Analytics, Chargebox, RollingCounts
 from thorclient.models import structure_analytics, structure_chargebox
-from thorclient.sandbox import ThorSandbox
+from thorclient.sandbox import ThorSandbox, make_analytics, make_chargebox
 
 
 @pytest.fixture
@@ -123,6 +123,29 @@ async def test_the_list_has_the_selected_chargeboxes_as_they_are(
         assert (await fetch(http, sandbox, "/chargeboxes"))[0] == 403
 
 
+async def test_a_chargebox_is_added_replaced_and_removed(http: aiohttp.ClientSession) -> None:
+    async with ThorSandbox(chargeboxes=0) as sandbox:
+        invalid = b'{"id": "TB-9", "connectors": 7}'
+        analytics = make_analytics(charges=RollingCounts(1, 2, 3))
+        for text, extra in ((make_chargebox(id="TB-9"), analytics), (invalid, None)):
+            sandbox.add(text, extra)
+            assert await fetch(http, sandbox, "/chargeboxes/TB-9") == (200, text)
+            assert await fetch(http, sandbox, "/analytics/TB-9") == (200, analytics)
+            assert await fetch(http, sandbox, "/chargeboxes") == (200, b"[%s]" % text)
+        sandbox.remove("TB-9")
+        assert (await fetch(http, sandbox, "/analytics/TB-9"))[0] == 404
+        with pytest.raises(ValueError, match="chargebox 'TB-9' does not exist"):
+            sandbox.remove("TB-9")
+        sandbox.add(make_chargebox())
+        assert sandbox.analytics("TB-0001") == make_analytics()
+
+
+@pytest.mark.parametrize("chargebox", [b"{}", b'{"id": ""}', b"<html>"])
+def test_a_chargebox_without_an_id_is_rejected(chargebox: bytes) -> None:
+    with pytest.raises(ValueError, match=r"cannot be served|must not be empty"):
+        ThorSandbox().add(chargebox)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -176,6 +199,7 @@ async def test_an_error_has_the_selected_shape(
         ({"broken": "TB-0001"}, "broken"),
         ({"broken": {"TB-0021"}}, "TB-0021"),
         ({"error_shape": "xml"}, "error_shape"),
+        ({"api_key": ""}, "api_key"),
     ],
 )
 def test_a_setting_out_of_range_is_rejected_by_name(settings: dict[str, Any], message: str) -> None:
