@@ -16,6 +16,9 @@ from depotclient.models import (
     MeterValue,
     OcppStatus,
     SessionReport,
+    json_schema,
+    to_dict,
+    to_json,
 )
 from depotclient.pages import Page
 from depotclient.reports import SessionReports, Walk
@@ -82,6 +85,9 @@ __all__ = [
     "TransportError",
     "Walk",
     "__version__",
+    "json_schema",
+    "to_dict",
+    "to_json",
 ]
 
 

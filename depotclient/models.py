@@ -27,6 +27,9 @@ __all__ = [
     "MeterValue",
     "OcppStatus",
     "SessionReport",
+    "json_schema",
+    "to_dict",
+    "to_json",
 ]
 
 T = TypeVar("T")
@@ -162,12 +165,14 @@ def camel_case(name: str) -> str:
 
 
 STRUCTURES = Structures(
+    package="depotclient",
     rename=camel_case,
     plain={
         *(OcppStatus, DetailStatus, ErrorCode, DeviceStatus, ChargeParameters, MeterValue),
         *(BatteryAlignmentResults, DcBreakerOpenConditions, SessionReport),
     },
 )
+to_dict, to_json, json_schema = STRUCTURES.to_dict, STRUCTURES.to_json, STRUCTURES.json_schema
 
 
 def structurer_of(into: Into[T]) -> Structurer[T]:

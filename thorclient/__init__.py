@@ -50,6 +50,9 @@ from thorclient.models import (
     PowerType,
     RollingCounts,
     VehicleType,
+    json_schema,
+    to_dict,
+    to_json,
 )
 
 if TYPE_CHECKING:
@@ -97,6 +100,9 @@ __all__ = [
     "TransportError",
     "VehicleType",
     "__version__",
+    "json_schema",
+    "to_dict",
+    "to_json",
 ]
 
 

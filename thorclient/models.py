@@ -29,6 +29,9 @@ __all__ = [
     "PowerType",
     "RollingCounts",
     "VehicleType",
+    "json_schema",
+    "to_dict",
+    "to_json",
 ]
 
 
@@ -200,11 +203,13 @@ class Chargebox:
 # Many JSON encoders and databases accept no larger integers.
 Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 STRUCTURES = Structures(
+    package="thorclient",
     codecs={
         Secret: ScalarCodec(str, lambda value, _: Secret(value)),
         int: ScalarCodec(Int64),
         int | float: ScalarCodec(Int64 | float),
-    }
+    },
 )
+to_dict, to_json, json_schema = STRUCTURES.to_dict, STRUCTURES.to_json, STRUCTURES.json_schema
 structure_analytics = STRUCTURES.of(Analytics)
 structure_chargebox = STRUCTURES.of(Chargebox)

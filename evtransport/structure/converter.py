@@ -21,10 +21,13 @@ from evtransport.errors import SchemaError
 from evtransport.structure.codegen import generate_hooks
 from evtransport.structure.decoding import decode, problem_of
 from evtransport.structure.explain import Explainer
+from evtransport.structure.schema import SchemaWriter
 from evtransport.structure.types import (
+    ISO_TIMES,
     LENIENT_TIMES,
     TIMES,
     Hook,
+    JsonValue,
     ScalarCodec,
     fields_of,
     has_fields,
@@ -37,6 +40,7 @@ from evtransport.structure.types import (
     uses_default,
     without_none,
 )
+from evtransport.structure.unstructuring import Unstructurer
 
 __all__ = ["Into", "Structurer", "Structures"]
 
@@ -50,6 +54,8 @@ class Structures:
     """Structuring rules of one package, usable from all threads.
 
     Args:
+        package: Name of the package. Its classes declare what the vendor documents. Problems of
+            other classes name the field, because the caller declared it.
         rename: Returns the JSON name of an attribute.
         codecs: Codecs of the package's own scalar types.
         plain: Classes whose constructor only sets the attributes, and whose fields have no defaults
@@ -60,10 +66,12 @@ class Structures:
     def __init__(
         self,
         *,
+        package: str = "",
         rename: Callable[[str], str] = str,
         codecs: Mapping[Any, ScalarCodec] | None = None,
         plain: Collection[type] = (),
     ) -> None:
+        self.package = package
         self.rename = rename
         self._codecs = {**TIMES, **(codecs or {})}
         self._plain = plain
@@ -119,13 +127,73 @@ class Structures:
         if b'""' in bytes(body):  # The lenient rules read no other text differently.
             with suppress(SchemaError):
                 return self.lenient.structure(cls, body, path)
-        raise Explainer(self.lenient.structure, self.rename).explain(cls, body, path, first)
+        explainer = Explainer(self.lenient.structure, self.rename, self.package)
+        raise explainer.explain(cls, body, path, first)
+
+    def to_dict(self, obj: object, *, wire: bool = False) -> dict[str, JsonValue]:
+        """Return an object as a dict of JSON values, for example `to_dict(report)["session_id"]`.
+
+        Args:
+            obj: Object of an attrs class or a dataclass, such as those that the client returns.
+            wire: False uses the names of Python, and ISO 8601 for all times. True uses the names
+                and the time formats of the vendor's API.
+
+        Returns:
+            All fields, with None for a missing value. A `Secret` is masked. Unknown values of an
+            enum are kept.
+
+        Raises:
+            ValueError: `obj` is another object, or a value has no JSON form.
+        """
+        return self._forms[wire].to_dict(obj)
+
+    def to_json(self, obj: object, *, wire: bool = False) -> bytes:
+        """Return an object as JSON text in UTF-8, such as `b'{"session_id":1}'`.
+
+        Args:
+            obj: As in `to_dict`.
+            wire: As in `to_dict`. The client structures such a text as an equal object, except for
+                secrets and digits below the precision of a time.
+
+        Raises:
+            ValueError: `obj` is another object, or a value has no JSON form.
+        """
+        return self._forms[wire].to_json(obj)
+
+    def json_schema(self, cls: type, *, wire: bool = False) -> dict[str, JsonValue]:
+        """Return the JSON Schema of what `to_dict` and `to_json` return for objects of a class.
+
+        The schema is complete in itself and has no references. It may be part of an OpenAPI 3.1
+        document: `{"content": {"application/json": {"schema": json_schema(cls)}}}`.
+
+        Args:
+            cls: An attrs class or a dataclass, such as those of the client.
+            wire: As in `to_dict`.
+
+        Raises:
+            ValueError: `cls` is another class, or has a field without a JSON form.
+        """
+        if not has_fields(cls):
+            raise ValueError(f"cls must be an attrs class or a dataclass, got {cls!r}")
+        self.of(cls)
+        form = self._forms[wire]
+        return SchemaWriter(form.rename, form.codecs).schema_of(cls)
+
+    @cached_property
+    def _forms(self) -> dict[bool, Unstructurer]:
+        """JSON forms with the names of Python (False) and of the wire (True)."""
+        return {
+            False: Unstructurer(str, {**self._codecs, **ISO_TIMES}),
+            True: Unstructurer(self.rename, self._codecs),
+        }
 
     @cached_property
     def lenient(self) -> Structures:
         """The same rules, with an empty string in an optional time as null."""
         codecs = {**self._codecs, **LENIENT_TIMES}
-        return Structures(rename=self.rename, codecs=codecs, plain=self._plain)
+        return Structures(
+            package=self.package, rename=self.rename, codecs=codecs, plain=self._plain
+        )
 
     def _reader(self, annotation: Any) -> tuple[msgspec.json.Decoder[Any], Hook]:
         if annotation not in self._readers:
@@ -211,9 +279,8 @@ class Structurer(Generic[T]):
 
         Raises:
             DecodeError: The text is not JSON in UTF-8. A function decides this itself.
-            SchemaError: The object does not fit the class, or the function raised an error. Of a
-                class, the error names at most 100 bad fields, and only the first of a text over
-                1 MiB.
+            SchemaError: The object does not fit the class. The error names at most 100 bad fields,
+                and only the first of a text over 1 MiB. Or the function raised an error.
         """
         return self._structure(body, path)
 

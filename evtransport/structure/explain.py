@@ -32,7 +32,12 @@ MAX_WORK: Final = 10_000
 PROBLEM_WORK: Final = 40
 """Units of work for reporting one problem."""
 
+MISSING: Final = "required field missing"
+
 _MISSING = re.compile(r": object missing required field (.*)$")
+_LINE = re.compile(r"((?:\.\w+|\[\d+\])+): (.*)")
+_STEP = re.compile(r"\.(\w+)|\[\d+\]")
+_EXPECTED = re.compile(r"expected ([^,]*), got ")
 _NULL = msgspec.Raw(b"null")
 _ANY_DECODER = msgspec.json.Decoder(msgspec.Raw)
 _LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
@@ -48,12 +53,15 @@ class Explainer:
     Attributes:
         structure: Structures a text at a path as an annotation, or raises `SchemaError`.
         rename: Returns the JSON name of an attribute.
+        package: Package of the classes that declare what the vendor documents. A problem of another
+            class names its field, because the caller declared it.
         problems: One line for every bad field.
         work: Remaining work.
     """
 
     structure: Callable[[Any, bytes | msgspec.Raw, str], object]
     rename: Callable[[str], str]
+    package: str = ""
     problems: list[str] = attrs.field(factory=list)
     work: int = MAX_WORK
 
@@ -69,16 +77,17 @@ class Explainer:
         Raises:
             DecodeError: After the first problem, the text is not JSON.
         """
-        first = _MISSING.sub(r".\1: required field missing", first)
+        first = _MISSING.sub(rf".\1: {MISSING}", first)
         if memoryview(text).nbytes > MAX_EXPLAINED_BYTES:
-            return SchemaError((first,), complete=False)
+            return SchemaError((self._name_field(cls, first, path),), complete=False)
         with suppress(SchemaError):  # A text with lone surrogates can't be split.
             decode(text, _ANY_DECODER, path)
             self._check_members(cls, text, path)
         complete = self.work > 0
         if not self.problems or not (complete or first in self.problems):
             self.problems.insert(0, first)
-        return SchemaError(self.problems, complete=complete)
+        lines = [self._name_field(cls, line, path) for line in self.problems]
+        return SchemaError(lines, complete=complete)
 
     def check(self, annotation: Any, text: bytes | msgspec.Raw, path: str) -> None:
         """Add the problems of one value."""
@@ -111,9 +120,43 @@ class Explainer:
             name = self.rename(field.name)
             member = members.get(name)
             if member is None and is_required(field):
-                self._add(f"{path}.{name}: required field missing")
+                self._add(f"{path}.{name}: {MISSING}")
             elif member is not None and not (member == _NULL and uses_default(field)):
                 self.check(field.type, member, f"{path}.{name}")
+
+    def _name_field(self, cls: Any, line: str, path: str) -> str:
+        """Return a problem with the field that the caller declared, if it is not the package's."""
+        found = _LINE.fullmatch(line, len(path))
+        label = self._field_at(cls, found[1]) if found else None
+        if found is None or label is None:
+            return line
+        message = _EXPECTED.sub(r"\1, got ", found[2])
+        if found[2] == MISSING:
+            message = f"{label} has no default, and the field is missing"
+        elif message != found[2]:
+            message = f"{label} is declared {message}"
+        else:
+            message = f"{label}: {message}"
+        return f"{path}{found[1]}: {message}"
+
+    def _field_at(self, cls: Any, path: str) -> str | None:
+        """Return the name of the caller's field at a path below a class, such as `Some.field[3]`.
+
+        Returns:
+            None if the package itself declares the field.
+        """
+        owner, annotation, label = cls, cls, ""
+        for step in _STEP.finditer(path):
+            annotation = without_none(annotation)
+            if has_fields(annotation):
+                owner = annotation
+                fields = {self.rename(field.name): field for field in fields_of(owner)}
+                field = fields[step[1]]
+                annotation, label = field.type, f"{owner.__name__}.{field.name}"
+            else:  # a list, or the inside of a JsonValue
+                annotation, label = next(iter(get_args(annotation)), Any), label + step[0]
+        is_own = owner.__module__.partition(".")[0] == self.package
+        return None if is_own else label
 
     def _add(self, line: str) -> None:
         self.problems.append(line)

@@ -22,7 +22,8 @@ from typing import (
 import attrs
 import msgspec
 
-__all__ = ["LENIENT_TIMES", "TIMES", "EpochMillis", "Hook", "JsonValue", "ScalarCodec"]
+__all__ = ["ISO_TIMES", "LENIENT_TIMES", "TIMES", "EpochMillis", "Hook", "JsonValue"]
+__all__ += ["ScalarCodec"]
 __all__ += ["Field", "fields_of", "has_fields", "is_list", "is_optional", "is_required"]
 __all__ += ["is_scalar", "keep", "open_enum", "to_utc", "uses_default", "without_none"]
 
@@ -53,10 +54,12 @@ class ScalarCodec:
     Attributes:
         wire: Type that msgspec decodes and checks.
         build: Hook that builds the user's value from the decoded one.
+        dump: Returns the decoded value for the user's. None if msgspec encodes the user's value.
     """
 
     wire: Any
     build: Hook = keep
+    dump: Callable[[Any], Any] | None = None
 
 
 def to_utc(value: datetime | None, _: object) -> datetime | None:
@@ -74,6 +77,10 @@ def _from_epoch_millis(value: int | None, _: object) -> datetime | None:
         raise ValueError("milliseconds since 1970 beyond the year 9999") from None
 
 
+def _to_epoch_millis(value: datetime) -> int:
+    return (value - _EPOCH) // timedelta(milliseconds=1)
+
+
 def _empty_as_null(codec: ScalarCodec) -> ScalarCodec:
     decoder = msgspec.json.Decoder(codec.wire)
 
@@ -87,15 +94,22 @@ def _empty_as_null(codec: ScalarCodec) -> ScalarCodec:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _AWARE = Annotated[datetime, msgspec.Meta(tz=True)]
+_MILLIS = Annotated[int, msgspec.Meta(title="Milliseconds since 1970 in UTC")]
 _OptionalEpochMillis: TypeAlias = EpochMillis | None
 
 TIMES: Mapping[Any, ScalarCodec] = {
     datetime: ScalarCodec(_AWARE, to_utc),
     datetime | None: ScalarCodec(_AWARE | None, to_utc),
-    EpochMillis: ScalarCodec(int, _from_epoch_millis),
-    _OptionalEpochMillis: ScalarCodec(int | None, _from_epoch_millis),
+    EpochMillis: ScalarCodec(_MILLIS, _from_epoch_millis, _to_epoch_millis),
+    _OptionalEpochMillis: ScalarCodec(_MILLIS | None, _from_epoch_millis),
 }
 """Codecs of times. A time in a JSON string must have an offset from UTC."""
+
+ISO_TIMES: Mapping[Any, ScalarCodec] = {
+    EpochMillis: TIMES[datetime],
+    _OptionalEpochMillis: TIMES[datetime | None],
+}
+"""Codecs that write every time as ISO 8601."""
 
 LENIENT_TIMES: Mapping[Any, ScalarCodec] = {
     optional: _empty_as_null(TIMES[optional])

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
+from jsonschema import Draft202012Validator
 
 from depotclient import (
     BatteryAlignmentResults,
@@ -18,9 +19,13 @@ from depotclient import (
     ErrorCode,
     MeterValue,
     OcppStatus,
+    SchemaError,
     SessionReport,
+    json_schema,
+    to_dict,
+    to_json,
 )
-from depotclient.models import STRUCTURES, camel_case
+from depotclient.models import STRUCTURES, camel_case, structurer_of
 
 structure = STRUCTURES.of(SessionReport)
 
@@ -130,6 +135,16 @@ def test_the_vendors_example_has_every_field_with_its_type() -> None:
     assert repr(report) == repr(EXPECTED)  # 72 equals 72.0, but is another type
 
 
+def test_a_report_is_written_as_json_with_the_vendors_names_and_structured_again() -> None:
+    text = to_json(EXPECTED, wire=True)
+
+    assert structure(text) == EXPECTED
+    assert json.loads(text).keys() == example().keys()
+    for wire in (False, True):
+        schema = json_schema(SessionReport, wire=wire)
+        Draft202012Validator(schema).validate(to_dict(EXPECTED, wire=wire))
+
+
 def test_the_fields_are_those_of_the_example() -> None:
     assert {camel_case(field.name) for field in attrs.fields(SessionReport)} == set(example())
 
@@ -159,3 +174,60 @@ def test_undocumented_fields_are_ignored_and_undocumented_values_kept() -> None:
 
     assert found.ocpp_status[0] == OcppStatus("Levitating")
     assert attrs.evolve(found, ocpp_status=EXPECTED.ocpp_status) == EXPECTED
+
+
+@attrs.define
+class Limits:
+    max_power: str
+
+
+@attrs.define
+class Fleet:
+    energy_soc_start: str
+    vehicle_id: datetime | None = None
+    ocpp_status: list[OcppStatus] = attrs.field(factory=list)
+    charge_parameters: list[Limits] = attrs.field(factory=list)
+
+
+LARGE = {"energySocStart": 17, "vehicleId": "x" * 2**20}
+
+
+@pytest.mark.parametrize(
+    ("report", "problems"),
+    [
+        (
+            {"energySocStart": 17, "chargeParameters": [{"maxPower": 1.5}]},
+            [
+                "$.energySocStart: Fleet.energy_soc_start is declared str, got int",
+                "$.chargeParameters[0].maxPower: Limits.max_power is declared str, got float",
+            ],
+        ),
+        (
+            {"vehicleId": "BUS-1", "chargeParameters": [None]},
+            [
+                "$.energySocStart: Fleet.energy_soc_start has no default, and the field is missing",
+                "$.vehicleId: Fleet.vehicle_id: invalid RFC3339 encoded datetime",
+                "$.chargeParameters[0]: Fleet.charge_parameters[0] is declared object, got null",
+            ],
+        ),
+        (
+            {"energySocStart": "17", "ocppStatus": [{"value": 5}]},
+            ["$.ocppStatus[0].value: expected str, got int"],
+        ),
+        (
+            LARGE,
+            [
+                "$.energySocStart: Fleet.energy_soc_start is declared str, got int",
+                "and perhaps more",
+            ],
+        ),
+    ],
+    ids=["type", "missing", "class of the library", "large"],
+)
+def test_a_problem_of_the_callers_class_names_the_declaration(
+    report: dict[str, object], problems: list[str]
+) -> None:
+    with pytest.raises(SchemaError) as caught:
+        structurer_of(Fleet)(json.dumps(report).encode())
+
+    assert list(caught.value.problems) == problems

@@ -57,7 +57,9 @@ def camel(name: str) -> str:
 
 
 STRUCTURES = Structures(
-    rename=camel, codecs={Secret: ScalarCodec(str, lambda value, _: Secret(value))}
+    package="tests",
+    rename=camel,
+    codecs={Secret: ScalarCodec(str, lambda value, _: Secret(value))},
 )
 structure = STRUCTURES.of(Everything)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+from jsonschema import Draft202012Validator
 
 from thorclient import (
     Analytics,
@@ -25,6 +26,8 @@ from thorclient import (
     SchemaError,
     Secret,
     VehicleType,
+    json_schema,
+    to_dict,
 )
 from thorclient.models import STRUCTURES, structure_analytics, structure_chargebox
 
@@ -94,6 +97,22 @@ def test_a_chargebox_has_every_documented_field() -> None:
         occupied_connectors=[1],
         reserved_connectors=[{"connector": 2}, "3", None],
     )
+
+
+@pytest.mark.parametrize("wire", [False, True])
+@pytest.mark.parametrize("obj", [analytics(), structure_chargebox(CHARGEBOX.encode())])
+def test_an_object_is_written_as_its_schema_describes(
+    obj: Analytics | Chargebox, wire: bool
+) -> None:
+    Draft202012Validator(json_schema(type(obj), wire=wire)).validate(to_dict(obj, wire=wire))
+
+
+def test_a_chargebox_is_written_with_the_vendors_times_and_without_its_token() -> None:
+    box = to_dict(structure_chargebox(CHARGEBOX.encode()), wire=True)
+
+    expected = json.loads(CHARGEBOX.replace("n4y4x-t0k3n", "**********"))
+    expected["connectors"][1] = dict.fromkeys(expected["connectors"][0]) | expected["connectors"][1]
+    assert box == expected
 
 
 @pytest.mark.parametrize("active_since", ["", None])

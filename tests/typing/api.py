@@ -270,6 +270,12 @@ def session_report(report: SessionReport) -> None:
         assert_type(value.event_timestamp, datetime | None)
 
 
+def unstructured(report: SessionReport, box: thorclient.Chargebox) -> None:
+    assert_type(depotclient.to_dict(report), dict[str, thorclient.JsonValue])
+    assert_type(thorclient.to_json(box, wire=True), bytes)
+    assert_type(thorclient.json_schema(thorclient.Analytics), dict[str, thorclient.JsonValue])
+
+
 def error_tree() -> None:
     error: type[thorclient.ApiError] = depotclient.ApiError
     assert_type(thorclient.__version__, str)
