@@ -63,7 +63,7 @@ class Query:
             if value is not None:
                 require_aware(name, value)
         if from_ is not None and not is_before(from_, to or now):
-            end = f"to={to.isoformat()}" if to else "now, the default of to"
+            end = f"to={to.isoformat()}" if to else "now"
             raise ValueError(f"from_={from_.isoformat()} must be before {end}")
         if margin is not None:
             validate_duration("margin", margin)

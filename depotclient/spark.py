@@ -30,7 +30,7 @@ from depotclient.partitions import (
     plan,
     read_batches,
 )
-from depotclient.text import parse_connector, parse_days, parse_time, read_connectors
+from depotclient.text import parse_connector, parse_duration, parse_time, read_connectors
 from evtransport.validation import validate_int
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def _parse(options: Mapping[str, str]) -> _Scan:
 
 
 def _parse_settings(options: Mapping[str, str]) -> ReadSettings:
-    margin = parse_days("margin", options["margin"]) if "margin" in options else MARGIN
+    margin = parse_duration("margin", options["margin"]) if "margin" in options else MARGIN
     verify, limit = _parse_flag(options, "verify"), _parse_count(options, "limit")
     account: dict[str, Any] = {
         name: options.get(camel_case(name).lower()) for name in ("token", *_ACCOUNT)

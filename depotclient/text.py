@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
+from urllib.parse import unquote
 
 from depotclient.partitions.calendar import Connector
+from evtransport.validation import validate_id
 
-__all__ = ["TIME", "parse_connector", "parse_days", "parse_time", "read_connectors"]
+__all__ = ["TIME", "parse_connector", "parse_duration", "parse_time", "read_connectors"]
 
 TIME = (
     "ISO 8601, such as 2026-01-31T18:00:00+01:00 or ...Z; a plain date means midnight,"
@@ -34,33 +38,45 @@ def parse_time(name: str, text: str | None) -> datetime | None:
         ) from None
 
 
-def parse_days(name: str, number: str | float) -> timedelta:
-    """Return a duration from a number of days.
+_UNITS: Final = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_DURATION: Final = re.compile(rf"(\d+(?:\.\d+)?) ?([{''.join(_UNITS)}]?)", re.ASCII)
+
+
+def parse_duration(name: str, text: str) -> timedelta:
+    """Return the duration of a text such as `1d`, `36h`, `5m` or `30s`. A plain number is in days.
 
     Raises:
-        ValueError: `number` is not a number, or is too large.
+        ValueError: The text has another format, or the number is too large.
     """
-    try:
-        return timedelta(days=float(number))
-    except (ValueError, OverflowError):
-        raise ValueError(f"{name} must be a number of days, such as 1, got {number}") from None
+    with suppress(OverflowError):
+        if found := _DURATION.fullmatch(text):
+            return timedelta(**{_UNITS[found[2] or "d"]: float(found[1])})
+    raise ValueError(f"{name} must be a duration such as 1d, 36h, 5m or 30s, got {text!r}")
 
 
 def parse_connector(text: str) -> Connector:
-    """Return the connector of a text such as `CP-001/1`. The last slash separates the ids.
+    """Return the connector of a text such as `CP-001/1`, the form of `connector_key`.
+
+    The last slash separates the two ids. Each is percent-decoded, so that `CP%2F1/1` is the
+    connector 1 of the charger `CP/1`.
 
     Raises:
-        ValueError: The text has another format.
+        ValueError: The text has another format, or an id is invalid.
     """
     charger, slash, connector = text.rpartition("/")
     if not (slash and charger and connector):
-        raise ValueError(f"a connector must be CHARGER/CONNECTOR, such as CP-001/1, got {text!r}")
-    return charger, connector
+        raise ValueError(f"expected CHARGER/CONNECTOR, such as CP-001/1, got {text!r}")
+    try:
+        charger, connector = (unquote(part, errors="strict") for part in (charger, connector))
+    except UnicodeDecodeError:
+        raise ValueError(f"expected percent-encoded UTF-8 in the ids of {text!r}") from None
+    return validate_id("CHARGER", charger), validate_id("CONNECTOR", connector)
 
 
 def read_connectors(path: Path) -> list[Connector]:
-    """Return the connectors of a file with lines `CHARGER,CONNECTOR`.
+    """Return the connectors of a file with lines `CHARGER/CONNECTOR` or `CHARGER,CONNECTOR`.
 
+    `parse_connector` reads a line without a comma. The ids of other lines are not decoded.
     Blank lines, lines that start with `#` and headers are skipped. A header names the columns, as
     in `charger_id,connector_id` or `ChargerID,ConnectorID`. Quote an id that starts with `#`.
 
@@ -86,10 +102,14 @@ def _parse_line(fields: list[str]) -> list[Connector]:
     match fields:
         case [] | [""]:
             return []
+        case [text] if "/" in text:
+            return [parse_connector(text)]
         case [charger, connector] if charger and connector:
             return [] if _is_header(charger, connector) else [(charger, connector)]
         case _:
-            raise ValueError(f"a line must be CHARGER,CONNECTOR, got {','.join(fields)!r}")
+            raise ValueError(
+                f"a line must be CHARGER/CONNECTOR or CHARGER,CONNECTOR, got {','.join(fields)!r}"
+            )
 
 
 _CHARGER_COLUMN = re.compile("charge(r|box|point)(id)?")

@@ -13,10 +13,19 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from evtransport.cli.app import JsonOption, PortOption, SandboxOption, command_line, serve
+from evtransport.cli.app import (
+    JsonOption,
+    PortOption,
+    SandboxOption,
+    VerboseOption,
+    command_line,
+    serve,
+)
+from evtransport.cli.commands import Command
 from evtransport.cli.output import (
     cell,
     echo_error,
+    escape_controls,
     format_error,
     output_console,
     plain_table,
@@ -39,34 +48,36 @@ app = command_line(
 )
 
 
-@app.command()
+@app.command(cls=Command)
 def analytics(
-    ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of chargeboxes.")],
+    chargebox_id: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of chargeboxes.")],
     json: JsonOption = False,
     sandbox: SandboxOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Show analytics of chargeboxes.
 
     Analytics are charges, disconnections, energy and users of the last 7, 30 and 60 days. A
     terminal receives a table, with energy in kWh. A pipe receives one JSON object for each
-    chargebox as soon as it arrives, with energy in Wh. If one chargebox fails, the others are still
-    read.
+    chargebox as soon as it arrives, with energy in Wh, or with the error if there is one. If one
+    chargebox fails, the others are still read.
     """
-    unique = tuple(dict.fromkeys(ids))
+    unique = tuple(dict.fromkeys(chargebox_id))
     run(_print_analytics(unique, as_json=prints_json(json), sandbox=sandbox))
 
 
-@app.command()
+@app.command(cls=Command)
 def chargebox(
     chargebox_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the chargebox.")],
     json: JsonOption = False,
     sandbox: SandboxOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Show one chargebox and its connectors. Tokens of payment terminals are masked."""
     run(_print_chargebox(chargebox_id, as_json=prints_json(json), sandbox=sandbox))
 
 
-@app.command()
+@app.command(cls=Command)
 def chargeboxes(
     every: Annotated[
         bool,
@@ -86,6 +97,7 @@ def chargeboxes(
     ] = None,
     json: JsonOption = False,
     sandbox: SandboxOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Show all chargeboxes. Tokens of payment terminals are masked."""
     area = None if within is None else _parse_area(within)
@@ -96,7 +108,7 @@ def chargeboxes(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def sandbox(port: PortOption = 0) -> None:
     """Run a local server that simulates the API.
 
@@ -139,13 +151,12 @@ async def _print_analytics(ids: Sequence[str], *, as_json: bool, sandbox: bool) 
                     count += 1
                     if isinstance(result, ApiError):
                         failures += 1
-                        with line.paused():
-                            echo_error(f"error: {chargebox_id}: {format_error(result)}")
-                    elif as_json:
-                        with line.paused():
-                            write_json(encode_analytics(chargebox_id, result))
-                    else:
+                        echo_error(f"error: {chargebox_id}: {format_error(result)}")
+                    elif not as_json:
                         found[chargebox_id] = result
+                    if as_json:
+                        with line.paused():
+                            write_json(encode_result(chargebox_id, result))
                     line.show(_format_progress(count, total))
     finally:  # An error or a signal must not hide the results before it.
         if found:
@@ -158,9 +169,13 @@ def _format_progress(count: int, total: int) -> str:
     return f"{count:,} of {total:,} chargeboxes"
 
 
-def encode_analytics(chargebox_id: str, analytics: Analytics) -> bytes:
-    """Return analytics as a JSON object that starts with the id. Energy is in Wh."""
-    return msgspec.json.encode({"id": chargebox_id, **attrs.asdict(analytics)})
+def encode_result(chargebox_id: str, result: Analytics | ApiError) -> bytes:
+    """Return analytics, with energy in Wh, or an error as a JSON object that starts with the id."""
+    if isinstance(result, ApiError):
+        fields = {"error": escape_controls(format_error(result))}
+    else:
+        fields = attrs.asdict(result)
+    return msgspec.json.encode({"id": chargebox_id} | fields)
 
 
 def render_analytics(found: Mapping[str, Analytics]) -> Table:

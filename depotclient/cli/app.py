@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from depotclient.cli.export import export
+from depotclient.cli.options import ONE_CONNECTOR
 from depotclient.cli.plot import plot
 from depotclient.cli.reports import reports
 from evtransport.cli.app import PortOption, command_line, serve
+from evtransport.cli.commands import Command
 from evtransport.cli.run import run
 
 __all__ = ["app"]
@@ -15,12 +17,12 @@ app = command_line(
     " environment variables DEPOT_CLIENT_ID and DEPOT_CLIENT_SECRET, or DEPOT_TOKEN. DEPOT_REGION,"
     " DEPOT_BASE_URL and DEPOT_TOKEN_URL change the server's address."
 )
-app.command()(reports)
-app.command()(export)
-app.command()(plot)
+app.command(cls=Command, context_settings=ONE_CONNECTOR)(reports)
+app.command(cls=Command)(export)
+app.command(cls=Command, context_settings=ONE_CONNECTOR)(plot)
 
 
-@app.command()
+@app.command(cls=Command)
 def sandbox(port: PortOption = 0) -> None:
     """Run a local server that simulates the API.
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +17,12 @@ import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from depotclient.cli.options import FROM, TO, open_client
+from depotclient.cli.options import CONNECTOR, FROM, TO, open_client, parse_connectors
 from depotclient.export.layout import Format
 from depotclient.export.runner import CONCURRENCY, ConnectorExport, Export, export_session_reports
-from depotclient.partitions.calendar import MARGIN, Connector, Window
-from depotclient.text import parse_connector, parse_days, read_connectors
-from evtransport.cli.app import JsonOption, SandboxOption
+from depotclient.partitions.calendar import MARGIN, Connector, Window, connector_key
+from depotclient.text import parse_duration, read_connectors
+from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption
 from evtransport.cli.output import (
     cell,
     echo_error,
@@ -45,22 +45,24 @@ _MAX_NAMED = 5
 
 _FOLDER = typer.Argument(metavar="FOLDER", help="Folder for the files. Created if missing.")
 _CONNECTORS = typer.Argument(
-    metavar="CHARGER/CONNECTOR",
-    help="Connectors to export, such as CP-001/1. The last slash separates the two ids.",
+    metavar=CONNECTOR,
+    help="Connectors to export, such as CP-001/1. Write a slash in an id as %2F.",
+    show_default=False,
 )
 _FILE = typer.Option(
     "--connectors",
     metavar="FILE",
-    help="File with more connectors, as lines CHARGER,CONNECTOR. - is standard input.",
+    help="File with more connectors: CP-001/1 or CP-001,1 on each line. - is standard input.",
 )
 _WINDOW = typer.Option(help="Time span of one file, in UTC.")
 _FORMAT = typer.Option("--format", help="Format of the files.")
 _MARGIN = typer.Option(
     metavar="DAYS",
-    help="Time to read before and after each window. It must cover the longest session and the"
-    " longest reporting delay. Windows that ended less than this ago are read again.",
+    help="How long before and after each window to look for its sessions, such as 1d or 36h. It"
+    " must cover the longest session and the longest time until its report arrives. Windows that"
+    " ended less than this ago are read again.",
 )
-_CONCURRENCY = typer.Option(min=1, metavar="N", help="Number of connectors to read at once.")
+_CONCURRENCY = typer.Option(metavar="N", help="Number of connectors to read at once.")
 _VERIFY = typer.Option(
     "--verify",
     help="Read each window until a pass finds no new report. Use this if reports move between"
@@ -77,11 +79,12 @@ def export(
     connector_file: Annotated[str | None, _FILE] = None,
     window: Annotated[Window, _WINDOW] = "month",
     format_: Annotated[Format, _FORMAT] = "parquet",
-    margin: Annotated[float, _MARGIN] = MARGIN / timedelta(days=1),
+    margin: Annotated[str, _MARGIN] = f"{MARGIN.days}d",
     concurrency: Annotated[int, _CONCURRENCY] = CONCURRENCY,
     verify: Annotated[bool, _VERIFY] = False,
     json: JsonOption = False,
     sandbox: SandboxOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Export session reports into files.
 
@@ -89,7 +92,7 @@ def export(
     command again to continue. Complete files of past windows are not read again. Files are named
     charger_id=.../connector_id=.../month=.../reports.parquet.
     """
-    selected = [parse_connector(text) for text in connectors or ()]
+    selected = parse_connectors(connectors or ())
     if connector_file is not None:
         # Read it outside of the event loop, where a signal ends the wait for a pipe.
         selected += _read_connector_file(connector_file)
@@ -100,7 +103,7 @@ def export(
         to=to,
         window=window,
         format=format_,
-        margin=parse_days("--margin", margin),
+        margin=parse_duration("--margin", margin),
         concurrency=concurrency,
         verify=verify,
     )
@@ -111,7 +114,7 @@ def _read_connector_file(file: str) -> list[Connector]:
     path = Path("/dev/stdin" if file == "-" else file)
     connectors = read_connectors(path)
     if not connectors:
-        raise ValueError(f"{path} names no connector: its lines must be CHARGER,CONNECTOR")
+        raise ValueError(f"{path} names no connector: its lines must be CHARGER/CONNECTOR")
     return connectors
 
 
@@ -182,7 +185,11 @@ def encode_export(export: ConnectorExport) -> bytes:
 
 
 def export_table(export: Export) -> Table:
-    """Return a table with one row for the result of each connector."""
+    """Return a table with one row for the result of each connector.
+
+    It has the number of windows that were written, skipped and failed, and the number of reports in
+    the written and skipped ones.
+    """
     table = plain_table()
     table.add_column("Connector", overflow="fold")
     for name in ("Written", "Skipped", "Failed", "Reports", "MB read"):
@@ -194,7 +201,7 @@ def export_table(export: Export) -> Table:
             cell(each.written),
             cell(each.skipped),
             cell(each.missing),
-            cell(f"{each.reports:,}"),
+            cell(f"{each.reports + each.skipped_reports:,}"),
             cell(f"{each.bytes_read / 1e6:,.1f}"),
             cell("complete" if each.error is None else "not complete"),
         )
@@ -202,7 +209,7 @@ def export_table(export: Export) -> Table:
 
 
 def _format_name(export: ConnectorExport) -> str:
-    return f"{export.charger_id}/{export.connector_id}"
+    return connector_key(export.charger_id, export.connector_id)
 
 
 @attrs.define(eq=False)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import pairwise
 
 import typer
 
 from depotclient.client import DepotClient
 from depotclient.partitions.calendar import Connector
-from depotclient.text import TIME, parse_time
+from depotclient.text import TIME, parse_connector, parse_time
 
-__all__ = ["FROM", "TO", "open_client"]
+__all__ = ["CONNECTOR", "FROM", "ONE_CONNECTOR", "TO"]
+__all__ += ["open_client", "parse_connectors", "parse_one_connector"]
+
+CONNECTOR = "CHARGER/CONNECTOR"
+"""Name of an argument that is a connector."""
+
+ONE_CONNECTOR = {"allow_extra_args": True}
+"""Context settings of a command with one connector. `parse_one_connector` explains extra ones."""
 
 
 def _parse_time(text: str) -> datetime | None:
@@ -28,6 +36,36 @@ FROM = typer.Option(
 TO = typer.Option(
     "--to", metavar="T", parser=_parse_time, help="End of the time span. Default: now."
 )
+
+
+def parse_connectors(texts: Sequence[str]) -> list[Connector]:
+    """Return the connectors of texts such as `CP-001/1`.
+
+    Raises:
+        ValueError: A text has another form, such as `CP-001 1`.
+    """
+    for first, second in pairwise(texts):
+        if "/" not in first and "/" not in second:
+            raise ValueError(
+                f"expected {CONNECTOR}, such as CP-001/1; did you mean {first}/{second}?"
+            )
+    return [parse_connector(text) for text in texts]
+
+
+def parse_one_connector(text: str, others: Sequence[str]) -> Connector:
+    """Return the connector of the last argument of a command.
+
+    Args:
+        text: The argument.
+        others: Arguments after it, which are an error.
+
+    Raises:
+        ValueError: The text has another form, or there are other arguments.
+    """
+    connector, *extra = parse_connectors([text, *others])
+    if extra:
+        raise ValueError(f"expected one {CONNECTOR}, got {' '.join([text, *others])}")
+    return connector
 
 
 @asynccontextmanager

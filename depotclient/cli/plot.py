@@ -10,10 +10,10 @@ from typing import Annotated
 import attrs
 import typer
 
-from depotclient.cli.options import FROM, TO, open_client
+from depotclient.cli.options import CONNECTOR, FROM, TO, open_client, parse_one_connector
 from depotclient.models import STRUCTURES, SessionReport
-from depotclient.text import parse_connector
-from evtransport.cli.app import SandboxOption
+from depotclient.partitions.calendar import Connector, connector_key
+from evtransport.cli.app import SandboxOption, VerboseOption
 from evtransport.cli.output import escape_controls
 from evtransport.cli.run import run_async
 from evtransport.errors import ApiError
@@ -22,12 +22,13 @@ __all__ = ["plot"]
 
 
 def plot(
+    context: typer.Context,
     picture: Annotated[
         Path, typer.Argument(metavar="PICTURE", help="File for the picture: .png or .svg.")
     ],
     connector: Annotated[
         str | None,
-        typer.Argument(metavar="CHARGER/CONNECTOR", help="Connector, such as CP-001/1."),
+        typer.Argument(metavar=CONNECTOR, help="Connector, such as CP-001/1."),
     ] = None,
     session: Annotated[
         int | None, typer.Option(metavar="ID", help="Id of the session. Default: the first one.")
@@ -39,6 +40,7 @@ def plot(
         typer.Option("--file", metavar="FILE", help="Exported file: .parquet or .ndjson."),
     ] = None,
     sandbox: SandboxOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Draw one session as a picture.
 
@@ -50,7 +52,8 @@ def plot(
     # Fail before a long walk.
     validate_picture_path(picture)
     if file is None:
-        report = run_async(_read_from_api(connector, session, from_, to, sandbox))
+        selected = None if connector is None else parse_one_connector(connector, context.args)
+        report = run_async(_read_from_api(selected, session, from_, to, sandbox))
     elif connector or from_ or to:
         raise ValueError("--file can't be combined with a connector, --from or --to")
     else:
@@ -67,14 +70,14 @@ class _SessionId:
 
 
 async def _read_from_api(
-    connector: str | None,
+    connector: Connector | None,
     session_id: int | None,
     from_: datetime | None,
     to: datetime | None,
     sandbox: bool,
 ) -> SessionReport:
     async with open_client(sandbox) as (client, sandbox_connectors):
-        connectors = [parse_connector(connector)] if connector else sandbox_connectors
+        connectors = [connector] if connector else sandbox_connectors
         if not connectors:
             raise ValueError("no connector to plot: add one, such as CP-001/1, or --file")
         charger, name = connectors[0]
@@ -95,7 +98,7 @@ async def _read_from_api(
                     if session_id in {None, report.session_id}:
                         return STRUCTURES.of(SessionReport)(text)
                     ids.append(report.session_id)
-    raise _no_session(session_id, f"of {charger}/{name}", ids)
+    raise _no_session(session_id, f"of {connector_key(charger, str(name))}", ids)
 
 
 def _read_from_file(file: Path, session_id: int | None) -> SessionReport:

@@ -62,6 +62,7 @@ class ConnectorExport:
         missing: Number of windows that could not be written. An invalid report affects only its own
             window; other errors also cost the windows after it.
         reports: Number of reports in the written windows, and in the one being read.
+        skipped_reports: Number of reports in the skipped windows, by their manifests.
         bytes_read: Total size of the pages that were read, in bytes.
         error: Reason for the first missing window.
     """
@@ -73,6 +74,7 @@ class ConnectorExport:
     skipped: int = 0
     missing: int = 0
     reports: int = 0
+    skipped_reports: int = 0
     bytes_read: int = 0
     error: ApiError | OSError | None = None
 
@@ -310,7 +312,8 @@ class _ConnectorRun:
             and partition.window not in self.repeated
             and manifest.is_final(partition, now, self.margin, verify=self.verify)
         ):
-            self.export = attrs.evolve(self.export, skipped=self.export.skipped + 1)
+            skipped, held = self.export.skipped + 1, self.export.skipped_reports + manifest.reports
+            self.export = attrs.evolve(self.export, skipped=skipped, skipped_reports=held)
             return
         excluded = folder.keys_without_start(partition)
         window_filter = WindowFilter(partition.start, partition.end, excluded)

@@ -9,7 +9,11 @@ from typing import Annotated, Final, Protocol
 
 import typer
 
-__all__ = ["JsonOption", "PortOption", "SandboxOption", "command_line", "serve"]
+from evtransport._version import __version__
+from evtransport.cli.commands import Group
+from evtransport.cli.log import show_log
+
+__all__ = ["JsonOption", "PortOption", "SandboxOption", "VerboseOption", "command_line", "serve"]
 
 JsonOption = Annotated[
     bool,
@@ -17,6 +21,12 @@ JsonOption = Annotated[
 ]
 SandboxOption = Annotated[
     bool, typer.Option("--sandbox", help="Use a built-in sandbox server. No account is needed.")
+]
+VerboseOption = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", callback=show_log, help="Print each request and each retry on stderr."
+    ),
 ]
 PortOption = Annotated[
     int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on. 0 picks a free one.")
@@ -29,23 +39,44 @@ _STATUSES: Final = (
 )
 
 
+_WIDTH: Final = 10_000  # Help is as wide as the terminal, which typer limits to 80 columns.
+
+
 def command_line(summary: str) -> typer.Typer:
-    """Return a command line without commands.
+    """Return a command line without commands. Pass `cls=Command` for each command.
 
     Args:
         summary: Description in its help text.
     """
-    return typer.Typer(
-        help=summary,
-        epilog=_STATUSES,
+    app = typer.Typer(
+        cls=Group,
         no_args_is_help=True,
-        add_completion=False,
         # Rich would keep a docstring's line breaks, and escape no control characters.
         rich_markup_mode=None,
         # A bug's traceback must not print the locals: they may hold credentials.
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDTH},
     )
+
+    @app.callback(help=summary, epilog=_STATUSES)
+    def program(version: _VersionOption = False, verbose: VerboseOption = False) -> None:
+        pass
+
+    return app
+
+
+def _print_version(ctx: typer.Context, requested: bool) -> None:
+    if requested and not ctx.resilient_parsing:
+        print(ctx.find_root().info_name, __version__)
+        raise typer.Exit
+
+
+_VersionOption = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+    ),
+]
 
 
 class _Sandbox(Protocol):

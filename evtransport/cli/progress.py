@@ -22,15 +22,16 @@ _SHOW_CURSOR, _HIDE_CURSOR = b"\x1b[?25h", b"\x1b[?25l"
 
 @contextmanager
 def live_display(*columns: ProgressColumn) -> Generator[Progress | None]:
-    """Show progress on stderr until the block ends. Yield None if stderr is not a terminal."""
+    """Show progress on stderr until the block ends. Yield None if stderr is not a terminal.
+
+    Lines that are printed on stderr meanwhile appear above the progress.
+    """
     console = literal_console(sys.stderr)
     # Environment variables such as FORCE_COLOR make rich treat a pipe as a terminal.
     if not (sys.stderr.isatty() and console.is_interactive):
         yield None
         return
-    display = Progress(
-        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    )
+    display = Progress(*columns, console=console, transient=True, redirect_stdout=False)
     with display, handling_signals(_suspend, SUSPENDING_SIGNALS):
         yield display
 

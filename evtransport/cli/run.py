@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from collections.abc import Coroutine, Sequence
 from types import FrameType
@@ -11,6 +10,7 @@ from typing import NoReturn, TypeVar
 
 import typer
 
+from evtransport.cli.log import hidden_log
 from evtransport.cli.output import echo_error, format_error
 from evtransport.cli.signals import Interrupted, handling_signals, interrupt
 from evtransport.cli.streams import discard_output, open_streams
@@ -19,8 +19,6 @@ from evtransport.errors import ApiError
 __all__ = ["FAILED", "main", "run", "run_app", "run_async"]
 
 T = TypeVar("T")
-
-_NO_OUTPUT = logging.NullHandler()
 
 FAILED = 1
 _WRONG_USAGE = 2
@@ -49,7 +47,7 @@ def run_app(app: typer.Typer, name: str, arguments: Sequence[str] | None = None)
         SystemExit: Always, with the exit status.
     """
     try:
-        with handling_signals(interrupt):
+        with handling_signals(interrupt), hidden_log():
             app(arguments, prog_name=name)
     except (Interrupted, ApiError, ValueError, OSError, ImportError) as error:
         if isinstance(error, Interrupted | OSError):
@@ -92,8 +90,6 @@ def run_async(command: Coroutine[object, object, T]) -> T:
     Raises:
         Interrupted: A signal ended the coroutine.
     """
-    # Without a handler, Python prints the retries to stderr, amid the output of the command.
-    logging.getLogger("evtransport").addHandler(_NO_OUTPUT)
     received: list[int] = []
     try:
         with asyncio.Runner() as runner:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from depotclient.text import parse_time, read_connectors
+from depotclient.partitions.calendar import connector_key
+from depotclient.text import parse_connector, parse_duration, parse_time, read_connectors
 
 
 @pytest.mark.parametrize(
@@ -27,8 +28,45 @@ def test_a_time_without_an_offset_is_utc(text: str, time: datetime) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "hours"),
+    [("1", 24), ("1.5d", 36), ("36h", 36), ("0", 0), ("90m", 1.5), ("1800 s", 0.5)],
+)
+def test_a_duration_without_a_unit_is_in_days(text: str, hours: float) -> None:
+    assert parse_duration("--margin", text) == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("text", ["", "d", "-1", "nan", "1w", "1e3", "9" * 400])
+def test_other_durations_are_rejected(text: str) -> None:
+    with pytest.raises(ValueError, match="--margin must be a duration such as 1d, 36h"):
+        parse_duration("--margin", text)
+
+
+@pytest.mark.parametrize(
+    "ids", [("CP-001", "1"), ("CP/1", "1"), ("a b", "c/d"), ("100%25", "ß"), ("🚌", ",")]
+)
+def test_a_connector_is_read_from_its_key(ids: tuple[str, str]) -> None:
+    assert parse_connector(connector_key(*ids)) == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("CP-001", "expected CHARGER/CONNECTOR, such as CP-001/1, got 'CP-001'"),
+        ("/1", "expected CHARGER/CONNECTOR"),
+        ("CP-001/", "expected CHARGER/CONNECTOR"),
+        ("CP%FF/1", "expected percent-encoded UTF-8 in the ids of 'CP%FF/1'"),
+        ("CP/%00", "CONNECTOR must not contain control characters"),
+    ],
+)
+def test_another_form_of_a_connector_is_rejected(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        parse_connector(text)
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "# depot north\nCP%2C1/2\nCP%2F3/4\n",
         '"CP,1", 2\nCP/3,4\n',
         '\ufeffcharger_id,connector_id\n"CP,1",2\nCP/3,4',
         '\ufeffChargerID,ConnectorID\r\n"CP,1",2\r\n\r\nCP/3,4\r\n',

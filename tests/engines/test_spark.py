@@ -182,7 +182,7 @@ INVALID: list[tuple[dict[str, str | None], str]] = [
     ({"connectors": None}, "connectors are missing: name them, such as CP-001/1,CP-001/2, or"),
     ({"connectors": "CP-001/1,"}, "CHARGER/CONNECTOR, such as CP-001/1"),
     ({"path": "/nowhere/ids.csv"}, "path='/nowhere/ids.csv' can't be read: No such file"),
-    ({"margin": "a day"}, "margin must be a number of days"),
+    ({"margin": "a day"}, "margin must be a duration"),
     ({"verify": "yes"}, "verify must be true or false, got 'yes'"),
     ({"concurrency": "0"}, "concurrency must be an int >= 1, got '0'"),
     ({"token": SECRET, "clientId": "a"}, "exactly one kind of credentials: token, or"),

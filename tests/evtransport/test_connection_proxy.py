@@ -207,7 +207,7 @@ async def test_a_command_line_uses_the_proxy_and_authorities_of_the_environment(
     ("app", "argv"),
     [
         (thorclient.cli.app, ("chargebox", ThorSandbox().chargebox_ids[0], "--sandbox")),
-        (depotclient.cli.app.app, ("reports", "CP-001", "1", "--sandbox")),
+        (depotclient.cli.app.app, ("reports", "CP-001/1", "--sandbox")),
     ],
     ids=["thorclient", "depotclient"],
 )

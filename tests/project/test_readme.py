@@ -85,7 +85,7 @@ def test_the_commands_print_what_the_readme_shows(
     output = {
         "Connector ": run_on_terminal(monkeypatch, "export", lake, *span),
         "┌": run_example("energy.py", lake).out,
-        "Session ": run_on_terminal(monkeypatch, "reports", "CP-001", "1", "--sandbox"),
+        "Session ": run_on_terminal(monkeypatch, "reports", "CP-001/1", "--sandbox"),
     }
     for start, text in output.items():
         for line in lines_of_output(start):

@@ -31,7 +31,7 @@ THOR = Command(thorclient.cli.app, "thorclient")
 DEPOT = Command(depotclient.cli.app.app, "depotclient")
 ANALYTICS = (THOR, "analytics", CHARGEBOX)
 CHARGEBOXES = (THOR, "chargebox", CHARGEBOX)
-REPORTS = (DEPOT, "reports", "CP-001", "1")
+REPORTS = (DEPOT, "reports", "CP-001/1")
 
 Environment = Mapping[str, str]
 Run = tuple[tuple[Command, *tuple[str, ...]], Environment]

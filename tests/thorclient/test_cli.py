@@ -72,7 +72,10 @@ def test_a_pipe_receives_one_json_object_for_each_chargebox(
 def test_a_failed_chargebox_does_not_stop_the_others(thor: ThorSandbox, capsys: Capture) -> None:
     assert run("analytics", "TB-0001", "nowhere", "TB-0002", "no\u202ewhere") == 1
     out, err = capsys.readouterr()
-    assert {msgspec.json.decode(line)["id"] for line in out.splitlines()} == {"TB-0001", "TB-0002"}
+    results = {found["id"]: found for found in map(msgspec.json.decode, out.splitlines())}
+    assert results.keys() == {"TB-0001", "nowhere", "TB-0002", "no\u202ewhere"}
+    assert results["nowhere"].keys() == {"id", "error"}
+    assert results["nowhere"]["error"].startswith("GET analytics/nowhere: 404 ChargeboxNotFound (")
     assert [line.rpartition(" (1 attempt, ")[0] for line in sorted(err.splitlines())] == [
         "error: no\\u202ewhere: GET analytics/no%E2%80%AEwhere: 404 ChargeboxNotFound",
         "error: nowhere: GET analytics/nowhere: 404 ChargeboxNotFound",
@@ -237,7 +240,7 @@ def test_deeply_nested_lists_are_printed_unchanged(open_thor: OpenThor, capsys: 
     ("argv", "status", "message"),
     [
         (("chargebox", "TB-0001"), 2, "error: THOR_API_KEY is not set"),
-        (("chargebox", "a\nb", "--sandbox"), 2, "error: chargebox_id must "),
+        (("chargebox", "a\nb", "--sandbox"), 2, "error: ID must "),
         (("chargebox", "nowhere", "--sandbox"), 1, "error: GET chargeboxes/nowhere: 404 "),
         (("analytics",), 2, "Usage: "),
         (("chargeboxes", "--within", "45,11,44,12", "--sandbox"), 2, "Usage: "),

@@ -25,7 +25,7 @@ def test_the_sandbox_prints_its_environment_and_ends_with_ctrl_c(
         for line in lines:
             if line.startswith("export "):
                 monkeypatch.setenv(*line.removeprefix("export ").split("=", 1))
-        assert COMMAND.run("reports", "CP-001", "2", "--to", "2026-01-02") == 0
+        assert COMMAND.run("reports", "CP-001/2", "--to", "2026-01-02") == 0
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err) == (0, b"", b"")

@@ -17,7 +17,7 @@ from depotclient.cli.export import encode_export, next_steps
 from depotclient.export import ConnectorExport, Export
 from depotclient.sandbox import DepotSandbox, Fault
 from evtransport import ApiError, ConnectionFailed, NotFoundError, SchemaError, ServerError
-from tests.support.commands import Command, signal_when
+from tests.support.commands import Command, Terminal, signal_when
 
 parquet = pytest.importorskip("pyarrow.parquet")
 
@@ -38,6 +38,24 @@ def ids_in(folder: Path) -> list[int]:
     )
 
 
+def test_a_skipped_window_counts_its_reports(
+    depot: DepotSandbox, lake: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    results = []
+    for _ in range(2):
+        assert run("export", str(lake), "CP-1/1", *JANUARY) == 0
+        result = msgspec.json.decode(capsys.readouterr().out)
+        results.append({name: result[name] for name in ("skipped", "reports", "skipped_reports")})
+    assert results == [
+        {"skipped": 0, "reports": 12, "skipped_reports": 0},
+        {"skipped": 1, "reports": 0, "skipped_reports": 12},
+    ]
+    monkeypatch.setattr(sys, "stdout", screen := Terminal())
+    assert run("export", str(lake), "CP-1/1", *JANUARY) == 0
+    row = screen.text.splitlines()[-1]
+    assert row.split() == ["CP-1/1", "0", "1", "0", "12", "0.0", "complete"]
+
+
 def test_verify_reads_each_window_again(depot: DepotSandbox, tmp_path: Path) -> None:
     assert run("export", str(tmp_path / "plain"), "CP-1/1", *JANUARY) == 0
     count = len(depot.requests)
@@ -49,9 +67,9 @@ def test_verify_reads_each_window_again(depot: DepotSandbox, tmp_path: Path) -> 
     ("argv", "message"),
     [
         (SINCE, "no connector to export: add one, such as CP-001/1, or --connectors"),
-        (("CP-1", *SINCE), "CHARGER/CONNECTOR"),
+        (("CP-1", "1", *SINCE), "such as CP-001/1; did you mean CP-1/1?"),
         (("CP-1/1", *SINCE, "--window", "week"), "'week' is not one of 'month', 'day'"),
-        (("CP-1/1", *SINCE, "--margin", "nan"), "--margin must be a number of days"),
+        (("CP-1/1", *SINCE, "--margin", "nan"), "--margin must be a duration"),
         (("--connectors", "/dev/null", *SINCE), "names no connector"),
     ],
 )
@@ -101,6 +119,7 @@ def test_results_go_to_stdout_and_failures_to_stderr_even_if_stdout_is_full(
             "skipped": 0,
             "missing": 0,
             "reports": 12,
+            "skipped_reports": 0,
             "error": None,
         }
         assert bad["error"] == error.removeprefix("error: CP-9/1: ")

@@ -30,7 +30,7 @@ run = COMMAND.run
 def test_a_pipe_gets_the_vendors_own_reports_one_per_line(
     depot: DepotSandbox, capsysbinary: BytesCapture
 ) -> None:
-    assert run("reports", "CP-1", "1") == 0
+    assert run("reports", "CP-1/1") == 0
     out, err = capsysbinary.readouterr()
     assert (out.splitlines(), err) == (depot.reports("CP-1", "1"), b"")
     assert out.endswith(b"\n")
@@ -40,7 +40,7 @@ def test_a_table_of_several_pages_has_one_header(
     depot: DepotSandbox, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setattr(sys, "stdout", screen := Terminal())
-    assert run("reports", "CP-1", "1", "--limit", "10") == 0
+    assert run("reports", "CP-1/1", "--limit", "10") == 0
     heading, rule, *rows = screen.text.splitlines()
     assert heading.split("  ")[0] == "Session"
     assert heading.endswith("h:min     kWh     SoC %")
@@ -54,19 +54,62 @@ def test_an_empty_table_is_reported_on_stderr(
 ) -> None:
     open_depot(sessions=0)
     monkeypatch.setattr(sys, "stdout", screen := Terminal())
-    assert run("reports", "CP-1", "1") == 0
+    assert run("reports", "CP-1/1") == 0
     assert (screen.text, capsys.readouterr().err) == ("", "no session reports\n")
-    assert run("reports", "CP-1", "1", "--json") == 0
+    assert run("reports", "CP-1/1", "--json") == 0
     assert (screen.text, capsys.readouterr().err) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("sessions", "argv", "shown", "err"),
+    [
+        (50, (), 50, ""),
+        (51, (), 50, "there are more than 50 reports: add --all, or use a pipe\n"),
+        (51, ("--limit", "50"), 50, "there are more than 50 reports: add --all, or use a pipe\n"),
+        (51, ("--all",), 51, ""),
+        (51, ("--json",), 51, ""),
+    ],
+)
+def test_a_terminal_shows_the_first_reports_of_a_long_history(
+    open_depot: OpenDepot,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+    sessions: int,
+    argv: tuple[str, ...],
+    shown: int,
+    err: str,
+) -> None:
+    depot = open_depot(sessions=sessions)
+    monkeypatch.setattr(sys, "stdout", screen := Terminal())
+    assert run("reports", "CP-1/1", *argv) == 0
+    ids = [str(session_id) for session_id in depot.session_ids("CP-1", 1)]
+    lines = screen.text.splitlines()[0 if "--json" in argv else 2 :]
+    assert len(lines) == shown
+    assert all(name in line for name, line in zip(ids, lines, strict=False))
+    assert capsys.readouterr().err == err
 
 
 def test_window_and_limit_are_sent(depot: DepotSandbox) -> None:
     window = ("--from", "2026-01-01T02:00:00+01:00", "--to", "2026-01-02")
-    assert run("reports", "CP-1", "1", *window, "--limit", "7") == 0
+    assert run("reports", "CP-1/1", *window, "--limit", "7") == 0
     query = depot.requests[0].query
     assert query["from"] == "2026-01-01T01:00:00.000Z"
     assert query["to"] == "2026-01-02T00:00:00.000Z"
     assert query["limit"] == "7"
+
+
+def test_a_margin_finds_the_sessions_that_start_in_the_span(
+    depot: DepotSandbox, capsys: Capture
+) -> None:
+    first, second, *_ = map(msgspec.json.decode, depot.reports("CP-1", "1"))
+    span = ("--from", first["sessionTimeStart"], "--to", second["sessionTimeStart"])
+    assert run("reports", "CP-1/1", *span, "--margin", "2d") == 0
+    out = capsys.readouterr().out
+    assert [msgspec.json.decode(line)["sessionId"] for line in out.splitlines()] == [
+        first["sessionId"]
+    ]
+    start = datetime.fromisoformat(first["sessionTimeStart"]) - timedelta(days=2)
+    assert datetime.fromisoformat(depot.requests[0].query["from"]) == start
 
 
 @pytest.mark.parametrize(
@@ -74,8 +117,14 @@ def test_window_and_limit_are_sent(depot: DepotSandbox) -> None:
     [
         (("--from", "yesterday"), "Invalid value for '--from': value must be a date or time"),
         (("--to", "2026-13-01"), "Invalid value for '--to'"),
-        (("--from", "2026-01-02", "--to", "2026-01-02"), "error: "),
-        (("--limit", "0"), "Invalid value for '--limit'"),
+        (
+            ("--from", "2026-01-02", "--to", "2026-01-02"),
+            "error: --from 2026-01-02T00:00:00+00:00 must be before --to 2026-01-02T00:00:00+00:00",
+        ),
+        (("--limit", "0"), "error: --limit must be an int from 1 to 2000, got 0"),
+        (("--margin", "1d"), "error: --margin "),
+        (("--margin", "soon"), "error: --margin must be a duration such as 1d, 36h, 5m or 30s"),
+        (("CP-1/2",), "error: expected one CHARGER/CONNECTOR, got CP-1/1 CP-1/2"),
         (("--resume", str(Cursor(query={"chargerId": "other"}, limit=10))), "error: "),
         (("--token", "t"), "No such option: --token"),
     ],
@@ -83,14 +132,14 @@ def test_window_and_limit_are_sent(depot: DepotSandbox) -> None:
 def test_a_wrong_argument_exits_with_2_before_any_request(
     depot: DepotSandbox, wrong: tuple[str, ...], message: str, capsys: Capture
 ) -> None:
-    assert run("reports", "CP-1", "1", *wrong) == 2
+    assert run("reports", "CP-1/1", *wrong) == 2
     out, err = capsys.readouterr()
     assert (out, depot.requests) == ("", [])
     assert message in err
 
 
 def test_missing_credentials_are_one_line_on_stderr(capsys: Capture) -> None:
-    assert run("reports", "CP-1", "1") == 2
+    assert run("reports", "CP-1/1") == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith("error: no credentials: set DEPOT_TOKEN")
@@ -106,11 +155,11 @@ def cursor_in(err: str) -> str:
 
 def test_a_failed_walk_can_be_resumed(open_depot: OpenDepot, capsysbinary: BytesCapture) -> None:
     depot = open_depot(sessions=25, faults=[None, None, Fault.status(404)])
-    assert run("reports", "CP-1", "1", "--limit", "10") == 1
+    assert run("reports", "CP-1/1", "--limit", "10") == 1
     first = capsysbinary.readouterr()
     assert first.err.startswith(b"error: GET sessionReports CP-1/1 page 3: 404 Not Found: ")
     cursor = cursor_in(first.err.decode())
-    assert run("reports", "CP-1", "1", "--limit", "10", "--resume", cursor) == 0
+    assert run("reports", "CP-1/1", "--limit", "10", "--resume", cursor) == 0
     second = capsysbinary.readouterr()
     assert (first.out + second.out).splitlines() == depot.reports("CP-1", 1)
 
@@ -123,13 +172,13 @@ def test_a_table_shows_the_reports_before_an_invalid_one(
     invalid = {"sessionId": 7, "vehicleId": 5, "sessionTimeStart": between}
     depot.add("CP-1", 1, msgspec.json.encode(invalid))
     monkeypatch.setattr(sys, "stdout", screen := Terminal())
-    assert run("reports", "CP-1", "1") == 1
+    assert run("reports", "CP-1/1") == 1
     assert [row.split()[0] for row in screen.text.splitlines()[2:]] == [str(first["sessionId"])]
     err = capsys.readouterr().err
     problem = "$.items[1].vehicleId: expected str, got int"
     assert err.startswith(f"error: GET sessionReports CP-1/1 page 1: {problem}\n")
     monkeypatch.setattr(sys, "stdout", screen := Terminal())
-    assert run("reports", "CP-1", "1", "--json", "--resume", cursor_in(err)) == 0
+    assert run("reports", "CP-1/1", "--json", "--resume", cursor_in(err)) == 0
     assert screen.text.encode().splitlines() == depot.reports("CP-1", 1)[1:]
 
 
@@ -175,7 +224,7 @@ def test_a_report_is_one_row(report: ReportSummary, width: int, lines: list[str]
 
 def test_a_reader_may_leave_early(open_depot: OpenDepot) -> None:
     open_depot(shape=None)
-    with COMMAND.started("reports", "CP-1", "1") as process:
+    with COMMAND.started("reports", "CP-1/1") as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b'{"sessionId"')
         process.stdout.close()
@@ -196,7 +245,7 @@ def test_a_real_terminal_has_progress_and_a_visible_cursor_at_the_end(
     end: str,
 ) -> None:
     depot = open_depot(latency=latency)
-    ended, output = COMMAND.on_terminal(("reports", "CP-1", "1"), interrupt=interrupt)
+    ended, output = COMMAND.on_terminal(("reports", "CP-1/1"), interrupt=interrupt)
     assert ended == status
     assert output.endswith(end)
     assert "0 reports" in output
@@ -209,7 +258,7 @@ def test_a_real_terminal_has_progress_and_a_visible_cursor_at_the_end(
     ("line", "err"),
     [
         ("--help >/dev/full", "error: standard output can't be written: No space"),
-        ("reports CP-1 1 >&-", "error: standard output is closed: use >/dev/null to"),
+        ("reports CP-1/1 >&-", "error: standard output is closed: use >/dev/null to"),
     ],
 )
 @pytest.mark.usefixtures("depot")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import logging
 import signal
 import sys
 import threading
@@ -140,18 +139,6 @@ def test_a_signal_decides_the_status_of_a_command_that_is_not_cancelled(
         return 0
 
     assert status_of(lambda: run(command())) == status
-
-
-def test_retries_are_not_logged_amid_the_output(
-    monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
-    async def command() -> int:
-        logging.getLogger("evtransport").warning("attempt 2 of 3")
-        return 0
-
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    assert status_of(lambda: run(command())) == 0
-    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,120 @@
+"""Classes of a command line: help in its own words, and errors that name options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from typer.core import TyperArgument, TyperCommand, TyperGroup
+
+from evtransport.cli.output import format_error
+
+if TYPE_CHECKING:
+    from typer._click.core import Command as AnyCommand
+    from typer._click.core import Context
+    from typer._click.formatting import HelpFormatter
+
+__all__ = ["Command", "Group", "name_options"]
+
+
+class Group(TyperGroup):
+    """Command line that suggests the closest command for one that does not exist."""
+
+    def resolve_command(
+        self, ctx: Context, args: list[str]
+    ) -> tuple[str | None, AnyCommand | None, list[str]]:
+        """Return the name, the command and its arguments."""
+        closest = get_close_matches(args[0], self.commands, n=1)
+        if closest and args[0] not in self.commands and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {closest[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+
+class Command(TyperCommand):
+    """Command with arguments that the help shows by name only, and errors that name options.
+
+    Pass it as `cls` of each command.
+    """
+
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        """Return the parts of the usage line, such as `FOLDER [CHARGER/CONNECTOR]...`."""
+        names = []
+        for argument in self._arguments():
+            name = (
+                _argument_name(argument) if argument.required else f"[{_argument_name(argument)}]"
+            )
+            names.append(name if argument.nargs == 1 else f"{name}...")
+        return ["[OPTIONS]", *names]
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Write the arguments and options."""
+        arguments, options = [], []
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            if isinstance(parameter, TyperArgument):
+                # Typer adds the Python type to the name, such as `<list[str]>`.
+                arguments.append((_argument_name(parameter), record[1]))
+            else:
+                options.append(record)
+        for title, records in (("Arguments", arguments), ("Options", options)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def invoke(self, ctx: Context) -> object:
+        """Run the command.
+
+        Raises:
+            ValueError: An argument is wrong. The message names the option.
+        """
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            raise ValueError(name_options(format_error(error), self._names())) from None
+
+    def _names(self) -> dict[str, str]:
+        """Return the name of each argument and option in the help, by Python's name."""
+        return {
+            each.name.rstrip("_"): _argument_name(each)
+            if isinstance(each, TyperArgument)
+            else max(each.opts, key=len)
+            for each in self.params
+        }
+
+    def _arguments(self) -> list[TyperArgument]:
+        return [param for param in self.params if isinstance(param, TyperArgument)]
+
+
+def _argument_name(argument: TyperArgument) -> str:
+    return argument.metavar or argument.name.upper()
+
+
+def name_options(message: str, names: Mapping[str, str]) -> str:
+    """Return an error message with options instead of Python's arguments.
+
+    For example, `from_=2026-01-02 must be before to=2026-01-01` becomes
+    `--from 2026-01-02 must be before --to 2026-01-01`. An argument is a word before `=`, or the
+    first word of the message.
+
+    Args:
+        message: Message of an error that the library raised.
+        names: Names to show by the names of the arguments, which may end in an underscore, such as
+            `{"from": "--from"}`.
+    """
+    return re.sub(
+        r"^([a-z_]+?)_?(?= )|\b([a-z_]+?)_?=",
+        lambda found: _show_name(found, names),
+        message,
+    )
+
+
+def _show_name(found: re.Match[str], names: Mapping[str, str]) -> str:
+    first, before_sign = found.groups()
+    name = names.get(first or before_sign)
+    if name is None:
+        return found[0]
+    return name if first else f"{name} "
