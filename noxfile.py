@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["tests", "lowest", "no_extensions", "lint", "package"]
+nox.options.sessions = ["tests", "lowest", "no_extensions", "lint", "package", "docs"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -22,6 +22,7 @@ EXTRAS = ".[cli,arrow,plot,dask,dlt]"
 TEST = nox.project.dependency_groups(PROJECT, "test")
 BENCHMARK = nox.project.dependency_groups(PROJECT, "benchmark")
 RECIPES = nox.project.dependency_groups(PROJECT, "recipes")
+DOCS = nox.project.dependency_groups(PROJECT, "docs")
 DEV = nox.project.dependency_groups(PROJECT, "dev")
 
 READS_SOCKETS = (
@@ -104,14 +105,22 @@ def package(session: nox.Session) -> None:
     session.run("thorclient", "analytics", "TB-0001", "TB-0002", "--sandbox", "--json", silent=True)
 
 
+@nox.session(python=OLDEST)
+def docs(session: nox.Session) -> None:
+    """Build the documentation into build/site, and open it in a browser."""
+    session.install("-e", EXTRAS, *TEST, *DOCS)
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-E", "docs", "build/site")
+    session.run("python", "-m", "pytest", "-n0", "-m", "", "tests/project/test_site.py")
+
+
 @nox.session(python=OLDEST, default=False)
 def promises(session: nox.Session) -> None:
-    """Measure the promises with their full counts, and update the table in the docs."""
+    """Measure the promises with their full counts, and update their page in the docs."""
     session.install("-e", EXTRAS, *TEST, *BENCHMARK)
     figures = f"--figures={session.create_tmp()}/figures.json"
     command = ("python", "-m", "pytest", "tests/promises", "-n0", "-m", "", "--full")
     session.run(*command, figures, *session.posargs)
-    session.run("python", "tests/promises/compare.py", figures, "--write", "docs/promises.md")
+    session.run("python", "tests/promises/compare.py", figures, "--write")
 
 
 @nox.session(python=OLDEST, default=False)

@@ -69,16 +69,16 @@ SCHEMA: Final = from_arrow_schema(ROWS)
 class SessionReportsDataSource(DataSource):
     """Spark data source `depot_session_reports`: the session reports of some connectors.
 
-    ```python
-    spark.dataSource.register(SessionReportsDataSource)
-    reports = (
-        spark.read.format("depot_session_reports")
-        .option("connectors", "CP-001/1,CP-001/2")
-        .option("from", "2026-01-01")
-        .option("to", "2026-03-01")
-        .load()
-    )
-    ```
+    Example::
+
+        spark.dataSource.register(SessionReportsDataSource)
+        reports = (
+            spark.read.format("depot_session_reports")
+            .option("connectors", "CP-001/1,CP-001/2")
+            .option("from", "2026-01-01")
+            .option("to", "2026-03-01")
+            .load()
+        )
 
     The columns are those of `depotclient.arrow.FLEET_REPORTS`, with times as `TimestampType`. A row
     is a report with from <= `session_time_start` < to. A report without a start is in the

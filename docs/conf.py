@@ -38,6 +38,7 @@ maximum_signature_line_length = 60
 
 html_theme = "furo"
 html_title = "thor-depot-clients"
+html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False

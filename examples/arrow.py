@@ -15,7 +15,6 @@ from depotclient import DepotClient
 from depotclient.arrow import SESSION_REPORTS, record_batches
 
 
-# region README
 async def read(charger_id: str, connector_id: str) -> pa.Table:
     """Return the sessions since 2026 as one table."""
     async with DepotClient.from_env() as depot:
@@ -32,8 +31,6 @@ def main(charger_id: str, connector_id: str) -> None:
     print("polars", pl.DataFrame(sessions)["energy_soc_end"].mean())
     print("DuckDB", duckdb.from_arrow(sessions).mean("energy_soc_end").fetchall())
 
-
-# endregion
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

@@ -6,14 +6,12 @@ import sys
 
 import duckdb
 
-# region README
 QUERY = """
     select vehicle_id, month, count(*) as sessions,
            round(sum(energy_charge_end - energy_charge_start) / 1000, 1) as kwh
     from read_parquet($files, hive_partitioning = true, hive_types_autocast = false)
     group by all order by kwh desc limit 5
 """
-# endregion
 
 if __name__ == "__main__":
     print(duckdb.sql(QUERY, params={"files": f"{sys.argv[1]}/**/*.parquet"}))

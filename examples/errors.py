@@ -16,7 +16,6 @@ from depotclient import (
 )
 
 
-# region README
 async def main(charger_id: str, connector_id: str) -> None:
     """Print the number of sessions. After an error, print how to react."""
     count = 0
@@ -35,9 +34,6 @@ async def main(charger_id: str, connector_id: str) -> None:
     except ApiError as error:  # any other error of this library
         print(f"{type(error).__name__}: {error}")
     print(f"{count} sessions")
-
-
-# endregion
 
 
 if __name__ == "__main__":

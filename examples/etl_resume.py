@@ -15,7 +15,6 @@ from pathlib import Path
 from depotclient import DepotClient, Page, SessionReport
 
 
-# region README
 def append(part: Path, state: Path, page: Page[SessionReport]) -> None:
     """Append the reports as received, one per line. Then store the new size and cursor."""
     with part.open("ab") as file:
@@ -56,9 +55,6 @@ async def main(charger_id: str, connector_id: str, target: Path) -> None:
                 append(part, state, page)
     state.unlink(missing_ok=True)  # first, so that no state exists without its part
     part.replace(target)
-
-
-# endregion
 
 
 if __name__ == "__main__":

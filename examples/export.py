@@ -11,7 +11,6 @@ from depotclient import DepotClient
 from depotclient.export import export_session_reports
 
 
-# region README
 async def main(folder: str, chargers: Sequence[str]) -> None:
     """Export the sessions of connector 1 of each charger since January, one file per month."""
     async with DepotClient.from_env() as client:
@@ -27,8 +26,6 @@ async def main(folder: str, chargers: Sequence[str]) -> None:
         print(f"{connector.charger_id}: {connector.error!r}", file=sys.stderr)
     raise SystemExit(bool(export.failed))
 
-
-# endregion
 
 if __name__ == "__main__":
     asyncio.run(main(sys.argv[1], sys.argv[2:]))

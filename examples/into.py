@@ -10,7 +10,6 @@ import attrs
 from depotclient import DepotClient
 
 
-# region README
 @attrs.frozen
 class Energy:
     """Energy counters of a session, in Wh. Its meter values are not decoded."""
@@ -28,9 +27,6 @@ async def main(charger_id: str, connector_id: str) -> None:
             if start is not None and end is not None:
                 total += end - start
     print(f"{total / 1000:.1f} kWh")
-
-
-# endregion
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import sys
 from thorclient import ThorClient
 
 
-# region README
 class JsonLines(logging.Formatter):
     """Formatter that writes one JSON object a request, with the documented keys of a record."""
 
@@ -29,9 +28,6 @@ async def main(chargebox_id: str) -> None:
     logger.setLevel(logging.DEBUG)
     async with ThorClient.from_env() as thor:
         print((await thor.get_chargebox(chargebox_id)).alias)
-
-
-# endregion
 
 
 if __name__ == "__main__":

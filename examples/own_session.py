@@ -10,7 +10,6 @@ import aiohttp
 from depotclient import DepotClient
 
 
-# region README
 async def main(charger_id: str, connector_id: str) -> None:
     """Print the ids of the first 5 sessions."""
     jar = aiohttp.DummyCookieJar()
@@ -19,9 +18,6 @@ async def main(charger_id: str, connector_id: str) -> None:
         depot = DepotClient.from_env(session=session)
         reports = await depot.session_reports(charger_id, connector_id).collect(max_items=5)
     print(*(report.session_id for report in reports))
-
-
-# endregion
 
 
 if __name__ == "__main__":

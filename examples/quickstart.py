@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-# region README
 import asyncio
 import sys
 from datetime import UTC, datetime
@@ -20,4 +19,3 @@ async def main(charger_id: str, connector_id: str) -> None:
 
 if __name__ == "__main__":
     asyncio.run(main(*sys.argv[1:]))
-# endregion

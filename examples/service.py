@@ -12,7 +12,6 @@ from aiolimiter import AsyncLimiter
 from thorclient import ApiError, ThorClient
 
 
-# region README
 async def poll(thor: ThorClient, ids: Sequence[str]) -> None:
     """Request the analytics of every chargebox once. A failure does not stop the others."""
     async with aclosing(thor.get_analytics_many(ids, concurrency=16)) as results:
@@ -34,9 +33,6 @@ async def main(ids: Sequence[str], pause: float = 300.0) -> None:
         while True:
             await poll(thor, ids)
             await asyncio.sleep(pause)
-
-
-# endregion
 
 
 if __name__ == "__main__":

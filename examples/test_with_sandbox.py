@@ -39,7 +39,6 @@ def test_sessions_are_in_order(
     assert found == depot_sandbox.session_ids("CP-001", 1)[:10]
 
 
-# region README
 def test_a_missing_chargebox_is_an_error(
     thor_sandbox: ThorSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +59,3 @@ def test_an_outage_of_two_requests_goes_unnoticed(monkeypatch: pytest.MonkeyPatc
             assert len(await sessions()) == 10
 
     asyncio.run(run())
-
-
-# endregion

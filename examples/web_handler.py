@@ -17,7 +17,6 @@ from thorclient import (
     Timeout,
 )
 
-# region README
 THOR = web.AppKey("thor", ThorClient)
 
 
@@ -49,9 +48,6 @@ async def charges(request: web.Request) -> web.Response:
         logging.getLogger(__name__).warning("Thor: %r", error)
         raise web.HTTPBadGateway(text="Thor is not available") from None
     return web.json_response({"charges": analytics.charges.last_7})
-
-
-# endregion
 
 
 def make_app() -> web.Application:

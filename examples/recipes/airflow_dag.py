@@ -15,7 +15,6 @@ LAKE = "/data/lake"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-# region DOCS
 async def export(to: datetime | None) -> Export:
     """Write a file for each connector and month. Skip files of closed windows."""
     async with DepotClient.from_env() as depot:
@@ -36,7 +35,5 @@ def depot_session_reports() -> None:
 
     copy()
 
-
-# endregion
 
 dag_of_the_file = depot_session_reports()

@@ -13,7 +13,6 @@ from depotclient.partitions import ReadSettings, plan, read_partition
 from depotclient.text import read_connectors
 
 
-# region DOCS
 def main(connectors: str, start: str, end: str) -> None:
     """Read each month of each connector in one of 4 processes, with 4 requests at once."""
     from_, to = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (start, end))
@@ -23,8 +22,6 @@ def main(connectors: str, start: str, end: str) -> None:
         for partition, table in zip(partitions, workers.map(read, partitions), strict=True):
             print(partition.key, table.num_rows, "reports")  # a pyarrow.Table
 
-
-# endregion
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

@@ -11,7 +11,6 @@ CONNECTORS = [("CP-001", 1), ("CP-001", 2)]
 LAKE = "/data/lake"
 
 
-# region DOCS
 @dagster.asset(
     # The partition of a day exists a day after its end, when its reports have arrived.
     partitions_def=dagster.DailyPartitionsDefinition(start_date="2026-01-01", end_offset=-1),
@@ -27,6 +26,3 @@ def session_reports(context: dagster.AssetExecutionContext) -> dagster.Materiali
     pyarrow.parquet.write_table(table, staging)
     staging.replace(file)
     return dagster.MaterializeResult(metadata={"reports": table.num_rows})
-
-
-# endregion

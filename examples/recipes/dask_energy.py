@@ -12,7 +12,6 @@ from depotclient.dask import read_session_reports
 from depotclient.text import read_connectors
 
 
-# region DOCS
 def main(connectors: str, start: str) -> None:
     """Print the five vehicles that charged the most energy, in kWh."""
     with Client():  # without the address of a cluster: a cluster on this machine
@@ -25,8 +24,6 @@ def main(connectors: str, start: str) -> None:
         kwh = (reports["energy_charge_end"] - reports["energy_charge_start"]) / 1000
         print(kwh.groupby(reports["vehicle_id"]).sum().compute().nlargest(5))
 
-
-# endregion
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

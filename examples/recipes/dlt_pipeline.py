@@ -10,7 +10,6 @@ import dlt
 from depotclient.dlt import session_reports
 
 
-# region DOCS
 def main(start: str) -> None:
     """Load the reports since the last run. The first run loads all since `start`."""
     pipeline = dlt.pipeline("depot_reports", destination="duckdb", dataset_name="depot")
@@ -24,8 +23,6 @@ def main(start: str) -> None:
         for vehicle, sessions in client.execute_sql(query) or ():
             print(vehicle, sessions)
 
-
-# endregion
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

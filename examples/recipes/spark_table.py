@@ -9,7 +9,6 @@ from pyspark.sql import SparkSession
 from depotclient.spark import SessionReportsDataSource
 
 
-# region DOCS
 def main(connectors: str, start: str, folder: str) -> None:
     """Copy the reports into Parquet files, with at most 4 requests at once."""
     # By default, Spark converts the charger 0012 in the name of a folder to the number 12.
@@ -25,8 +24,6 @@ def main(connectors: str, start: str, folder: str) -> None:
     reports.write.partitionBy("charger_id").mode("overwrite").parquet(folder)
     spark.read.parquet(folder).groupBy("charger_id").count().orderBy("charger_id").show()
 
-
-# endregion
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

@@ -28,7 +28,7 @@ BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)
 NAMES = ["1", "01", "x/y"]
 CHARGERS = dict.fromkeys(["0012", "12", "CP.", "ladesäule ⚡", "%2F", "a=b&c", "nul.txt"], NAMES)
 
-PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "export.md").read_text(encoding="utf-8")
 (BLOCK,) = re.findall(r"^## Reading it\n\n```python\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
 STATEMENTS = [ast.unparse(statement) for statement in ast.parse(BLOCK).body]
 
@@ -88,11 +88,12 @@ def test_ids_that_look_like_numbers_stay_strings(
     module = {"dask": "dask.dataframe"}.get(name, name)
     known: dict[str, Any] = {"pyarrow": pyarrow}
     if name == "spark":
-        known[name] = request.getfixturevalue("spark")
+        request.getfixturevalue("spark")
+        exec("from pyspark.sql import SparkSession", known)
     else:
         pytest.importorskip(module, reason=f"{name} is not installed")
-        known[name] = importlib.import_module(name)
-    *statements, last = [s for s in STATEMENTS if s.startswith((name, "names =", "strings ="))]
+    beginnings = (f"import {module}", name, "names =", "strings =")
+    *statements, last = [s for s in STATEMENTS if s.startswith(beginnings)]
     for statement in statements:
         exec(statement.replace("'month'", f"'{window}'"), known)  # noqa: S102
     rows = ROWS[name](eval(last.replace("lake", str(folder), 1), known))  # noqa: S307

@@ -24,13 +24,10 @@ pytest.importorskip("pyarrow")
 import pyarrow.parquet
 
 from depotclient.sandbox import DepotSandbox
-from tests.support.examples import EXAMPLES, ROOT, RunExample
+from tests.support.examples import EXAMPLES, RunExample
 from tests.support.fleet import fleet
 
 RECIPES = EXAMPLES / "recipes"
-PAGE = (ROOT / "docs" / "more-than-one-machine.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"<!-- examples/(recipes/\w+)\.py -->\n```python\n(.*?)\n```\n", re.DOTALL)
-REGION = re.compile(r"^# region DOCS\n(.*?)\n# endregion$", re.DOTALL | re.MULTILINE)
 COUNTS = {
     "CP-001/1/2026-01": 20,
     "CP-001/1/2026-02": 0,
@@ -104,16 +101,6 @@ def ids_in(lake: Path) -> list[Any]:
 def top_vehicles(printed: str) -> dict[str, float]:
     lines = [line.split() for line in printed.splitlines() if line.startswith("BUS-")]
     return {vehicle: float(number) for vehicle, number in lines}
-
-
-def test_the_page_shows_the_region_of_each_recipe() -> None:
-    regions = {
-        f"recipes/{file.stem}": region.strip()
-        for file in RECIPES.glob("*.py")
-        for region in REGION.findall(file.read_text(encoding="utf-8"))
-    }
-    assert dict(BLOCK.findall(PAGE)) == regions
-    assert len(regions) == len([*RECIPES.glob("*.py")])
 
 
 @allow_warnings

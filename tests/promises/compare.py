@@ -1,7 +1,7 @@
-"""Measure the promises of this library and of hand-written loops, and print one table.
+"""Measure the promises of this library and of hand-written loops, and print the figures.
 
 `--figures FILE` reads this library's figures from a file of `pytest tests/promises --full -n0
---figures FILE`. `--write FILE` writes the table between the two marks of a Markdown file.
+--figures FILE`. `--write` writes docs/explanation/promises.json, and the page made from it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from benchmarks.report import replace_figures  # noqa: E402 - needs the path
+from tests.promises import page  # noqa: E402 - needs the path
 from tests.promises.candidates import OURS, Candidate  # noqa: E402
 from tests.promises.httpx_loop import HTTPX_LOOP  # noqa: E402
 from tests.promises.loops import AIOHTTP_LOOP  # noqa: E402
+from tests.promises.page import Measured  # noqa: E402
 from tests.support.figures import Figures, line  # noqa: E402
 from tests.support.retries import no_retry_delays  # noqa: E402
 
@@ -46,8 +47,8 @@ async def measure(promise: str, candidate: Candidate) -> Figures:
     return figures
 
 
-def measure_in_process(promise: str, name: str) -> str:
-    """Return the figures as text, or an error: a loop may crash, hang or exhaust the memory."""
+def measure_in_process(promise: str, name: str) -> Figures | str:
+    """Return the figures, or an error as text: a loop may crash, hang or exhaust the memory."""
     command = [sys.executable, __file__, "--one", promise, name]
     try:
         done = subprocess.run(  # noqa: S603
@@ -58,24 +59,25 @@ def measure_in_process(promise: str, name: str) -> str:
     if done.returncode:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
         return f"failed: {last[:80]}"
-    return line(json.loads(done.stdout.splitlines()[-1]))
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
-def table(promises: list[str], recorded: dict[str, Figures]) -> str:
-    """Return a Markdown table with a row for each promise and a column for each candidate."""
-    rows = ["| | " + " | ".join(CANDIDATES) + " |", "|---|" + "---|" * len(CANDIDATES)]
+def measure_all(promises: list[str], recorded: dict[str, Figures]) -> Measured:
+    """Return the figures by promise and candidate, and print them. Leave out what failed."""
+    measured: dict[str, dict[str, Figures]] = {}
     for promise in promises:
-        cells = [
-            line(recorded[promise])
-            if name == OURS.name and promise in recorded
-            else measure_in_process(promise, name)
-            for name in CANDIDATES
-        ]
-        rows.append(f"| {promise} | " + " | ".join(cells).replace(", ", "<br>") + " |")
-        print(rows[-1], file=sys.stderr, flush=True)
+        for name in CANDIDATES:
+            known = recorded.get(promise) if name == OURS.name else None
+            figures = known or measure_in_process(promise, name)
+            text = figures if isinstance(figures, str) else line(figures)
+            print(f"{promise} {name}: {text}", flush=True)
+            if not isinstance(figures, str):
+                measured.setdefault(promise, {})[name] = figures
     for promise in sorted(recorded.keys() - set(PROMISES)):
-        rows.append(f"| {promise} | " + line(recorded[promise]).replace(", ", "<br>") + " |  |  |")
-    return "\n".join(rows)
+        print(f"{promise} {OURS.name}: {line(recorded[promise])}")
+        measured[promise] = {OURS.name: recorded[promise]}
+    return measured
 
 
 def main() -> None:
@@ -83,7 +85,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("promises", nargs="*", metavar="PROMISE", help=f"of {', '.join(PROMISES)}")
     parser.add_argument("--figures", type=Path, metavar="FILE", help="figures of this library")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="Markdown file with the marks")
+    parser.add_argument("--write", action="store_true", help="write the figures and their page")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if unknown := set(options.promises) - set(PROMISES):
@@ -94,10 +96,10 @@ def main() -> None:
         print(json.dumps(dict(asyncio.run(measure(promise, CANDIDATES[name])))))
         return
     recorded = json.loads(options.figures.read_text()) if options.figures else {}
-    text = table(options.promises or list(PROMISES), recorded)
-    print(text)
+    measured = measure_all(options.promises or list(PROMISES), recorded)
     if options.write:
-        replace_figures(options.write, text)
+        page.FIGURES.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+        page.main()
 
 
 if __name__ == "__main__":

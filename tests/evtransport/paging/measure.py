@@ -1,4 +1,7 @@
-"""Figures of docs/paging.md: `python -m tests.evtransport.paging.measure [WALKS]` prints them."""
+"""Figures of docs/explanation/paging.md.
+
+`python -m tests.evtransport.paging.measure [WALKS]` prints them.
+"""
 
 from __future__ import annotations
 
