@@ -89,7 +89,7 @@ def test_ids_that_look_like_numbers_stay_strings(
     known: dict[str, Any] = {"pyarrow": pyarrow}
     if name == "spark":
         request.getfixturevalue("spark")
-        exec("from pyspark.sql import SparkSession", known)
+        known["SparkSession"] = importlib.import_module("pyspark.sql").SparkSession
     else:
         pytest.importorskip(module, reason=f"{name} is not installed")
     beginnings = (f"import {module}", name, "names =", "strings =")

@@ -24,6 +24,7 @@ from depotclient.sandbox import DepotSandbox, Fault, ReportShape
 from tests.support.blocking import no_blocking
 from tests.support.commands import sandboxes
 from tests.support.examples import EXAMPLES, RunExample
+from tests.support.proxy import CERTIFICATE
 from thorclient import ThorClient
 from thorclient.sandbox import ThorSandbox
 
@@ -87,6 +88,28 @@ def test_own_session_prints_the_first_ids(open_depot: OpenDepot, run_example: Ru
     sandbox = open_depot()
     output = run_example("own_session.py", *CHARGER).out
     assert [int(word) for word in output.split()] == sandbox.session_ids(*CHARGER)[:5]
+
+
+def test_certificates_uses_the_authority_of_the_file(
+    thor: ThorSandbox, run_example: RunExample
+) -> None:
+    run_example("certificates.py", CERTIFICATE, "TB-0001")
+    assert [request.status for request in thor.requests] == [200]
+
+
+def test_energy_adds_up_the_files_of_an_export(
+    open_depot: OpenDepot, run_example: RunExample, tmp_path: Path
+) -> None:
+    open_depot(sessions=10)
+    run_example("export.py", str(tmp_path), "CP-001")
+    assert "BUS-0" in run_example("energy.py", str(tmp_path)).out
+
+
+def test_read_table_prints_three_vehicles(open_depot: OpenDepot, run_example: RunExample) -> None:
+    pytest.importorskip("pandas")  # pyarrow imports it at first use, within the loop
+    open_depot(sessions=10)
+    lines = run_example("read_table.py").out.splitlines()
+    assert [line.partition("-")[0] for line in lines[1:4]] == ["BUS"] * 3
 
 
 @pytest.mark.parametrize(
