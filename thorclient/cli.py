@@ -13,14 +13,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from evtransport.cli.app import (
-    JsonOption,
-    PortOption,
-    SandboxOption,
-    VerboseOption,
-    command_line,
-    serve,
-)
+from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption, command_line
 from evtransport.cli.commands import Command
 from evtransport.cli.output import (
     cell,
@@ -34,6 +27,13 @@ from evtransport.cli.output import (
 )
 from evtransport.cli.progress import progress_line
 from evtransport.cli.run import FAILED, run
+from evtransport.cli.sandbox import (
+    FaultRateOption,
+    LatencyOption,
+    PortOption,
+    SeedOption,
+    serve,
+)
 from evtransport.errors import ApiError
 from evtransport.structure import JsonValue
 from thorclient.client import ThorClient
@@ -109,15 +109,35 @@ def chargeboxes(
 
 
 @app.command(cls=Command)
-def sandbox(port: PortOption = 0) -> None:
+def sandbox(
+    port: PortOption = 0,
+    chargeboxes: Annotated[
+        int, typer.Option(min=1, max=10_000, metavar="N", help="Number of chargeboxes.")
+    ] = 20,
+    seed: SeedOption = 0,
+    latency: LatencyOption = 0.0,
+    fault_rate: FaultRateOption = 0.0,
+    api_key: Annotated[
+        str, typer.Option(metavar="KEY", help="API key that the server accepts.")
+    ] = "sandbox-key",
+) -> None:
     """Run a local server that simulates the API.
 
-    The output is a shell script that sets the environment variables for it.
+    The output can be pasted into a second terminal: it sets the environment variables of a client.
     """
     from thorclient.sandbox import ThorSandbox
 
-    server = ThorSandbox(port=port)
-    run(serve(server, f"chargeboxes {', '.join(server.chargebox_ids)}"))
+    server = ThorSandbox(
+        port=port,
+        chargeboxes=chargeboxes,
+        seed=seed,
+        latency=latency,
+        fault_rate=fault_rate,
+        api_key=api_key,
+    )
+    first, last = server.chargebox_ids[0], server.chargebox_ids[-1]
+    data = f"Data: {chargeboxes} chargeboxes from {first} to {last}."
+    run(serve(server, data, f"Try: thorclient analytics {first}"))
 
 
 @asynccontextmanager

@@ -6,9 +6,9 @@ from depotclient.cli.export import export
 from depotclient.cli.options import ONE_CONNECTOR
 from depotclient.cli.plot import plot
 from depotclient.cli.reports import reports
-from evtransport.cli.app import PortOption, command_line, serve
+from depotclient.cli.sandbox import sandbox
+from evtransport.cli.app import command_line
 from evtransport.cli.commands import Command
-from evtransport.cli.run import run
 
 __all__ = ["app"]
 
@@ -20,19 +20,4 @@ app = command_line(
 app.command(cls=Command, context_settings=ONE_CONNECTOR)(reports)
 app.command(cls=Command)(export)
 app.command(cls=Command, context_settings=ONE_CONNECTOR)(plot)
-
-
-@app.command(cls=Command)
-def sandbox(port: PortOption = 0) -> None:
-    """Run a local server that simulates the API.
-
-    The output is a shell script that sets the environment variables for it.
-    """
-    from depotclient.sandbox.server import DepotSandbox
-
-    server = DepotSandbox(port=port)
-    contents = (
-        f"charger {charger} with connectors {', '.join(connectors)}"
-        for charger, connectors in server.chargers.items()
-    )
-    run(serve(server, *contents))
+app.command(cls=Command)(sandbox)

@@ -1,11 +1,8 @@
-"""Parts of a command line: its frame, common options, and the command `sandbox`."""
+"""Parts of a command line: its frame and common options."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
-from typing import Annotated, Final, Protocol
+from typing import Annotated, Final
 
 import typer
 
@@ -13,7 +10,7 @@ from evtransport._version import __version__
 from evtransport.cli.commands import Group
 from evtransport.cli.log import show_log
 
-__all__ = ["JsonOption", "PortOption", "SandboxOption", "VerboseOption", "command_line", "serve"]
+__all__ = ["JsonOption", "SandboxOption", "VerboseOption", "command_line"]
 
 JsonOption = Annotated[
     bool,
@@ -27,9 +24,6 @@ VerboseOption = Annotated[
     typer.Option(
         "--verbose", callback=show_log, help="Print each request and each retry on stderr."
     ),
-]
-PortOption = Annotated[
-    int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on. 0 picks a free one.")
 ]
 
 _STATUSES: Final = (
@@ -77,36 +71,3 @@ _VersionOption = Annotated[
         "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
     ),
 ]
-
-
-class _Sandbox(Protocol):
-    @property
-    def environment(self) -> Mapping[str, str]: ...
-    async def start(self) -> None: ...
-    async def aclose(self) -> None: ...
-
-
-async def serve(sandbox: _Sandbox, *contents: str) -> int:
-    """Run a sandbox until Ctrl-C, and return the exit status 0.
-
-    The output is a shell script: `export` lines with the sandbox's environment, and comments.
-
-    Args:
-        sandbox: A sandbox that is not yet running.
-        contents: Comments on the sandbox's data.
-
-    Raises:
-        OSError: The port is in use.
-    """
-    await sandbox.start()
-    try:
-        for name, value in sandbox.environment.items():
-            print(f"export {name}={value}")
-        for line in contents:
-            print(f"# {line}")
-        print("# running until Ctrl-C", flush=True)
-        with suppress(asyncio.CancelledError):
-            await asyncio.Event().wait()
-    finally:
-        await sandbox.aclose()
-    return 0

@@ -70,16 +70,36 @@ class Command:
             finally:
                 process.kill()
 
+    @contextmanager
+    def started_sandbox(self, *argv: str) -> Generator[str]:
+        """Run the command `sandbox` and yield its output. It ends with Ctrl-C after the block."""
+        with self.started("sandbox", *argv) as process:
+            assert process.stdout is not None
+            lines = list[str]()
+            while not lines or lines[-1] != "# running until Ctrl-C\n":
+                lines.append(process.stdout.readline().decode())
+                assert lines[-1], "the process ended early"
+            yield "".join(lines)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+            assert (process.returncode, out, err) == (0, b"", b"")
+
     def completed(self, *argv: str) -> tuple[int, bytes, bytes]:
         """Run the command line in its own process and return status, stdout and stderr."""
         with self.started(*argv) as process:
             out, err = process.communicate(timeout=60)
             return process.returncode, out, err
 
-    def in_shell(self, line: str, text: str = "") -> tuple[int, str, str]:
-        """Return status, stdout and stderr of a shell line with arguments and redirections."""
+    def in_shell(self, line: str, text: str = "", before: str = "") -> tuple[int, str, str]:
+        """Return status, stdout and stderr of a shell line with arguments and redirections.
+
+        Args:
+            line: Arguments and redirections.
+            text: Standard input.
+            before: Lines that the shell runs before.
+        """
         done = subprocess.run(  # noqa: S602
-            f"exec {shlex.quote(sys.executable)} -m {self.name} {line}",
+            f"{before}exec {shlex.quote(sys.executable)} -m {self.name} {line}",
             shell=True,
             input=text,
             capture_output=True,

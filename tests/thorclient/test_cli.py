@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ import msgspec
 import pytest
 from rich.console import Console, RenderableType
 
-from tests.support.commands import Command, Terminal, sandboxes, signal_when
+from tests.support.commands import Command, Terminal, sandboxes
 from thorclient import (
     Analytics,
     Chargebox,
@@ -24,7 +23,7 @@ from thorclient import (
     Secret,
 )
 from thorclient.cli import app, render_analytics, render_chargebox, render_chargeboxes
-from thorclient.models import structure_analytics
+from thorclient.models import structure_analytics, structure_chargebox
 from thorclient.sandbox import Fault, ThorSandbox
 
 OpenThor = Callable[..., ThorSandbox]
@@ -255,9 +254,10 @@ def test_a_failure_is_a_message_on_stderr_and_a_status(
     assert (out, err[: len(message)]) == ("", message)
 
 
-def test_the_sandbox_prints_the_environment_of_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", screen := Terminal())
-    with signal_when(signal.SIGINT, lambda: "Ctrl-C" in screen.text):
-        assert run("sandbox") == 0
-    assert screen.text.startswith("export THOR_")
-    assert "# chargeboxes TB-0001, TB-0002, " in screen.text
+def test_the_output_of_the_sandbox_can_be_pasted_into_a_second_terminal() -> None:
+    options = ("--chargeboxes", "2", "--seed", "5", "--api-key", "it's $HOME")
+    with COMMAND.started_sandbox(*options, "--latency", "0.001", "--fault-rate", "0.1") as output:
+        assert "# Data: 2 chargeboxes from TB-0001 to TB-0002.\n" in output
+        status, out, _ = COMMAND.in_shell("chargebox TB-0002", before=output)
+    simulated = structure_chargebox(ThorSandbox(chargeboxes=2, seed=5).chargebox("TB-0002"))
+    assert (status, msgspec.json.decode(out)["alias"]) == (0, simulated.alias)

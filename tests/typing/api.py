@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,8 +23,10 @@ from depotclient.arrow import SESSION_REPORTS, record_batches, session_reports_f
 from depotclient.export import ConnectorExport, Export, export_session_reports
 from depotclient.partitions import Partition, plan
 from depotclient.plot import save_figure, session_figure
+from depotclient.sandbox import DepotSandbox, make_report
 from evtransport import RetryQuota
 from thorclient import ApiError, RetryPolicy, ThorClient, Timeout
+from thorclient.sandbox import ThorSandbox, make_analytics, make_chargebox
 
 
 @attrs.frozen
@@ -322,3 +324,24 @@ def windows() -> str:
 
 def picture(report: SessionReport) -> None:
     save_figure(session_figure(report, title="A session"), Path("session.png"))
+
+
+async def sandboxes(
+    start_depot: Callable[..., DepotSandbox], start_thor: Callable[..., ThorSandbox]
+) -> None:
+    assert_type(start_depot(chargers=40), DepotSandbox)
+    assert_type(start_thor(chargeboxes=40), ThorSandbox)
+    async with depotclient.DepotSandbox(chargers={}, live=True, client_id="id") as depot_sandbox:
+        report = make_report(7, session_time_start=datetime.now(UTC), vehicle_id=None)
+        assert_type(report, bytes)
+        make_report(energy_charge_end="7")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        depot_sandbox.add("CP-9", 1, report)
+        depot_sandbox.correct("CP-9", "1", 7, energy_soc_end=80.5)
+        depot_sandbox.correct("CP-9", "1", 7, nonsense=1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+        depot_sandbox.remove("CP-9", "1", 7)
+    async with thorclient.ThorSandbox(chargeboxes=0, api_key="key") as thor_sandbox:
+        counts = thorclient.RollingCounts(1, 2, 3)
+        analytics = make_analytics(users=counts)
+        assert_type(analytics, bytes)
+        thor_sandbox.add(make_chargebox(id="TB-9", connectors=[thorclient.Connector()]), analytics)
+        thor_sandbox.remove("TB-9")

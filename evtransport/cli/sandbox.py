@@ -1,0 +1,69 @@
+"""Parts of the command `sandbox`: common options, and a server until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Annotated, Protocol
+
+import typer
+
+__all__ = ["FaultRateOption", "LatencyOption", "PortOption", "SeedOption", "serve"]
+
+PortOption = Annotated[
+    int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on. 0 picks a free one.")
+]
+SeedOption = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Seed of the data and of the faults.")
+]
+LatencyOption = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="Delay of each response.")
+]
+FaultRateOption = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        metavar="SHARE",
+        help="Share of API requests that fail, from 0 to 1. A retry helps: statuses 408, 429 and"
+        " 5xx, lost connections, unreadable bodies.",
+    ),
+]
+
+
+class _Sandbox(Protocol):
+    @property
+    def environment(self) -> Mapping[str, str]: ...
+    async def start(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+async def serve(sandbox: _Sandbox, *contents: str) -> int:
+    """Run a sandbox until Ctrl-C, and return the exit status 0.
+
+    The output can be pasted into a shell: `export` lines with the environment of a client, and
+    comments.
+
+    Args:
+        sandbox: A sandbox that is not yet running.
+        contents: Comments on the data, without quotes and brackets: an interactive zsh reads
+            comments as commands.
+
+    Raises:
+        OSError: The port is in use.
+    """
+    await sandbox.start()
+    try:
+        print("# In a second terminal, paste these lines.")
+        for name, value in sandbox.environment.items():
+            print(f"export {name}={shlex.quote(value)}")
+        for line in contents:
+            print(f"# {line}")
+        print("# running until Ctrl-C", flush=True)
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+    finally:
+        await sandbox.aclose()
+    return 0

@@ -1,0 +1,67 @@
+"""The command `sandbox` of `depotclient`."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from depotclient.cli.app import app
+from depotclient.sandbox import DepotSandbox
+from evtransport.testing.sandbox import Sandbox
+from tests.support.commands import Command
+
+COMMAND = Command(app, "depotclient")
+
+
+def test_the_output_can_be_pasted_into_a_second_terminal() -> None:
+    with COMMAND.started_sandbox("--live", "--client-secret", "it's $HOME") as output:
+        first, *_, data, sessions, live, _, _ = output.splitlines()
+        assert first == "# In a second terminal, paste these lines."
+        assert data == "# Data: 3 connectors from CP-001/1 to CP-002/1,"
+        assert sessions == "# with 60 sessions each since 2026-01-01."
+        assert live == "# On each connector, another session ends every 10 seconds."
+        status, reports, _ = COMMAND.in_shell("reports CP-001/2 --to 2026-01-02", before=output)
+        assert (status, reports.count("\n") > 5) == (0, True)
+
+
+def test_the_options_are_the_settings_of_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[DepotSandbox] = []
+
+    async def start(sandbox: DepotSandbox) -> None:
+        started.append(sandbox)
+        raise OSError("the port is in use")
+
+    monkeypatch.setattr(Sandbox, "start", start)
+    settings = {
+        "port": 8123,
+        "seed": 5,
+        "chargers": 2,
+        "sessions": 3,
+        "latency": 0.25,
+        "fault_rate": 0.5,
+        "time_filter": "overlap",
+        "max_limit": 10,
+        "client_id": "id",
+        "client_secret": "secret",
+    }
+    options = [
+        word
+        for name, value in settings.items()
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    assert COMMAND.run("sandbox", "--live", *options) == 1
+    [sandbox] = started
+    arguments = {field.alias: field.name for field in attrs.fields(DepotSandbox)}
+    found = {name: getattr(sandbox, arguments[name]) for name in (*settings, "live")}
+    assert found == {**settings, "live": True}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--fault-rate", "2"), ("--chargers", "0"), ("--time-filter", "middle"), ("--latency", "-1")],
+)
+def test_an_option_out_of_range_is_rejected_by_name(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert COMMAND.run("sandbox", option, value) == 2
+    assert option in capsys.readouterr().err
