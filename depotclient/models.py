@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import attrs
 
-from evtransport.structure import Into, Structurer, Structures
+from evtransport.structure import Into, JsonValue, Structurer, Structures
 from evtransport.structure.types import fields_of, has_fields
 
 __all__ = [
@@ -172,7 +172,6 @@ STRUCTURES = Structures(
         *(BatteryAlignmentResults, DcBreakerOpenConditions, SessionReport),
     },
 )
-to_dict, to_json, json_schema = STRUCTURES.to_dict, STRUCTURES.to_json, STRUCTURES.json_schema
 
 
 def structurer_of(into: Into[T]) -> Structurer[T]:
@@ -195,3 +194,61 @@ def structurer_of(into: Into[T]) -> Structurer[T]:
                 f" they have {', '.join(known)}"
             )
     return structurer
+
+
+def to_dict(obj: object, *, wire: bool = False) -> dict[str, JsonValue]:
+    """Return an object of this package as a dict of JSON values.
+
+    Args:
+        obj: Object of an attrs class or a dataclass.
+        wire: False uses the names of Python, and ISO 8601 for all times. True uses the names and
+            the time formats of the API.
+
+    Returns:
+        All fields, with None for a missing value. A `Secret` is masked. Unknown values of an enum
+        are kept.
+
+    Raises:
+        ValueError: `obj` is another object, or a value has no JSON form.
+
+    Example:
+        >>> to_dict(OcppStatus("Charging"))
+        {'value': 'Charging', 'event_timestamp': None}
+    """
+    return STRUCTURES.to_dict(obj, wire=wire)
+
+
+def to_json(obj: object, *, wire: bool = False) -> bytes:
+    """Return an object of this package as JSON text in UTF-8.
+
+    Args:
+        obj: As in `to_dict`.
+        wire: As in `to_dict`.
+
+    Raises:
+        ValueError: `obj` is another object, or a value has no JSON form.
+
+    Example:
+        >>> to_json(OcppStatus("Charging"), wire=True)
+        b'{"value":"Charging","eventTimestamp":null}'
+    """
+    return STRUCTURES.to_json(obj, wire=wire)
+
+
+def json_schema(cls: type, *, wire: bool = False) -> dict[str, JsonValue]:
+    """Return the JSON Schema of what `to_dict` and `to_json` return for objects of a class.
+
+    The schema has no references, so it may be part of an OpenAPI 3.1 document.
+
+    Args:
+        cls: An attrs class or a dataclass, such as `SessionReport`.
+        wire: As in `to_dict`.
+
+    Raises:
+        ValueError: `cls` is another class, or has a field without a JSON form.
+
+    Example:
+        >>> json_schema(SessionReport)["properties"]["session_id"]
+        {'type': 'integer', 'description': 'Id of the session. It is always present.'}
+    """
+    return STRUCTURES.json_schema(cls, wire=wire)

@@ -210,6 +210,63 @@ STRUCTURES = Structures(
         int | float: ScalarCodec(Int64 | float),
     },
 )
-to_dict, to_json, json_schema = STRUCTURES.to_dict, STRUCTURES.to_json, STRUCTURES.json_schema
 structure_analytics = STRUCTURES.of(Analytics)
 structure_chargebox = STRUCTURES.of(Chargebox)
+
+
+def to_dict(obj: object, *, wire: bool = False) -> dict[str, JsonValue]:
+    """Return an object of this package as a dict of JSON values.
+
+    Args:
+        obj: Object of an attrs class or a dataclass.
+        wire: False uses the names of Python, and ISO 8601 for all times. True uses the names and
+            the time formats of the API.
+
+    Returns:
+        All fields, with None for a missing value. A `Secret` is masked. Unknown values of an enum
+        are kept.
+
+    Raises:
+        ValueError: `obj` is another object, or a value has no JSON form.
+
+    Example:
+        >>> to_dict(Coordinates(45.07, 7.69))
+        {'latitude': 45.07, 'longitude': 7.69}
+    """
+    return STRUCTURES.to_dict(obj, wire=wire)
+
+
+def to_json(obj: object, *, wire: bool = False) -> bytes:
+    """Return an object of this package as JSON text in UTF-8.
+
+    Args:
+        obj: As in `to_dict`.
+        wire: As in `to_dict`.
+
+    Raises:
+        ValueError: `obj` is another object, or a value has no JSON form.
+
+    Example:
+        >>> to_json(Connector(type="ccs", token=Secret("t0k3n")))
+        b'{"power":null,"type":"ccs",...,"token":"**********"}'
+    """
+    return STRUCTURES.to_json(obj, wire=wire)
+
+
+def json_schema(cls: type, *, wire: bool = False) -> dict[str, JsonValue]:
+    """Return the JSON Schema of what `to_dict` and `to_json` return for objects of a class.
+
+    The schema has no references, so it may be part of an OpenAPI 3.1 document.
+
+    Args:
+        cls: An attrs class or a dataclass, such as `Analytics`.
+        wire: As in `to_dict`.
+
+    Raises:
+        ValueError: `cls` is another class, or has a field without a JSON form.
+
+    Example:
+        >>> json_schema(Chargebox)["properties"]["id"]
+        {'type': 'string', 'description': 'Unique chargebox identifier.'}
+    """
+    return STRUCTURES.json_schema(cls, wire=wire)

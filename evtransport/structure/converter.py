@@ -131,16 +131,11 @@ class Structures:
         raise explainer.explain(cls, body, path, first)
 
     def to_dict(self, obj: object, *, wire: bool = False) -> dict[str, JsonValue]:
-        """Return an object as a dict of JSON values, for example `to_dict(report)["session_id"]`.
+        """Return an object as a dict of JSON values.
 
         Args:
-            obj: Object of an attrs class or a dataclass, such as those that the client returns.
-            wire: False uses the names of Python, and ISO 8601 for all times. True uses the names
-                and the time formats of the vendor's API.
-
-        Returns:
-            All fields, with None for a missing value. A `Secret` is masked. Unknown values of an
-            enum are kept.
+            obj: Object of an attrs class or a dataclass.
+            wire: Use the names and the time formats of the wire.
 
         Raises:
             ValueError: `obj` is another object, or a value has no JSON form.
@@ -148,30 +143,14 @@ class Structures:
         return self._forms[wire].to_dict(obj)
 
     def to_json(self, obj: object, *, wire: bool = False) -> bytes:
-        """Return an object as JSON text in UTF-8, such as `b'{"session_id":1}'`.
-
-        Args:
-            obj: As in `to_dict`.
-            wire: As in `to_dict`. The client structures such a text as an equal object, except for
-                secrets and digits below the precision of a time.
-
-        Raises:
-            ValueError: `obj` is another object, or a value has no JSON form.
-        """
+        """Return an object as JSON text. Arguments and errors are those of `to_dict`."""
         return self._forms[wire].to_json(obj)
 
     def json_schema(self, cls: type, *, wire: bool = False) -> dict[str, JsonValue]:
         """Return the JSON Schema of what `to_dict` and `to_json` return for objects of a class.
 
-        The schema is complete in itself and has no references. It may be part of an OpenAPI 3.1
-        document: `{"content": {"application/json": {"schema": json_schema(cls)}}}`.
-
-        Args:
-            cls: An attrs class or a dataclass, such as those of the client.
-            wire: As in `to_dict`.
-
         Raises:
-            ValueError: `cls` is another class, or has a field without a JSON form.
+            ValueError: `cls` is no class with fields, or has a field without a JSON form.
         """
         if not has_fields(cls):
             raise ValueError(f"cls must be an attrs class or a dataclass, got {cls!r}")
