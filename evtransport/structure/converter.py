@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import cached_property, partial
-from inspect import iscoroutinefunction
-from typing import Any, Generic, TypeAlias, TypeVar, get_args
+from inspect import iscoroutinefunction, signature
+from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_origin
 
 import attrs
 import msgspec
@@ -200,7 +200,10 @@ class Structures:
         if cls in parents:
             raise TypeError(f"{cls.__name__} contains itself")
         members: list[tuple[str, Any, Any]] = []
-        for field in fields_of(cls):
+        fields = fields_of(cls)
+        # It raises TypeError for an InitVar without a default, and for an __init__ of the user.
+        signature(get_origin(cls) or cls).bind(**{field.alias: None for field in fields})
+        for field in fields:
             wire = self._wire(field.type, (*parents, cls))
             wire = wire | None if uses_default(field) else wire
             default = msgspec.NODEFAULT if is_required(field) else None

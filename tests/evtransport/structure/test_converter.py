@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import InitVar, dataclass
 from typing import Any, NoReturn
 
 import attrs
@@ -43,10 +44,24 @@ class HasRecursion:
     children: list[HasRecursion]
 
 
+@dataclass
+class HasInitVar:
+    value: int
+    unit: InitVar[str]
+
+
+@attrs.frozen(init=False)
+class HasOtherConstructor:
+    value: int
+
+    def __init__(self, text: str) -> None:
+        object.__setattr__(self, "value", int(text))
+
+
 @pytest.mark.parametrize(
     "cls",
     [
-        *(HasCustom, HasUnresolved, HasAmbiguous, HasRecursion),
+        *(HasInitVar, HasOtherConstructor, HasCustom, HasUnresolved, HasAmbiguous, HasRecursion),
         attrs.make_class("HasNoAnnotation", ["value"]),
     ],
     ids=lambda cls: cls.__name__,
