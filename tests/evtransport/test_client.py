@@ -98,8 +98,18 @@ async def test_get_returns_json_or_what_into_makes_of_it(
 @pytest.mark.parametrize(
     ("body", "into", "kind", "message"),
     [
-        (b'{"text": 5}', Greeting, SchemaError, r"\$\.text: expected str"),
-        (b'[{"text": "hi"}, {"text": 5}]', list[Greeting], SchemaError, r"\$\[1\]\.text: expected"),
+        (
+            b'{"text": 5}',
+            Greeting,
+            SchemaError,
+            r"\$\.text: Greeting.text is declared str",
+        ),
+        (
+            b'[{"text": "hi"}, {"text": 5}]',
+            list[Greeting],
+            SchemaError,
+            r"\$\[1\]\.text: Greeting.text is declared",
+        ),
         (b'{"text": "hi"}', list[Greeting], SchemaError, r"\$: expected array, got object"),
         (b"<html>", None, DecodeError, "not JSON"),
     ],
