@@ -6,6 +6,7 @@ Code that does not depend on this API belongs in `evtransport`.
 from typing import TYPE_CHECKING
 
 from depotclient.client import DepotClient
+from depotclient.many import SessionReportsMany, WalkMany
 from depotclient.models import (
     BatteryAlignmentResults,
     ChargeParameters,
@@ -80,10 +81,12 @@ __all__ = [
     "ServerError",
     "SessionReport",
     "SessionReports",
+    "SessionReportsMany",
     "StatusError",
     "Timeout",
     "TransportError",
     "Walk",
+    "WalkMany",
     "__version__",
     "json_schema",
     "to_dict",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar, overload
 
 from yarl import URL
 
 from depotclient.account import choose_address, choose_auth, hint_of
+from depotclient.many import OnError, SessionReportsMany, describe_many
 from depotclient.models import STRUCTURES, SessionReport, structurer_of
-from depotclient.query import Query
+from depotclient.query import Connector, Query
 from depotclient.reports import LIMITS, SessionReports
 from evtransport.client import ApiClient, read_environment
 from evtransport.connection import ClientSession, Limiter
@@ -253,4 +254,105 @@ class DepotClient(ApiClient):
             read_ahead=read_ahead,
             verify=verify,
             resume=resume,
+        )
+
+    @overload
+    def session_reports_many(
+        self,
+        connectors: Iterable[Connector],
+        *,
+        from_: datetime | None = None,
+        to: datetime | None = None,
+        margin: timedelta | None = None,
+        limit: int | None = None,
+        read_ahead: int = 0,
+        resume: Mapping[tuple[str, str], Cursor | str] | None = None,
+        verify: bool = False,
+        concurrency: int = 8,
+        on_error: OnError = "yield",
+    ) -> SessionReportsMany[SessionReport]: ...
+
+    @overload
+    def session_reports_many(
+        self,
+        connectors: Iterable[Connector],
+        *,
+        from_: datetime | None = None,
+        to: datetime | None = None,
+        margin: timedelta | None = None,
+        limit: int | None = None,
+        read_ahead: int = 0,
+        into: Into[T],
+        resume: Mapping[tuple[str, str], Cursor | str] | None = None,
+        verify: bool = False,
+        concurrency: int = 8,
+        on_error: OnError = "yield",
+    ) -> SessionReportsMany[T]: ...
+
+    def session_reports_many(
+        self,
+        connectors: Iterable[Connector],
+        *,
+        from_: datetime | None = None,
+        to: datetime | None = None,
+        margin: timedelta | None = None,
+        limit: int | None = None,
+        read_ahead: int = 0,
+        into: Into[T] = SessionReport,  # type: ignore[assignment]
+        resume: Mapping[tuple[str, str], Cursor | str] | None = None,
+        verify: bool = False,
+        concurrency: int = 8,
+        on_error: OnError = "yield",
+    ) -> SessionReportsMany[T]:
+        """Return a description of the session reports of many connectors, without a request.
+
+        Iterate over it for pairs of a connector and a report. The pages of all connectors arrive in
+        the order of completion; the reports of one connector keep the server's order. Memory holds
+        a page of each of `concurrency` connectors, and the cursors of all.
+
+        A connector that fails yields its error and no more reports. An invalid report yields its
+        error, and the reports after it follow. No error ends the other connectors, except with
+        `on_error="raise"`.
+
+        Example:
+            >>> many = depot.session_reports_many([("CP-001", 1), ("CP-002", 1)], limit=100)
+            >>> async for (charger_id, connector_id), report in many:
+            ...     if isinstance(report, ApiError):
+            ...         print(charger_id, connector_id, report)
+
+        Args:
+            connectors: Charger and connector ids. Duplicates count once.
+            from_: As in `session_reports`, like the other arguments that are not described here.
+            to: End of the window. None means the start time of each walk, for all connectors.
+            margin: Time to request on both sides of the window.
+            limit: Largest page.
+            read_ahead: Requests in flight for a connector while its page is consumed. The other
+                connectors already use that time.
+            into: Class of the reports, or a function that returns them.
+            resume: `cursors` of an earlier walk, or their texts. Finished connectors are not
+                requested again. Connectors without a cursor start at the beginning of the window.
+            verify: Walk the window again until a whole pass finds nothing new.
+            concurrency: Number of connectors to walk at the same time.
+            on_error: With `raise`, the first error is raised instead.
+
+        Raises:
+            ValueError: An argument is invalid, or a cursor belongs to another query.
+        """
+        return describe_many(
+            lambda ids, cursor: self.session_reports(
+                *ids,
+                from_=from_,
+                to=to,
+                margin=margin,
+                limit=limit,
+                read_ahead=read_ahead,
+                into=into,
+                resume=cursor,
+                verify=verify,
+            ),
+            connectors,
+            resume=resume,
+            concurrency=concurrency,
+            on_error=on_error,
+            now=self.now,
         )

@@ -16,7 +16,7 @@ from evtransport.paging import Cursor, PageRequest
 from evtransport.validation import validate_id
 
 __all__ = ["Connector", "Query", "distinct_connectors", "format_time", "is_before"]
-__all__ += ["require_aware", "to_utc", "validate_connector", "validate_duration"]
+__all__ += ["require_aware", "to_utc", "validate_connector", "validate_duration", "validate_pair"]
 
 Connector: TypeAlias = tuple[str, str | int]
 """Charger id and connector id."""
@@ -164,10 +164,15 @@ def distinct_connectors(connectors: Iterable[Connector]) -> tuple[tuple[str, str
     """
     if not isinstance(connectors, Iterable):
         raise ValueError(f"connectors must be pairs, such as [('CP-001', 1)], got {connectors!r}")
-    return tuple(dict.fromkeys(_pair(connector) for connector in connectors))
+    return tuple(dict.fromkeys(validate_pair(connector) for connector in connectors))
 
 
-def _pair(connector: object) -> tuple[str, str]:
+def validate_pair(connector: object) -> tuple[str, str]:
+    """Return the ids of a connector as they are sent, for a pair of ids.
+
+    Raises:
+        ValueError: The connector is not a pair, or an id is invalid.
+    """
     match connector:
         case (charger_id, connector_id):
             return validate_connector(charger_id, connector_id)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 import attrs
 
@@ -20,7 +20,7 @@ from evtransport.structure import Into, Structurer
 from evtransport.transport import Transport
 from evtransport.validation import validate_int
 
-__all__ = ["LIMITS", "SessionReports", "Walk"]
+__all__ = ["LIMITS", "PageReader", "SessionReports", "Walk", "first_cursor"]
 
 T = TypeVar("T")
 
@@ -62,17 +62,17 @@ class SessionReports(Generic[T]):
 
     async def pages(self) -> AsyncGenerator[Page[T], None]:
         """Yield the pages that have new reports, in the server's order."""
-        driver = self._driver()
+        reader = PageReader(self, first_cursor(self))
         try:
-            while (page := await next_page(driver, self._structure)) is not None:
+            while (page := await reader.next_page()) is not None:
                 yield page
                 del page  # Release the page while the next one is awaited.
         finally:
-            await driver.aclose()
+            await reader.aclose()
 
     def walk(self) -> Walk[T]:
         """Return a walk that has a cursor after each report. `async with` closes it."""
-        return Walk(self._driver(), self._structure)
+        return Walk(PageReader(self, first_cursor(self)))
 
     async def collect(self, *, max_items: int) -> list[T]:
         """Return the first reports as a list.
@@ -93,22 +93,6 @@ class SessionReports(Generic[T]):
                     break
         return reports
 
-    def _driver(self) -> PageDriver[RawPage]:
-        cursor = self.resume or Cursor(
-            query=self.query.identity(),
-            pinned={"to": self.query.end_at(self._now())},
-            limit=self.limit or LIMITS.first,
-        )
-        paginator = Paginator(
-            cursor,
-            limit=self.limit,
-            limits=LIMITS,
-            read_ahead=self.read_ahead,
-            verify=self.verify,
-        )
-        fetch = partial(self._fetch, cursor.pinned["to"])
-        return PageDriver(paginator, fetch, self._transport.retire_connections)
-
     async def _fetch(self, to: str, page_request: PageRequest) -> RawPage:
         request = Request(
             ("sessionReports",),
@@ -124,15 +108,63 @@ class SessionReports(Generic[T]):
         return page
 
 
-async def next_page(driver: PageDriver[RawPage], structure: Structurer[T]) -> Page[T] | None:
-    """Return the next page with reports to deliver, or None at the end of the walk."""
-    while (found := await driver.next_page()) is not None:
-        page = Page(*found, structure)
-        del found  # Release the page while the next one is awaited.
-        if page.reports:
-            return page
-        del page
-    return None
+def first_cursor(reports: SessionReports[Any], now: datetime | None = None) -> Cursor:
+    """Return the cursor that a walk starts from.
+
+    Args:
+        reports: Description of the walk.
+        now: Time at which the walk starts. None means the present.
+    """
+    return reports.resume or Cursor(
+        query=reports.query.identity(),
+        pinned={"to": reports.query.end_at(reports._now() if now is None else now)},
+        limit=reports.limit or LIMITS.first,
+    )
+
+
+class PageReader(Generic[T]):
+    """Pages of one walk over the reports of one connector.
+
+    Args:
+        reports: Description of the walk.
+        cursor: Position to start from.
+    """
+
+    def __init__(self, reports: SessionReports[T], cursor: Cursor) -> None:
+        self._structure = reports._structure
+        paginator = Paginator(
+            cursor,
+            limit=reports.limit,
+            limits=LIMITS,
+            read_ahead=reports.read_ahead,
+            verify=reports.verify,
+        )
+        fetch = partial(reports._fetch, cursor.pinned["to"])
+        self._driver = PageDriver(paginator, fetch, reports._transport.retire_connections)
+
+    @property
+    def cursor(self) -> Cursor:
+        """Cursor after the last returned page."""
+        return self._driver.paginator.cursor
+
+    async def next_page(self) -> Page[T] | None:
+        """Return the next page with reports to deliver, or None at the end of the walk.
+
+        Raises:
+            ApiError: A request failed. A further call continues at the same position.
+            RuntimeError: The reader is closed.
+        """
+        while (found := await self._driver.next_page()) is not None:
+            page = Page(*found, self._structure)
+            del found  # Release the page while the next one is awaited.
+            if page.reports:
+                return page
+            del page
+        return None
+
+    async def aclose(self) -> None:
+        """Cancel and await the requests in flight. Further calls do nothing."""
+        await self._driver.aclose()
 
 
 class Walk(Generic[T]):
@@ -142,9 +174,8 @@ class Walk(Generic[T]):
     from `error.cursor`. A closed walk raises `RuntimeError` after the page in memory.
     """
 
-    def __init__(self, driver: PageDriver[RawPage], structure: Structurer[T]) -> None:
-        self._driver = driver
-        self._structure = structure
+    def __init__(self, reader: PageReader[T]) -> None:
+        self._reader = reader
         self._page: Page[T] | None = None
         self._index = 0
         self._is_awaited = False
@@ -154,12 +185,12 @@ class Walk(Generic[T]):
     def cursor(self) -> Cursor:
         """Cursor after the last returned report. `str(walk.cursor)` is the text to save."""
         if self._page is None:
-            return self._driver.paginator.cursor
+            return self._reader.cursor
         return self._page.cursor_at(self._index)
 
     async def aclose(self) -> None:
         """Cancel and await the requests in flight. Further calls do nothing."""
-        await self._driver.aclose()
+        await self._reader.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -194,4 +225,4 @@ class Walk(Generic[T]):
 
     async def _read_page(self) -> None:
         self._page = None  # Release the page while the next one is awaited.
-        self._page, self._index = await next_page(self._driver, self._structure), 0
+        self._page, self._index = await self._reader.next_page(), 0

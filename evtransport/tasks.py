@@ -39,11 +39,11 @@ class TaskPool(Generic[T]):
         A cancellation of the receiver loses no result.
 
         Raises:
-            RuntimeError: The pool was closed.
+            RuntimeError: The pool was closed while the caller was waiting.
         """
         task = await self._finished.get()
         if self._closed:
-            raise RuntimeError("the tasks were cancelled")
+            raise RuntimeError("closed while another task was waiting")
         self._tasks.remove(task)
         return task.result()
 

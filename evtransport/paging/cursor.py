@@ -43,6 +43,8 @@ class Cursor:
         overlap: True if the server serves the limits that are requested.
         recent: Keys of the last delivered rows, oldest first, at most 100.
         delivered: Keys of all rows delivered, 8 bytes each, if the walk verifies.
+        finished: True if one of several walks has ended here. If all are resumed together, it sends
+            no request. A single walk asks the server for later rows.
     """
 
     query: _Parameters = attrs.field(hash=False)
@@ -53,6 +55,7 @@ class Cursor:
     overlap: bool = True
     recent: _RecentKeys = attrs.field(default=(), repr=False)
     delivered: bytes = attrs.field(default=b"", repr=False)
+    finished: bool = False
 
     def __attrs_post_init__(self) -> None:
         limits = (self.limit, 1 if self.max_limit is None else self.max_limit)

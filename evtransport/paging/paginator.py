@@ -59,7 +59,7 @@ class PageContent(Protocol):
         """Size in bytes."""
         ...
 
-    def describe(self, error: ApiError) -> None:
+    def describe(self, error: ApiError, /) -> None:
         """Set the attributes of an error that name the request for this page."""
         ...
 

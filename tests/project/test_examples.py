@@ -112,6 +112,22 @@ def test_read_table_prints_three_vehicles(open_depot: OpenDepot, run_example: Ru
     assert [line.partition("-")[0] for line in lines[1:4]] == ["BUS"] * 3
 
 
+def test_many_prints_each_session_once_and_continues_in_the_next_run(
+    open_depot: OpenDepot, run_example: RunExample, tmp_path: Path
+) -> None:
+    sandbox = open_depot(chargers=3, start=datetime(2026, 1, 3, tzinfo=UTC), sessions=40)
+    names = ["CP-001/1", "CP-404/1", "CP-003/2", "CP-001/1"]
+    first = run_example("many.py", str(tmp_path / "state"), *names)
+    requests = len(sandbox.requests)
+    second = run_example("many.py", str(tmp_path / "state"), *names)
+
+    expected = [f"CP-001 1 {n}" for n in sandbox.session_ids("CP-001", "1")]
+    expected += [f"CP-003 2 {n}" for n in sandbox.session_ids("CP-003", "2")]
+    assert sorted(first.out.splitlines()) == expected
+    assert first.err.startswith("CP-404/1: NotFoundError(")
+    assert (second.out, len(sandbox.requests)) == ("", requests + 1)
+
+
 @pytest.mark.parametrize(
     ("sessions", "output"),
     [

@@ -18,7 +18,13 @@ from yarl import URL
 
 import depotclient
 import thorclient
-from depotclient import Cursor, DepotClient, SessionReport, SessionReports
+from depotclient import (
+    Cursor,
+    DepotClient,
+    SessionReport,
+    SessionReports,
+    SessionReportsMany,
+)
 from depotclient.arrow import SESSION_REPORTS, record_batches, session_reports_from
 from depotclient.export import ConnectorExport, Export, export_session_reports
 from depotclient.partitions import Partition, plan
@@ -172,6 +178,7 @@ async def depot(session: aiohttp.ClientSession) -> None:
         1,
         from_=datetime(2022, 1, 1, tzinfo=UTC),
         to=datetime(2023, 1, 1, tzinfo=UTC),
+        margin=timedelta(hours=12),
         limit=100,
         read_ahead=2,
         resume=None,
@@ -228,6 +235,37 @@ async def into(client: DepotClient) -> None:
         assert_type(size, int)
     async for values in client.session_reports("xyz", 1, into=lambda text: {"json": text}):
         assert_type(values, dict[str, bytes])
+
+
+async def many(client: DepotClient, connectors: list[tuple[str, str]]) -> None:
+    every = client.session_reports_many(
+        [("xyz", 1), ("abc", "2")],
+        from_=datetime(2022, 1, 1, tzinfo=UTC),
+        to=datetime(2023, 1, 1, tzinfo=UTC),
+        margin=timedelta(days=1),
+        limit=100,
+        read_ahead=1,
+        verify=True,
+        concurrency=16,
+        on_error="raise",
+    )
+    assert_type(every, SessionReportsMany[SessionReport])
+    async for (charger_id, connector_id), report in every:
+        assert_type((charger_id, connector_id), tuple[str, str])
+        assert_type(report, SessionReport | ApiError)
+    async for connector, page in every.pages():
+        assert_type(connector, tuple[str, str])
+        assert_type(page, depotclient.Page[SessionReport] | ApiError)
+
+    summaries = client.session_reports_many(connectors, into=Summary)
+    assert_type(summaries, SessionReportsMany[Summary])
+    async with summaries.walk() as walk:
+        assert_type(walk, depotclient.WalkMany[Summary])
+        async for _, summary in walk:
+            assert_type(summary, Summary | ApiError)
+        assert_type(walk.cursors, dict[tuple[str, str], Cursor])
+    client.session_reports_many(connectors, resume=walk.cursors)
+    client.session_reports_many(connectors, resume={("xyz", "1"): "evc2.text"})
 
 
 async def pages(reports: SessionReports[SessionReport], summaries: SessionReports[Summary]) -> None:
