@@ -200,6 +200,18 @@ class DepotClient(ApiClient):
         The vendor documents neither the filter nor the order of the reports, and not whether the
         ends of a window are inclusive (Depot: Session Reports API).
 
+        Example:
+            >>> async with DepotClient.from_env() as depot:
+            ...     reports = depot.session_reports(
+            ...         "CP-001",
+            ...         1,
+            ...         from_=datetime(2026, 1, 1, tzinfo=UTC),
+            ...         to=datetime(2026, 2, 1, tzinfo=UTC),
+            ...         margin=timedelta(days=1),
+            ...     )
+            ...     await reports.collect(max_items=1)
+            [SessionReport(session_id=..., vehicle_id='BUS-...', ...)]
+
         Args:
             charger_id: Charger id.
             connector_id: Connector id. An int is converted to its digits.
@@ -315,10 +327,17 @@ class DepotClient(ApiClient):
         `on_error="raise"`.
 
         Example:
-            >>> many = depot.session_reports_many([("CP-001", 1), ("CP-002", 1)], limit=100)
-            >>> async for (charger_id, connector_id), report in many:
-            ...     if isinstance(report, ApiError):
-            ...         print(charger_id, connector_id, report)
+            >>> found = 0
+            >>> async with DepotClient.from_env() as depot:
+            ...     many = depot.session_reports_many([("CP-001", 1), ("CP-404", 1)])
+            ...     async for (charger_id, connector_id), report in many:
+            ...         if isinstance(report, ApiError):
+            ...             print(charger_id, connector_id, type(report).__name__)
+            ...         else:
+            ...             found += 1
+            CP-404 1 NotFoundError
+            >>> found
+            60
 
         Args:
             connectors: Charger and connector ids. Duplicates count once.

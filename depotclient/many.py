@@ -78,6 +78,17 @@ class WalkMany(Generic[T]):
     """One walk over the session reports of many connectors, for one task at a time.
 
     A closed walk raises `RuntimeError` after the page in memory.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     many = depot.session_reports_many([("CP-001", 1), ("CP-001", 2)])
+        ...     async with many.walk() as walk:
+        ...         connector, report = await anext(walk)
+        ...     rest = depot.session_reports_many(
+        ...         [("CP-001", 1), ("CP-001", 2)], resume=walk.cursors
+        ...     )
+        ...     len([report async for _, report in rest])
+        119
     """
 
     def __init__(self, many: SessionReportsMany[T], now: datetime) -> None:

@@ -167,8 +167,9 @@ async def test_a_second_task_cannot_wait_for_the_same_walk() -> None:
         assert (await waiting).session_id == 0
 
 
+@pytest.mark.parametrize("is_many", [False, True])
 async def test_the_event_loop_runs_other_tasks_between_the_reports_of_a_page(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, is_many: bool
 ) -> None:
     runs = 0
 
@@ -177,7 +178,10 @@ async def test_the_event_loop_runs_other_tasks_between_the_reports_of_a_page(
         runs += 1
         asyncio.get_running_loop().call_soon(count_run)
 
-    async with reports_of(transport_of(60), limit=60, read_ahead=0).walk() as walk:
+    client = transport_of(60).client()
+    one: Any = client.session_reports("A", 1, limit=60, read_ahead=0)
+    many: Any = client.session_reports_many([("A", 1)], limit=60)
+    async with (many if is_many else one).walk() as walk:
         await anext(walk)
         # Each clock reading is 2 ms later, as if the walk had worked that long.
         clock = itertools.count(time.perf_counter(), 0.002)
