@@ -90,6 +90,23 @@ def test_own_session_prints_the_first_ids(open_depot: OpenDepot, run_example: Ru
     assert [int(word) for word in output.split()] == sandbox.session_ids(*CHARGER)[:5]
 
 
+def test_other_endpoints_prints_json_and_objects(
+    thor: ThorSandbox, run_example: RunExample
+) -> None:
+    analytics, *names = run_example("other_endpoints.py", "TB-0001").out.splitlines()
+    assert "'charges': {" in analytics
+    assert [name.split()[0] for name in names] == list(thor.chargebox_ids)
+
+
+def test_pydantic_models_prints_the_vehicles(
+    open_depot: OpenDepot, run_example: RunExample
+) -> None:
+    pytest.importorskip("pydantic")
+    sandbox = open_depot(sessions=10)
+    lines = run_example("pydantic_models.py", *CHARGER).out.splitlines()
+    assert [int(line.split()[0]) for line in lines] == sandbox.session_ids(*CHARGER)
+
+
 def test_certificates_uses_the_authority_of_the_file(
     thor: ThorSandbox, run_example: RunExample
 ) -> None:
@@ -230,15 +247,30 @@ def test_fleet_deadline_counts_what_arrives_in_time(
     assert capsys.readouterr().out == f"{output}\n"
 
 
-@pytest.mark.slow
-def test_the_users_tests_pass_outside_this_project(tmp_path: Path) -> None:
-    shutil.copy(EXAMPLES / "test_with_sandbox.py", tmp_path)
+@pytest.mark.parametrize(
+    ("files", "count"),
+    [
+        pytest.param(["test_with_sandbox.py"], 3, marks=pytest.mark.slow),
+        (["test_fastapi_service.py", "fastapi_service.py"], 3),
+    ],
+)
+def test_the_users_tests_pass_outside_this_project(
+    tmp_path: Path, files: list[str], count: int
+) -> None:
+    for file in files:
+        shutil.copy(EXAMPLES / file, tmp_path)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(tmp_path)]
     ended = subprocess.run(  # noqa: S603
         command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
     assert ended.returncode == 0, ended.stdout
-    assert "3 passed" in ended.stdout
+    assert f"{count} passed" in ended.stdout
+
+
+def test_the_service_and_its_tests_are_short() -> None:
+    files = ("fastapi_service.py", "test_fastapi_service.py")
+    lines = [line for file in files for line in (EXAMPLES / file).read_text().splitlines() if line]
+    assert len(lines) <= 120
 
 
 @pytest.mark.parametrize(
