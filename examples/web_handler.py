@@ -45,7 +45,7 @@ async def charges(request: web.Request) -> web.Response:
         wait = {"Retry-After": str(round(error.retry_after or 60))}
         raise web.HTTPServiceUnavailable(text="Thor is busy", headers=wait) from None
     except ApiError as error:  # such as a rejected key, which is our fault, not the visitor's
-        logging.getLogger(__name__).warning("Thor: %r", error)
+        logging.getLogger(__name__).warning("Thor: %s", error)
         raise web.HTTPBadGateway(text="Thor is not available") from None
     return web.json_response({"charges": analytics.charges.last_7})
 

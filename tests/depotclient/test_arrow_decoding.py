@@ -53,6 +53,7 @@ async def decode_by_objects(reports: SessionReports[Any]) -> Decoded:
                     problem = "too large for its column: an integer of over 64 bits"
                     error = SchemaError((f"{page.path_at(n)}: {problem}",))
                     error.cursor = page.cursor_at(n)
+                    page.describe(error)
                     return rows, error
                 rows.append(in_milliseconds(row))
     except ResponseError as error:
@@ -102,7 +103,7 @@ def check(items: list[bytes], into: type[Any] = SessionReport) -> str:
     rows, error = asyncio.run(decode_by_arrow(reports))
 
     assert rows == expected
-    assert repr(error) == repr(expected_error)
+    assert (repr(error), str(error)) == (repr(expected_error), str(expected_error))
     assert getattr(error, "cursor", None) == getattr(expected_error, "cursor", None)
     if error is None:
         return "accepted"
