@@ -28,7 +28,8 @@ def depot_sandbox(depot_sandbox_factory: Callable[..., DepotSandbox]) -> DepotSa
 def depot_sandbox_factory() -> Iterator[Callable[..., DepotSandbox]]:
     """Yield a function that starts a `DepotSandbox` with settings. All stop at the end of the test.
 
-    The function takes the arguments of `DepotSandbox`. Each sandbox runs in its own thread.
+    The function takes the arguments of `DepotSandbox`. Each sandbox runs in its own thread. The
+    call blocks until it listens; within an event loop, prefer `async with`.
 
     Example:
         >>> def test_mine(depot_sandbox_factory: Callable[..., DepotSandbox]) -> None:

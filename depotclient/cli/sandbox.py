@@ -86,9 +86,9 @@ def _describe(server: DepotSandbox, sessions: int, *, live: bool) -> Iterator[st
     from depotclient.sandbox.simulation import default_start
 
     names = [f"{charger}/{n}" for charger, ids in server.chargers.items() for n in ids]
-    since = f"{default_start(sessions):%Y-%m-%d}"
-    yield f"Data: {len(names)} connectors from {names[0]} to {names[-1]},"
-    yield f"with {sessions} sessions each since {since}."
+    since = f" since {default_start(sessions):%Y-%m-%d}" if sessions else ""
+    places = f"{len(names)} connectors from {names[0]} to {names[-1]}"
+    yield f"Data: {places}, with {sessions} sessions each{since}."
     if live:
         yield "On each connector, another session ends every 10 seconds."
     yield f"Try: depotclient reports {names[0]}"

@@ -84,7 +84,8 @@ class DepotSandbox(Sandbox):
         start: Start of the first session of each connector (timezone-aware). The default is
             2026-01-01 UTC, or earlier for more than 60 sessions.
         live: Let sessions end while the sandbox runs: one on every connector each `live_interval`.
-            They take as long as the others and therefore overlap.
+            They take as long as the others, so they overlap, and each starts up to an hour
+            before it appears.
         live_interval: Seconds between the ends of two live sessions of a connector.
         token: Bearer token that is always valid. The default is random, as for the next two.
         client_id: Client id for the token endpoint.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
+from depotclient.sandbox.shape import ReportShape
 from evtransport.validation import validate_int
 
 if TYPE_CHECKING:
@@ -93,35 +94,6 @@ _BATTERIES = (
     Battery(420_000, 615.0, 710.0, 450.0),
 )
 _FLEET = tuple((f"BUS-{n:03}", _BATTERIES[n % len(_BATTERIES)]) for n in range(1, 25))
-
-
-@attrs.frozen
-class ReportShape:
-    """Number of events in a report. The default results in about 208 kB of JSON.
-
-    Args:
-        meter_values: Entries of `sessionMeterValues`, four for each point in time.
-        charge_parameters: Entries of `chargeParameters`.
-        detail_states: Entries of `detailStatus`.
-        device_states: Entries of `deviceStatus`.
-
-    Raises:
-        ValueError: A count is not an int or is negative.
-    """
-
-    meter_values: int = 2000
-    charge_parameters: int = 200
-    detail_states: int = 60
-    device_states: int = 30
-
-    def __attrs_post_init__(self) -> None:
-        for field in attrs.fields(ReportShape):
-            validate_int(field.name, getattr(self, field.name), minimum=0)
-
-    @classmethod
-    def small(cls) -> ReportShape:
-        """Return a shape with a few events of each kind: about 2 kB of JSON."""
-        return cls(meter_values=4, charge_parameters=2, detail_states=2, device_states=1)
 
 
 @attrs.frozen

@@ -52,6 +52,10 @@ class Churn:
 
     Raises:
         ValueError: A number is out of range.
+
+    Example:
+        >>> from depotclient.sandbox import Churn, DepotSandbox
+        >>> sandbox = DepotSandbox(churn=Churn(inserts=0.25, deletes=0.1, pages=100))
     """
 
     inserts: float = 0.0

@@ -31,7 +31,13 @@ def validate_number(
 
 @attrs.frozen
 class Fault:
-    """One way in which a response goes wrong. Create it with a class method."""
+    """One way in which a response goes wrong. Create it with a class method.
+
+    Example:
+        >>> from depotclient.sandbox import DepotSandbox, Fault
+        >>> faults = [Fault.status(429, retry_after=2), None, Fault.truncate()]
+        >>> sandbox = DepotSandbox(faults=faults)
+    """
 
     kind: Literal["status", "disconnect", "truncate", "stall", "html", "garbage", "bad_utf8"]
     code: int = 200

@@ -36,6 +36,14 @@ class RecordedRequest:
         query: Decoded query, with the first value of each name.
         status: Status of the response. None if the connection closed before the head.
         fault: Injected fault, or None.
+
+    Example:
+        >>> from thorclient.sandbox import ThorSandbox
+        >>> async with ThorSandbox() as sandbox:
+        ...     async with ThorClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as thor:
+        ...         analytics = await thor.get_analytics("TB-0001")
+        ...     print(sandbox.requests[-1].path, sandbox.requests[-1].status)
+        /latest/integration/analytics/TB-0001 200
     """
 
     method: str
@@ -241,6 +249,12 @@ def running_in_thread(sandbox: S) -> Generator[S]:
 
     Raises:
         OSError: The port is in use.
+
+    Example:
+        >>> from thorclient.sandbox import ThorSandbox, running_in_thread
+        >>> def main() -> None:
+        ...     with running_in_thread(ThorSandbox()) as sandbox:
+        ...         print(sandbox.environment)
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="sandbox", daemon=True)
