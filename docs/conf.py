@@ -25,6 +25,8 @@ exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
+smartquotes = False  # `...` in commands must stay three dots
+
 # Docstrings put code in single backticks.
 default_role = "docstring"
 autodoc_typehints = "description"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import http.server
 import threading
+import zlib
 from collections.abc import AsyncGenerator, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +17,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import pytest
 import pytest_asyncio
 
+from tests.project.test_docstrings import public_objects
 from tests.support.browser import Page, find_browser, open_page
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +83,16 @@ def test_no_link_of_the_site_is_broken() -> None:
         and is_broken(page, target)
     ]
     assert broken == []
+
+
+def test_the_reference_has_every_public_name() -> None:
+    _, _, content = (SITE / "objects.inv").read_bytes().partition(b"using zlib.\n")
+    documented = {
+        line.split()[0].rpartition(".")[2]
+        for line in zlib.decompress(content).decode().splitlines()
+    }
+    public = {name.rpartition(".")[2] for name in public_objects()}
+    assert public - documented == set()
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
