@@ -272,7 +272,7 @@ async def leave_a_loop(many: SessionReportsMany[Any]) -> None:
 async def close_while_another_task_waits(many: SessionReportsMany[Any]) -> None:
     walk = many.walk()
     waiting = asyncio.ensure_future(take_all(walk))
-    await turns(2)
+    await turns(10)
     await walk.aclose()
     with pytest.raises(RuntimeError, match="closed while another task was waiting"):
         await waiting
@@ -281,6 +281,7 @@ async def close_while_another_task_waits(many: SessionReportsMany[Any]) -> None:
 async def cancel_the_closing(many: SessionReportsMany[Any]) -> None:
     walk = many.walk()
     await anext(walk)
+    await turns(5)
     closing = asyncio.ensure_future(walk.aclose())
     await asyncio.sleep(0)
     closing.cancel()
@@ -299,7 +300,9 @@ async def take_all(walk: WalkMany[Any]) -> None:
 async def test_a_walk_that_is_left_leaves_no_task(
     leave: Callable[[SessionReportsMany[Any]], Any], read_ahead: int
 ) -> None:
-    await leave(many_of(transport_of(60), read_ahead=read_ahead))
+    transport = transport_of(60)
+    transport.stalls = True
+    await leave(many_of(transport, read_ahead=read_ahead))
     await turns(20)
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
