@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
@@ -93,28 +93,25 @@ def _argument_name(argument: TyperArgument) -> str:
     return argument.metavar or argument.name.upper()
 
 
+# The first word, a word before `=`, or a word that ends in an underscore.
+_ARGUMENT: Final = re.compile(r"^([a-z_]+?)_?(?= )|\b([a-z_]+?)(?:_?(=)|_\b)")
+
+
 def name_options(message: str, names: Mapping[str, str]) -> str:
     """Return an error message with options instead of Python's arguments.
 
     For example, `from_=2026-01-02 must be before to=2026-01-01` becomes
-    `--from 2026-01-02 must be before --to 2026-01-01`. An argument is a word before `=`, or the
-    first word of the message.
+    `--from 2026-01-02 must be before --to 2026-01-01`.
 
     Args:
         message: Message of an error that the library raised.
-        names: Names to show by the names of the arguments, which may end in an underscore, such as
+        names: Names to show, by the arguments without a last underscore, such as
             `{"from": "--from"}`.
     """
-    return re.sub(
-        r"^([a-z_]+?)_?(?= )|\b([a-z_]+?)_?=",
-        lambda found: _show_name(found, names),
-        message,
-    )
 
+    def show(found: re.Match[str]) -> str:
+        first, other, sign = found.groups()
+        name = names.get(first or other)
+        return found[0] if name is None else name + (" " if sign else "")
 
-def _show_name(found: re.Match[str], names: Mapping[str, str]) -> str:
-    first, before_sign = found.groups()
-    name = names.get(first or before_sign)
-    if name is None:
-        return found[0]
-    return name if first else f"{name} "
+    return _ARGUMENT.sub(show, message)

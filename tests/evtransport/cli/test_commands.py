@@ -37,6 +37,7 @@ def commands(app: typer.Typer) -> list[str]:
         ("from_=9 must be before to=8", "--from 9 must be before --to 8"),
         ("from_ must be in the years 2 to 9998", "--from must be in the years 2 to 9998"),
         ("format must be one of a, b", "--format must be one of a, b"),
+        ("limit requires from_, the start", "--limit requires --from, the start"),
         ("no limit=5", "no --limit 5"),
         ("charger_id must not be empty", "ID must not be empty"),
         ("a limit to the speed", "a limit to the speed"),
