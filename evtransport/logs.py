@@ -33,7 +33,8 @@ def log_request(
         "attempt": attempt,
         "elapsed": elapsed,
     }
-    message = "%(label)s: %(status)s (attempt %(attempt)d, %(elapsed).3f s)"
+    outcome = "no complete response" if status is None else "%(status)s"
+    message = f"%(label)s: {outcome} (attempt %(attempt)d, %(elapsed).3f s)"
     LOGGER.debug(message, fields, extra=fields)
 
 

@@ -60,6 +60,16 @@ def test_progress_is_hidden_during_output_and_removed_at_the_end(
         assert SHOW_CURSOR in part
 
 
+def test_a_message_appears_above_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    with progress_line("0 reports"):
+        echo_error("[a] message\x1b")
+    before, message, after = screen.text.partition("[a] message\\u001b\n")
+    assert message
+    assert before.endswith(ERASE_LINE)
+    assert "0 reports" in after
+
+
 def test_progress_does_not_overwrite_output_after_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
