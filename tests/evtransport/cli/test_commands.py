@@ -24,7 +24,9 @@ APPS = pytest.mark.parametrize(
 
 
 def commands(app: typer.Typer) -> list[str]:
-    return [each.name or getattr(each.callback, "__name__", "") for each in app.registered_commands]
+    return [
+        str(each.name or getattr(each.callback, "__name__", "")) for each in app.registered_commands
+    ]
 
 
 @pytest.mark.parametrize(
