@@ -38,7 +38,7 @@ def choose_auth(
     client_secret: Secret | None,
     token_url: Callable[[], URL],
 ) -> Auth:
-    """Return the credentials for a caller's arguments.
+    """Return the credentials that the arguments of a client describe.
 
     Raises:
         ValueError: They are not exactly one kind of credentials, or invalid.

@@ -203,7 +203,8 @@ def _decode_by_objects(
         return pa.RecordBatch.from_pylist(rows, schema), error
     except OverflowError:  # The objects accept integers of any size.
         index = next(n for n, row in enumerate(rows) if not _fits(row, schema))
-        problem = f"{page.path_at(index)}: too large for its column: an integer of over 64 bits"
+        path = page.path_at(index)
+        problem = f"{path}: too large for its column: an integer of more than 64 bits"
         too_large = SchemaError((problem,))
         too_large.cursor = page.cursor_at(index)
         page.describe(too_large)
@@ -280,12 +281,12 @@ def _convert(array: Any, kind: pa.DataType) -> pa.Array[Any]:
         nulls = array.is_null() if array.null_count else None
         return pa.StructArray.from_arrays(inner, fields=list(kind), mask=nulls)
     if kind == pa.float64() and not _all(pc.is_finite(array)):
-        raise pa.ArrowInvalid("a number outside of the range of float64, which becomes infinite")
+        raise pa.ArrowInvalid("a number outside the range of float64, which becomes infinite")
     return _parse_times(array) if kind == TIME else array
 
 
 def _parse_times(texts: pa.StringArray) -> pa.Array[Any]:
-    """Return the times of texts. An empty text is null."""
+    """Return the times in an array of strings. An empty string is null."""
     pool = pa.system_memory_pool()
     if _has_vendor_format(texts):
         times = pc.cast(texts, TIME, memory_pool=pool)
@@ -301,12 +302,12 @@ def _parse_times(texts: pa.StringArray) -> pa.Array[Any]:
         times = pc.cast(milliseconds, TIME)
     first, last = pc.min(milliseconds).as_py(), pc.max(milliseconds).as_py()
     if first is not None and not _MIN_MS <= first <= last <= _MAX_MS:
-        raise pa.ArrowInvalid("a time outside of the years 2 to 9999")
+        raise pa.ArrowInvalid("a time outside the years 2 to 9999")
     return times
 
 
 def _has_vendor_format(texts: pa.StringArray) -> bool:
-    """Return True if all texts have the length of the vendor's example and end with Z.
+    """Return True if all strings have the length of the vendor's example and end with Z.
 
     Arrow parses no other format of that length and end. The regular expressions cost 20 times as
     much as this check, and a tenth of the time of a page.

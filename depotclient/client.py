@@ -38,10 +38,10 @@ class DepotClient(ApiClient):
     Pass either `token`, or `client_id` and `client_secret`.
 
     Args:
-        token: Access token, which the client does not renew. Or an async function without
-            arguments that returns one, such as from a vault. It is called at the first request and
-            after the API refused the token. Concurrent requests share one call and its `ApiError`.
-            Any other error of the function passes unchanged and is not retried.
+        token: Access token, which the client does not renew, or an async function without
+            arguments that returns one, such as from a vault. The client calls the function at the
+            first request and after the API rejected the token. Concurrent requests share one call
+            and its `ApiError`. Any other error of the function passes unchanged, without retries.
         client_id: Client id. The client exchanges it and `client_secret` for tokens.
         client_secret: Secret of `client_id`.
         region: Region with known addresses, `eu`. For other regions, pass `base_url`, and
@@ -114,7 +114,7 @@ class DepotClient(ApiClient):
         session: ClientSession | None = None,
         proxy: str | Literal[False] | None = None,
     ) -> DepotClient:
-        """Return a client with the settings of the environment.
+        """Return a client with the settings in the environment.
 
         The variables are `DEPOT_TOKEN`, or `DEPOT_CLIENT_ID` and `DEPOT_CLIENT_SECRET`, and
         optionally `DEPOT_REGION`, `DEPOT_BASE_URL` and `DEPOT_TOKEN_URL`.
@@ -197,8 +197,8 @@ class DepotClient(ApiClient):
         may be in both of them or in none. Pass `margin` to get each session exactly in the window
         of its start.
 
-        The vendor documents neither the filter nor the order of the reports, and not whether the
-        ends of a window are inclusive (Depot: Session Reports API).
+        The vendor documents neither the filter, nor the order of the reports, nor whether the ends
+        of a window are inclusive (Depot: Session Reports API).
 
         Example:
             >>> async with DepotClient.from_env() as depot:
@@ -219,19 +219,20 @@ class DepotClient(ApiClient):
             to: End of the window (timezone-aware). None means the start time of each walk, so that
                 later sessions don't move the pages.
             margin: Time to request on both sides of the window, at most 366 days. The walk yields
-                the reports with `from_ <= session_time_start < to` only. It must cover the longest
-                session, such as `timedelta(days=1)`. A session without a start belongs to the
-                window of its end. A report with neither time, or with an invalid one, is in each
-                window that reads it. Requests end at the present, except for a `to` in the future.
-                It requires `from_`. None leaves the choice to the server.
+                the reports with `from_ <= session_time_start < to` only. The margin must cover the
+                longest session, such as `timedelta(days=1)`. A session without a start belongs to
+                the window of its end. A report with neither time, or with an invalid one, is in
+                each window that reads it. Requests end now, unless `to` is in the future. A margin
+                requires `from_`. None leaves the choice to the server.
             limit: Largest page, 1 to 2000 reports (the vendor documents 10 to 2000). The walk
                 requests limits from half of it to all of it, so that pages overlap. None starts at
                 10 and grows while pages stay under 8 MiB.
             read_ahead: Requests in flight while a page is consumed. With 0, the walk requests a
                 page when the last one is consumed.
-            into: attrs class or dataclass with some of the fields of `SessionReport`. Only these
-                are parsed. Or a function that returns an object for the JSON bytes of a report,
-                such as `MyModel.model_validate_json` of pydantic. Its errors are a `SchemaError`.
+            into: attrs class or dataclass with some of the fields of `SessionReport`, which are the
+                only ones parsed, or a function that returns an object for the JSON bytes of a
+                report, such as `MyModel.model_validate_json` of pydantic. If the function raises an
+                error, the walk raises a `SchemaError`.
             resume: Cursor of an earlier walk of the same query, or its text. The window
                 keeps the end of the earlier walk.
             verify: Walk the window again until a whole pass finds nothing new. This finds reports

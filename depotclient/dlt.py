@@ -87,7 +87,7 @@ def session_reports(
     The state changes only after a complete run. A failed run loads nothing, and the next run starts
     at the same time. So load a long span in parts: increase `to` from run to run.
 
-    dlt keeps `DATA_WRITER__BUFFER_MAX_ITEMS` reports in memory (default 5000). A usual report has
+    dlt keeps `DATA_WRITER__BUFFER_MAX_ITEMS` reports in memory (default 5000). A typical report has
     50 to 500 kB: set a few hundred.
 
     Args:
@@ -157,7 +157,7 @@ def _validate_options(look_back: timedelta, name: str, rows: Rows) -> None:
 
 def _end_of_run(to: datetime | None, now: datetime) -> datetime:
     # A charger with a fast clock reports sessions in the future. Runs after their start load them,
-    # so the state never moves past the present.
+    # so the state never moves past the current time.
     return now if to is None else min(to, now)
 
 

@@ -25,7 +25,7 @@ __all__ = ["OnError", "SessionReportsMany", "WalkMany", "describe_many"]
 T = TypeVar("T")
 
 OnError: TypeAlias = Literal["yield", "raise"]
-"""How errors reach the caller."""
+"""`yield` returns an error as an item of the walk, `raise` raises it."""
 
 _Ids: TypeAlias = tuple[str, str]
 
@@ -68,9 +68,9 @@ class SessionReportsMany(Generic[T]):
                 del found  # Release the page while the next one is awaited.
 
     def walk(self) -> WalkMany[T]:
-        """Return a walk that has the cursors after each report. `async with` closes it."""
+        """Return a walk whose `cursors` change with each report. `async with` closes it."""
         pinned = [r.resume.pinned["to"] for r in self.by_connector.values() if r.resume]
-        # A connector that has no cursor yet gets the window of the others.
+        # A connector without a cursor gets the end of the others' windows.
         return WalkMany(self, datetime.fromisoformat(max(pinned)) if pinned else self._now())
 
 
@@ -107,8 +107,8 @@ class WalkMany(Generic[T]):
     def cursors(self) -> dict[tuple[str, str], Cursor]:
         """Cursor of each connector after the last returned report, for `resume=`.
 
-        The cursor of a connector that has not started is its beginning, with the end of the window
-        that this walk pinned. A finished connector has a cursor with `finished`.
+        A connector that has not started has a cursor at the start of its window, with the end that
+        this walk pinned. The cursor of a finished connector has `finished=True`.
         """
         if self._current is None:
             return dict(self._cursors)
@@ -118,7 +118,7 @@ class WalkMany(Generic[T]):
     async def aclose(self) -> None:
         """Cancel and await the requests in flight. Further calls do nothing."""
         self._closed = True
-        async with AsyncExitStack() as stack:  # A cancellation skips none of the readers.
+        async with AsyncExitStack() as stack:  # A cancellation must not skip a reader.
             for reader in self._readers.values():
                 stack.push_async_callback(reader.aclose)
             await self._steps.aclose()
@@ -146,7 +146,7 @@ class WalkMany(Generic[T]):
                 found = await self._next_page()
                 if found is not None and isinstance(found[1], ApiError):
                     return found[0], found[1]
-                del found  # The page is released when its last report was returned.
+                del found  # Otherwise the page would stay in memory after its last report.
             await self._pauses.pause_if_needed()
         finally:
             self._is_awaited = False
@@ -190,13 +190,13 @@ class WalkMany(Generic[T]):
         return None
 
     def _error(self, error: ApiError) -> ApiError:
-        """Return an error, or raise it if the caller wants that."""
+        """Return an error, or raise it if `on_error` is `raise`."""
         if self._many.on_error == "raise":
             raise error
         return error
 
     def _start_connectors(self) -> None:
-        """Start connectors that wait, as many as may be walked at the same time."""
+        """Start waiting connectors, until `concurrency` of them are walked at the same time."""
         for ids in islice(self._waiting, self._many.concurrency - len(self._readers)):
             reports = self._many.by_connector[ids]
             self._readers[ids] = PageReader(reports, self._cursors[ids])
@@ -222,10 +222,10 @@ def describe_many(
     """Return the description of a walk over many connectors.
 
     Args:
-        reports_of: Function that returns the reports of one connector, from a cursor on.
-        connectors: As in `DepotClient.session_reports_many`, like the other arguments.
+        reports_of: Function that describes the reports of one connector after a cursor.
+        connectors: Charger and connector ids, as in `DepotClient.session_reports_many`.
         resume: Cursors by connector.
-        concurrency: Number of connectors at a time.
+        concurrency: Number of connectors to walk at the same time.
         on_error: `yield` or `raise`.
         now: Function that returns the current time.
 

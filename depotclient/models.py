@@ -2,7 +2,7 @@
 
 The vendor documents no field as required and publishes no enum. Only `session_id` is therefore
 required. Other fields may be None, a missing or null list is empty, and strings are not checked.
-Events may lie outside of their session: in the vendor's example, they are a year earlier. The
+Events may lie outside their session: in the vendor's example, they are a year earlier. The
 units are those that the example implies: Wh for the energies, which are counters, and W, A and V.
 """
 

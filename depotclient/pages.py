@@ -49,7 +49,7 @@ class RawPage:
         ids: Session ids, after `read_keys`. None for a report with lone surrogates or without a
             valid id.
         keys: Numbers that identify the sessions, after `read_keys`. See `compute_session_key`.
-        outside: Indexes of the reports outside of the window of the walk, after `read_keys`.
+        outside: Indexes of the reports outside the window of the walk, after `read_keys`.
         describe: Sets the attributes of an error that name the request for this page.
     """
 
@@ -144,7 +144,7 @@ def _original_items(
 
 @attrs.frozen(eq=False)
 class _Delivery:
-    """Reports of a page to deliver: the new ones, without those outside of the walk's window.
+    """Reports of a page to deliver: the new ones, without those outside the walk's window.
 
     Attributes:
         page: The page.

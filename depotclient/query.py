@@ -54,7 +54,7 @@ class Query:
         now: datetime,
         margin: timedelta | None = None,
     ) -> Query:
-        """Return the query for a caller's arguments.
+        """Return the query that the caller's arguments describe.
 
         Raises:
             ValueError: An argument is invalid.

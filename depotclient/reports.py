@@ -71,7 +71,7 @@ class SessionReports(Generic[T]):
             await reader.aclose()
 
     def walk(self) -> Walk[T]:
-        """Return a walk that has a cursor after each report. `async with` closes it."""
+        """Return a walk whose `cursor` changes with each report. `async with` closes it."""
         return Walk(PageReader(self, first_cursor(self)))
 
     async def collect(self, *, max_items: int) -> list[T]:
@@ -113,7 +113,7 @@ def first_cursor(reports: SessionReports[Any], now: datetime | None = None) -> C
 
     Args:
         reports: Description of the walk.
-        now: Time at which the walk starts. None means the present.
+        now: Time at which the walk starts. None means now.
     """
     return reports.resume or Cursor(
         query=reports.query.identity(),

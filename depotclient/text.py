@@ -43,7 +43,9 @@ _DURATION: Final = re.compile(rf"(\d+(?:\.\d+)?) ?([{''.join(_UNITS)}]?)", re.AS
 
 
 def parse_duration(name: str, text: str) -> timedelta:
-    """Return the duration of a text such as `1d`, `36h`, `5m` or `30s`. A plain number is in days.
+    """Return the duration in a string such as `1d`, `36h`, `5m` or `30s`.
+
+    A plain number is in days.
 
     Raises:
         ValueError: The text has another format, or the number is too large.
@@ -55,7 +57,7 @@ def parse_duration(name: str, text: str) -> timedelta:
 
 
 def parse_connector(text: str) -> Connector:
-    """Return the connector of a text such as `CP-001/1`, the form of `connector_key`.
+    """Return the connector in a string such as `CP-001/1`, the form of `connector_key`.
 
     The last slash separates the two ids. Each is percent-decoded, so that `CP%2F1/1` is the
     connector 1 of the charger `CP/1`.

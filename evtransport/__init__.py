@@ -1,6 +1,6 @@
 """Shared core of both clients: transport, credentials, errors, structuring and paging.
 
-Nothing in here knows a vendor's API. `thorclient` and `depotclient` do.
+Code for one vendor's API does not belong here, but in `thorclient` or `depotclient`.
 """
 
 from evtransport._version import __version__

@@ -323,14 +323,14 @@ class ClientCredentials(RenewableToken):
 
 @attrs.define(eq=False)
 class TokenFunction(RenewableToken):
-    """Access tokens from a function of the caller, such as one that asks a vault.
+    """Access tokens from a function of the caller, such as one that reads a vault.
 
-    A token has no known end: it is requested on first use and after the API refused it.
+    The expiry of a token is unknown: the function is called on first use and after a rejection.
 
     Args:
-        function: Async function without arguments that returns a token. An `ApiError` that it
-            raises is that of all waiting calls. Any other error passes to its own call unchanged,
-            without the frames of the function: they may hold a token.
+        function: Async function without arguments that returns a token. If it raises
+            an `ApiError`, all waiting calls raise it. Any other error passes unchanged to its own
+            call, without the frames of the function: they may hold a token.
         clock: Returns monotonic seconds.
     """
 

@@ -202,8 +202,8 @@ class SessionManager:
     async def read_chunks(self, response: aiohttp.ClientResponse, limit: int) -> list[bytes]:
         """Return the body. If it is larger than `limit` bytes, return its start and disconnect.
 
-        The caller joins the chunks once: to grow a buffer takes four times as long, and to join a
-        body that is too large takes its memory twice.
+        The caller joins the chunks once. Growing a buffer takes four times as long. Joining a
+        body that is too large needs its memory twice.
         """
         chunks: list[bytes] = []
         length = 0
@@ -262,13 +262,13 @@ class SessionManager:
                 request.headers.update(proxy.headers)
 
     def _choose_proxy(self, request: aiohttp.ClientRequest) -> Proxy | Literal[False] | None:
-        """Return the proxy for a request, False for no proxy, None to keep that of the session."""
+        """Return the proxy for a request, False for no proxy, None to keep the session's."""
         if self._proxy is not None:
             return self._proxy
         if self._is_borrowed and not self._trusts_environment:
             return None
         proxy = self._find_environment_proxy(request.url)
-        # aiohttp sends credentials from ~/.netrc to a proxy of the environment, so replace it.
+        # aiohttp sends credentials from ~/.netrc to a proxy from the environment, so replace it.
         # A proxy of the session itself stays.
         if proxy is None or (self._is_borrowed and request.proxy != proxy.url):
             return None

@@ -123,7 +123,7 @@ class StatusError(ApiError):
         status: HTTP status.
         code: Name of the error in the body, or None if the body has none.
         body: First 64 KiB of the body, with credentials masked.
-        retry_after: Seconds to wait by the `Retry-After` header, at most 86,400. None without the
+        retry_after: Seconds to wait according to `Retry-After`, at most 86,400. None without the
             header.
     """
 

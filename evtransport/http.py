@@ -39,10 +39,10 @@ ERROR_BODY_BYTES = 64 * 1024
 """Number of bytes of an error's body that are kept."""
 
 NAMED_BODY_BYTES = 4 * 1024
-"""Maximum size of a body in which error names are searched. Longer bodies are documents."""
+"""Maximum size of a body in which error names are searched. Longer bodies may just quote them."""
 
 MAX_RETRY_AFTER = 86_400.0
-"""Maximum of `Retry-After` in seconds. A longer wait counts as this one."""
+"""Maximum of `Retry-After` in seconds. Longer waits are reduced to it."""
 
 KEPT_HEADERS = ("retry-after", "date", "location", "www-authenticate")
 """Headers of an error that this library reads."""
@@ -160,7 +160,7 @@ def names_invalid_token(response: Response) -> bool:
 
 
 def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Return the seconds to wait by the `Retry-After` header (RFC 9110), or None without one.
+    """Return the seconds to wait from the `Retry-After` header (RFC 9110), or None without one.
 
     A proxy may join several values: the longest wait counts, up to a day. A date is compared with
     the `Date` of the response, so a wrong clock of the client does not matter.

@@ -1,4 +1,4 @@
-"""Proxies: the `proxy=` argument and the proxies of the environment."""
+"""Proxies: the `proxy=` argument and the proxies from the environment."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def reveal_proxy(sealed: SealedProxy) -> str | Literal[False] | None:
 
 
 def parse_proxy(sealed: SealedProxy) -> Proxy | Literal[False] | None:
-    """Return the proxy of `proxy=`, False for no proxy, or None for that of the environment.
+    """Return the proxy of `proxy=`, False for no proxy, or None for the environment's.
 
     Raises:
         ValueError: The value is not usable. The message does not quote it.

@@ -18,7 +18,7 @@ MASK = "**********"
 MAX_SECRET_LENGTH = 16 * 1024
 """Maximum length of a credential in characters. Servers reject longer headers."""
 
-# Shorter secrets occur in ordinary words. To mask these words would reveal the secret.
+# Shorter secrets occur in ordinary words. Masking these words would reveal the secret.
 _SHORTEST_REDACTED = 4
 
 
@@ -37,7 +37,7 @@ class Secret:
         return self._value
 
     def redact(self, data: bytes) -> bytes:
-        """Return `data` with a mask in place of this secret, in all usual encodings."""
+        """Return `data` with a mask in place of this secret, in all common encodings."""
         if len(self._value) < _SHORTEST_REDACTED:
             return data
         self._encodings = self._encodings or _encode(self._value)

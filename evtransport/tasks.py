@@ -15,8 +15,8 @@ T = TypeVar("T")
 class TaskPool(Generic[T]):
     """Tasks of one owner, who receives their results in the order of completion.
 
-    Use it with `async with`, or call `aclose()` at the end. `len(pool)` is the number of tasks that
-    run, and of results that wait.
+    Use it with `async with`, or call `aclose()` at the end. `len(pool)` is the number of running
+    tasks and of results that are not yet received.
     """
 
     def __init__(self) -> None:
@@ -34,9 +34,9 @@ class TaskPool(Generic[T]):
         self._tasks.add(task)
 
     async def receive(self) -> T:
-        """Return the result of the task that has finished next, or raise its error.
+        """Wait for the next task to finish, and return its result or raise its error.
 
-        A cancellation of the receiver loses no result.
+        If the receiver is cancelled, no result is lost.
 
         Raises:
             RuntimeError: The pool was closed while the caller was waiting.

@@ -2,7 +2,7 @@
 
 Only this module and `evtransport.connection` import aiohttp's client. No aiohttp object leaves
 them: a response is read completely and its connection released before anything is decoded. Errors
-are raised outside of aiohttp's exception handlers, because its errors hold the request headers.
+are raised outside aiohttp's exception handlers, because its errors hold the request headers.
 """
 
 from __future__ import annotations

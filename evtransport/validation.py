@@ -77,7 +77,7 @@ def validate_id(name: str, value: object) -> str:
 
 
 def require_unicode(name: str, value: str) -> str:
-    """Return a text as a plain `str` if it can be encoded.
+    """Return a string as a plain `str` if it can be encoded.
 
     Raises:
         ValueError: The text holds lone surrogates.

@@ -21,7 +21,7 @@ STATUSES = {
     thorclient.NotFoundError: 404,
     thorclient.RateLimitedError: 503,
     thorclient.DeadlineExceeded: 504,
-    ApiError: 502,  # such as a rejected key, which is our fault, not the visitor's
+    ApiError: 502,  # such as a rejected key, which is our fault, not the user's
 }
 
 
@@ -111,7 +111,7 @@ async def read_sessions(
 
 
 async def write_lines(reports: SessionReports[SessionReport]) -> AsyncIterator[bytes]:
-    """Yield a line for each report. If the visitor leaves, the walk cancels its requests."""
+    """Yield a line for each report. If the user disconnects, the walk cancels its requests."""
     async with reports.walk() as walk:
         async for report in walk:
             yield depotclient.to_json(report) + b"\n"

@@ -50,7 +50,7 @@ def test_a_missing_chargebox_is_an_error(
 
 
 def test_an_outage_of_two_requests_goes_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Your own sandbox plays the faults that you list, one per request."""
+    """Your own sandbox injects the faults that you list, one per request."""
 
     async def run() -> None:
         faults = [Fault.status(503, retry_after=0), Fault.disconnect()]

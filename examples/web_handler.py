@@ -23,7 +23,7 @@ THOR = web.AppKey("thor", ThorClient)
 async def thor_client(app: web.Application) -> AsyncIterator[None]:
     """Provide one client, and so one pool of connections, for the life of the application."""
     async with ThorClient.from_env() as client:
-        # Visitors wait at most 2 seconds, including retries and the waits between them.
+        # Users wait at most 2 seconds, including retries and the waits between them.
         app[THOR] = client.with_options(
             timeout=Timeout(total=2.0, connect=1.0, read=1.0),
             retry=RetryPolicy(attempts=2, base_delay=0.1),
@@ -44,7 +44,7 @@ async def charges(request: web.Request) -> web.Response:
     except RateLimitedError as error:
         wait = {"Retry-After": str(round(error.retry_after or 60))}
         raise web.HTTPServiceUnavailable(text="Thor is busy", headers=wait) from None
-    except ApiError as error:  # such as a rejected key, which is our fault, not the visitor's
+    except ApiError as error:  # such as a rejected key, which is our fault, not the user's
         logging.getLogger(__name__).warning("Thor: %s", error)
         raise web.HTTPBadGateway(text="Thor is not available") from None
     return web.json_response({"charges": analytics.charges.last_7})

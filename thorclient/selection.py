@@ -37,7 +37,7 @@ class Selection:
 
     @classmethod
     def validated(cls, only_active: object, within: object, connector_type: object) -> Selection:
-        """Return the selection for a caller's arguments.
+        """Return the selection that the caller's arguments describe.
 
         Raises:
             ValueError: An argument is invalid.

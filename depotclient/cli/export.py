@@ -94,7 +94,7 @@ def export(
     """
     selected = parse_connectors(connectors or ())
     if connector_file is not None:
-        # Read it outside of the event loop, where a signal ends the wait for a pipe.
+        # Read it outside the event loop, where a signal ends the wait for a pipe.
         selected += _read_connector_file(connector_file)
     start = partial(
         export_session_reports,
@@ -172,7 +172,7 @@ def next_steps(export: Export) -> Iterator[str]:
 
 
 def _is_permanent(error: ApiError | OSError | None) -> bool:
-    """Return True if the same command fails again until somebody corrects the cause."""
+    """Return True if the same command fails again until the user corrects the cause."""
     if isinstance(error, StatusError):
         return not is_retryable(error)
     return isinstance(error, SchemaError | ResponseTooLarge | FileExistsError)

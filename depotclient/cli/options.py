@@ -42,7 +42,7 @@ def parse_connectors(texts: Sequence[str]) -> list[Connector]:
     """Return the connectors of texts such as `CP-001/1`.
 
     Raises:
-        ValueError: A text has another form, such as `CP-001 1`.
+        ValueError: A string has another form, such as `CP-001 1`.
     """
     for first, second in pairwise(texts):
         if "/" not in first and "/" not in second:

@@ -62,7 +62,7 @@ class ConnectorExport:
         missing: Number of windows that could not be written. An invalid report affects only its own
             window; other errors also cost the windows after it.
         reports: Number of reports in the written windows, and in the one being read.
-        skipped_reports: Number of reports in the skipped windows, by their manifests.
+        skipped_reports: Number of reports in the skipped windows, according to their manifests.
         bytes_read: Total size of the pages that were read, in bytes.
         error: Reason for the first missing window.
     """
@@ -123,8 +123,8 @@ async def export_session_reports(
 
     Each connector and window becomes one file in the folder, such as
     `charger_id=CP-001/connector_id=1/month=2026-10/reports.parquet`, with percent-encoded ids. A
-    file under its final name is complete. Later runs skip a window that had ended at least `margin`
-    before it was read. They read other windows again and replace the file.
+    file under its final name is complete. Later runs skip a window if it was read at least `margin`
+    after its end. They read other windows again and replace the file.
 
     A report belongs to the window of its `session_time_start`, whichever timestamp the server
     filters on. A report without a start belongs to the first window that reads it.
@@ -133,9 +133,9 @@ async def export_session_reports(
         depot: Client. Its limiter applies to all connectors together.
         connectors: Charger and connector ids. Duplicates count once.
         folder: Folder of the files. It is created if it is missing.
-        from_: Start of the time span (timezone-aware). Windows are whole: the first one is the
-            whole month or day that contains this time.
-        to: End of the time span (timezone-aware). None means now. The last window is whole as well.
+        from_: Start of the time span (timezone-aware). The first window is the whole month
+            or day that contains this time.
+        to: End of the time span (timezone-aware). None means now. The last window is whole too.
         window: `month` or `day`, in UTC.
         format: `parquet`, with the schema `depotclient.arrow.SESSION_REPORTS`, or `ndjson`, with
             the vendor's own reports, one on each line.
@@ -237,7 +237,7 @@ async def _run_all(
     by_connector: Sequence[tuple[Partition, ...]],
     concurrency: int,
 ) -> tuple[ConnectorExport, ...]:
-    """Export the connectors, some at a time. Return the results in the same order."""
+    """Export the connectors, several at a time. Return the results in the same order."""
     results: dict[int, ConnectorExport] = {}
     waiting = iter(enumerate(by_connector))
 

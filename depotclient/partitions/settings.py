@@ -50,13 +50,13 @@ class ReadSettings:
     """Account and options for reading partitions, the same for all workers.
 
     Without credentials, each worker uses the credentials of its own environment, as
-    `DepotClient.from_env` does. No text of this object shows credentials. But its pickle contains
-    them, and the engine stores and sends it with the tasks.
+    `DepotClient.from_env` does. `str` and `repr` show no credentials. But the pickle contains
+    them, and the engine stores it and sends it with the tasks.
 
     Args:
         token: Access token. It must stay valid until everything is read.
         client_id: Client id.
-        client_secret: Secret of the client id.
+        client_secret: Secret of `client_id`.
         region: As in `DepotClient`, only with credentials.
         base_url: As in `DepotClient`, only with credentials.
         token_url: As in `DepotClient`, only with credentials.
@@ -152,7 +152,7 @@ class ReadSettings:
 
 
 def require_settings(settings: ReadSettings | None) -> ReadSettings:
-    """Return the settings, or for None the settings of the environment.
+    """Return the settings. None means the settings in the environment.
 
     Raises:
         ValueError: The argument has another type.

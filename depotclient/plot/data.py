@@ -258,7 +258,7 @@ def _event_notes(
 ) -> Iterator[str]:
     known = [time for time in times if time is not None]
     omitted = {
-        "outside of the time shown": sum(not span.contains(time) for time in known),
+        "outside the time shown": sum(not span.contains(time) for time in known),
         "without a time": len(times) - len(known),
         "with an impossible value": sum(len(s.values) - len(s.known) for s in series),
     }
@@ -305,6 +305,6 @@ def _format_time(time: datetime) -> str:
 
 
 def shorten(text: str, maximum: int) -> str:
-    """Return a text as one line of at most `maximum` characters."""
+    """Return a string as one line of at most `maximum` characters."""
     line = " ".join(text.split())
     return line if len(line) <= maximum else f"{line[: maximum - 1]}…"

@@ -337,8 +337,8 @@ def _write(figure: Figure, y: float, text: str, **style: Any) -> None:
 
 
 def _drawable(text: str) -> str:
-    """Return a text with `?` for letters without a glyph: matplotlib warns about them."""
-    # The bold font has fewer letters than the regular one.
+    """Return a string with `?` for characters without a glyph: matplotlib warns about them."""
+    # The bold font has fewer characters than the regular one.
     font = get_font(findfont(FontProperties(weight="bold")))
     return "".join(
         letter if letter.isprintable() and font.get_char_index(ord(letter)) else "?"

@@ -40,7 +40,7 @@ class PageQuery:
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> Self:
-        """Return the query of a request. Raise RefusedError if a parameter is wrong."""
+        """Return the query of a request. Raise RefusedError if a parameter is invalid."""
         page, limit = _parse_count(query, "page", 1), _parse_count(query, "limit", _DEFAULT_LIMIT)
         if page == 0:
             raise RefusedError(400, "page must be >= 1")

@@ -171,7 +171,7 @@ def default_start(count: int) -> datetime:
 def plan_sessions(
     seed: int, charger_id: str, connector_id: str, start: datetime, first_session_id: int
 ) -> Iterator[SessionPlan]:
-    """Plan the sessions of one connector without end, ascending in time and without overlap.
+    """Plan endless sessions of one connector, ascending in time and without overlap.
 
     The same seed and ids give the same sessions.
 

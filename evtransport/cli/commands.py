@@ -1,4 +1,4 @@
-"""Classes of a command line: help in its own words, and errors that name options."""
+"""Classes of a command line: help without Python types, and errors that name options."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Command(TyperCommand):
         """Run the command.
 
         Raises:
-            ValueError: An argument is wrong. The message names the option.
+            ValueError: An argument is invalid. The message names the option.
         """
         try:
             return super().invoke(ctx)

@@ -1,4 +1,4 @@
-"""Log lines of the logger `evtransport` on stderr, if `--verbose` asks for them."""
+"""Log lines of the logger `evtransport` on stderr, if `--verbose` is given."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def hidden_log() -> Generator[None]:
 
 
 def show_log(requested: bool) -> bool:
-    """Print a line on stderr for each request and each retry from now on, if requested.
+    """Print a line on stderr for each request and each retry from now on if `requested` is True.
 
     It is the callback of the option `--verbose`, and returns the option's value.
     """

@@ -34,7 +34,7 @@ def escape_controls(text: str) -> str:
 
     Such characters, for example in a vehicle's name, can control a terminal.
     """
-    # This is 100 times faster than the loop, and true for almost all texts.
+    # This is 100 times faster than the loop, and true for almost all strings.
     if text.isprintable():
         return text
     return "".join(

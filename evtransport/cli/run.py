@@ -41,7 +41,7 @@ def run_app(app: typer.Typer, name: str, arguments: Sequence[str] | None = None)
     Args:
         app: The command line.
         name: Name of the program in its messages.
-        arguments: Arguments of the command line. None uses those of this process.
+        arguments: Arguments of the command line. None uses `sys.argv`.
 
     Raises:
         SystemExit: Always, with the exit status.

@@ -15,7 +15,7 @@ RECENT_KEYS = 100
 """Maximum number of recent keys in a cursor."""
 
 MAX_POSITION_LENGTH = 64 * 1024
-"""Maximum length of the text before the keys of `verify`. A longer text is not decoded."""
+"""Maximum length of the text before the keys of `verify`. A longer string is not decoded."""
 
 _PREFIX = "evc2."
 _MAX_NUMBER = 10**15
@@ -30,9 +30,9 @@ _RecentKeys = Annotated[tuple[int, ...], msgspec.Meta(max_length=RECENT_KEYS)]
 class Cursor:
     """Position after one report.
 
-    `str(cursor)` is the text to save and `Cursor.parse(text)` reads it back. The text is opaque and
-    holds no credentials. It has at most 2,000 characters for a query of usual length. With `verify`
-    it has 11 more for each report delivered.
+    `str(cursor)` returns a string to save, and `Cursor.parse(text)` reads it back. The string is
+    opaque and holds no credentials. It has at most 2,000 characters for a query of typical length.
+    With `verify`, it has 11 more for each report delivered.
 
     Attributes:
         query: Query of the walk. A cursor is rejected for any other query.

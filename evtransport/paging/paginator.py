@@ -126,9 +126,9 @@ class Position:
 
 
 def pages_around(middle: int) -> Generator[int, bool, None]:
-    """Yield a page number, then those before and after it in turn.
+    """Yield a page number, then those before and after it alternately.
 
-    Send True if the page is empty: then no later page is yielded.
+    Send True if the page is empty: no page after it is then yielded.
     """
     end = middle + MAX_DISTANCE + 1
     for distance in range(MAX_DISTANCE + 1):

@@ -261,8 +261,8 @@ class Structurer(Generic[T]):
 
         Raises:
             DecodeError: The text is not JSON in UTF-8. A function decides this itself.
-            SchemaError: The object does not fit the class. The error names at most 100 bad fields,
-                and only the first of a text over 1 MiB. Or the function raised an error.
+            SchemaError: The object does not fit the class, or the function raised an error. The
+                error names at most 100 bad fields, and only the first if `body` exceeds 1 MiB.
         """
         return self._structure(body, path)
 

@@ -91,7 +91,7 @@ def problem_of(path: str, error: Exception) -> str:
     Args:
         path: Path of the JSON text that the code received.
         error: The error. The line has at most 300 characters of its message, and the name of its
-            type if that is not the usual `ValueError` or `TypeError`.
+            type unless that is `ValueError` or `TypeError`.
     """
     if isinstance(error, msgspec.ValidationError):
         return problem_line(path, str(error)[:MAX_MESSAGE])

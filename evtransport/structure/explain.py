@@ -115,7 +115,7 @@ class Explainer:
         try:
             members = decode(text, _OBJECT_DECODER, path)
         except SchemaError:
-            return  # The text is not an object, and the caller reports that.
+            return  # The text is not an object: the caller reports that.
         for field in fields_of(cls):
             name = self.rename(field.name)
             member = members.get(name)

@@ -28,10 +28,10 @@ _ATTRIBUTE: Final = re.compile(r"^    (\w+): (.+(?:\n {5,}.+)*)", re.MULTILINE)
 
 @attrs.frozen(eq=False)
 class SchemaWriter:
-    """Rules for the JSON Schema of what an `Unstructurer` with the same attributes returns.
+    """Writer of JSON Schemas for the JSON that an `Unstructurer` with the same attributes returns.
 
-    Classes are written in place and not as `$ref`: inside of an OpenAPI document, `#/$defs/Some`
-    points to the definitions of the document.
+    Nested classes are written in place, not as `$ref`: inside an OpenAPI document, `#/$defs/Some`
+    would point to the definitions of that document.
 
     Attributes:
         rename: Returns the JSON name of an attribute.

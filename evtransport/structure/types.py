@@ -54,7 +54,7 @@ class ScalarCodec:
     Attributes:
         wire: Type that msgspec decodes and checks.
         build: Hook that builds the user's value from the decoded one.
-        dump: Returns the decoded value for the user's. None if msgspec encodes the user's value.
+        dump: Returns the JSON value of the user's value. None if msgspec encodes that itself.
     """
 
     wire: Any
@@ -127,8 +127,8 @@ class Field:
         alias: Name of the argument.
         type: Resolved annotation.
         default: Default value, an `attrs.Factory`, or `attrs.NOTHING`.
-        kw_only: The argument has no position.
-        runs_code: A converter or a validator of the user gets the value.
+        kw_only: True if the argument is keyword-only.
+        runs_code: True if the user's converter or validator receives the value.
     """
 
     name: str

@@ -20,11 +20,11 @@ __all__ = ["Unstructurer"]
 
 @attrs.frozen(eq=False)
 class Unstructurer:
-    """Rules of one JSON form of objects.
+    """Converter of objects to one JSON form.
 
     Attributes:
         rename: Returns the JSON name of an attribute.
-        codecs: Codecs of scalar types. Their `dump` returns what the JSON has.
+        codecs: Codecs of scalar types. Their `dump` returns the JSON value.
     """
 
     rename: Callable[[str], str]
@@ -39,7 +39,7 @@ class Unstructurer:
                 self._converter.register_unstructure_hook_func(is_annotation, codec.dump)
 
     def to_dict(self, obj: object) -> dict[str, JsonValue]:
-        """Return the JSON object of an object, as a dict.
+        """Return an object as a dict of JSON values.
 
         Raises:
             ValueError: The object is not of a class with fields, or a value has no JSON form.
@@ -72,5 +72,5 @@ class Unstructurer:
 def _encode(value: object) -> str:
     """Return the JSON form of a value that msgspec does not know."""
     if isinstance(value, Secret):
-        return str(value)  # its mask
+        return str(value)  # masked
     raise ValueError(f"{type(value).__name__} has no JSON form")

@@ -50,7 +50,7 @@ async def decode_by_objects(reports: SessionReports[Any]) -> Decoded:
             for n, report in enumerate(page.reports):
                 row = attrs.asdict(report)
                 if any(number not in INT64 for number in integers_in(row)):
-                    problem = "too large for its column: an integer of over 64 bits"
+                    problem = "too large for its column: an integer of more than 64 bits"
                     error = SchemaError((f"{page.path_at(n)}: {problem}",))
                     error.cursor = page.cursor_at(n)
                     page.describe(error)

@@ -179,7 +179,7 @@ async def test_the_window_is_sent_in_utc_with_milliseconds() -> None:
     [
         (DAY, DAY + DAYS, DAYS, ("2022-08-01T00:00:00.000Z", "2022-08-07T00:00:00.000Z")),
         (DAY, DAY + DAYS, 0 * DAYS, ("2022-08-03T00:00:00.000Z", "2022-08-05T00:00:00.000Z")),
-        # Requests end at the present, unless `to` is later.
+        # Requests end now, unless `to` is later.
         (DAY, NOW - DAYS / 2, DAYS, ("2022-08-01T00:00:00.000Z", "2026-10-31T00:00:00.000Z")),
         (DAY, None, DAYS, ("2022-08-01T00:00:00.000Z", "2026-10-31T00:00:00.000Z")),
         (

@@ -40,7 +40,7 @@ allow_warnings = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignor
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DepotSandbox]:
-    """Sandbox of the environment. The working directory has a file with its connectors."""
+    """Sandbox that the environment names. The working directory has a file with its connectors."""
     monkeypatch.chdir(tmp_path)
     text = "charger_id,connector_id\nCP-001,1\nCP-001,2\n"
     Path("connectors.csv").write_text(text, encoding="utf-8")

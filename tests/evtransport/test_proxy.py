@@ -1,4 +1,4 @@
-"""Proxies of the argument and of the environment. `test_connection_proxy.py` uses them."""
+"""Proxies from the argument and from the environment. `test_connection_proxy.py` uses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets: no text shows them, and redaction finds them in all usual encodings."""
+"""Secrets: no text shows them, and redaction finds them in all common encodings."""
 
 from __future__ import annotations
 

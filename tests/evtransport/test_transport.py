@@ -76,7 +76,7 @@ def token(value: str) -> Script:
     return reply(f'{{"access_token": "{value}", "expires_in": 3600}}'.encode())
 
 
-# Attempts. The promises R7 and R12 play all faults.
+# Attempts. The promises R7 and R12 inject all faults.
 
 
 async def test_a_call_sends_the_credential_and_returns_the_result(connect: Connect) -> None:

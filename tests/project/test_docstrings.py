@@ -96,7 +96,7 @@ async def run_all(examples: list[doctest.Example], namespace: dict[str, object])
 def both_sandboxes(
     monkeypatch: pytest.MonkeyPatch, no_account: None, tmp_path: Path
 ) -> Iterator[None]:
-    """Sandboxes of the environment, and an empty working directory."""
+    """Sandboxes that the environment names, and an empty working directory."""
     monkeypatch.chdir(tmp_path)
     with sandboxes(monkeypatch) as start:
         start(DepotSandbox(shape=ReportShape.small()))

@@ -1,6 +1,7 @@
 """Write the table and the picture of docs/explanation/promises.md from the measured figures.
 
-`python tests/promises/page.py` reads promises.json beside the page. `compare.py` measures it.
+`python tests/promises/page.py` reads promises.json in the folder of the page. `compare.py` writes
+that file.
 """
 
 from __future__ import annotations

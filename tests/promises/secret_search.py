@@ -81,7 +81,7 @@ _PARTS = {
 
 
 def find_secrets(text: str) -> set[str]:
-    """Return the secrets that a text shows, even if it breaks them into lines."""
+    """Return the secrets that a string shows, even if it breaks them into lines."""
     folded = text.translate(_LAYOUT)
     return {secret for part, secret in _PARTS.items() if part in text or part in folded}
 
@@ -134,7 +134,7 @@ def show_errors(errors: Iterable[BaseException]) -> str:
 
 
 def attempt(show: Callable[[object], str], value: object) -> str:
-    """Return a text, or the error that `show` raises: a half-built object can't be shown."""
+    """Return a string, or the error that `show` raises: a half-built object can't be shown."""
     try:
         return show(value)
     except Exception as error:
@@ -210,7 +210,7 @@ class Search:
     found: list[tuple[str, str, set[str]]] = attrs.field(factory=list)
 
     def probe(self, situation: str, way: str, text: str) -> None:
-        """Search a text."""
+        """Search a string."""
         self.probes += 1
         if secrets := find_secrets(text):
             self.found.append((situation, way, secrets))

@@ -23,7 +23,7 @@ FAULT_RATE, LIMIT = 0.3, 100
 
 
 def responses(wire: Wire, ids: range, draw: random.Random) -> Iterator[tuple[Script, bool]]:
-    """Yield responses without end, each with a flag that says whether it is faulty."""
+    """Yield endless responses, each with a flag that is True if it is faulty."""
     body_of = pages_of(ids)
     faulty = [fault.script(body_of) for fault in (*ONE_RESPONSE, BYTE_BY_BYTE)]
     faulty += [

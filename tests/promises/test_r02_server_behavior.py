@@ -93,7 +93,7 @@ class Personality:
 
 
 def personalities(seed: int, sessions: int, *, verify: bool = False) -> Iterator[Personality]:
-    """Yield personalities without end, with all traits mixed."""
+    """Yield endless personalities, with all traits mixed."""
     draw = random.Random(seed)
     for number in count(seed * 1_000_000):
         reports = draw.randint(sessions * 3 // 4, sessions)

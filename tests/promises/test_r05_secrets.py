@@ -48,7 +48,7 @@ SHORT_LIMITS = Limits(attempts=2, total=0.2, read=0.1)
 DEADLINE = Limits(attempts=2, total=0.05, read=0.2)
 
 Form = Callable[[str], bytes]
-"""Returns a response that repeats a text."""
+"""Returns a response that repeats a string."""
 
 
 def credentials_in(request: Received) -> list[str]:
@@ -163,7 +163,7 @@ TOKEN_ECHOES: dict[str, Form] = {
     },
 }
 
-# The client or aiohttp cuts these texts: the padding moves the secret across the cut.
+# The client or aiohttp truncates these strings: the padding moves the secret across the cut.
 CUT_ECHOES: dict[str, Callable[[int, str], bytes]] = {
     "message": lambda pad, text: json_error(400, "message", "code")("m" * (200 - pad) + text),
     "body": lambda pad, text: response(b"b" * (65536 - pad) + text.encode(), 400),
@@ -247,7 +247,7 @@ async def search_errors_and_logs(candidate: Candidate, *, full: bool) -> Search:
             search.probe(name, "logs", "\n".join(logged))
             logged.clear()
         del error
-        gc.collect()  # asyncio logs errors that nobody retrieved when it collects them.
+        gc.collect()  # asyncio logs an error that was never retrieved when its task is collected.
         search.probe("at the end", "logs", "\n".join(logged))
     return search
 

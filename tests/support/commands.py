@@ -117,7 +117,7 @@ class Command:
         Args:
             argv: The arguments.
             columns: Width of the terminal.
-            interrupt: A text, and the signal that the process gets after it has printed the text.
+            interrupt: A string, and the signal to send after the process has printed the string.
         """
         master, slave = pty.openpty()
         process = subprocess.Popen(  # noqa: S603

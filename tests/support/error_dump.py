@@ -18,7 +18,7 @@ def chain_of(error: BaseException) -> list[BaseException]:
 
 
 def dump_error(error: BaseException) -> str:
-    """Return an error with its chain and the locals of all frames outside of the tests."""
+    """Return an error with its chain and the locals of all frames outside the tests."""
     lines: list[str] = []
     for link in chain_of(error):
         dump = traceback.TracebackException.from_exception(link, capture_locals=True)

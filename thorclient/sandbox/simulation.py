@@ -20,7 +20,7 @@ _WINDOWS = (7, 30, 60)  # days
 
 @attrs.frozen
 class ConnectorModel:
-    """Kind of connector, with the energy of a usual charge."""
+    """Kind of connector, with the energy of a typical charge."""
 
     power: int  # W
     type: str

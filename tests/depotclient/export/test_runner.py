@@ -163,7 +163,7 @@ async def test_an_invalid_report_costs_its_window(tmp_path: Path) -> None:
 
 @pytest.fixture
 def full_disk() -> Iterator[None]:
-    """Let no file grow over 20 kB."""
+    """Let no file grow beyond 20 kB."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     yield

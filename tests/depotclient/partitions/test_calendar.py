@@ -168,7 +168,7 @@ def test_a_partition_refuses_a_window_that_is_not_a_month_or_day(window: Any) ->
     [
         (OCTOBER, END + 9 * DAY, 3 * DAY, (START - 3 * DAY, END + 3 * DAY)),
         (CUT, END + 9 * DAY, MARGIN, (START + DAY - MARGIN, END + MARGIN)),
-        # A query ends at the present, and is not empty if the clock was set back.
+        # A query ends now, and is not empty if the clock was set back.
         (OCTOBER, START + DAY, MARGIN, (START - MARGIN, START + DAY)),
         (OCTOBER, START - 9 * DAY, MARGIN, (START - MARGIN, START - MARGIN + 1000 * MOMENT)),
     ],

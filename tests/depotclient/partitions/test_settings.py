@@ -1,4 +1,4 @@
-"""Settings of workers: they travel, they are checked at once, and they show no secret."""
+"""Settings of workers: they can be pickled, are checked at once, and show no secret."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_a_state_lasts_until_the_next_one_and_the_last_until_the_end() -> None:
         TimelineRow("Zero", [TimeSpan(at(4), at(4))]),
         TimelineRow("Finishing", [TimeSpan(at(4), END)]),
     ]
-    assert result.notes == ["Omitted from 7 events: 2 outside of the time shown; 1 without a time."]
+    assert result.notes == ["Omitted from 7 events: 2 outside the time shown; 1 without a time."]
 
 
 def test_an_error_is_a_row_with_the_times_of_its_reports() -> None:
@@ -128,7 +128,7 @@ def test_more_than_8_rows_share_the_last_one() -> None:
     ("start", "end", "near", "far", "span", "note"),
     [
         (START, END, 2, 0, TimeSpan(at(-9), END), ""),
-        (START, END, 3, 1, TimeSpan(at(-9), END), "Omitted from 4 events: 1 outside of the time"),
+        (START, END, 3, 1, TimeSpan(at(-9), END), "Omitted from 4 events: 1 outside the time"),
         (
             START,
             END,

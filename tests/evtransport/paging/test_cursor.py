@@ -1,4 +1,4 @@
-"""Cursor: its text can be parsed again, and any other text is rejected."""
+"""Cursor: its string can be parsed again, and any other string is rejected."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_an_impossible_position_and_an_incomplete_key_are_rejected() -> None:
 
 
 def parse_within(text: str) -> Cursor | None:
-    """Parse a text, and check that this needs at most 20 times its memory."""
+    """Parse a string, and check that this needs at most 20 times its memory."""
     tracemalloc.start()
     try:
         return Cursor.parse(text)

@@ -1,4 +1,4 @@
-"""Objects of generated code, compared with those of their constructors."""
+"""Objects that generated code builds, compared with objects that constructors build."""
 
 from __future__ import annotations
 
