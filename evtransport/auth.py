@@ -357,8 +357,16 @@ class TokenFunction(RenewableToken):
         return _Token(Credential("Authorization", "Bearer ", secret), requested_at, math.inf)
 
 
-def _drop_frames(error: BaseException | None) -> None:
-    """Remove the frames of an error and of its chain."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
+def _drop_frames(error: BaseException) -> None:
+    """Remove the frames of an error, of its chain, and of the errors in a group."""
+    found: dict[int, BaseException] = {}  # A chain may have a cycle: `raise error from error`.
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        link = waiting.pop()
+        if link is None or id(link) in found:
+            continue
+        found[id(link)] = link
+        link.__traceback__ = None
+        waiting += (link.__cause__, link.__context__)
+        if isinstance(link, BaseExceptionGroup):
+            waiting += link.exceptions

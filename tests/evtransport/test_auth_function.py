@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from traceback import extract_tb
 
 import pytest
@@ -77,6 +78,53 @@ async def test_another_error_of_the_function_passes_without_the_functions_frames
     frames = [frame.name for link in chain_of(original) for frame in extract_tb(link.__traceback__)]
     assert "_fetch" in frames
     assert "__call__" not in frames
+
+
+async def raise_in_a_group() -> str:
+    async def read_lease() -> None:
+        lease = SECRET
+        raise LookupError(f"no lease of {len(lease)} characters")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(read_lease())
+    return ""
+
+
+async def raise_from_itself() -> str:
+    lease = SECRET
+    error = LookupError(f"no lease of {len(lease)} characters")
+    raise error from error
+
+
+async def raise_with_a_cause_and_a_context() -> str:
+    async def read_lease() -> None:
+        lease = SECRET
+        raise LookupError(f"no lease of {len(lease)} characters")
+
+    try:
+        await read_lease()
+    except LookupError:
+        raise RuntimeError("sealed") from OSError("timed out")
+    return ""
+
+
+@pytest.mark.parametrize(
+    "function", [raise_in_a_group, raise_from_itself, raise_with_a_cause_and_a_context]
+)
+async def test_no_error_of_a_chain_or_a_group_keeps_the_functions_frames(
+    function: Callable[[], Awaitable[str]],
+) -> None:
+    with pytest.raises((ExceptionGroup, LookupError, RuntimeError)) as caught:
+        await header(TokenFunction(function), TokenServer())
+
+    waiting, seen = [caught.value], list[BaseException]()
+    while waiting:
+        error = waiting.pop()
+        if error is not None and error not in seen:
+            seen.append(error)
+            waiting += [error.__cause__, error.__context__, *getattr(error, "exceptions", ())]
+    names = [frame.name for error in seen for frame in extract_tb(error.__traceback__)]
+    assert not {"read_lease", function.__name__} & {*names}
 
 
 async def test_a_cancellation_of_the_function_passes(clock: Clock) -> None:
