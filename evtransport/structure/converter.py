@@ -98,7 +98,7 @@ class Structures:
             return Structurer(into, partial(_call, validate_function(into)))
         try:
             self._reader(into)
-        except (TypeError, NameError, SyntaxError) as error:
+        except Exception as error:  # an annotation in quotes is any expression
             raise ValueError(f"{into.__name__} can't be structured from JSON: {error}") from None
         return Structurer(into, partial(self._structure_or_explain, into))
 
@@ -274,7 +274,9 @@ def validate_function(into: object) -> Callable[[bytes], Any]:
         ValueError: It is a class, an async function, or not callable.
     """
     if not isinstance(into, type):
-        if not callable(into) or iscoroutinefunction(into):
+        # An alias such as `list[int]` is callable: it would return the bytes as numbers.
+        is_function = callable(into) and get_origin(into) is None
+        if not is_function or any(map(iscoroutinefunction, (into, type(into).__call__))):
             raise ValueError(
                 "into must be an attrs class, a dataclass or a function that returns an object for"
                 f" bytes, got {into!r}"

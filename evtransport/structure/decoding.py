@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, TypeVar
 
+import attrs
 import msgspec
 
 from evtransport.errors import DecodeError, SchemaError
@@ -82,7 +83,7 @@ def problem_line(path: str, message: str) -> str:
     found = _PATH.search(message)
     inner = found[1] if found else ""
     text = _PATH.sub("", message).replace("`", "").replace(" | null", "")
-    return f"{path}{inner}: {text[0].lower()}{text[1:]}"
+    return f"{path}{inner}: {text[:1].lower()}{text[1:]}"
 
 
 def problem_of(path: str, error: Exception) -> str:
@@ -93,10 +94,15 @@ def problem_of(path: str, error: Exception) -> str:
         error: The error. The line has at most 300 characters of its message, and the name of its
             type unless that is `ValueError` or `TypeError`.
     """
-    if isinstance(error, msgspec.ValidationError):
-        return problem_line(path, str(error)[:MAX_MESSAGE])
-    # attrs validators put a message and then the attribute and its value into args.
-    message = " ".join(str(error.args[0] if error.args else error).split())
+    try:
+        # attrs validators put a message and then the attribute and its value into args.
+        has_attribute = any(isinstance(arg, attrs.Attribute) for arg in error.args)
+        is_whole = len(error.args) != 1 and not has_attribute
+        message = " ".join(str(error if is_whole else error.args[0]).split())
+    except Exception:  # the caller's error may have no text
+        message = ""
+    if message and isinstance(error, msgspec.ValidationError):
+        return problem_line(path, message[:MAX_MESSAGE])
     if not message or not isinstance(error, ValueError | TypeError):
         message = f"{type(error).__name__}: {message}".removesuffix(": ")
     return f"{path}: {message[:MAX_MESSAGE]}"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import InitVar, dataclass
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import attrs
 import msgspec
@@ -32,6 +32,11 @@ class HasCustom:
 @attrs.frozen
 class HasUnresolved:
     value: Nowhere  # type: ignore[name-defined]  # noqa: F821
+
+
+@dataclass
+class HasNoSuchName:
+    value: asyncio.Nothing  # type: ignore[name-defined]
 
 
 @attrs.frozen
@@ -62,6 +67,7 @@ class HasOtherConstructor:
     "cls",
     [
         *(HasInitVar, HasOtherConstructor, HasCustom, HasUnresolved, HasAmbiguous, HasRecursion),
+        HasNoSuchName,
         attrs.make_class("HasNoAnnotation", ["value"]),
     ],
     ids=lambda cls: cls.__name__,
@@ -83,6 +89,13 @@ async def read_later(_: bytes) -> None:
     """Read nothing."""
 
 
+class Later:
+    """An object that is called as an async function."""
+
+    async def __call__(self, _: bytes) -> None:
+        """Read nothing."""
+
+
 @pytest.mark.parametrize(
     ("into", "message"),
     [
@@ -91,6 +104,9 @@ async def read_later(_: bytes) -> None:
         (bytes, "into=bytes is neither an attrs class nor a dataclass; pass one, or a function"),
         (Sample(1), "into must be an attrs class, a dataclass or a function that returns"),
         (read_later, "into must be an attrs class, a dataclass or a function that returns"),
+        (Later(), "into must be an attrs class, a dataclass or a function that returns"),
+        (list[Sample], "into must be an attrs class, a dataclass or a function that returns"),
+        (Annotated[Sample, ""], "into must be an attrs class, a dataclass or a function that"),
     ],
 )
 def test_an_object_that_is_neither_a_class_with_fields_nor_a_function_is_rejected(
@@ -107,6 +123,13 @@ def test_a_function_gets_the_bytes_as_received(body: bytes | msgspec.Raw) -> Non
     assert structurer(body) == [bytes(body)]
 
 
+class Mute:
+    """A message that can't be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
 def fail(error: BaseException) -> NoReturn:
     raise error
 
@@ -118,9 +141,16 @@ def fail(error: BaseException) -> NoReturn:
         (msgspec.json.Decoder(Struct).decode, ".number: expected int, got str"),
         (lambda text: msgspec.json.decode(text)["x"], ": KeyError: x"),
         (lambda _: fail(ValueError()), ": ValueError"),
+        (lambda _: fail(msgspec.ValidationError("")), ": ValidationError"),
+        (lambda _: fail(ValueError(Mute())), ": ValueError"),
+        (lambda _: fail(FileNotFoundError(2, "No such file")), ": FileNotFoundError: [Errno 2] No"),
+        (lambda _: b"\xff".decode(), ": 'utf-8' codec can't decode byte 0xff"),
         (lambda _: fail(StopIteration("x" * 1000)), f": StopIteration: {'x' * 285}"),
     ],
-    ids=["pydantic", "msgspec", "KeyError", "no message", "long message"],
+    ids=[
+        *("pydantic", "msgspec", "KeyError", "no message", "empty message", "no text"),
+        *("several arguments", "UnicodeDecodeError", "long message"),
+    ],
 )
 def test_an_error_of_a_function_is_a_schema_error_with_the_path(
     function: Callable[[bytes], object], line: str
