@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from types import MappingProxyType, TracebackType
 from typing import Final, Generic, Literal, Self, TypeAlias, TypeVar, get_args
 
@@ -94,7 +94,8 @@ class WalkMany(Generic[T]):
     def __init__(self, many: SessionReportsMany[T], now: datetime) -> None:
         self._many = many
         self._cursors = {ids: first_cursor(r, now) for ids, r in many.by_connector.items()}
-        self._waiting = iter([ids for ids, c in self._cursors.items() if not c.finished])
+        unfinished = [ids for ids, cursor in self._cursors.items() if not cursor.finished]
+        self._waiting: Iterator[_Ids] = iter(unfinished)
         self._readers: dict[_Ids, PageReader[T]] = {}
         self._steps = TaskPool[tuple[_Ids, Page[T] | ApiError | None]]()
         self._current: tuple[_Ids, Page[T]] | None = None
@@ -208,6 +209,11 @@ class WalkMany(Generic[T]):
             return ids, await self._readers[ids].next_page()
         except ApiError as error:
             return ids, error
+        except BaseException:
+            # The caller gets the error. A further call continues the connector at its cursor.
+            del self._readers[ids]
+            self._waiting = chain((ids,), self._waiting)
+            raise
 
 
 def describe_many(

@@ -146,6 +146,32 @@ async def test_an_error_is_raised_on_request(sandbox: DepotSandbox, depot: Depot
             pass
 
 
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_a_walk_continues_after_an_error_that_is_no_error_of_a_call(
+    sandbox: DepotSandbox, concurrency: int
+) -> None:
+    tokens = iter([LookupError("sealed"), LookupError("sealed")])
+
+    async def read_token() -> str:
+        if error := next(tokens, None):
+            raise error
+        return sandbox.token
+
+    found, failures = list[tuple[Ids, Any]](), 0
+    async with DepotClient(token=read_token, base_url=sandbox.base_url) as depot:
+        many = depot.session_reports_many(connectors_of(sandbox), concurrency=concurrency)
+        async with many.walk() as walk:
+            while len(found) < len(sessions_of(sandbox)):
+                try:
+                    found += found_in([await anext(walk)])
+                except LookupError:
+                    failures += 1
+            assert await anext(walk, None) is None
+
+    assert failures == 2
+    assert sorted(found) == sessions_of(sandbox)
+
+
 async def test_an_invalid_report_is_an_item_and_the_reports_after_it_follow() -> None:
     transport = transport_of(40)
     transport.items = [*transport.items[:14], {"sessionId": "x"}, *transport.items[15:]]
