@@ -78,6 +78,10 @@ def schema_of(cls: Into[Any]) -> pa.Schema:
     Raises:
         ValueError: `cls` is a function, or a field has another type, a converter, a validator or
             another default.
+
+    Example:
+        >>> schema_of(SessionReport).names[:2]
+        ['session_id', 'vehicle_id']
     """
     if not has_fields(cls):
         raise ValueError(f"Arrow needs a class with fields, got into={cls!r}")
@@ -147,6 +151,14 @@ async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.Reco
             The cursor is the position after them. A value of a wrong type is a `SchemaError` that
             names its path.
         ValueError: `into=` is not a class with an Arrow schema, or has no fields.
+
+    Example:
+        >>> from contextlib import aclosing
+        >>> async with DepotClient.from_env() as depot:
+        ...     async with aclosing(record_batches(depot.session_reports("CP-001", 1))) as batches:
+        ...         rows = sum([batch.num_rows async for batch in batches])
+        >>> rows
+        60
     """
     schema = schema_of(reports.into)
     if not schema.names:
@@ -331,6 +343,12 @@ def session_reports_from(rows: pa.RecordBatch | pa.Table) -> list[SessionReport]
 
     Raises:
         ValueError: A column is missing or has other values.
+
+    Example:
+        >>> from depotclient.partitions import Partition, read_partition
+        >>> table = read_partition(Partition("CP-001", "1", "2026-01"))
+        >>> session_reports_from(table)[0].session_id
+        100000001
     """
     missing = [name for name in SESSION_REPORTS.names if name not in rows.schema.names]
     if missing:

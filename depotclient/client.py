@@ -63,6 +63,12 @@ class DepotClient(ApiClient):
 
     Raises:
         ValueError: An argument is invalid. The message never quotes a secret.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     reports = await depot.session_reports("CP-001", 1).collect(max_items=3)
+        >>> len(reports)
+        3
     """
 
     _structures = STRUCTURES
@@ -125,6 +131,14 @@ class DepotClient(ApiClient):
 
         Raises:
             ValueError: No credentials or both kinds are set, or a variable is invalid.
+
+        Example:
+            >>> async with DepotClient.from_env() as depot:
+            ...     async for report in depot.session_reports("CP-001", 1):
+            ...         first = report.session_id
+            ...         break
+            >>> first
+            100000001
         """
         sealed_proxy = seal_proxy(proxy)
         del proxy  # a traceback that shows locals must not show it

@@ -65,6 +65,13 @@ def read_session_reports(
 
     Raises:
         ValueError: An argument is invalid. Computing the frame raises what `read_partition` raises.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
+        >>> frame = read_session_reports([("CP-001", 1)], start, end, columns=["vehicle_id"])
+        >>> frame.npartitions
+        2
     """
     partitions = plan(
         connectors, from_, datetime.now(UTC) if to is None else to, window, whole=False

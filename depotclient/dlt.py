@@ -117,6 +117,11 @@ def session_reports(
 
     Raises:
         ValueError: An argument is invalid, or there are no connectors.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> session_reports([("CP-001", 1)], datetime(2026, 1, 1, tzinfo=UTC)).name
+        'session_reports'
     """
     if to is not None:
         require_aware("to", to)

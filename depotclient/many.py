@@ -43,6 +43,13 @@ class SessionReportsMany(Generic[T]):
         by_connector: Reports of each connector, by charger id and connector id.
         concurrency: Number of connectors that are walked at the same time.
         on_error: `yield` or `raise`.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     reports = depot.session_reports_many([("CP-001", 1), ("CP-002", 1)])
+        ...     found = [connector async for connector, report in reports]
+        >>> found.count(("CP-001", "1")), found.count(("CP-002", "1"))
+        (60, 60)
     """
 
     by_connector: Mapping[tuple[str, str], SessionReports[T]] = attrs.field(repr=False)
@@ -61,14 +68,34 @@ class SessionReportsMany(Generic[T]):
                 yield item
 
     async def pages(self) -> AsyncGenerator[tuple[tuple[str, str], Page[T] | ApiError], None]:
-        """Yield each page that has new reports with its connector, in the order of completion."""
+        """Yield each page that has new reports with its connector, in the order of completion.
+
+        Example:
+            >>> from contextlib import aclosing
+            >>> async with DepotClient.from_env() as depot:
+            ...     reports = depot.session_reports_many([("CP-001", 1), ("CP-002", 1)])
+            ...     async with aclosing(reports.pages()) as pages:
+            ...         total = sum([len(page.raw_reports) async for connector, page in pages])
+            >>> total
+            120
+        """
         async with self.walk() as walk:
             while (found := await walk._next_page()) is not None:
                 yield found
                 del found  # Release the page while the next one is awaited.
 
     def walk(self) -> WalkMany[T]:
-        """Return a walk whose `cursors` change with each report. `async with` closes it."""
+        """Return a walk whose `cursors` change with each report. `async with` closes it.
+
+        Example:
+            >>> async with DepotClient.from_env() as depot:
+            ...     reports = depot.session_reports_many([("CP-001", 1), ("CP-002", 1)])
+            ...     async with reports.walk() as walk:
+            ...         connector, report = await anext(walk)
+            ...         cursors = walk.cursors
+            >>> len(cursors)
+            2
+        """
         pinned = [r.resume.pinned["to"] for r in self.by_connector.values() if r.resume]
         # A connector without a cursor gets the end of the others' windows.
         return WalkMany(self, datetime.fromisoformat(max(pinned)) if pinned else self._now())

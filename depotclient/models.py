@@ -37,7 +37,14 @@ T = TypeVar("T")
 
 @attrs.define
 class OcppStatus:
-    """Change of the connector's OCPP 1.6 state, such as `Preparing`."""
+    """Change of the connector's OCPP 1.6 state, such as `Preparing`.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     report = (await depot.session_reports("CP-001", 1).collect(max_items=1))[0]
+        >>> report.ocpp_status[0].value
+        'Available'
+    """
 
     value: str | None = None
     event_timestamp: datetime | None = None
@@ -45,7 +52,14 @@ class OcppStatus:
 
 @attrs.define
 class DetailStatus:
-    """Change of an internal status word. `value` is a 32-bit hex string such as `0x0000784B`."""
+    """Change of an internal status word. `value` is a 32-bit hex string such as `0x0000784B`.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     report = (await depot.session_reports("CP-001", 1).collect(max_items=1))[0]
+        >>> report.detail_status[0].key, report.detail_status[0].value
+        ('systemStatus', '0x00000000')
+    """
 
     key: str | None = None
     value: str | None = None
@@ -54,7 +68,14 @@ class DetailStatus:
 
 @attrs.define
 class ErrorCode:
-    """Error that a device reported, and the number of times."""
+    """Error that a device reported, and the number of times.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     report = (await depot.session_reports("CP-001", 1).collect(max_items=1))[0]
+        >>> report.device_status[0].error_codes[0].error_counter
+        49
+    """
 
     error_code: str | None = None
     error_counter: int | None = None
@@ -63,7 +84,14 @@ class ErrorCode:
 
 @attrs.define
 class DeviceStatus:
-    """Change of a device's state, such as `OPEN` of the `Breaker`, with its errors."""
+    """Change of a device's state, such as `OPEN` of the `Breaker`, with its errors.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     report = (await depot.session_reports("CP-001", 1).collect(max_items=1))[0]
+        >>> report.device_status[0].device_id, report.device_status[0].status
+        ('Converter', 'STANDBY')
+    """
 
     status: str | None = None
     device_id: str | None = None
@@ -73,7 +101,14 @@ class DeviceStatus:
 
 @attrs.define
 class ChargeParameters:
-    """Announced limits in W, A and V. `param_type` is `Station` or `Request`."""
+    """Announced limits in W, A and V. `param_type` is `Station` or `Request`.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     report = (await depot.session_reports("CP-001", 1).collect(max_items=1))[0]
+        >>> report.charge_parameters[0].param_type, report.charge_parameters[0].max_power
+        ('Station', 450000.0)
+    """
 
     param_type: str | None = None
     max_power: float | None = None
@@ -86,7 +121,14 @@ class ChargeParameters:
 
 @attrs.define
 class MeterValue:
-    """One sample, such as `present_current` (A) or `present_voltage` (V)."""
+    """One sample, such as `present_current` (A) or `present_voltage` (V).
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     report = (await depot.session_reports("CP-001", 1).collect(max_items=1))[0]
+        >>> report.session_meter_values[0].key, report.session_meter_values[0].value
+        ('present_current', 250.0)
+    """
 
     key: str | None = None
     value: float | None = None
@@ -95,7 +137,14 @@ class MeterValue:
 
 @attrs.define
 class BatteryAlignmentResults:
-    """Comparison of the present voltage with the one that the battery requested, in V."""
+    """Comparison of the present voltage with the one that the battery requested, in V.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     report = (await depot.session_reports("CP-001", 1).collect(max_items=1))[0]
+        >>> report.battery_alignment_results.in_range
+        True
+    """
 
     in_range: bool | None = None
     present_voltage: float | None = None
@@ -105,7 +154,14 @@ class BatteryAlignmentResults:
 
 @attrs.define
 class DcBreakerOpenConditions:
-    """Current and voltage when the DC breaker opened, in A and V."""
+    """Current and voltage when the DC breaker opened, in A and V.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     report = (await depot.session_reports("CP-001", 1).collect(max_items=1))[0]
+        >>> report.dc_breaker_open_conditions.current
+        0.0
+    """
 
     current: float | None = None
     voltage: float | None = None
@@ -136,6 +192,12 @@ class SessionReport:
         session_meter_values: Samples, thousands in a session of 20 minutes.
         battery_alignment_results: Check before the contactors closed.
         dc_breaker_open_conditions: Opening of the DC breaker.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     report = (await depot.session_reports("CP-001", 1).collect(max_items=1))[0]
+        >>> report.session_id, report.vehicle_id, report.energy_soc_end
+        (100000001, 'BUS-021', 46.0)
     """
 
     session_id: int

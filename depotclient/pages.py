@@ -179,6 +179,14 @@ class Page(Generic[T]):
         raw: The whole response.
         reports: The new reports, in the server's order. Each access structures a report. It raises
             `SchemaError` if the report is invalid, with the cursor before it.
+
+    Example:
+        >>> from contextlib import aclosing
+        >>> async with DepotClient.from_env() as depot:
+        ...     async with aclosing(depot.session_reports("CP-001", 1).pages()) as pages:
+        ...         page = await anext(pages)
+        >>> page.number, len(page.reports), page.reports[0].session_id
+        (1, 10, 100000001)
     """
 
     def __init__(self, page: RawPage, rows: NewRows, structure: Structurer[T]) -> None:

@@ -34,6 +34,13 @@ class SessionReports(Generic[T]):
 
     It is immutable. Each `async for` over it, and each call of `pages()`, `walk()` and `collect()`,
     starts a new walk. `DepotClient.session_reports` returns it and documents the arguments.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     reports = depot.session_reports("CP-001", 1)
+        ...     ids = [report.session_id async for report in reports]
+        >>> len(ids)
+        60
     """
 
     _transport: Transport = attrs.field(repr=False, alias="transport")
@@ -61,7 +68,16 @@ class SessionReports(Generic[T]):
                 yield report
 
     async def pages(self) -> AsyncGenerator[Page[T], None]:
-        """Yield the pages that have new reports, in the server's order."""
+        """Yield the pages that have new reports, in the server's order.
+
+        Example:
+            >>> from contextlib import aclosing
+            >>> async with DepotClient.from_env() as depot:
+            ...     async with aclosing(depot.session_reports("CP-001", 1).pages()) as pages:
+            ...         total = sum([len(page.raw_reports) async for page in pages])
+            >>> total
+            60
+        """
         reader = PageReader(self, first_cursor(self))
         try:
             while (page := await reader.next_page()) is not None:
@@ -71,7 +87,17 @@ class SessionReports(Generic[T]):
             await reader.aclose()
 
     def walk(self) -> Walk[T]:
-        """Return a walk whose `cursor` changes with each report. `async with` closes it."""
+        """Return a walk whose `cursor` changes with each report. `async with` closes it.
+
+        Example:
+            >>> async with DepotClient.from_env() as depot:
+            ...     async with depot.session_reports("CP-001", 1).walk() as walk:
+            ...         async for report in walk:
+            ...             cursor = walk.cursor
+            ...             break
+            >>> cursor.offset
+            1
+        """
         return Walk(PageReader(self, first_cursor(self)))
 
     async def collect(self, *, max_items: int) -> list[T]:
@@ -83,6 +109,12 @@ class SessionReports(Generic[T]):
 
         Raises:
             ValueError: `max_items` is not an int >= 1.
+
+        Example:
+            >>> async with DepotClient.from_env() as depot:
+            ...     reports = await depot.session_reports("CP-001", 1).collect(max_items=5)
+            >>> len(reports)
+            5
         """
         validate_int("max_items", max_items, minimum=1)
         reports: list[T] = []
@@ -172,6 +204,14 @@ class Walk(Generic[T]):
 
     After an `ApiError` the walk keeps its position: continue to iterate, or resume another walk
     from `error.cursor`. A closed walk raises `RuntimeError` after the page in memory.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     async with depot.session_reports("CP-001", 1).walk() as walk:
+        ...         report = await anext(walk)
+        ...         text = str(walk.cursor)
+        >>> text.startswith("evc2.")
+        True
     """
 
     def __init__(self, reader: PageReader[T]) -> None:

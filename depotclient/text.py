@@ -26,6 +26,10 @@ def parse_time(name: str, text: str | None) -> datetime | None:
 
     Raises:
         ValueError: The text is not ISO 8601, or the time is before year 1 or after 9999 in UTC.
+
+    Example:
+        >>> parse_time("--from", "2026-01-31").isoformat()
+        '2026-01-31T00:00:00+00:00'
     """
     if text is None:
         return None
@@ -49,6 +53,10 @@ def parse_duration(name: str, text: str) -> timedelta:
 
     Raises:
         ValueError: The text has another format, or the number is too large.
+
+    Example:
+        >>> parse_duration("--margin", "36h")
+        datetime.timedelta(days=1, seconds=43200)
     """
     with suppress(OverflowError):
         if found := _DURATION.fullmatch(text):
@@ -64,6 +72,10 @@ def parse_connector(text: str) -> Connector:
 
     Raises:
         ValueError: The text has another format, or an id is invalid.
+
+    Example:
+        >>> parse_connector("CP-001/1")
+        ('CP-001', '1')
     """
     charger, slash, connector = text.rpartition("/")
     if not (slash and charger and connector):
@@ -85,6 +97,11 @@ def read_connectors(path: Path) -> list[Connector]:
     Raises:
         ValueError: A line has another format, or the file is not text in UTF-8.
         OSError: The file can't be read.
+
+    Example:
+        >>> _ = Path("connectors.csv").write_text("CP-001/1")
+        >>> read_connectors(Path("connectors.csv"))
+        [('CP-001', '1')]
     """
     found: list[Connector] = []
     with path.open(newline="", encoding="utf-8-sig") as file:

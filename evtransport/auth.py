@@ -108,7 +108,12 @@ class _FixedSecret(Auth):
 
 @attrs.frozen
 class ApiKey(_FixedSecret):
-    """Key of the Thor API, sent as `X-Api-Key` with every request."""
+    """Key of the Thor API, sent as `X-Api-Key` with every request.
+
+    Example:
+        >>> ApiKey(Secret("key"))
+        ApiKey(...)
+    """
 
     _argument = "api_key"
     _header = ("X-Api-Key", "")
@@ -116,7 +121,12 @@ class ApiKey(_FixedSecret):
 
 @attrs.frozen
 class BearerToken(_FixedSecret):
-    """Access token from the caller, sent as `Authorization: Bearer`."""
+    """Access token from the caller, sent as `Authorization: Bearer`.
+
+    Example:
+        >>> BearerToken(Secret("token"))
+        BearerToken(...)
+    """
 
     _argument = "token"
     _header = ("Authorization", "Bearer ")
@@ -292,6 +302,11 @@ class ClientCredentials(RenewableToken):
         client_secret: Client secret.
         token_url: URL of the token endpoint (Depot: Token Management API).
         clock: Returns monotonic seconds.
+
+    Example:
+        >>> from yarl import URL
+        >>> ClientCredentials("id", Secret("secret"), URL("https://example.com/oauth2/token"))
+        ClientCredentials(...)
     """
 
     client_id: str

@@ -38,6 +38,14 @@ class Limiter(Protocol):
     `asyncio.Semaphore` limits the requests in flight, aiolimiter's `AsyncLimiter` their rate. A
     call enters it once for each request, except token requests, and leaves it when the response
     is read. So a call holds nothing while it waits for its next attempt.
+
+    Example:
+        >>> async with ThorClient.from_env() as client:
+        ...     thor = client.with_options(limiter=asyncio.Semaphore(4))
+        ...     async for chargebox_id, result in thor.get_analytics_many(["TB-0001", "TB-0002"]):
+        ...         print(type(result).__name__)
+        Analytics
+        Analytics
     """
 
     async def __aenter__(self) -> object:

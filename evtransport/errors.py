@@ -102,18 +102,40 @@ class ApiError(Exception):
 
 
 class TransportError(ApiError):
-    """No complete response arrived."""
+    """No complete response arrived.
+
+    Example:
+        >>> issubclass(DeadlineExceeded, TransportError)
+        True
+    """
 
 
 class ConnectionFailed(TransportError):
     """The connection was refused, timed out, broke off, or carried no valid HTTP.
 
     The server may have seen the request.
+
+    Example:
+        >>> async with ThorClient(api_key="key", base_url="http://127.0.0.1:9") as thor:
+        ...     try:
+        ...         await thor.with_options(retry=RetryPolicy(attempts=1)).get_analytics("CB-1")
+        ...     except ConnectionFailed as error:
+        ...         print(error.label, error.attempts)
+        GET analytics/CB-1 1
     """
 
 
 class DeadlineExceeded(TransportError):
-    """The call took longer than `Timeout.total` seconds, including waits and retries."""
+    """The call took longer than `Timeout.total` seconds, including waits and retries.
+
+    Example:
+        >>> async with ThorClient.from_env() as thor:
+        ...     try:
+        ...         await thor.with_options(timeout=Timeout(total=1e-9)).get_analytics("CB-1")
+        ...     except DeadlineExceeded as error:
+        ...         print(error.label)
+        GET analytics/CB-1
+    """
 
 
 class StatusError(ApiError):
@@ -125,6 +147,14 @@ class StatusError(ApiError):
         body: First 64 KiB of the body, with credentials masked.
         retry_after: Seconds to wait according to `Retry-After`, at most 86,400. None without the
             header.
+
+    Example:
+        >>> async with ThorClient.from_env() as thor:
+        ...     try:
+        ...         await thor.get("unknown", "TB-0001")
+        ...     except StatusError as error:
+        ...         print(error.status)
+        404
     """
 
     def __init__(
@@ -152,31 +182,98 @@ class RedirectError(StatusError):
     """The server responded with a redirect.
 
     Redirects are never followed: the target must not receive the credentials.
+
+    Example:
+        >>> from thorclient.sandbox import Fault, ThorSandbox
+        >>> async with ThorSandbox(faults=[Fault.status(302)]) as sandbox:
+        ...     async with ThorClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as thor:
+        ...         try:
+        ...             await thor.get_analytics("TB-0001")
+        ...         except RedirectError as error:
+        ...             print(error.status)
+        302
     """
 
 
 class AuthError(StatusError):
-    """The server rejected the credentials (401, 403, or a rejected token request)."""
+    """The server rejected the credentials (401, 403, or a rejected token request).
+
+    Example:
+        >>> import os
+        >>> async with DepotClient(token="old", base_url=os.environ["DEPOT_BASE_URL"]) as depot:
+        ...     try:
+        ...         await depot.session_reports("CP-001", 1).collect(max_items=1)
+        ...     except AuthError as error:
+        ...         print(error.status, error.hint)
+        401 check token (DEPOT_TOKEN)
+    """
 
 
 class NotFoundError(StatusError):
-    """The requested object does not exist (404)."""
+    """The requested object does not exist (404).
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     try:
+        ...         await depot.session_reports("CP-404", 1).collect(max_items=1)
+        ...     except NotFoundError as error:
+        ...         print(error.status, error.context["chargerId"])
+        404 CP-404
+    """
 
 
 class RateLimitedError(StatusError):
-    """Too many requests (429)."""
+    """Too many requests (429).
+
+    Example:
+        >>> from thorclient.sandbox import Fault, ThorSandbox
+        >>> async with ThorSandbox(faults=[Fault.status(429, retry_after=300)]) as sandbox:
+        ...     async with ThorClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as thor:
+        ...         try:
+        ...             await thor.get_analytics("TB-0001")
+        ...         except RateLimitedError as error:
+        ...             print(f"wait {error.retry_after:g} s")
+        wait 300 s
+    """
 
 
 class ServerError(StatusError):
-    """The server failed (5xx)."""
+    """The server failed (5xx).
+
+    Example:
+        >>> from thorclient.sandbox import ThorSandbox
+        >>> async with ThorSandbox(broken=["TB-0001"]) as sandbox:
+        ...     async with ThorClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as thor:
+        ...         try:
+        ...             await thor.get_analytics("TB-0001")
+        ...         except ServerError as error:
+        ...             print(error.status, error.attempts)
+        500 3
+    """
 
 
 class ResponseError(ApiError):
-    """A complete response arrived, but it is not usable."""
+    """A complete response arrived, but it is not usable.
+
+    Example:
+        >>> issubclass(DecodeError, ResponseError), issubclass(SchemaError, ResponseError)
+        (True, True)
+    """
 
 
 class DecodeError(ResponseError):
-    """The body is not JSON in UTF-8."""
+    """The body is not JSON in UTF-8.
+
+    Example:
+        >>> from thorclient.sandbox import Fault, ThorSandbox
+        >>> async with ThorSandbox(faults=[Fault.html()] * 3) as sandbox:
+        ...     async with ThorClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as thor:
+        ...         try:
+        ...             await thor.get_analytics("TB-0001")
+        ...         except DecodeError as error:
+        ...             print(error.attempts)
+        3
+    """
 
 
 MAX_PROBLEMS = 100
@@ -190,6 +287,16 @@ class SchemaError(ResponseError):
         problems: One line for every bad field, such as
             `$.items[3].sessionMeterValues[17].value: expected float, got str`. At most 100 are
             named. A last line such as `and 12 more` stands for others.
+
+    Example:
+        >>> from thorclient.sandbox import Fault, ThorSandbox
+        >>> async with ThorSandbox(faults=[Fault.status(200, body='{"id": 7}')]) as sandbox:
+        ...     async with ThorClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as thor:
+        ...         try:
+        ...             await thor.get_chargebox("TB-0001")
+        ...         except SchemaError as error:
+        ...             print(*error.problems)
+        $.id: expected str, got int
     """
 
     def __init__(self, problems: Sequence[str], *, complete: bool = True) -> None:
@@ -217,12 +324,47 @@ class MisdirectedResponse(ResponseError):
     """The response belongs to another request: it names another id.
 
     The client retires its connections after this error.
+
+    Example:
+        >>> from thorclient.sandbox import Fault, ThorSandbox
+        >>> other = Fault.status(200, body='{"id": "TB-0002"}')
+        >>> async with ThorSandbox(faults=[other] * 3) as sandbox:
+        ...     async with ThorClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as thor:
+        ...         try:
+        ...             await thor.get_chargebox("TB-0001")
+        ...         except MisdirectedResponse as error:
+        ...             print(error.label)
+        GET chargeboxes/TB-0001
     """
 
 
 class ResponseTooLarge(ResponseError):
-    """The body is larger than `max_response_bytes`. The client does not read the rest of it."""
+    """The body is larger than `max_response_bytes`. The client does not read the rest of it.
+
+    Example:
+        >>> from thorclient.sandbox import ThorSandbox
+        >>> async with ThorSandbox() as sandbox:
+        ...     async with ThorClient(
+        ...         api_key=sandbox.api_key, base_url=sandbox.base_url, max_response_bytes=100
+        ...     ) as thor:
+        ...         try:
+        ...             await thor.get_chargebox("TB-0001")
+        ...         except ResponseTooLarge as error:
+        ...             print(error.attempts)
+        1
+    """
 
 
 class PaginationError(ApiError):
-    """The pages contradict each other, so continuing could lose or repeat reports."""
+    """The pages contradict each other, so continuing could lose or repeat reports.
+
+    Example:
+        >>> from depotclient.sandbox import DepotSandbox
+        >>> async with DepotSandbox(ignore_page=True) as sandbox:
+        ...     async with DepotClient(token=sandbox.token, base_url=sandbox.base_url) as depot:
+        ...         try:
+        ...             await depot.session_reports("CP-001", 1, limit=10).collect(max_items=60)
+        ...         except PaginationError as error:
+        ...             print(error.context["chargerId"])
+        CP-001
+    """

@@ -76,6 +76,12 @@ class Timeout:
             all attempts, the waits between them, and reading the bodies.
         connect: Limit for establishing one connection, in seconds.
         read: Longest pause between two bytes of a response, in seconds.
+
+    Example:
+        >>> async with ThorClient.from_env() as client:
+        ...     thor = client.with_options(timeout=Timeout(total=2, connect=1, read=1))
+        ...     print((await thor.get_analytics("TB-0001")).charges.last_7 >= 0)
+        True
     """
 
     total: float = attrs.field(default=60.0, validator=_validate_positive_seconds)
@@ -90,6 +96,11 @@ class RetryQuota:
     It keeps retries from amplifying an outage: after 35 failed retries in a row, calls fail on
     their first error. Successful calls refill the bucket. The sizes are those of the AWS SDKs'
     standard retry mode.
+
+    Example:
+        >>> quota = RetryQuota()
+        >>> quota.acquire(), quota.tokens
+        (True, 486)
     """
 
     CAPACITY = 500

@@ -23,7 +23,13 @@ _SHORTEST_REDACTED = 4
 
 
 class Secret:
-    """String that only `reveal()` shows."""
+    """String that only `reveal()` shows.
+
+    Example:
+        >>> secret = Secret("key")
+        >>> secret, secret.reveal()
+        (Secret('**********'), 'key')
+    """
 
     __slots__ = ("_encodings", "_value")
 

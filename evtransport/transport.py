@@ -111,6 +111,12 @@ class Transport:
         max_response_bytes: Maximum size of a decompressed body.
         uniform: Returns a random float between its two arguments.
         wall_clock: Returns the Unix time, for a `Retry-After` that is a date.
+
+    Example:
+        >>> from yarl import URL
+        >>> auth = ApiKey(Secret("key"))
+        >>> transport = Transport(base_url=URL("https://example.com"), auth=auth)
+        >>> await transport.aclose()
     """
 
     base_url: URL

@@ -56,6 +56,12 @@ class ThorClient(ApiClient):
 
     Raises:
         ValueError: An argument is invalid. The message never quotes the key.
+
+    Example:
+        >>> async with ThorClient.from_env() as thor:
+        ...     box = await thor.get_chargebox("TB-0001")
+        >>> box.id
+        'TB-0001'
     """
 
     _structures = STRUCTURES
@@ -102,6 +108,11 @@ class ThorClient(ApiClient):
 
         Raises:
             ValueError: `THOR_API_KEY` is not set, or a variable is invalid.
+
+        Example:
+            >>> async with ThorClient.from_env() as thor:
+            ...     print(len(await thor.get_chargeboxes()) > 0)
+            True
         """
         sealed_proxy = seal_proxy(proxy)
         del proxy  # a traceback that shows locals must not show it
@@ -127,6 +138,12 @@ class ThorClient(ApiClient):
             AuthError: The API rejected the request, as `APIKeyNotFound`, `RestAPINotEnabled` or
                 `InvalidSourceIPAddr`.
             ApiError: The call failed for another reason.
+
+        Example:
+            >>> async with ThorClient.from_env() as thor:
+            ...     analytics = await thor.get_analytics("TB-0001")
+            >>> analytics.charges
+            RollingCounts(last_7=..., last_30=..., last_60=...)
         """
         segments = ("analytics", encode_segment("chargebox_id", chargebox_id))
         ids = (("chargebox_id", chargebox_id),)
@@ -145,6 +162,12 @@ class ThorClient(ApiClient):
                 `InvalidSourceIPAddr`.
             MisdirectedResponse: The response describes another chargebox, such as one from a cache.
             ApiError: The call failed for another reason.
+
+        Example:
+            >>> async with ThorClient.from_env() as thor:
+            ...     box = await thor.get_chargebox("TB-0001")
+            >>> [connector.power for connector in box.connectors]
+            [...]
         """
         segments = ("chargeboxes", encode_segment("chargebox_id", chargebox_id))
 
@@ -208,6 +231,14 @@ class ThorClient(ApiClient):
 
         Raises:
             ValueError: `concurrency` is not an int >= 1, or `ids` is not an iterable of ids.
+
+        Example:
+            >>> from contextlib import aclosing
+            >>> async with ThorClient.from_env() as thor:
+            ...     async with aclosing(thor.get_analytics_many(["TB-0001", "TB-9999"])) as results:
+            ...         found = {id_: type(result).__name__ async for id_, result in results}
+            >>> sorted(found.items())
+            [('TB-0001', 'Analytics'), ('TB-9999', 'ChargeboxNotFound')]
         """
         validate_int("concurrency", concurrency, minimum=1)
         if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):

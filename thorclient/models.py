@@ -36,7 +36,12 @@ __all__ = [
 
 
 class ConnectorType(StrEnum):
-    """Plug type of a connector."""
+    """Plug type of a connector.
+
+    Example:
+        >>> ConnectorType("chademo") is ConnectorType.CHADEMO
+        True
+    """
 
     CCS = "ccs"
     CHADEMO = "chademo"
@@ -49,14 +54,24 @@ class ConnectorType(StrEnum):
 
 
 class ConnectorFormat(StrEnum):
-    """Form of a connector: a cable that is fixed to the chargebox, or a socket."""
+    """Form of a connector: a cable that is fixed to the chargebox, or a socket.
+
+    Example:
+        >>> ConnectorFormat("SOCKET") is ConnectorFormat.SOCKET
+        True
+    """
 
     CABLE = "CABLE"
     SOCKET = "SOCKET"
 
 
 class PowerType(StrEnum):
-    """Power source of a connector."""
+    """Power source of a connector.
+
+    Example:
+        >>> PowerType("AC_1_PHASE") is PowerType.AC_1_PHASE
+        True
+    """
 
     AC_1_PHASE = "AC_1_PHASE"
     AC_3_PHASE = "AC_3_PHASE"
@@ -64,21 +79,36 @@ class PowerType(StrEnum):
 
 
 class VehicleType(StrEnum):
-    """Kind of vehicle that a chargebox charges."""
+    """Kind of vehicle that a chargebox charges.
+
+    Example:
+        >>> VehicleType("bicycle") is VehicleType.BICYCLE
+        True
+    """
 
     CAR = "car"
     BICYCLE = "bicycle"
 
 
 class OcppVersion(StrEnum):
-    """OCPP version of a chargebox."""
+    """OCPP version of a chargebox.
+
+    Example:
+        >>> OcppVersion("1.6") is OcppVersion.V1_6
+        True
+    """
 
     V1_5 = "1.5"
     V1_6 = "1.6"
 
 
 class MessageFormat(StrEnum):
-    """Message format that a chargebox uses for OCPP."""
+    """Message format that a chargebox uses for OCPP.
+
+    Example:
+        >>> MessageFormat("json") is MessageFormat.JSON
+        True
+    """
 
     JSON = "json"
     SOAP = "soap"
@@ -96,7 +126,12 @@ else:
 
 @attrs.frozen
 class RollingCounts(Generic[N_co]):
-    """Totals of the last 7, 30 and 60 days. Without a type argument they are integers."""
+    """Totals of the last 7, 30 and 60 days. Without a type argument they are integers.
+
+    Example:
+        >>> RollingCounts(last_7=6, last_30=32, last_60=63).last_30
+        32
+    """
 
     last_7: N_co
     last_30: N_co
@@ -114,6 +149,12 @@ class Analytics:
             meter data have 0, so 0 does not prove that nothing was delivered.
         users: Number of distinct users who charged.
         active_since: Time at which the chargebox went online first, in UTC.
+
+    Example:
+        >>> async with ThorClient.from_env() as thor:
+        ...     analytics = await thor.get_analytics("TB-0001")
+        >>> analytics.charges.last_7 <= analytics.charges.last_30
+        True
     """
 
     charges: RollingCounts[int]
@@ -125,7 +166,12 @@ class Analytics:
 
 @attrs.frozen
 class Coordinates:
-    """Position of a chargebox, in degrees."""
+    """Position of a chargebox, in degrees.
+
+    Example:
+        >>> Coordinates(latitude=48.13, longitude=11.61).latitude
+        48.13
+    """
 
     latitude: float | None = None
     longitude: float | None = None
@@ -133,7 +179,14 @@ class Coordinates:
 
 @attrs.frozen
 class ChargeboxType:
-    """Vehicles and protocol of a chargebox."""
+    """Vehicles and protocol of a chargebox.
+
+    Example:
+        >>> async with ThorClient.from_env() as thor:
+        ...     box = await thor.get_chargebox("TB-0001")
+        >>> isinstance(box.type, ChargeboxType)
+        True
+    """
 
     vehicle: VehicleType | str | None = None
     msg: MessageFormat | str | None = None
@@ -153,6 +206,12 @@ class Connector:
         power_type: AC with one or three phases, or DC.
         terminal_id: Id of the Nayax payment terminal at the connector.
         token: Token of Nayax's API. Only `reveal()` shows it.
+
+    Example:
+        >>> async with ThorClient.from_env() as thor:
+        ...     box = await thor.get_chargebox("TB-0001")
+        >>> isinstance(box.connectors[0], Connector)
+        True
     """
 
     power: int | float | None = None
@@ -183,6 +242,12 @@ class Chargebox:
         occupied_connectors: Connectors with a running transaction. The elements may be any
             JSON values: the vendor does not document them. Numbers from 1 are likely.
         reserved_connectors: Reserved connectors, with the same elements.
+
+    Example:
+        >>> async with ThorClient.from_env() as thor:
+        ...     box = await thor.get_chargebox("TB-0001")
+        >>> box.alias, len(box.connectors) > 0
+        ('München TB-0001', True)
     """
 
     id: str

@@ -19,7 +19,8 @@ from rich.table import Table
 
 from depotclient.cli.options import CONNECTOR, FROM, TO, open_client, parse_connectors
 from depotclient.export.layout import Format
-from depotclient.export.runner import CONCURRENCY, ConnectorExport, Export, export_session_reports
+from depotclient.export.result import ConnectorExport, Export
+from depotclient.export.runner import CONCURRENCY, export_session_reports
 from depotclient.partitions.calendar import MARGIN, Connector, Window, connector_key
 from depotclient.text import parse_duration, read_connectors
 from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption

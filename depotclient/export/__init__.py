@@ -3,11 +3,7 @@
 Databases and engines do not belong here.
 """
 
-from depotclient.export.runner import (
-    CONCURRENCY,
-    ConnectorExport,
-    Export,
-    export_session_reports,
-)
+from depotclient.export.result import ConnectorExport, Export
+from depotclient.export.runner import CONCURRENCY, export_session_reports
 
 __all__ = ["CONCURRENCY", "ConnectorExport", "Export", "export_session_reports"]

@@ -27,6 +27,7 @@ from depotclient.export.layout import (
     require_distinct_folders,
 )
 from depotclient.export.manifest import Manifest
+from depotclient.export.result import ConnectorExport, Export
 from depotclient.partitions.calendar import (
     MARGIN,
     Connector,
@@ -40,69 +41,13 @@ from evtransport._version import __version__
 from evtransport.errors import ApiError, SchemaError
 from evtransport.validation import validate_int
 
-__all__ = ["CONCURRENCY", "ConnectorExport", "Export", "export_session_reports"]
+__all__ = ["CONCURRENCY", "export_session_reports"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 CONCURRENCY = 3
 """Default number of connectors to read at a time. Each holds one or two pages in memory."""
-
-
-@attrs.frozen
-class ConnectorExport:
-    """Progress or result of exporting one connector.
-
-    Attributes:
-        charger_id: Charger id.
-        connector_id: Connector id.
-        windows: Number of windows.
-        written: Number of windows that this run has written.
-        skipped: Number of windows that already had a final file.
-        missing: Number of windows that could not be written. An invalid report affects only its own
-            window; other errors also cost the windows after it.
-        reports: Number of reports in the written windows, and in the one being read.
-        skipped_reports: Number of reports in the skipped windows, according to their manifests.
-        bytes_read: Total size of the pages that were read, in bytes.
-        error: Reason for the first missing window.
-    """
-
-    charger_id: str
-    connector_id: str
-    windows: int
-    written: int = 0
-    skipped: int = 0
-    missing: int = 0
-    reports: int = 0
-    skipped_reports: int = 0
-    bytes_read: int = 0
-    error: ApiError | OSError | None = None
-
-    @property
-    def left(self) -> int:
-        """Return the number of windows that are not yet processed."""
-        return self.windows - self.written - self.skipped - self.missing
-
-    @property
-    def is_over(self) -> bool:
-        """Return True if no window is left."""
-        return self.left == 0
-
-
-@attrs.frozen
-class Export:
-    """Result of an export.
-
-    Attributes:
-        connectors: Results of the connectors, in the order in which they were given.
-    """
-
-    connectors: tuple[ConnectorExport, ...]
-
-    @property
-    def failed(self) -> tuple[ConnectorExport, ...]:
-        """Return the connectors with a missing window."""
-        return tuple(connector for connector in self.connectors if connector.error is not None)
 
 
 async def export_session_reports(
@@ -152,6 +97,19 @@ async def export_session_reports(
         ValueError: An argument is invalid. Nothing was requested or written.
         OSError: The folder is a file, or can't be created or written to.
         ImportError: The format is `parquet`, and pyarrow is not installed.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> async with DepotClient.from_env() as depot:
+        ...     export = await export_session_reports(
+        ...         depot,
+        ...         [("CP-001", 1)],
+        ...         "lake",
+        ...         from_=datetime(2026, 1, 1, tzinfo=UTC),
+        ...         to=datetime(2026, 2, 1, tzinfo=UTC),
+        ...     )
+        >>> export.failed, export.connectors[0].reports
+        ((), 60)
     """
     now, root = depot.now(), folder_path(folder)
     _validate_span(from_, to, now)

@@ -63,6 +63,10 @@ class Partition:
 
     Raises:
         ValueError: `window` is not a month or a day.
+
+    Example:
+        >>> Partition("CP-001", "1", "2026-01").key
+        'CP-001/1/2026-01'
     """
 
     charger_id: str
@@ -140,6 +144,12 @@ class WindowFilter:
         seen: Keys of all reports of the reading so far.
         accepted_ids: Session ids of the accepted reports.
         missing_start: Session ids of the accepted reports without a start, by key.
+
+    Example:
+        >>> january = Partition("CP-001", "1", "2026-01")
+        >>> window = WindowFilter(january.start, january.end)
+        >>> window.accept(key=1, session_id=7, session_start=january.end)
+        False
     """
 
     start: datetime
@@ -200,6 +210,11 @@ def plan(
     Raises:
         ValueError: An id is invalid, a time is naive, the span is empty, or the kind of window is
             unknown.
+
+    Example:
+        >>> start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
+        >>> [partition.key for partition in plan([("CP-001", 1)], start, end, "month")]
+        ['CP-001/1/2026-01', 'CP-001/1/2026-02']
     """
     if window not in WINDOWS:
         raise ValueError(f"window must be one of {', '.join(WINDOWS)}, got {window!r}")

@@ -35,6 +35,11 @@ def read_partition(partition: Partition, settings: ReadSettings | None = None) -
         ValueError: The environment has no credentials.
         RuntimeError: An event loop is running in this thread; the call would block it.
         ImportError: pyarrow is not installed.
+
+    Example:
+        >>> table = read_partition(Partition("CP-001", "1", "2026-01"))
+        >>> table.num_rows
+        60
     """
     return read_table([partition], settings)
 
@@ -44,6 +49,11 @@ def read_table(partitions: Sequence[Partition], settings: ReadSettings | None = 
 
     Raises:
         ApiError, ValueError, RuntimeError: As in `read_partition`.
+
+    Example:
+        >>> partitions = [Partition("CP-001", "1", "2026-01"), Partition("CP-001", "2", "2026-01")]
+        >>> read_table(partitions).num_rows
+        120
     """
     from depotclient.arrow import table_of
 
@@ -67,6 +77,10 @@ def read_batches(
 
     Raises:
         ApiError, ValueError, RuntimeError: As in `read_partition`.
+
+    Example:
+        >>> sum(batch.num_rows for batch in read_batches([Partition("CP-001", "1", "2026-01")]))
+        60
     """
     from depotclient.partitions.batches import Reading
 

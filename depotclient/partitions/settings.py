@@ -71,6 +71,9 @@ class ReadSettings:
 
     Raises:
         ValueError: An argument is invalid. The message never quotes a secret.
+
+    Example:
+        >>> settings = ReadSettings(margin=timedelta(hours=12), verify=True)
     """
 
     token: Secret | None = attrs.field(default=None, converter=_seal)

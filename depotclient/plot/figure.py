@@ -74,6 +74,11 @@ def session_figure(report: SessionReport, *, title: str | None = None) -> Figure
 
     Returns:
         A figure 11 inches wide and at least 9 high. Each state and each error has a row.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     (report,) = await depot.session_reports("CP-001", 1).collect(max_items=1)
+        >>> figure = session_figure(report, title="One session")
     """
     data = session_data(report)
     figure, panels = _make_panels(data)
@@ -109,6 +114,12 @@ def save_figure(figure: Figure, path: Path) -> None:
     Raises:
         ValueError: The path has another suffix.
         OSError: The folder is missing or not writable.
+
+    Example:
+        >>> from pathlib import Path
+        >>> async with DepotClient.from_env() as depot:
+        ...     (report,) = await depot.session_reports("CP-001", 1).collect(max_items=1)
+        >>> save_figure(session_figure(report), Path("session.svg"))
     """
     validate_picture_path(path)
     picture = _render_svg(figure) if path.suffix.lower() == ".svg" else _render(figure, "png")
@@ -125,6 +136,10 @@ def validate_picture_path(path: Path) -> None:
     Raises:
         ValueError: The path ends neither in `.png` nor in `.svg`.
         FileNotFoundError: The folder is missing.
+
+    Example:
+        >>> from pathlib import Path
+        >>> validate_picture_path(Path("session.png"))
     """
     if path.suffix.lower() not in {".png", ".svg"}:
         raise ValueError(f"the picture's file must end in .png or .svg, got {path.name!r}")

@@ -34,6 +34,10 @@ class ReportFields(TypedDict, total=False):
     """Fields of a `SessionReport` that can be set, all except `session_id`. None is sent as null.
 
     Times must be timezone-aware.
+
+    Example:
+        >>> fields: ReportFields = {"vehicle_id": "BUS-001", "energy_soc_end": 80.0}
+        >>> report = make_report(1, **fields)
     """
 
     vehicle_id: str | None

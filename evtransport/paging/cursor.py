@@ -45,6 +45,16 @@ class Cursor:
         delivered: Keys of all rows delivered, 8 bytes each, if the walk verifies.
         finished: True if one of several walks has ended here. If all are resumed together, it sends
             no request. A single walk asks the server for later rows.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     async with depot.session_reports("CP-001", 1).walk() as walk:
+        ...         first = await anext(walk)
+        ...         text = str(walk.cursor)
+        ...     reports = depot.session_reports("CP-001", 1, resume=text)
+        ...     (second,) = await reports.collect(max_items=1)
+        >>> second.session_id - first.session_id
+        1
     """
 
     query: _Parameters = attrs.field(hash=False)

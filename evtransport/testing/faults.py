@@ -112,6 +112,10 @@ class SandboxResponse:
 
     Attributes:
         sent: Number of body bytes to send before the connection closes. None sends all.
+
+    Example:
+        >>> SandboxResponse.json({"message": "busy"}, 503).status
+        503
     """
 
     body: bytes

@@ -55,7 +55,13 @@ class RecordedRequest:
 
 @attrs.define(eq=False)
 class Channel:
-    """Requests of one kind: the last 10,000, the number in flight, and the next faults."""
+    """Requests of one kind: the last 10,000, the number in flight, and the next faults.
+
+    Example:
+        >>> from evtransport.testing import Channel
+        >>> Channel(iter([])).requests
+        []
+    """
 
     faults: Iterator[Fault | None]
     requests: list[RecordedRequest] = attrs.field(factory=list[RecordedRequest])
@@ -102,6 +108,12 @@ class Sandbox(abc.ABC):
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> from thorclient.sandbox import ThorSandbox
+        >>> async with ThorSandbox(latency=0.1) as sandbox:
+        ...     print(sandbox.base_url)
+        http://127.0.0.1:.../latest/integration
     """
 
     _prefix: ClassVar[str] = ""

@@ -26,7 +26,12 @@ _SEED = 4
 
 
 class AnalyticsFields(TypedDict, total=False):
-    """Fields of `Analytics`. None is sent as null. Times must be timezone-aware."""
+    """Fields of `Analytics`. None is sent as null. Times must be timezone-aware.
+
+    Example:
+        >>> fields: AnalyticsFields = {"users": RollingCounts(last_7=1, last_30=2, last_60=3)}
+        >>> analytics = make_analytics(**fields)
+    """
 
     charges: RollingCounts[int]
     disconnections: RollingCounts[int]
@@ -36,7 +41,12 @@ class AnalyticsFields(TypedDict, total=False):
 
 
 class ChargeboxFields(TypedDict, total=False):
-    """Fields of a `Chargebox`. None is sent as null. Times must be timezone-aware."""
+    """Fields of a `Chargebox`. None is sent as null. Times must be timezone-aware.
+
+    Example:
+        >>> fields: ChargeboxFields = {"alias": "Depot 1", "active": True}
+        >>> box = make_chargebox(**fields)
+    """
 
     id: str
     alias: str | None

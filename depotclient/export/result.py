@@ -1,0 +1,74 @@
+"""Progress and result of an export."""
+
+from __future__ import annotations
+
+import attrs
+
+from evtransport.errors import ApiError
+
+__all__ = ["ConnectorExport", "Export"]
+
+
+@attrs.frozen
+class ConnectorExport:
+    """Progress or result of exporting one connector.
+
+    Attributes:
+        charger_id: Charger id.
+        connector_id: Connector id.
+        windows: Number of windows.
+        written: Number of windows that this run has written.
+        skipped: Number of windows that already had a final file.
+        missing: Number of windows that could not be written. An invalid report affects only its own
+            window; other errors also cost the windows after it.
+        reports: Number of reports in the written windows, and in the one being read.
+        skipped_reports: Number of reports in the skipped windows, according to their manifests.
+        bytes_read: Total size of the pages that were read, in bytes.
+        error: Reason for the first missing window.
+
+    Example:
+        >>> done = ConnectorExport("CP-001", "1", windows=12, written=2, skipped=10, reports=120)
+        >>> done.left, done.is_over
+        (0, True)
+    """
+
+    charger_id: str
+    connector_id: str
+    windows: int
+    written: int = 0
+    skipped: int = 0
+    missing: int = 0
+    reports: int = 0
+    skipped_reports: int = 0
+    bytes_read: int = 0
+    error: ApiError | OSError | None = None
+
+    @property
+    def left(self) -> int:
+        """Return the number of windows that are not yet processed."""
+        return self.windows - self.written - self.skipped - self.missing
+
+    @property
+    def is_over(self) -> bool:
+        """Return True if no window is left."""
+        return self.left == 0
+
+
+@attrs.frozen
+class Export:
+    """Result of an export.
+
+    Attributes:
+        connectors: Results of the connectors, in the order in which they were given.
+
+    Example:
+        >>> Export((ConnectorExport("CP-001", "1", windows=1, written=1),)).failed
+        ()
+    """
+
+    connectors: tuple[ConnectorExport, ...]
+
+    @property
+    def failed(self) -> tuple[ConnectorExport, ...]:
+        """Return the connectors with a missing window."""
+        return tuple(connector for connector in self.connectors if connector.error is not None)
