@@ -27,7 +27,7 @@ class Target:
         row: Row that is measured, or the dividend of a ratio.
         sign: Direction of the bound.
         bound: Bound. Without one, the figure is only shown.
-        divisor: Row whose median divides, or None for no ratio.
+        divisor: Row of the divisor, or None for no ratio.
     """
 
     title: str

@@ -100,7 +100,7 @@ class Workload:
         key: Name, such as `W1`.
         title: Description, with the fields of `Sizes` in braces.
         rows: Candidates. The first one is the base of the ratios.
-        metrics: Columns of the table. Ratios are those of the first.
+        metrics: Columns of the table. Ratios are computed for the first one.
         min_rounds: Smallest number of rounds, for quick and noisy work.
         max_rounds: Largest number of rounds, for long and steady work.
     """

@@ -42,7 +42,7 @@ def log_retry(error: ApiError, *, wait: float, attempts: int) -> None:
     """Write the WARNING record of one retry, before its wait.
 
     Args:
-        error: Error of the last attempt. Its texts are redacted.
+        error: Error of the last attempt, already redacted.
         wait: Seconds until the next attempt.
         attempts: Maximum number of attempts.
     """

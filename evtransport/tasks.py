@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class TaskPool(Generic[T]):
-    """Tasks of one owner, who receives their results in the order of completion.
+    """Tasks of one owner, which receives their results in the order of completion.
 
     Use it with `async with`, or call `aclose()` at the end. `len(pool)` is the number of running
     tasks and of results that are not yet received.

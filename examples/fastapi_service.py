@@ -97,7 +97,7 @@ async def read_fleet(request: Request) -> Response:
 async def read_sessions(
     request: Request, charger: str, connector: str, since: datetime | None = None
 ) -> Response:
-    """Stream the sessions. An error before the first one has a status of its own."""
+    """Stream the sessions. An error before the first report gets its own status."""
     depot: DepotClient = request.state.depot
     lines = write_lines(depot.session_reports(charger, connector, from_=since))
     first = await anext(lines, b"")

@@ -11,7 +11,7 @@ from depotclient import DepotClient
 
 
 class Session(BaseModel):
-    """The fields that this program needs, under the names of the wire."""
+    """The fields that this program needs, under their JSON names."""
 
     id: int = Field(alias="sessionId")
     vehicle: str | None = Field(default=None, alias="vehicleId")

@@ -16,7 +16,7 @@ __all__ = ["Manifest", "parse_manifest"]
 WireTime: TypeAlias = Annotated[
     str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 ]
-"""Time as `format_time` formats it. Texts sort in the same order as times."""
+"""Time as `format_time` formats it. Such strings sort in the order of their times."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

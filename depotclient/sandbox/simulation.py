@@ -218,7 +218,7 @@ def _plan_sessions(
 
 
 def _draw_soc(draw: random.Random, battery: Battery) -> tuple[int, int]:
-    """Return the states of charge at both ends of a session that charges for a drawn time."""
+    """Return the states of charge at both ends of a session that charges for a random time."""
     first = draw.randint(12, 74)
     shortest, longest = _CHARGING_MINUTES
     hours = shortest * (longest / shortest) ** draw.random() / 60

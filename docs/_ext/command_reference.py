@@ -39,7 +39,7 @@ def describe_help(text: str) -> Iterator[str]:
 
 
 def placeholder(parameter: Any) -> str:
-    """Return what stands for the value of a parameter: `MONTH|DAY` or `FILE`."""
+    """Return the placeholder for the value of a parameter: `MONTH|DAY` or `FILE`."""
     annotation = parameter.type_descriptor.annotation
     if parameter.metavar is None and get_origin(annotation) is Literal:
         return "|".join(get_args(annotation))

@@ -43,8 +43,8 @@ class Cursor:
         overlap: True if the server serves the limits that are requested.
         recent: Keys of the last delivered rows, oldest first, at most 100.
         delivered: Keys of all rows delivered, 8 bytes each, if the walk verifies.
-        finished: True if one of several walks has ended here. If all are resumed together, it sends
-            no request. A single walk asks the server for later rows.
+        finished: True if one of several walks has ended here. Resuming all of them sends no request
+            for it. Resuming it alone requests later rows.
 
     Example:
         >>> async with DepotClient.from_env() as depot:

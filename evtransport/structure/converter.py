@@ -135,7 +135,7 @@ class Structures:
 
         Args:
             obj: Object of an attrs class or a dataclass.
-            wire: Use the names and the time formats of the wire.
+            wire: Use the names and time formats of the API.
 
         Raises:
             ValueError: `obj` is another object, or a value has no JSON form.
@@ -160,7 +160,7 @@ class Structures:
 
     @cached_property
     def _forms(self) -> dict[bool, Unstructurer]:
-        """JSON forms with the names of Python (False) and of the wire (True)."""
+        """JSON forms with Python's names (False) and the API's (True)."""
         return {
             False: Unstructurer(str, {**self._codecs, **ISO_TIMES}),
             True: Unstructurer(self.rename, self._codecs),

@@ -28,7 +28,7 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: st
     Args:
         body: JSON text. A byte order mark is ignored.
         decoder: Decoder of the expected type.
-        path: Path of the text in a larger text, for the messages.
+        path: Path of the decoded part in the whole body, for the messages.
 
     Raises:
         DecodeError: The text is not JSON in UTF-8, is truncated, or is nested too deeply.

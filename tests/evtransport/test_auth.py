@@ -248,7 +248,7 @@ async def test_a_token_is_accepted_at_the_maximum_length_and_next_to_an_error(
     assert (await header(credentials, TokenServer(response))).startswith("Bearer t")
 
 
-# Tokens that get a 403: a renewal that may help, at most once a minute.
+# Tokens that get a 403: they are renewed if that may help, at most once a minute.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Tokens from a function of the caller: when it is called, and what its errors become."""
+"""Tokens from a function of the caller: when it is called, and which errors its callers get."""
 
 from __future__ import annotations
 
