@@ -62,9 +62,8 @@ def describe_parameter(parameter: Any) -> str:
     return f"{term}\n{indent(' '.join(fact for fact in facts if fact) or 'No description.')}"
 
 
-def describe(name: str, command: Any) -> Iterator[str]:
-    """Yield the parts of the section of a command."""
-    yield f"{name}\n{'-' * len(name)}"
+def describe(command: Any) -> Iterator[str]:
+    """Yield the help of a command, and its arguments and options."""
     yield from describe_help(command.help or "")
     shown = [p for p in command.params if not getattr(p, "hidden", False)]
     yield from map(describe_parameter, shown)
@@ -80,11 +79,10 @@ class Commands(SphinxDirective):
         module, _, attribute = self.arguments[0].partition(":")
         group = get_command(getattr(importlib.import_module(module), attribute))
         name = self.arguments[1]
-        parts = [
-            part
-            for command_name, command in sorted(getattr(group, "commands").items())  # noqa: B009
-            for part in describe(f"{name} {command_name}", command)
-        ]
+        parts = [*describe(group)]
+        for command_name, command in sorted(getattr(group, "commands").items()):  # noqa: B009
+            title = f"{name} {command_name}"
+            parts += [f"{title}\n{'-' * len(title)}", *describe(command)]
         return self.parse_text_to_nodes("\n\n".join(parts), allow_section_headings=True)
 
 
