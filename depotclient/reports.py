@@ -135,7 +135,7 @@ class SessionReports(Generic[T]):
             title=f"sessionReports {self.query.label} page {page_request.page}",
         )
         page = await self._transport.send(request)
-        page.describe = request.describe
+        page.describe = partial(self._transport.describe, request)
         await page.read_keys(self.query.window(to))
         return page
 

@@ -120,7 +120,7 @@ class ApiClient:
                 found.append(structure(item, f"$[{index}]"))
                 await pauses.pause_if_needed()
         except ApiError as error:
-            request.describe(error)
+            self._transport.describe(request, error)
             raise
         return found
 

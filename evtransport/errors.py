@@ -93,7 +93,7 @@ class ApiError(Exception):
         """Replace each text that may quote the server or the caller with its redacted form."""
         self.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in self.args)
         self.path, self.label = redact(self.path), redact(self.label)
-        self.context = {name: redact(value) for name, value in self.context.items()}
+        self.context = {redact(name): redact(value) for name, value in self.context.items()}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Worker processes pickle errors. The default calls __init__ with `args` alone, which

@@ -241,6 +241,14 @@ class Transport:
                 self.retire_connections()
             raise
 
+    def describe(self, request: Request[T], error: ApiError) -> None:
+        """Set the attributes of an error that name a request, without secrets.
+
+        It is for an error after `send`, such as one of a class that the result does not fit.
+        """
+        request.describe(error)
+        error.redact(partial(self._redact_text, sent=()))
+
     def _describe(self, error: ApiError, request: Request[T], call: _Call) -> None:
         """Set the attributes of an error that name its call, without secrets."""
         request.describe(error)

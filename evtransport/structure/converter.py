@@ -275,8 +275,9 @@ def validate_function(into: object) -> Callable[[bytes], Any]:
     """
     if not isinstance(into, type):
         # An alias such as `list[int]` is callable: it would return the bytes as numbers.
-        is_function = callable(into) and get_origin(into) is None
-        if not is_function or any(map(iscoroutinefunction, (into, type(into).__call__))):
+        is_alias = get_origin(into) is not None
+        is_async = iscoroutinefunction(into) or iscoroutinefunction(type(into).__call__)
+        if not callable(into) or is_alias or is_async:
             raise ValueError(
                 "into must be an attrs class, a dataclass or a function that returns an object for"
                 f" bytes, got {into!r}"

@@ -244,6 +244,22 @@ async def test_an_error_of_the_users_class_is_a_schema_error_with_the_cursor() -
     assert str(caught.value).startswith("GET sessionReports A/1 page 1: $.items[3]")
 
 
+async def test_an_error_of_the_users_function_does_not_show_a_token_that_the_server_repeats() -> (
+    None
+):
+    def refuse(text: bytes) -> None:
+        raise ValueError(text.decode())
+
+    async with (
+        Wire(default=served([{"sessionId": 1, "vehicleId": "t0k3n/1"}])) as wire,
+        DepotClient(token="t0k3n/1", base_url=wire.url) as depot,
+    ):
+        with pytest.raises(SchemaError, match=r'"vehicleId": "\*{10}"') as caught:
+            await depot.session_reports("A", "1", into=refuse).collect(max_items=1)
+
+    assert "t0k3n" not in str(caught.value)
+
+
 async def test_an_error_in_a_walk_names_the_connector_and_the_page() -> None:
     transport = PageTransport([{"sessionId": 1}, {"sessionId": "x"}])
     reports = transport.client().session_reports("A/B", "1", to=datetime(2026, 2, 1, tzinfo=UTC))

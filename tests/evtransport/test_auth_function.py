@@ -117,13 +117,8 @@ async def test_no_error_of_a_chain_or_a_group_keeps_the_functions_frames(
     with pytest.raises((ExceptionGroup, LookupError, RuntimeError)) as caught:
         await header(TokenFunction(function), TokenServer())
 
-    waiting, seen = [caught.value], list[BaseException]()
-    while waiting:
-        error = waiting.pop()
-        if error is not None and error not in seen:
-            seen.append(error)
-            waiting += [error.__cause__, error.__context__, *getattr(error, "exceptions", ())]
-    names = [frame.name for error in seen for frame in extract_tb(error.__traceback__)]
+    links = chain_of(caught.value)
+    names = [frame.name for link in links for frame in extract_tb(link.__traceback__)]
     assert not {"read_lease", function.__name__} & {*names}
 
 

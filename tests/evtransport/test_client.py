@@ -123,6 +123,27 @@ async def test_a_response_that_does_not_fit_is_an_error_with_a_path(
                 await client.get("greetings", into=into)
 
 
+def refuse(instance: object, attribute: object, value: str) -> None:
+    raise ValueError(f"{value} is refused")
+
+
+@attrs.frozen
+class Picky:
+    text: str = attrs.field(validator=refuse)
+
+
+@pytest.mark.parametrize("into", [Picky, list[Picky]])
+async def test_an_error_of_a_class_does_not_show_a_credential_that_the_server_repeats(
+    connect: Callable[..., Transport], into: Any
+) -> None:
+    body = b'{"text": "s3cr3t/k3y"}' if into is Picky else b'[{"text": "s3cr3t/k3y"}]'
+    async with Wire(reply(body)) as wire, GreetingClient(connect(wire)) as client:
+        with pytest.raises(SchemaError, match=r"\*{10} is refused") as caught:
+            await client.get("greetings", into=into)
+
+    assert "s3cr3t" not in f"{caught.value} {vars(caught.value)}"
+
+
 @pytest.mark.parametrize(
     ("segments", "options", "message"),
     [

@@ -136,6 +136,15 @@ def test_a_schema_error_names_100_problems_and_counts_the_others(
     assert len(error.problems) <= 101
 
 
+def test_the_names_and_values_of_the_context_are_redacted() -> None:
+    error = ApiError("reset")
+    error.context = {"t0k3n": "1", "key": "t0k3n"}
+
+    error.redact(lambda text: text.replace("t0k3n", "***"))
+
+    assert error.context == {"***": "1", "key": "***"}
+
+
 def test_the_problems_of_a_schema_error_are_redacted() -> None:
     error = SchemaError(["$.a: got t0k3n", "$.b: got t0k3n"])
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from depotclient import DepotClient
+from depotclient import ApiError, DepotClient
 from evtransport.http import Request
 from evtransport.transport import Transport
 from tests.support.wire import Received, Script, reply
@@ -85,6 +85,10 @@ class PageTransport:
         if self.body is not None:
             return request.decode(self.body)
         return request.decode(_encode_page(_select_rows(self.items, query), query))
+
+    def describe(self, request: Request[T], error: ApiError) -> None:
+        """Set the attributes of an error that name a request."""
+        request.describe(error)
 
     def retire_connections(self) -> None:
         """Do nothing: there are no connections."""
