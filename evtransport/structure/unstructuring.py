@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import eq
-from typing import Any, cast, get_origin
+from typing import Any, TypeVar, cast, get_origin
 
 import attrs
 import msgspec
@@ -16,6 +16,8 @@ from evtransport.secrets import Secret
 from evtransport.structure.types import JsonValue, ScalarCodec, fields_of, has_fields
 
 __all__ = ["Unstructurer"]
+
+T = TypeVar("T")
 
 
 @attrs.frozen(eq=False)
@@ -44,8 +46,8 @@ class Unstructurer:
         Raises:
             ValueError: The object is not of a class with fields, or a value has no JSON form.
         """
-        values = msgspec.to_builtins(self._unstructure(obj), enc_hook=_encode)
-        return cast("dict[str, JsonValue]", values)
+        write = partial(msgspec.to_builtins, enc_hook=_encode)
+        return cast("dict[str, JsonValue]", self._write(obj, write))
 
     def to_json(self, obj: object) -> bytes:
         """Return the JSON text of an object.
@@ -53,13 +55,19 @@ class Unstructurer:
         Raises:
             ValueError: The object is not of a class with fields, or a value has no JSON form.
         """
-        return msgspec.json.encode(self._unstructure(obj), enc_hook=_encode)
+        return self._write(obj, partial(msgspec.json.encode, enc_hook=_encode))
 
-    def _unstructure(self, obj: object) -> object:
+    def _write(self, obj: object, write: Callable[[object], T]) -> T:
         if not has_fields(type(obj)):
             kind = type(obj).__name__  # The object itself may hold a secret.
             raise ValueError(f"obj must be an object of an attrs class or dataclass, got {kind}")
-        return self._converter.unstructure(obj)
+        try:
+            return write(self._converter.unstructure(obj))
+        except RecursionError:
+            problem = "a value is nested too deeply"
+        except (AttributeError, TypeError) as error:
+            problem = f"a value has another type than its field: {error}"
+        raise ValueError(f"the {type(obj).__name__} has no JSON form: {problem}")
 
     def _make_hook(self, cls: Any) -> Callable[[Any], Any]:
         names: Any = {

@@ -44,6 +44,13 @@ class HasAnything:
     value: JsonValue = None
 
 
+def nested(depth: int) -> JsonValue:
+    value: JsonValue = None
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 @pytest.mark.parametrize("obj", [Everything(1), FULL], ids=["empty", "full"])
 def test_a_text_with_the_names_of_the_wire_is_structured_as_an_equal_object(
     obj: Everything,
@@ -99,6 +106,8 @@ def test_a_dataclass_with_an_attrs_object_is_unstructured() -> None:
         (5, "obj must be an object of an attrs class or dataclass, got int"),
         (Sample, "obj must be an object of an attrs class or dataclass, got type"),
         (HasAnything(object()), "object has no JSON form"),  # type: ignore[arg-type]
+        (HasAnything(nested(900)), "the HasAnything has no JSON form: a value is nested too"),
+        (Outer(5), "the Outer has no JSON form: a value has another type than its field"),  # type: ignore[arg-type]
     ],
 )
 def test_an_object_without_a_json_form_is_rejected(obj: Any, message: str) -> None:
