@@ -211,7 +211,7 @@ async def consume(reports: AsyncGenerator[object, None], metrics: Metrics) -> No
 
 
 def require_count(count: int, expected: int) -> None:
-    """Raise RuntimeError if a candidate lost or doubled items."""
+    """Raise RuntimeError if a candidate lost or duplicated items."""
     if count != expected:
         raise RuntimeError(f"expected {expected} items, got {count}")
 

@@ -144,7 +144,7 @@ async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.Reco
 
     Yields:
         One batch for each page with new reports, with the schema that `schema_of` returns. Times
-        are cut to milliseconds.
+        are truncated to milliseconds.
 
     Raises:
         ApiError: As in a walk over the reports. The reports before the failure are yielded first.

@@ -145,19 +145,19 @@ class Query:
 
 
 def validate_connector(charger_id: object, connector_id: object) -> tuple[str, str]:
-    """Return the ids of a connector as they are sent. An int is converted to its digits.
+    """Return the ids of a connector as strings to send. An int is converted to its digits.
 
     Raises:
         ValueError: An id is invalid.
     """
     if not isinstance(connector_id, str | bool):
-        with suppress(TypeError):  # Accept any kind of int, such as those of a table.
+        with suppress(TypeError):  # Accept any kind of int, such as numpy's.
             connector_id = str(operator.index(connector_id))  # type: ignore[arg-type]
     return validate_id("charger_id", charger_id), validate_id("connector_id", connector_id)
 
 
 def distinct_connectors(connectors: Iterable[Connector]) -> tuple[tuple[str, str], ...]:
-    """Return the ids of connectors as they are sent, each connector once, in the given order.
+    """Return the ids of connectors as strings to send, each connector once, in the given order.
 
     Raises:
         ValueError: An id is invalid, or `connectors` are not pairs of ids.
@@ -168,7 +168,7 @@ def distinct_connectors(connectors: Iterable[Connector]) -> tuple[tuple[str, str
 
 
 def validate_pair(connector: object) -> tuple[str, str]:
-    """Return the ids of a connector as they are sent, for a pair of ids.
+    """Return a pair of ids as strings to send.
 
     Raises:
         ValueError: The connector is not a pair, or an id is invalid.

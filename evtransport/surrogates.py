@@ -18,7 +18,7 @@ _ESCAPE: Final = re.compile(
 def replace_lone_surrogates(text: bytes, instead: bytes = b"fffd") -> bytes:
     r"""Return a JSON text with its lone surrogates replaced. Its length stays the same.
 
-    They appear if a vendor cuts a name inside a UTF-16 surrogate pair: `"BUS-\ud83d"`.
+    They appear if a vendor truncates a name inside a UTF-16 surrogate pair: `"BUS-\ud83d"`.
 
     Args:
         text: JSON text.

@@ -151,7 +151,7 @@ class ConnectorFolder:
             if kind != partition.kind and any(path.glob(f"{kind}=*/reports.*")):
                 raise FileExistsError(
                     f"{path} holds a file for each {kind}: files for each {partition.kind} would"
-                    " double every report; export into another folder"
+                    " duplicate every report; export into another folder"
                 )
         # A link without a target is not a regular file.
         for file in filter(_is_regular, sorted(path.glob(f"{partition.kind}=*/reports.{format_}"))):

@@ -20,7 +20,7 @@ WireTime: TypeAlias = Annotated[
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Description of an exported file, stored in or with the file as JSON.
+    """Description of an exported file, stored as JSON in the file or in its sidecar.
 
     Attributes:
         version: Version of the file format.

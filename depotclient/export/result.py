@@ -20,7 +20,7 @@ class ConnectorExport:
         written: Number of windows that this run has written.
         skipped: Number of windows that already had a final file.
         missing: Number of windows that could not be written. An invalid report affects only its own
-            window; other errors also cost the windows after it.
+            window; other errors also stop the windows after it.
         reports: Number of reports in the written windows, and in the one being read.
         skipped_reports: Number of reports in the skipped windows, according to their manifests.
         bytes_read: Total size of the pages that were read, in bytes.

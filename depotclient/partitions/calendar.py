@@ -202,7 +202,7 @@ def plan(
         to: End of the span (exclusive, timezone-aware).
         window: `month` or `day`, in UTC.
         whole: If True, the first and the last window are whole, even if the span covers only a
-            part of them. If False, they are cut to the span.
+            part of them. If False, they are clipped to the span.
 
     Returns:
         The partitions of the first connector, ordered by time, then those of the next connector.
@@ -237,7 +237,7 @@ def plan(
 def _windows(
     from_: datetime, to: datetime, kind: Window, *, whole: bool
 ) -> Iterator[tuple[str, datetime | None, datetime | None]]:
-    """Yield the windows of a span, each with the times at which the span cuts it."""
+    """Yield the windows of a span, each with the times at which the span clips it."""
     start = from_.replace(hour=0, minute=0, second=0, microsecond=0)
     start = start.replace(day=1) if kind == "month" else start
     while start < to:

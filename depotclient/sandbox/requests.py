@@ -1,4 +1,4 @@
-"""Requests of the sandbox: the query of a page, and the rejection of wrong requests."""
+"""Requests of the sandbox: the query of a page, and the rejection of invalid requests."""
 
 from __future__ import annotations
 

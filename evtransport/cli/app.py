@@ -27,7 +27,7 @@ VerboseOption = Annotated[
 ]
 
 _STATUSES: Final = (
-    "Exit status: 0 success; 1 the server, the network or a file failed; 2 wrong arguments or"
+    "Exit status: 0 success; 1 the server, the network or a file failed; 2 invalid arguments or"
     " settings; 128 plus the signal's number if a signal ended it (130 Ctrl-C, 143 SIGTERM); 141"
     " the reader closed the output. Messages and progress go to stderr."
 )

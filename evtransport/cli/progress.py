@@ -24,7 +24,7 @@ _SHOW_CURSOR, _HIDE_CURSOR = b"\x1b[?25h", b"\x1b[?25l"
 def live_display(*columns: ProgressColumn) -> Generator[Progress | None]:
     """Show progress on stderr until the block ends. Yield None if stderr is not a terminal.
 
-    In the block, lines that are printed on stderr appear above the progress.
+    Lines that the block prints on stderr appear above the progress.
     """
     console = literal_console(sys.stderr)
     # Environment variables such as FORCE_COLOR make rich treat a pipe as a terminal.

@@ -45,7 +45,7 @@ def handling_signals(
     """Handle signals during the block, except those that the process ignores.
 
     A background job of a shell ignores Ctrl-C. A process under `nohup` ignores SIGHUP. In a thread
-    other than the main thread, the handlers stay as they are: Python can't change them there.
+    other than the main thread, the handlers stay unchanged: Python can't set them there.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

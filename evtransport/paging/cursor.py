@@ -1,4 +1,4 @@
-"""Cursor: the position of a walk, which can be saved as text and resumed from."""
+"""Cursor: the position of a walk, which can be saved as a string and resumed."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Read a cursor from its text. Time and memory are proportional to the length of the text.
+        """Read a cursor from a string. Time and memory are proportional to its length.
 
         Args:
             text: The result of `str(cursor)`.
 
         Raises:
-            ValueError: The text is not a cursor, was cut or changed, or has more than 64 KiB
+            ValueError: The string is not a cursor, is truncated or changed, or exceeds 64 KiB
                 before the keys of `verify`.
         """
         if not isinstance(text, str) or not text.startswith(_PREFIX):

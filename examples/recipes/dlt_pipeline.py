@@ -11,7 +11,7 @@ from depotclient.dlt import session_reports
 
 
 def main(start: str) -> None:
-    """Load the reports since the last run. The first run loads all since `start`."""
+    """Load the reports since the last run. The first run loads all reports since `start`."""
     pipeline = dlt.pipeline("depot_reports", destination="duckdb", dataset_name="depot")
     pipeline.run(
         session_reports(

@@ -69,7 +69,7 @@ def test_an_invalid_argument_is_rejected_without_showing_a_secret(
     check_refused(lambda: DepotClient(**options), message)
 
 
-async def test_a_function_provides_a_new_token_after_the_api_refused_one() -> None:
+async def test_a_function_provides_a_new_token_after_the_api_rejected_one() -> None:
     tokens = iter(["t0k3n-1", "t0k3n-2"])
 
     async def fetch_token() -> str:

@@ -86,7 +86,7 @@ ALL_OF_40 = [((charger, "1"), n) for charger in "ABC" for n in range(40)]
 # Reports.
 
 
-async def test_each_report_comes_once_with_its_connector_in_the_order_of_its_connector(
+async def test_each_report_is_yielded_once_with_its_connector_and_in_the_servers_order(
     sandbox: DepotSandbox, depot: DepotClient
 ) -> None:
     twice: list[tuple[str, str | int]] = [*connectors_of(sandbox), ("CP-001", 1), ("CP-001", "1")]
@@ -323,7 +323,7 @@ async def take_all(walk: WalkMany[Any]) -> None:
 @pytest.mark.parametrize(
     "leave", [leave_a_loop, close_while_another_task_waits, cancel_the_closing]
 )
-async def test_a_walk_that_is_left_leaves_no_task(
+async def test_a_walk_that_ends_early_leaves_no_task(
     leave: Callable[[SessionReportsMany[Any]], Any], read_ahead: int
 ) -> None:
     transport = transport_of(60)
@@ -333,7 +333,7 @@ async def test_a_walk_that_is_left_leaves_no_task(
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_no_connectors_have_no_reports() -> None:
+async def test_a_walk_over_no_connectors_is_empty() -> None:
     transport = transport_of(3)
     many = transport.client().session_reports_many([])
     assert [item async for item in many] == [page async for page in many.pages()] == []
@@ -375,7 +375,7 @@ def test_an_invalid_argument_is_rejected_at_once(options: dict[str, Any], messag
         DepotClient(token="t0k3n").session_reports_many(**{"connectors": ABC, **options})
 
 
-def test_an_error_of_the_callers_connectors_passes() -> None:
+def test_an_error_of_the_callers_iterable_is_raised_unchanged() -> None:
     with pytest.raises(LookupError):
         DepotClient(token="t0k3n").session_reports_many(raising())
 

@@ -193,7 +193,7 @@ async def test_the_window_is_sent_in_utc_with_milliseconds() -> None:
         (FIRST, LAST, DAYS, ("0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z")),
     ],
 )
-async def test_a_margin_extends_the_requests_on_both_sides_up_to_the_present(
+async def test_a_margin_extends_the_requests_on_both_sides_until_now(
     from_: datetime, to: datetime | None, margin: timedelta, sent: tuple[str, str]
 ) -> None:
     transport = PageTransport()

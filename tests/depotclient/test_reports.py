@@ -39,7 +39,7 @@ async def ids_of(reports: SessionReports[SessionReport]) -> list[int]:
 
 
 @pytest.mark.parametrize(("count", "size"), [(2000, 0), (1000, 20_000)])
-async def test_a_walk_without_a_limit_sends_at_most_eight_requests_more(
+async def test_a_walk_without_a_limit_needs_at_most_eight_additional_requests(
     count: int, size: int
 ) -> None:
     padding = "x" * size
@@ -85,7 +85,7 @@ async def test_collect_refuses_to_run_without_a_limit(max_items: Any) -> None:
 
 
 @pytest.mark.parametrize("read_ahead", [0, 3])
-async def test_leaving_a_plain_loop_cancels_the_requests_read_ahead(read_ahead: int) -> None:
+async def test_leaving_a_plain_loop_cancels_prefetched_requests(read_ahead: int) -> None:
     transport = transport_of(60)
     transport.stalls = True
     async for _ in reports_of(transport, limit=10, read_ahead=read_ahead):

@@ -101,7 +101,7 @@ def starts_of(sandbox: DepotSandbox, connector: Connector = ONE) -> list[datetim
     return [datetime.fromisoformat(report["sessionTimeStart"]) for report in reports]
 
 
-def test_a_run_without_news_queries_the_look_back_only(
+def test_a_run_without_new_reports_queries_only_the_look_back(
     sandbox: DepotSandbox, destination: Destination
 ) -> None:
     destination.load()

@@ -210,7 +210,9 @@ def test_other_columns_are_rejected() -> None:
 
 
 @needs_filters
-def test_filters_require_a_spark_that_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filters_require_a_spark_version_that_supports_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delattr(datasource, "Filter")
     with pytest.raises(ValueError, match=r"pushFilters requires Spark 4\.1 or later"):
         source({**ONE, "pushFilters": "true"}).schema()

@@ -34,7 +34,7 @@ class Vault:
         return result  # type: ignore[return-value]
 
 
-async def test_a_function_is_called_on_first_use_and_after_the_api_refused_its_token(
+async def test_a_function_is_called_on_first_use_and_after_the_api_rejected_its_token(
     clock: Clock,
 ) -> None:
     vault, server = Vault("t0k3n-1", "t0k3n-2", "t0k3n-3"), TokenServer()

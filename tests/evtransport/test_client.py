@@ -81,7 +81,7 @@ async def test_with_options_shares_session_credentials_and_quota_but_not_ownersh
         (b'{"text": "hi"}', len, 14),
     ],
 )
-async def test_get_returns_json_or_what_into_makes_of_it(
+async def test_get_returns_json_values_or_the_result_of_into(
     connect: Callable[..., Transport], body: bytes, into: Any, result: object
 ) -> None:
     async with Wire(reply(status=503), reply(body)) as wire:

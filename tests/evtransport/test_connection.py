@@ -66,7 +66,7 @@ async def test_a_misdirected_response_retires_the_connections(connect: Connect) 
 # The caller's own sessions.
 
 
-async def test_a_borrowed_session_is_used_as_it_is_and_left_open(connect: Connect) -> None:
+async def test_a_borrowed_session_is_used_unchanged_and_left_open(connect: Connect) -> None:
     async with aiohttp.ClientSession(headers={"X-Mine": "1"}, raise_for_status=True) as session:
         async with Wire(HELLO, HELLO, reply(status=404)) as wire:
             transport = connect(wire, session=session)
@@ -169,7 +169,7 @@ def test_another_loop_is_rejected_until_the_first_is_closed() -> None:
 # Closing.
 
 
-async def test_a_closed_client_or_session_refuses_calls(connect: Connect) -> None:
+async def test_a_closed_client_or_session_rejects_calls(connect: Connect) -> None:
     async with Wire(HELLO) as wire:
         transport = connect(wire)
         await transport.send(REQUEST)

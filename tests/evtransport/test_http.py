@@ -219,7 +219,7 @@ def test_an_invalid_token_is_named_in_the_header_or_a_short_body(
 # Echoed ids.
 
 
-def test_an_id_must_be_the_requested_one_in_any_case() -> None:
+def test_an_id_must_equal_the_requested_one_except_for_case() -> None:
     for requested, echoed in (("TB-1", "tb-1"), ("straße", "STRASSE")):
         check_echo("id", requested, echoed)
     for echoed in ("TB-2", "", "TB-01", " TB-1", "x" * 10**6):

@@ -154,7 +154,7 @@ def test_retry_after_is_the_minimum_wait(
     ],
     ids=lambda value: f"{type(value).__name__} {getattr(value, 'status', '')}",
 )
-def test_the_type_and_status_of_an_error_decide(
+def test_the_type_and_status_of_an_error_decide_about_a_retry(
     error: ApiError, retryable: bool, throttled: bool
 ) -> None:
     plan = schedule()
@@ -186,7 +186,7 @@ def test_a_request_and_the_attempts_restrict_the_retries() -> None:
         (failed(), 0.51, 13, "the client's retry quota is exhausted"),
     ],
 )
-def test_a_refused_retry_is_noted_and_costs_no_tokens(
+def test_a_rejected_retry_is_noted_and_costs_no_tokens(
     error: ApiError, time_left: float, tokens: int, note: str
 ) -> None:
     quota = RetryQuota(tokens=tokens)

@@ -69,7 +69,7 @@ def test_a_secret_that_no_header_can_carry_is_rejected_without_quoting_it(
     assert "s3" not in str(caught.value)
 
 
-def test_all_secrets_of_at_least_four_characters_are_redacted_wherever_they_stand() -> None:
+def test_all_secrets_of_at_least_four_characters_are_redacted_everywhere() -> None:
     secrets = (Secret("aaaa"), Secret("b+.b"), Secret("e"), Secret("abc"))
 
     assert redact(b"aaaa/b+.b aaaaa abc \xff b+xb", secrets) == (

@@ -25,7 +25,7 @@ def test_the_result_is_json_of_the_same_length_without_lone_surrogates(inner: st
     assert msgspec.json.decode(found) == whole
 
 
-def test_bytes_that_are_not_escapes_stay() -> None:
+def test_bytes_that_are_not_escapes_are_unchanged() -> None:
     assert replace_lone_surrogates(b"ud83d \xed\xa0\xbd") == b"ud83d \xed\xa0\xbd"
     assert replace_lone_surrogates(rb"\ud83d", b"fffe") == rb"\ufffe"
 

@@ -122,7 +122,7 @@ async def test_a_connection_that_closes_under_its_reader_has_failed(
             await connect(wire, retry=ONCE).send(REQUEST)
 
 
-async def test_a_retry_waits_as_long_as_the_longer_of_two_headers_says(
+async def test_a_retry_waits_for_the_longer_of_two_retry_after_headers(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sleep = AsyncMock()
@@ -222,7 +222,7 @@ async def test_an_error_keeps_64_kib_of_its_body_without_a_part_of_a_secret(
         (4, (401, 503, 401), True),
     ],
 )
-async def test_a_call_renews_a_refused_token_once_and_the_next_request_is_an_attempt(
+async def test_a_call_renews_a_rejected_token_once_and_the_next_request_is_an_attempt(
     connect: Connect, attempts: int, statuses: tuple[int, ...], renewed: bool
 ) -> None:
     scripts = [HELLO if status == 200 else refusal(status) for status in statuses]
@@ -241,7 +241,7 @@ async def test_a_call_renews_a_refused_token_once_and_the_next_request_is_an_att
     assert used == ["Bearer old", *[f"Bearer {tokens[-1]}"] * (len(statuses) - 1)]
 
 
-async def test_a_token_is_requested_by_a_form_and_with_retries(connect: Connect) -> None:
+async def test_a_token_is_requested_with_a_form_and_retries(connect: Connect) -> None:
     scripts = (reply(status=500), token("old"), reply(status=503))
     async with Wire(refusal(403), refusal(403)) as wire, Wire(*scripts) as token_wire:
         auth = ClientCredentials("client", Secret("s3cr3t"), URL(token_wire.url))
@@ -279,7 +279,7 @@ async def test_a_limiter_is_entered_for_each_request_and_held_until_the_response
     assert (rate.has_capacity(99), rate.has_capacity(98)) == (False, True)
 
 
-async def test_a_timeout_of_the_limiter_is_raised_as_it_is(connect: Connect) -> None:
+async def test_a_timeout_of_the_limiter_is_raised_unchanged(connect: Connect) -> None:
     class Impatient:
         async def __aenter__(self) -> None:
             raise TimeoutError("no permit")
@@ -334,7 +334,9 @@ class EnteredOnly:
         ({"timeout": 3}, "timeout must be a Timeout, not int"),
     ],
 )
-def test_wrong_options_are_rejected_at_construction(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_rejected_at_construction(
+    options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         Transport(base_url=URL("https://x"), auth=ApiKey(Secret(SECRET)), **options)
 

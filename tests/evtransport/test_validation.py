@@ -51,7 +51,7 @@ def test_leading_zeros_of_a_connector_id_do_not_count(connector_id: str, normal:
     ],
     ids=ascii,
 )
-def test_a_refused_id_is_named_with_the_reason(value: object, message: str) -> None:
+def test_a_rejected_id_is_named_with_the_reason(value: object, message: str) -> None:
     with pytest.raises(ValueError, match=r"^chargebox_id ") as caught:
         encode_segment("chargebox_id", value)
 

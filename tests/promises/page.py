@@ -49,7 +49,7 @@ CLAIMS = (
     Claim(
         "R2",
         "A walk loses no report, whatever order and page size a server has, while rows are added",
-        "{lost:,} lost of {reports walked:,}, on {personalities:,} kinds of servers",
+        "{lost:,} lost of {reports walked:,}, on {behaviors:,} kinds of servers",
         "test_r02_server_behavior",
     ),
     Claim(
@@ -108,7 +108,7 @@ CLAIMS = (
     ),
     Claim(
         "R12",
-        "A truncated page is an error, wherever it was cut",
+        "A truncated page is an error, wherever it is truncated",
         "{truncated but accepted:,} of {responses:,} accepted",
         "test_r12_truncated_bodies",
     ),
@@ -135,7 +135,7 @@ CLAIMS = (
 
 @attrs.frozen
 class Bar:
-    """A group of bars: the share of cases in which something bad happens."""
+    """A group of bars: the share of cases with a failure."""
 
     promise: str
     text: str

@@ -40,7 +40,7 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
     """Walk with all faults mixed, over many seeds."""
     figures = tally(
         *("walks", "reports each", "faults played", "walks given up", "walks crashed"),
-        *("responses left over", "lost", "doubled"),
+        *("responses left over", "lost", "duplicated"),
     )
     ids = range(100_000_001, 100_010_001 if full else 100_002_001)
     figures["reports each"] = len(ids)
@@ -56,7 +56,7 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
             figures["responses left over"] += wire.forget_scripts()
         if isinstance(result, list):
             figures["lost"] += len(set(ids) - set(result))
-            figures["doubled"] += len(result) - len(set(result))
+            figures["duplicated"] += len(result) - len(set(result))
         else:
             figures[
                 "walks given up" if isinstance(result, candidate.errors) else "walks crashed"

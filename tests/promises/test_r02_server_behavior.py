@@ -24,7 +24,7 @@ NO_CHURN = Churn()
 
 
 @attrs.frozen(kw_only=True)
-class Personality:
+class Behavior:
     """Behavior of a server, and options of the walk over it.
 
     Attributes:
@@ -92,13 +92,13 @@ class Personality:
         )
 
 
-def personalities(seed: int, sessions: int, *, verify: bool = False) -> Iterator[Personality]:
-    """Yield endless personalities, with all traits mixed."""
+def behaviors(seed: int, sessions: int, *, verify: bool = False) -> Iterator[Behavior]:
+    """Yield endless random behaviors."""
     draw = random.Random(seed)
     for number in count(seed * 1_000_000):
         reports = draw.randint(sessions * 3 // 4, sessions)
         max_limit = draw.choice((1, 3, 10, 100, None))
-        personality = Personality(
+        behavior = Behavior(
             seed=number,
             sessions=reports,
             max_limit=max_limit,
@@ -122,17 +122,17 @@ def personalities(seed: int, sessions: int, *, verify: bool = False) -> Iterator
             late_inserts=late_inserts,
             deletes=deletes if verify else 0.0,
             # The churn ends during the first pass, or in a later one.
-            pages=max(1, int(personality.pages * draw.choice((0.5, 0.9, 1.5, 3.0)))),
+            pages=max(1, int(behavior.pages * draw.choice((0.5, 0.9, 1.5, 3.0)))),
         )
         moves = churn.inserts or churn.late_inserts or churn.deletes
-        yield attrs.evolve(personality, churn=churn if moves else NO_CHURN)
+        yield attrs.evolve(behavior, churn=churn if moves else NO_CHURN)
 
 
-def with_deletes(seed: int, sessions: int) -> Iterator[Personality]:
-    """Yield personalities that serve the requested limits while rows are added and deleted."""
+def with_deletes(seed: int, sessions: int) -> Iterator[Behavior]:
+    """Yield behaviors that serve the requested limits while rows are added and deleted."""
     draw = random.Random(seed)
     for number in count(seed * 1_000_000):
-        yield Personality(
+        yield Behavior(
             seed=number,
             sessions=sessions,
             settings={"order": draw.choice(("ascending", "descending"))},
@@ -150,55 +150,51 @@ class Walks:
     candidate: Candidate
     figures: Counter[str] = attrs.field(factory=Counter)
 
-    async def add(self, personality: Personality) -> None:
-        """Walk a server of this personality."""
-        async with personality.sandbox() as sandbox:
+    async def add(self, behavior: Behavior) -> None:
+        """Walk a server of this behavior."""
+        async with behavior.sandbox() as sandbox:
             existing = set(sandbox.session_ids(CHARGER, CONNECTOR))
             found = Counter[int]()
-            error = await result_of(self._walk(sandbox, personality, found), seconds=600)
-            self.figures["personalities"] += 1
+            error = await result_of(self._walk(sandbox, behavior, found), seconds=600)
+            self.figures["behaviors"] += 1
             self.figures["reports walked"] += found.total()
-            self.figures["doubled"] += found.total() - len(found)
-            page_size = largest_page_size(personality, sandbox)
+            self.figures["duplicated"] += found.total() - len(found)
+            page_size = largest_page_size(behavior, sandbox)
             rows = len(existing) + len(sandbox.inserted)
-            if not personality.verify and len(sandbox.requests) > 2 * ceil(rows / page_size) + 16:
+            if not behavior.verify and len(sandbox.requests) > 2 * ceil(rows / page_size) + 16:
                 self.figures["requests over the bound"] += 1
             if error is None:
                 expected = existing - set(sandbox.deleted)
-                if personality.verify and ended_in_first_pass(personality, sandbox):
+                if behavior.verify and ended_in_first_pass(behavior, sandbox):
                     expected |= await remaining_ids(sandbox)
                 self.figures["lost"] += len(expected - set(found))
             elif isinstance(error, self.candidate.errors):
                 self.figures["typed errors"] += 1
-                self.figures["needless errors"] += not personality.may_fail
+                self.figures["needless errors"] += not behavior.may_fail
             else:
                 self.figures["errors of another type"] += 1
 
-    async def _walk(
-        self, sandbox: DepotSandbox, personality: Personality, found: Counter[int]
-    ) -> None:
+    async def _walk(self, sandbox: DepotSandbox, behavior: Behavior, found: Counter[int]) -> None:
         """Collect the ids of one walk."""
-        half = personality.sessions // 2
+        half = behavior.sessions // 2
         async with self.candidate.depot(Access(**account_of(sandbox))) as depot:
             async for session_id in depot.walk(
-                personality.limit, verify=personality.verify, read_ahead=personality.read_ahead
+                behavior.limit, verify=behavior.verify, read_ahead=behavior.read_ahead
             ):
                 found[session_id] += 1
                 # Twice might fall within one slow request, which correctly is an AuthError.
-                if personality.token == "revoked" and found.total() == half:
+                if behavior.token == "revoked" and found.total() == half:
                     sandbox.revoke_tokens()
 
 
-def largest_page_size(personality: Personality, sandbox: DepotSandbox) -> int:
-    return max(personality.page_size(int(request.query["limit"])) for request in sandbox.requests)
+def largest_page_size(behavior: Behavior, sandbox: DepotSandbox) -> int:
+    return max(behavior.page_size(int(request.query["limit"])) for request in sandbox.requests)
 
 
-def ended_in_first_pass(personality: Personality, sandbox: DepotSandbox) -> bool:
+def ended_in_first_pass(behavior: Behavior, sandbox: DepotSandbox) -> bool:
     """Return True if the churn ended before the first pass was over."""
-    pages = ceil(
-        (personality.sessions - len(sandbox.deleted)) / largest_page_size(personality, sandbox)
-    )
-    return personality.churn.pages is not None and personality.churn.pages <= pages
+    pages = ceil((behavior.sessions - len(sandbox.deleted)) / largest_page_size(behavior, sandbox))
+    return behavior.churn.pages is not None and behavior.churn.pages <= pages
 
 
 async def remaining_ids(sandbox: DepotSandbox) -> set[int]:
@@ -214,32 +210,32 @@ async def remaining_ids(sandbox: DepotSandbox) -> set[int]:
 
 
 async def measure(candidate: Candidate, *, full: bool) -> Figures:
-    """Walk servers of many personalities, with and without `verify`."""
+    """Walk servers of many behaviors, with and without `verify`."""
     sessions = 2000 if full else 60
     plain, verified, deleting = Walks(candidate), Walks(candidate), Walks(candidate)
-    await plain.add(Personality(seed=1, sessions=300, limit=10, token="short-lived"))
+    await plain.add(Behavior(seed=1, sessions=300, limit=10, token="short-lived"))
     crowded = 5000 if full else 500
     await plain.add(
-        Personality(seed=2, sessions=crowded, settings={"cluster": crowded, "order": "descending"})
+        Behavior(seed=2, sessions=crowded, settings={"cluster": crowded, "order": "descending"})
     )
-    for personality in islice(personalities(1, sessions), 150 if full else 40):
-        await plain.add(personality)
-    for personality in islice(personalities(2, sessions // 2, verify=True), 80 if full else 20):
-        await verified.add(personality)
-    for personality in islice(with_deletes(3, sessions), 30 if full else 8):
-        await deleting.add(personality)
+    for behavior in islice(behaviors(1, sessions), 150 if full else 40):
+        await plain.add(behavior)
+    for behavior in islice(behaviors(2, sessions // 2, verify=True), 80 if full else 20):
+        await verified.add(behavior)
+    for behavior in islice(with_deletes(3, sessions), 30 if full else 8):
+        await deleting.add(behavior)
         # With endless inserts a window never converges.
         churn = Churn(deletes=0.5)
-        await verified.add(attrs.evolve(personality, verify=True, churn=churn))
+        await verified.add(attrs.evolve(behavior, verify=True, churn=churn))
     figures = tally(
-        *("personalities", "reports walked", "lost", "lost under verify", "doubled"),
+        *("behaviors", "reports walked", "lost", "lost under verify", "duplicated"),
         *("typed errors", "needless errors", "errors of another type"),
         *("requests over the bound", "lost by a plain walk under deletes"),
     )
     verified.figures["lost under verify"] = verified.figures.pop("lost", 0)
     deleting.figures["lost by a plain walk under deletes"] = deleting.figures.pop("lost", 0)
     # Each delete may cost a search, so the bound holds only for walks without deletes.
-    for name in ("personalities", "reports walked", "requests over the bound"):
+    for name in ("behaviors", "reports walked", "requests over the bound"):
         deleting.figures.pop(name, None)
     for walks in (plain, verified, deleting):
         figures.update(walks.figures)
@@ -251,4 +247,4 @@ async def test_a_walk_over_any_server_is_complete_or_fails_with_a_typed_error(
 ) -> None:
     measured = await measure(OURS, full=full)
     record("R2", measured)
-    assert nonzero(measured) == {"personalities", "reports walked", "typed errors"}
+    assert nonzero(measured) == {"behaviors", "reports walked", "typed errors"}

@@ -58,7 +58,7 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
     """Send each response to a walk forever, and to a job that resumes after errors for a while."""
     figures = tally(
         *("responses played", "accepted as the end", "errors of another type"),
-        *("lost by resuming", "doubled by resuming"),
+        *("lost by resuming", "duplicated by resuming"),
     )
     limits = (None, 1, 7, 10, 25, 75, 76, 2000) if full else (None, 10, 75)
     for invalid, position, limit in product(INVALID.values(), POSITIONS.values(), limits):
@@ -73,7 +73,7 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
             result = await result_of(depot.collect(limit, restarts=3))
         found = result if isinstance(result, list) else []
         figures["lost by resuming"] += len(IDS) - len(set(found))
-        figures["doubled by resuming"] += len(found) - len(set(found))
+        figures["duplicated by resuming"] += len(found) - len(set(found))
     return figures
 
 

@@ -163,7 +163,7 @@ TOKEN_ECHOES: dict[str, Form] = {
     },
 }
 
-# The client or aiohttp truncates these strings: the padding moves the secret across the cut.
+# The client or aiohttp truncates these strings: the padding moves the secret across the end.
 CUT_ECHOES: dict[str, Callable[[int, str], bytes]] = {
     "message": lambda pad, text: json_error(400, "message", "code")("m" * (200 - pad) + text),
     "body": lambda pad, text: response(b"b" * (65536 - pad) + text.encode(), 400),

@@ -73,7 +73,7 @@ def test_an_export_that_is_killed_repeatedly_writes_every_report_once(
     tmp_path: Path, record: Record, full: bool, format_: Format
 ) -> None:
     draw = random.Random(format_)
-    figures = tally("kills", "exports ended", "lost", "doubled")
+    figures = tally("kills", "exports ended", "lost", "duplicated")
     connectors = ("1", "2") if full else ("1",)
     events = EVENTS[format_] * len(connectors) // 2
     min_kills, min_ends = (50, len(TIME_FILTERS)) if full else (2, 1)
@@ -98,7 +98,7 @@ def test_an_export_that_is_killed_repeatedly_writes_every_report_once(
         for name in connectors:
             found = Counter(exporter.ids(name))
             figures["lost"] += (expected[name] - found).total()
-            figures["doubled"] += (found - expected[name]).total()
+            figures["duplicated"] += (found - expected[name]).total()
         figures["exports ended"] += 1
     record(f"R14 {format_}", figures)
     assert nonzero(figures) == {"kills", "exports ended"}

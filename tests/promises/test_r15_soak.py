@@ -99,7 +99,7 @@ class Soak:
         self.figures["walks"] += 1
         self.figures["reports"] += len(found)
         self.figures["lost"] += len(expected - set(found))
-        self.figures["doubled"] += len(found) - len(set(found))
+        self.figures["duplicated"] += len(found) - len(set(found))
 
     async def poll(self) -> None:
         """Request the analytics of one chargebox."""
@@ -127,7 +127,7 @@ async def measure(candidate: Candidate, *, full: bool, seconds: float = 6.0) -> 
     """Work, and compare the resources after a third of the time and at the end."""
     figures = tally(
         *("walks", "reports", "calls", "restarts", "faults"),
-        *("given up", "undocumented errors", "lost", "doubled"),
+        *("given up", "undocumented errors", "lost", "duplicated"),
     )
     lifetime, pause = (20.0, 10.0) if full else (1.0, 0.6)
     depot_server = DepotSandbox(
@@ -167,7 +167,7 @@ async def test_long_work_loses_and_leaks_nothing(
     record("R15", measured)
     assert measured["walks"] > 0
     assert measured["restarts"] > 0
-    for name in ("given up", "undocumented errors", "lost", "doubled"):
+    for name in ("given up", "undocumented errors", "lost", "duplicated"):
         assert measured[name] == 0, name
     assert measured["descriptors grown"] <= MAX_POOLED
     assert measured["tasks grown"] <= MAX_POOLED

@@ -84,7 +84,7 @@ def test_the_environment_sets_the_key_and_the_default_address_is_the_vendors(
     assert repr(ThorClient.from_env()) == f"<ThorClient of {address}>"
 
 
-def test_with_options_refuses_an_invalid_argument() -> None:
+def test_with_options_rejects_an_invalid_argument() -> None:
     with pytest.raises(ValueError, match="retry"):
         ThorClient(api_key=KEY).with_options(retry=5)  # type: ignore[arg-type]
 
@@ -101,7 +101,7 @@ async def test_results_are_the_structured_bodies(sandbox: ThorSandbox, thor: Tho
         assert await thor.get_chargebox(chargebox_id) == chargebox
 
 
-async def test_the_id_of_a_chargebox_must_be_the_requested_one_in_any_case() -> None:
+async def test_the_id_of_a_chargebox_must_equal_the_requested_one_except_for_case() -> None:
     async with Wire(reply(b'{"id": "TB-1"}'), reply(b'{"id": "TB-2"}')) as wire:
         async with ThorClient(api_key=KEY, base_url=wire.url) as thor:
             assert (await thor.get_chargebox("tb-1")).id == "TB-1"

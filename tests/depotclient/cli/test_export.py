@@ -73,7 +73,7 @@ def test_verify_reads_each_window_again(depot: DepotSandbox, tmp_path: Path) -> 
         (("--connectors", "/dev/null", *SINCE), "names no connector"),
     ],
 )
-def test_a_wrong_argument_exits_with_2_before_any_request(
+def test_an_invalid_argument_exits_with_2_before_any_request(
     depot: DepotSandbox, lake: Path, argv: tuple[str, ...], message: str, capsys: Capture
 ) -> None:
     assert run("export", str(lake), *argv) == 2

@@ -60,7 +60,7 @@ def test_the_first_session_of_the_sandbox_is_the_default(tmp_path: Path, capsys:
     ],
 )
 @pytest.mark.usefixtures("depot")
-def test_a_wrong_argument_is_explained(
+def test_an_invalid_argument_is_explained(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: Capture,

@@ -129,7 +129,7 @@ def test_a_margin_finds_the_sessions_that_start_in_the_span(
         (("--token", "t"), "No such option: --token"),
     ],
 )
-def test_a_wrong_argument_exits_with_2_before_any_request(
+def test_an_invalid_argument_exits_with_2_before_any_request(
     depot: DepotSandbox, wrong: tuple[str, ...], message: str, capsys: Capture
 ) -> None:
     assert run("reports", "CP-1/1", *wrong) == 2
@@ -222,7 +222,7 @@ def test_a_report_is_one_row(report: ReportSummary, width: int, lines: list[str]
 # Processes.
 
 
-def test_a_reader_may_leave_early(open_depot: OpenDepot) -> None:
+def test_a_reader_may_close_the_pipe_early(open_depot: OpenDepot) -> None:
     open_depot(shape=None)
     with COMMAND.started("reports", "CP-1/1") as process:
         assert process.stdout is not None

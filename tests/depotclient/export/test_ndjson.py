@@ -57,7 +57,7 @@ async def test_lines_that_do_not_match_their_sidecar_are_read_again(
 
 
 @pytest.mark.parametrize("successes", [0, 1])
-async def test_a_run_that_stops_between_lines_and_sidecar_is_run_again(
+async def test_a_window_is_read_again_after_a_stop_between_lines_and_sidecar(
     depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, successes: int
 ) -> None:
     left = [None] * successes

@@ -76,7 +76,7 @@ async def test_every_report_is_in_the_file_of_its_connector_and_month(
 @pytest.mark.parametrize(
     ("time_filter", "inclusive"), list(product(["start", "end", "overlap"], [True, False]))
 )
-async def test_no_boundary_loses_or_doubles_a_session_whatever_the_server_tests(
+async def test_no_boundary_loses_or_duplicates_a_session_whatever_the_server_tests(
     tmp_path: Path, time_filter: TimeFilter, inclusive: bool
 ) -> None:
     settings: dict[str, Any] = {"time_filter": time_filter, "inclusive": inclusive}
@@ -146,7 +146,7 @@ async def test_a_connector_that_fails_does_not_stop_the_others(
     assert staging_files(tmp_path) == []
 
 
-async def test_an_invalid_report_costs_its_window(tmp_path: Path) -> None:
+async def test_an_invalid_report_affects_only_its_window(tmp_path: Path) -> None:
     items: list[Item] = [
         {"sessionId": 1, "sessionTimeStart": "2026-01-10T00:00:00.000Z"},
         {"sessionId": 2, "sessionMeterValues": [{"value": 1.5}, {"value": "1.5"}]},

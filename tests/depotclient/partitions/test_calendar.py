@@ -158,7 +158,7 @@ def test_a_pickled_partition_takes_less_than_a_hundred_bytes(whole: bool) -> Non
         *("２026-10", None, 5, b"2026-10", ["2026-10"]),  # noqa: RUF001
     ],
 )
-def test_a_partition_refuses_a_window_that_is_not_a_month_or_day(window: Any) -> None:
+def test_a_partition_rejects_a_window_that_is_not_a_month_or_day(window: Any) -> None:
     with pytest.raises(ValueError, match="window must be a month such as 2026-10 or a day"):
         Partition("CP-001", "1", window)
 
@@ -173,7 +173,7 @@ def test_a_partition_refuses_a_window_that_is_not_a_month_or_day(window: Any) ->
         (OCTOBER, START - 9 * DAY, MARGIN, (START - MARGIN, START - MARGIN + 1000 * MOMENT)),
     ],
 )
-def test_a_query_adds_a_margin_on_both_sides_and_ends_at_the_present(
+def test_a_query_adds_a_margin_on_both_sides_and_ends_now(
     partition: Partition, now: datetime, margin: timedelta, expected: tuple[datetime, datetime]
 ) -> None:
     assert partition.query(now, margin) == expected
@@ -189,7 +189,7 @@ def test_a_query_adds_a_margin_on_both_sides_and_ends_at_the_present(
         ("2026-12", 14 * DAY, False),
     ],
 )
-def test_a_session_may_be_in_two_readings_that_touch(
+def test_readings_of_adjacent_windows_may_share_a_session(
     window: str, margin: timedelta, shares: bool
 ) -> None:
     assert OCTOBER.may_share_sessions(window, margin) is shares

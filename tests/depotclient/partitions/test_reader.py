@@ -116,7 +116,7 @@ def test_partitions_share_a_token_and_no_request_is_sent_while_a_batch_is_used(
     batches = batches_of(sandbox)
     assert sandbox.requests == []
     assert next(batches).num_rows == 10
-    # An unexpected request of the first reading has time to arrive.
+    # This gives an unexpected request of the first reading time to arrive.
     read_partition(Partition("CP-002", "2", "2026-01"), settings_of(sandbox))
     chargers = [request.query["chargerId"] for request in sandbox.requests]
     assert chargers.count("CP-001") == 1
@@ -189,7 +189,7 @@ def reader_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "session-reports"]
 
 
-def test_batches_may_be_received_anywhere_and_an_abandoned_reading_ends_its_thread(
+def test_any_thread_may_receive_batches_and_an_abandoned_reading_ends_its_thread(
     sandbox: DepotSandbox,
 ) -> None:
     def abandoned() -> Generator[pa.RecordBatch, None, None]:

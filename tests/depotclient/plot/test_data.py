@@ -113,7 +113,7 @@ def test_an_error_is_a_row_with_the_times_of_its_reports() -> None:
     ]
 
 
-def test_more_than_8_rows_share_the_last_one() -> None:
+def test_rows_after_the_eighth_are_merged_into_it() -> None:
     result = data(
         ocpp_status=[OcppStatus(f"State {n}", at(n)) for n in range(20)],
         device_status=[DeviceStatus("A", "B", [ErrorCode(f"no:{n}", 1, at(n)) for n in range(9)])],

@@ -109,7 +109,7 @@ def test_a_limit_that_would_flatten_the_power_is_named_but_not_drawn(
     assert (limit.get_label(), np.asarray(limit.get_ydata()).tolist()) == (label, kilowatts)
 
 
-def test_an_empty_report_says_what_is_missing() -> None:
+def test_the_figure_of_an_empty_report_says_what_is_missing() -> None:
     figure = session_figure(SessionReport(5))
     assert texts(figure)[0] == "Session 5"
     assert [text for axes in figure.axes for text in texts(axes)] == [
@@ -160,7 +160,7 @@ def test_an_odd_report_can_be_saved_without_a_warning(odd: SessionReport, tmp_pa
     ("title", "text"),
     [(None, "Session 1 · $a_1$ ? ?é"), ("Depot West,\nbay 7", "Depot West, bay 7")],
 )
-def test_the_title_is_one_line_of_letters_that_the_font_has(title: str | None, text: str) -> None:
+def test_the_title_is_one_line_of_characters_in_the_font(title: str | None, text: str) -> None:
     figure = session_figure(report(vehicle_id="$a_1$ 🚌\n\x07é"), title=title)
     assert texts(figure)[0] == text
     assert not figure.texts[0].get_parse_math()

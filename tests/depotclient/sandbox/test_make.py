@@ -39,7 +39,7 @@ def test_a_report_has_the_given_fields() -> None:
         vehicle_id="BUS-X",
         energy_soc_end=None,
         session_meter_values=values,
-        # Drawn from the id.
+        # Random values that depend on the id.
         detail_status=fields.detail_status,
         device_status=fields.device_status,
     )
@@ -90,7 +90,7 @@ def test_a_change_keeps_the_bytes_of_the_other_fields() -> None:
     )
 
 
-def test_an_invalid_value_is_sent_as_it_is() -> None:
+def test_an_invalid_value_is_sent_unchanged() -> None:
     invalid = make_report(vehicle_id=7, device_status=[ErrorCode("E1", 1)])  # type: ignore[arg-type,list-item]
     document = msgspec.json.decode(invalid)
     assert document["vehicleId"] == 7

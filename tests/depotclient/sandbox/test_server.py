@@ -97,7 +97,7 @@ async def test_a_report_of_a_new_connector_is_served_corrected_and_removed(depot
     assert await depot.fetch_ids(**place) == []
 
 
-async def test_a_refused_change_changes_nothing(depot: Depot) -> None:
+async def test_a_rejected_change_changes_nothing(depot: Depot) -> None:
     sandbox, before = depot.sandbox, depot.sandbox.reports("CP-1", "1")
     refusals: list[tuple[str, Callable[[], None]]] = [
         ("cannot be served", lambda: sandbox.add("CP-9", "1", b"[]")),
@@ -208,7 +208,7 @@ async def test_a_token_expires(depot: Depot) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"user": "x"}, {"password": "x"}, {"grant_type": "password"}])
-async def test_a_wrong_token_request_is_forbidden(depot: Depot, changes: dict[str, str]) -> None:
+async def test_an_invalid_token_request_is_forbidden(depot: Depot, changes: dict[str, str]) -> None:
     assert await depot.login(**changes) == (403, {"message": "Forbidden"})
 
 
@@ -239,7 +239,7 @@ async def test_token_requests_have_their_own_faults_and_records(depot: Depot) ->
         ({"path": "/oauth2/token"}, 405, "the method must be POST"),
     ],
 )
-async def test_a_wrong_request_is_rejected_with_a_reason(
+async def test_an_invalid_request_is_rejected_with_a_reason(
     depot: Depot, request_: dict[str, str], status: int, message: str
 ) -> None:
     found, body = await depot.send(None, **request_)

@@ -139,7 +139,7 @@ def test_the_first_session_has_the_given_start_and_id() -> None:
     assert report["sessionId"] == 77
 
 
-def test_a_wrong_count_and_a_naive_start_are_rejected() -> None:
+def test_an_invalid_count_and_a_naive_start_are_rejected() -> None:
     with pytest.raises(ValueError, match="count"):
         plans(-1)
     with pytest.raises(ValueError, match="detail_states"):

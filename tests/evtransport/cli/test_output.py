@@ -38,7 +38,7 @@ def test_a_message_has_the_notes_of_the_error() -> None:
     assert format_error(OSError()) == "OSError"
 
 
-def test_json_is_one_text_a_line_byte_for_byte_and_without_controls_on_a_terminal(
+def test_json_is_printed_one_object_per_line_and_escaped_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     texts = (b'{ "a" :\r\n 1.50e1 }', '["zoë", "\x7f\x9b[31m"]'.encode())

@@ -150,7 +150,7 @@ def test_a_signal_decides_the_status_of_a_command_that_is_not_cancelled(
         (["--colour"], 2, "", "No such option"),
     ],
 )
-def test_help_goes_to_stdout_and_wrong_usage_to_stderr(
+def test_help_goes_to_stdout_and_usage_errors_to_stderr(
     argv: list[str],
     status: int,
     out: str,

@@ -95,7 +95,7 @@ def test_other_texts_are_rejected(text: str) -> None:
 
 
 @given(st.integers(0, len(TEXT) - 1), st.text(max_size=1), st.sampled_from([1, len(TEXT)]))
-def test_a_changed_or_cut_text_is_rejected_or_means_the_same(
+def test_a_changed_or_truncated_string_is_rejected_or_gives_the_same_cursor(
     place: int, letter: str, removed: int
 ) -> None:
     try:

@@ -42,7 +42,7 @@ def test_a_cursor_of_verify_knows_all_delivered_rows() -> None:
 
 
 @pytest.mark.parametrize("verify", [False, True])
-def test_the_rows_seen_are_bounded(verify: bool) -> None:
+def test_the_number_of_rows_seen_is_bounded(verify: bool) -> None:
     rows = known(verify=verify)
     for first in range(0, 2 * MIN_REMEMBERED, 1000):
         rows.add(range(first, first + 1000))

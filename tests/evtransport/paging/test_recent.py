@@ -42,7 +42,7 @@ APART = RecentLink(extends=False, appends=False, apart=100)
         (APART, [9], 1, False, RecentLink()),
     ],
 )
-def test_a_page_appends_its_rows_only_if_they_stand_after_the_recent_rows(
+def test_a_page_appends_its_rows_only_if_they_come_after_the_recent_rows(
     link: RecentLink, keys: list[int], new: int, has_known: bool, after: RecentLink
 ) -> None:
     assert link.after_page((1, 2), keys, new=new, has_known=has_known) == after

@@ -166,7 +166,7 @@ def test_a_failure_lowers_the_limit_if_smaller_pages_may_help(
 @pytest.mark.parametrize(
     ("limit", "failures", "status"), [(80, 2, 502), (38, 5, 502), (80, 1, 413)]
 )
-def test_a_limit_counts_as_refused_after_some_failures(
+def test_a_limit_counts_as_rejected_after_some_failures(
     limit: int, failures: int, status: int
 ) -> None:
     chosen = GROWN

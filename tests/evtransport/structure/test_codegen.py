@@ -72,7 +72,7 @@ CLASSES = [Ordinary, Frozen, Defaulted, Computed, KeywordOnly, Data, FrozenData,
 
 @pytest.mark.parametrize("cls", CLASSES)
 @pytest.mark.parametrize("members", [{}, {"at": "2026-01-01T01:00:00+01:00"}])
-def test_an_object_equals_one_of_the_constructor(
+def test_an_object_equals_one_that_the_constructor_builds(
     cls: Callable[..., object], members: dict[str, str]
 ) -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC) if members else None

@@ -80,7 +80,7 @@ BODIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 @example({"anInt": 1, "aFloat": 2**70, "aNumber": 2**70})
 @example({"anInt": 1, "aStr": 5, "aTime": ""})
 @example({"anInt": 1, "oneSample": {"meterValue": 1, "takenAt": ""}, "someMillis": ""})
-def test_a_text_has_problems_exactly_if_it_is_rejected(body: dict[str, object]) -> None:
+def test_the_explanation_has_the_problems_of_the_error(body: dict[str, object]) -> None:
     text = json.dumps(body).encode()
     explainer = Explainer(STRUCTURES.lenient.structure, camel)
     explainer.check(Everything, text, "$")

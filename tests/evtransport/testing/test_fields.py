@@ -51,6 +51,6 @@ def test_models_times_and_secrets_become_json_with_renamed_attributes(
         ({"start": [object()]}, "start must be a JSON value or a model, got object"),
     ],
 )
-def test_a_wrong_field_is_rejected_by_name(fields: dict[str, object], message: str) -> None:
+def test_an_invalid_field_is_rejected_by_name(fields: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         encode_fields(fields, {"start", "energy_end"})

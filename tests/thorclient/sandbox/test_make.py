@@ -25,7 +25,7 @@ def test_the_default_is_a_chargebox_in_service_with_a_free_connector() -> None:
     assert 0 < analytics.energy.last_7 < analytics.energy.last_60
 
 
-def test_the_given_fields_arrive_as_they_are() -> None:
+def test_the_given_fields_arrive_unchanged() -> None:
     connectors = [Connector(power=50_000, token=Secret("hush"))]
     box = make_chargebox(
         id="TB-9",

@@ -108,7 +108,7 @@ async def test_an_id_is_one_segment(http: aiohttp.ClientSession, chargebox_id: s
     assert sandbox.requests[0].path.endswith(f"/chargeboxes/{segment}")
 
 
-async def test_the_list_has_the_selected_chargeboxes_as_they_are(
+async def test_the_list_has_the_selected_chargeboxes_unchanged(
     http: aiohttp.ClientSession,
 ) -> None:
     async with ThorSandbox(broken=["TB-0001"]) as sandbox:
