@@ -1,4 +1,4 @@
-"""Processes of a benchmark: the servers, and one process a measurement, interleaved."""
+"""Processes of a benchmark: the servers, and one process per measurement, interleaved."""
 
 from __future__ import annotations
 

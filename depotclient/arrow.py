@@ -76,8 +76,8 @@ def schema_of(cls: Into[Any]) -> pa.Schema:
         missing list is an empty list. Any other missing value is null.
 
     Raises:
-        ValueError: `cls` is a function, or a field has another type, a converter, a validator or
-            another default.
+        ValueError: `cls` is a function, or a field has an unsupported type, a converter, a validator
+            or another default.
 
     Example:
         >>> schema_of(SessionReport).names[:2]
@@ -307,7 +307,7 @@ def _parse_times(texts: pa.StringArray) -> pa.Array[Any]:
         texts = pc.if_else(pc.equal(texts, pa.scalar("")), None, texts, memory_pool=pool)
         texts = pc.ascii_upper(texts, memory_pool=pool)
         if not _all(pc.match_substring_regex(texts, _TIME_TEXT)):
-            raise pa.ArrowInvalid("a time in another format")
+            raise pa.ArrowInvalid("a time in an unexpected format")
         in_ms = pc.replace_substring_regex(texts, _TIME_TEXT, _TIME_TEXT_IN_MS, memory_pool=pool)
         carry = pc.cast(pc.match_substring_regex(texts, _ROUNDED_UP), pa.int64())
         milliseconds = pc.add(pc.cast(pc.cast(in_ms, TIME), pa.int64()), carry, memory_pool=pool)

@@ -50,9 +50,9 @@ class DepotClient(ApiClient):
         token_url: Address of the token endpoint, with the same rules.
         session: Your `ClientSession`. The client never closes it, and does not run its
             middlewares. None creates a session on first use.
-        proxy: None uses the proxies of your session, or without a session those of the environment
-            (`HTTPS_PROXY`, `NO_PROXY`). False uses no proxy, a URL uses that proxy. Both override
-            the session. Credentials in `~/.netrc` are never sent.
+        proxy: None uses the proxies of `session`, or the proxies from the environment if there is
+            no session (`HTTPS_PROXY`, `NO_PROXY`). False uses no proxy, and a URL uses that proxy.
+            Both override the session. Credentials in `~/.netrc` are never sent.
         retry: Retry settings.
         timeout: Time limits of a call. In a walk, each page is one call.
         limiter: Async context manager, entered around each request for reports.

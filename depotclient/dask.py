@@ -50,7 +50,7 @@ def read_session_reports(
             `session_time_start`. A report without a start is selected by its end. A report with
             neither time is in every window that reads it.
         to: End of the span (exclusive, timezone-aware). None means now.
-        window: Calendar window that is read at a time: `month` or `day`, in UTC.
+        window: Calendar window to read at a time: `month` or `day`, in UTC.
         npartitions: Maximum number of partitions. The windows of one partition share a token and a
             connection. None makes each window a partition.
         columns: Columns of the frame. None means all.
@@ -64,7 +64,8 @@ def read_session_reports(
         twice. Use `persist()` to keep the frame in the cluster.
 
     Raises:
-        ValueError: An argument is invalid. Computing the frame raises what `read_partition` raises.
+        ValueError: An argument is invalid. Computing the frame raises the errors of
+            `read_partition`.
 
     Example:
         >>> from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Session reports as a dlt resource: the first run loads a span, later runs add what is new.
+"""Session reports as a dlt resource: the first run loads a span, later runs add new reports.
 
 It needs the extra `dlt`.
 """
@@ -98,7 +98,7 @@ def session_reports(
             the time of the run.
         look_back: Longest delay of a report, compared with reports of later sessions. At most 366
             days. Queries add `settings.margin`.
-        window: Calendar window that is read at a time: `month` or `day`, in UTC.
+        window: Calendar window to read at a time: `month` or `day`, in UTC.
         settings: Account and options of the queries. None uses the environment of the run.
         name: Name of the resource, its table and its state.
         rows: `arrow` is much faster; events become JSON columns. Use `objects` for destinations

@@ -36,8 +36,8 @@ _ON_ERROR: Final[tuple[OnError, ...]] = get_args(OnError)
 class SessionReportsMany(Generic[T]):
     """Description of the session reports of many connectors in one window.
 
-    It is immutable. Each `async for` over it, and each call of `pages()` and `walk()`, starts a new
-    walk. `DepotClient.session_reports_many` returns it and documents the arguments.
+    The description is immutable. Each `async for` over it, and each call of `pages()` and `walk()`,
+    starts a new walk. `DepotClient.session_reports_many` returns it and documents the arguments.
 
     Attributes:
         by_connector: Reports of each connector, by charger id and connector id.

@@ -271,7 +271,7 @@ def to_dict(obj: object, *, wire: bool = False) -> dict[str, JsonValue]:
         are kept.
 
     Raises:
-        ValueError: `obj` is another object, or a value has no JSON form.
+        ValueError: `obj` is not such an object, or a value has no JSON form.
 
     Example:
         >>> to_dict(OcppStatus("Charging"))
@@ -288,7 +288,7 @@ def to_json(obj: object, *, wire: bool = False) -> bytes:
         wire: As in `to_dict`.
 
     Raises:
-        ValueError: `obj` is another object, or a value has no JSON form.
+        ValueError: `obj` is not such an object, or a value has no JSON form.
 
     Example:
         >>> to_json(OcppStatus("Charging"), wire=True)
@@ -298,7 +298,7 @@ def to_json(obj: object, *, wire: bool = False) -> bytes:
 
 
 def json_schema(cls: type, *, wire: bool = False) -> dict[str, JsonValue]:
-    """Return the JSON Schema of what `to_dict` and `to_json` return for objects of a class.
+    """Return the JSON Schema of the values that `to_dict` and `to_json` return for a class.
 
     The schema has no references, so it may be part of an OpenAPI 3.1 document.
 
@@ -307,7 +307,7 @@ def json_schema(cls: type, *, wire: bool = False) -> dict[str, JsonValue]:
         wire: As in `to_dict`.
 
     Raises:
-        ValueError: `cls` is another class, or has a field without a JSON form.
+        ValueError: `cls` is not such a class, or has a field without a JSON form.
 
     Example:
         >>> json_schema(SessionReport)["properties"]["session_id"]

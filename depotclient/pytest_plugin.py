@@ -29,7 +29,7 @@ def depot_sandbox_factory() -> Iterator[Callable[..., DepotSandbox]]:
     """Yield a function that starts a `DepotSandbox` with settings. All stop at the end of the test.
 
     The function takes the arguments of `DepotSandbox`. Each sandbox runs in its own thread. The
-    call blocks until it listens; within an event loop, prefer `async with`.
+    call blocks until the sandbox listens. Within an event loop, prefer `async with`.
 
     Example:
         >>> def test_mine(depot_sandbox_factory: Callable[..., DepotSandbox]) -> None:

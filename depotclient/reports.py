@@ -32,8 +32,9 @@ LIMITS: Final = PageLimits(first=10, minimum=10, maximum=2000, growth_bytes=8 * 
 class SessionReports(Generic[T]):
     """Description of the session reports of one connector in one window.
 
-    It is immutable. Each `async for` over it, and each call of `pages()`, `walk()` and `collect()`,
-    starts a new walk. `DepotClient.session_reports` returns it and documents the arguments.
+    The description is immutable. Each `async for` over it, and each call of `pages()`, `walk()` and
+    `collect()`, starts a new walk. `DepotClient.session_reports` returns it and documents the
+    arguments.
 
     Example:
         >>> async with DepotClient.from_env() as depot:

@@ -91,7 +91,7 @@ class SessionReportsDataSource(DataSource):
       reads. It adds to `connectors`; one of the two is required. An id with a comma needs the file.
     - `from` (required) and `to`: times in ISO 8601. A time without an offset is in UTC, not in the
       time zone of the Spark session. The default of `to` is the time of `load()`.
-    - `window`: calendar window that is read at a time, in UTC: `month` (default) or `day`.
+    - `window`: calendar window to read at a time, in UTC: `month` (default) or `day`.
     - `margin`: time read on both sides of a window, in days, such as 0.5. The default is 1. It must
       cover the longest session.
     - `verify`: `true` repeats the walk of each window until a pass finds nothing new. The default
@@ -109,8 +109,8 @@ class SessionReportsDataSource(DataSource):
       `DepotClient`. By default, each executor uses the `DEPOT_...` variables of its environment.
 
     Prefer the environment: the driver keeps options in clear text and sends them to the executors.
-    Spark redacts options in its texts if their names contain `token` or `secret`, unless
-    `spark.redaction.regex` has another value.
+    Spark redacts options in its output if their names contain `token` or `secret`, unless
+    `spark.redaction.regex` is changed.
 
     Raises:
         ValueError: An option is missing, unknown or invalid. `load()` raises it as the reason of an

@@ -52,7 +52,7 @@ def parse_duration(name: str, text: str) -> timedelta:
     A plain number is in days.
 
     Raises:
-        ValueError: The text has another format, or the number is too large.
+        ValueError: The text has a different format, or the number is too large.
 
     Example:
         >>> parse_duration("--margin", "36h")
@@ -71,7 +71,7 @@ def parse_connector(text: str) -> Connector:
     connector 1 of the charger `CP/1`.
 
     Raises:
-        ValueError: The text has another format, or an id is invalid.
+        ValueError: The text has a different format, or an id is invalid.
 
     Example:
         >>> parse_connector("CP-001/1")
@@ -95,7 +95,7 @@ def read_connectors(path: Path) -> list[Connector]:
     in `charger_id,connector_id` or `ChargerID,ConnectorID`. Quote an id that starts with `#`.
 
     Raises:
-        ValueError: A line has another format, or the file is not text in UTF-8.
+        ValueError: A line has a different format, or the file is not text in UTF-8.
         OSError: The file can't be read.
 
     Example:

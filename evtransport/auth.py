@@ -338,7 +338,7 @@ class ClientCredentials(RenewableToken):
 
 @attrs.define(eq=False)
 class TokenFunction(RenewableToken):
-    """Access tokens from a function of the caller, such as one that reads a vault.
+    """Access tokens from the caller's function, such as one that reads a vault.
 
     The expiry of a token is unknown: the function is called on first use and after a rejection.
 

@@ -66,14 +66,14 @@ class ApiClient:
     ) -> T | JsonValue:
         """Send a GET request to an endpoint that has no method here, and return its JSON.
 
-        The request has the credentials, retries, limits and redaction of the other calls.
+        The request uses the same credentials, retries, limits and redaction as other calls.
 
         Args:
             segments: Path below the base URL, such as `"charges", "running"`. Each is exactly one
                 path segment: a slash in it is percent-encoded.
             query: Parameters: strings, numbers and bools (`true`, `false`). A parameter with the
                 value None is left out. Write times as the endpoint documents them.
-            into: attrs class or dataclass of the result, or a list such as `list[MyClass]`. Or a
+            into: attrs class or dataclass of the result, a list such as `list[MyClass]`, or a
                 function that returns an object for the body, such as
                 `MyModel.model_validate_json` of pydantic. None returns the JSON as Python values.
 

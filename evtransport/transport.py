@@ -244,7 +244,7 @@ class Transport:
     def describe(self, request: Request[T], error: ApiError) -> None:
         """Set the attributes of an error that name a request, without secrets.
 
-        It is for an error after `send`, such as one of a class that the result does not fit.
+        Call it for an error after `send`, such as an error while structuring the result.
         """
         request.describe(error)
         error.redact(partial(self._redact_text, sent=()))

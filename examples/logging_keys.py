@@ -11,7 +11,7 @@ from thorclient import ThorClient
 
 
 class JsonLines(logging.Formatter):
-    """Formatter that writes one JSON object a request, with the documented keys of a record."""
+    """Formatter that writes one JSON object per request, with the documented keys of a record."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the keys of the record as JSON."""

@@ -91,7 +91,7 @@ def chargeboxes(
         str | None,
         typer.Option(
             metavar="S,W,N,E",
-            help="South, west, north and east edge of a rectangle, in degrees, such as"
+            help="South, west, north and east edges of a rectangle, in degrees, such as"
             " 44.4,11.2,44.6,11.5.",
         ),
     ] = None,

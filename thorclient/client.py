@@ -46,9 +46,9 @@ class ThorClient(ApiClient):
         base_url: Address of the API: https, or plain http to a loopback host.
         session: Your `ClientSession`. The client never closes it, and does not run its
             middlewares. None creates a session on first use.
-        proxy: None uses the proxies of your session, or without a session those of the environment
-            (`HTTPS_PROXY`, `NO_PROXY`). False uses no proxy, a URL uses that proxy. Both override
-            the session. Credentials in `~/.netrc` are never sent.
+        proxy: None uses the proxies of `session`, or the proxies from the environment if there is
+            no session (`HTTPS_PROXY`, `NO_PROXY`). False uses no proxy, and a URL uses that proxy.
+            Both override the session. Credentials in `~/.netrc` are never sent.
         retry: Retry settings.
         timeout: Time limits of a call.
         limiter: Async context manager, entered around each request.
@@ -193,7 +193,7 @@ class ThorClient(ApiClient):
         Args:
             only_active: True returns the chargeboxes that are active in the administration
                 dashboard. False returns all.
-            within: South, west, north and east edge of a rectangle, in degrees. None returns
+            within: South, west, north and east edges of a rectangle, in degrees. None returns
                 chargeboxes everywhere. If west is greater than east, the rectangle crosses the
                 180th meridian. The vendor does not document that case.
             connector_type: Type that at least one connector must have. None returns all types.

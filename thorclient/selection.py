@@ -14,7 +14,7 @@ from thorclient.models import Chargebox, Coordinates
 __all__ = ["Area", "Selection", "validate_area"]
 
 Area: TypeAlias = tuple[float, float, float, float]
-"""South, west, north and east edge of a rectangle, in degrees."""
+"""South, west, north and east edges of a rectangle, in degrees."""
 
 _CORNERS = ("cswlat", "cswlng", "cnelat", "cnelng")
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}

@@ -1,4 +1,4 @@
-"""This library's way from the bytes of pages to a Parquet file, as an export goes it."""
+"""This library's conversion of page bytes to a Parquet file, as in an export."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ TIMES = {"eventTimestamp", "sessionTimeStart", "sessionTimeEnd"}
 
 
 def wire_type(kind: Any, time: Callable[[Any], Any]) -> Any:
-    """Return an Arrow type with the vendor's field names, and another type for times."""
+    """Return an Arrow type with the vendor's field names, and a different type for times."""
     if pa.types.is_list(kind):
         return pa.list_(wire_type(kind.value_type, time))
     if pa.types.is_struct(kind):

@@ -42,7 +42,7 @@ def parse_connectors(texts: Sequence[str]) -> list[Connector]:
     """Return the connectors of texts such as `CP-001/1`.
 
     Raises:
-        ValueError: A string has another form, such as `CP-001 1`.
+        ValueError: A string has a different form, such as `CP-001 1`.
     """
     for first, second in pairwise(texts):
         if "/" not in first and "/" not in second:
@@ -60,7 +60,7 @@ def parse_one_connector(text: str, others: Sequence[str]) -> Connector:
         others: Arguments after it, which are an error.
 
     Raises:
-        ValueError: The text has another form, or there are other arguments.
+        ValueError: The text has a different form, or there are other arguments.
     """
     connector, *extra = parse_connectors([text, *others])
     if extra:

@@ -125,7 +125,7 @@ class ParquetWriter:
         self._bytes += batch.nbytes
         if self._bytes >= ROW_GROUP_BYTES:
             self._write_group()
-        # Otherwise Arrow's pool keeps memory: a quarter of what an export adds.
+        # Otherwise Arrow's pool keeps memory: a quarter of an export's memory growth.
         pa.default_memory_pool().release_unused()
         return batch.num_rows
 

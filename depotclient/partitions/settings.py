@@ -158,7 +158,7 @@ def require_settings(settings: ReadSettings | None) -> ReadSettings:
     """Return the settings. None means the settings in the environment.
 
     Raises:
-        ValueError: The argument has another type.
+        ValueError: The argument is not a `ReadSettings`.
     """
     if settings is None:
         return ReadSettings()

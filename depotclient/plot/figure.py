@@ -112,7 +112,7 @@ def save_figure(figure: Figure, path: Path) -> None:
         path: Path that ends in `.png` or `.svg`. An existing file is replaced.
 
     Raises:
-        ValueError: The path has another suffix.
+        ValueError: The path has a different suffix.
         OSError: The folder is missing or not writable.
 
     Example:

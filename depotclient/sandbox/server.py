@@ -1,4 +1,4 @@
-"""HTTP server that behaves as the Depot Session Reports API is documented to behave."""
+"""HTTP server that behaves like the documented Depot Session Reports API."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ class DepotSandbox(Sandbox):
         client_secret: Client secret for the token endpoint.
 
     Attributes:
-        inserted: Ids of the sessions that `churn` inserted, in that order.
-        deleted: Ids of the sessions that `churn` deleted, in that order.
+        inserted: Ids of the sessions that `churn` inserted, oldest insert first.
+        deleted: Ids of the sessions that `churn` deleted, oldest delete first.
 
     Raises:
         ValueError: An argument is out of range, or the last session ends in the future.

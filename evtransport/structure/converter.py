@@ -107,8 +107,8 @@ class Structures:
 
         Raises:
             DecodeError: The text is not JSON in UTF-8.
-            SchemaError: The value has another type, or a class does not accept it. The error names
-                the first problem.
+            SchemaError: The value has the wrong type, or a class does not accept it. The error
+                names the first problem.
         """
         decoder, hook = self._reader(annotation)
         wire = decode(text, decoder, path)
@@ -138,7 +138,7 @@ class Structures:
             wire: Use the names and time formats of the API.
 
         Raises:
-            ValueError: `obj` is another object, or a value has no JSON form.
+            ValueError: `obj` is not such an object, or a value has no JSON form.
         """
         return self._forms[wire].to_dict(obj)
 
@@ -147,10 +147,10 @@ class Structures:
         return self._forms[wire].to_json(obj)
 
     def json_schema(self, cls: type, *, wire: bool = False) -> dict[str, JsonValue]:
-        """Return the JSON Schema of what `to_dict` and `to_json` return for objects of a class.
+        """Return the JSON Schema of the values that `to_dict` and `to_json` return for a class.
 
         Raises:
-            ValueError: `cls` is no class with fields, or has a field without a JSON form.
+            ValueError: `cls` is not a class with fields, or has a field without a JSON form.
         """
         if not has_fields(cls):
             raise ValueError(f"cls must be an attrs class or a dataclass, got {cls!r}")
@@ -260,7 +260,7 @@ class Structurer(Generic[T]):
             path: Path of the object in the response body, for the messages.
 
         Raises:
-            DecodeError: The text is not JSON in UTF-8. A function decides this itself.
+            DecodeError: The text is not JSON in UTF-8. A caller's function may accept it anyway.
             SchemaError: The object does not fit the class, or the function raised an error. The
                 error names at most 100 bad fields, and only the first if `body` exceeds 1 MiB.
         """

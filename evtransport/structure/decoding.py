@@ -32,8 +32,9 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: st
 
     Raises:
         DecodeError: The text is not JSON in UTF-8, is truncated, or is nested too deeply.
-        SchemaError: The JSON has another type. The error names the first problem. It is also raised
-            for every error in a `Raw`, and for a lone surrogate in a string that `decoder` reads.
+        SchemaError: The JSON has the wrong type, and the error names the first problem. It is also
+            raised for every error in a `Raw`, and for a lone surrogate in a string that `decoder`
+            reads.
     """
     if not isinstance(body, msgspec.Raw):
         body = body.removeprefix(_BOM)

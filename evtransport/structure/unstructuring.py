@@ -66,7 +66,7 @@ class Unstructurer:
         except RecursionError:
             problem = "a value is nested too deeply"
         except (AttributeError, TypeError) as error:
-            problem = f"a value has another type than its field: {error}"
+            problem = f"a value has a different type from its field: {error}"
         raise ValueError(f"the {type(obj).__name__} has no JSON form: {problem}")
 
     def _make_hook(self, cls: Any) -> Callable[[Any], Any]:

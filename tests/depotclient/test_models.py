@@ -132,7 +132,7 @@ def test_the_vendors_example_has_every_field_with_its_type() -> None:
     report = structure(EXAMPLE.encode())
 
     assert report == EXPECTED
-    assert repr(report) == repr(EXPECTED)  # 72 equals 72.0, but is another type
+    assert repr(report) == repr(EXPECTED)  # 72 equals 72.0, but has a different type
 
 
 def test_a_report_is_written_as_json_with_the_vendors_names_and_structured_again() -> None:

@@ -1,4 +1,4 @@
-"""The recipes for engines and schedulers do what they say. A missing scheduler skips its recipe."""
+"""The recipes for engines and schedulers work. A missing scheduler skips its recipe."""
 
 from __future__ import annotations
 

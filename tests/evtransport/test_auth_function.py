@@ -1,4 +1,4 @@
-"""Tokens from a function of the caller: when it is called, and which errors its callers get."""
+"""Tokens from the caller's function: when it is called, and which errors its callers get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples in the docstrings do what they show, against the sandboxes."""
+"""The examples in the docstrings print what they show, against the sandboxes."""
 
 from __future__ import annotations
 

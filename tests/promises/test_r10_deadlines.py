@@ -35,7 +35,7 @@ TIME_LIMIT = 10.0
 async def send_endless_chunks(
     request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """Send a body of spaces, one byte a chunk."""
+    """Send a body of spaces, one byte per chunk."""
     writer.write(head(Transfer_Encoding="chunked"))
     while True:
         writer.write(chunk(b" ") * 100)

@@ -105,7 +105,7 @@ def value_of(identifier: object) -> object:
 
 
 def is_invalid(identifier: object, *, in_path: bool) -> bool:
-    """Return True for a non-string, a blank, what no URL can hold, and dots in a path."""
+    """Return True for a non-string, a blank, text that no URL can hold, and dots in a path."""
     return (
         not isinstance(identifier, str)
         or not identifier.strip()

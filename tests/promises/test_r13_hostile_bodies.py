@@ -67,7 +67,7 @@ def mutate(body: bytes, draw: random.Random) -> bytes:
 
 
 def replace_value(body: bytes, piece: bytes, draw: random.Random) -> bytes:
-    """Replace the value after a random colon, so that a field gets a value of another type."""
+    """Replace the value after a random colon, so that a field gets a value of a different type."""
     colons = [position for position, byte in enumerate(body) if byte == ord(":")]
     if not colons:
         return body

@@ -1,4 +1,4 @@
-"""Log lines on stderr: hidden by default, one a line with `--verbose`."""
+"""Log lines on stderr: hidden by default, one record per line with `--verbose`."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_a_dataclass_with_an_attrs_object_is_unstructured() -> None:
         (Sample, "obj must be an object of an attrs class or dataclass, got type"),
         (HasAnything(object()), "object has no JSON form"),  # type: ignore[arg-type]
         (HasAnything(nested(900)), "the HasAnything has no JSON form: a value is nested too"),
-        (Outer(5), "the Outer has no JSON form: a value has another type than its field"),  # type: ignore[arg-type]
+        (Outer(5), "the Outer has no JSON form: a value has a different type from its field"),  # type: ignore[arg-type]
     ],
 )
 def test_an_object_without_a_json_form_is_rejected(obj: Any, message: str) -> None:
