@@ -76,8 +76,8 @@ def schema_of(cls: Into[Any]) -> pa.Schema:
         missing list is an empty list. Any other missing value is null.
 
     Raises:
-        ValueError: `cls` is a function, or a field has an unsupported type, a converter, a validator
-            or another default.
+        ValueError: `cls` is a function, or a field has an unsupported type, a converter, a
+            validator or another default.
 
     Example:
         >>> schema_of(SessionReport).names[:2]

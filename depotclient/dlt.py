@@ -111,7 +111,7 @@ def session_reports(
         `depotclient.arrow.FLEET_REPORTS` and `session_key`, even without reports. With `objects`, a
         table without reports has no nested columns. `session_key` is the start of the session in
         UTC, such as `2026-01-31 18:00:00.000`. For a report without a start, it is a digest of 16
-        hexadecimal digits. If that report gets a start later, it becomes another row.
+        hexadecimal digits. If that report gets a start later, it becomes a new row.
 
         If a run fails, the cause of dlt's own error is an `ApiError`. Its note names the partition.
 

@@ -106,7 +106,7 @@ def test_no_wait_exceeds_the_maximum(base: float, maximum: float, retry: int) ->
     assert 0 <= policy.backoff_bound(retry) <= policy.backoff_bound(retry + 1) <= maximum
 
 
-def test_each_wait_is_drawn_up_to_a_bound_that_doubles_up_to_the_maximum() -> None:
+def test_each_wait_is_random_below_a_bound_that_doubles_until_the_maximum() -> None:
     drawn: list[tuple[float, float]] = []
 
     def uniform(low: float, high: float) -> float:

@@ -42,7 +42,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def open_thor(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenThor]:
-    """Start sandboxes with settings. The environment names the last one."""
+    """Start sandboxes with settings. The environment directs clients to the last one."""
     with sandboxes(monkeypatch) as start:
         yield lambda **settings: start(ThorSandbox(**settings))
 

@@ -23,7 +23,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def open_depot(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenDepot]:
-    """Start sandboxes with settings. The environment names the last one."""
+    """Start sandboxes with settings. The environment directs clients to the last one."""
     with sandboxes(monkeypatch) as start:
 
         def open_depot(**settings: object) -> DepotSandbox:
