@@ -87,8 +87,8 @@ def session_reports(
     The state changes only after a complete run. A failed run loads nothing, and the next run starts
     at the same time. So load a long span in parts: increase `to` from run to run.
 
-    dlt keeps `DATA_WRITER__BUFFER_MAX_ITEMS` reports in memory (default 5000). A typical report has
-    50 to 500 kB: set a few hundred.
+    dlt keeps `DATA_WRITER__BUFFER_MAX_ITEMS` reports in memory (default 5000). A typical report
+    takes 50 to 500 kB: set a few hundred.
 
     Args:
         connectors: Charger and connector ids. Duplicates count once.

@@ -53,7 +53,7 @@ __all__ = ["DepotSandbox"]
 
 _DEFAULT_CHARGERS = {"CP-001": ("1", "2"), "CP-002": ("1",)}
 _TOKEN_PATH = "/oauth2/token"  # noqa: S105
-# At most 128 MB, because the largest report has 500 kB.
+# At most 128 MB, because the largest report takes 500 kB.
 _RENDERED_REPORTS = 256
 
 

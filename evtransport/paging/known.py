@@ -23,7 +23,7 @@ class PageRows:
     Attributes:
         new: Indexes of the rows to deliver.
         known: Indexes of the rows seen earlier in this pass.
-        added: Number of different rows not seen earlier in this pass.
+        added: Number of distinct rows not seen earlier in this pass.
         advances: True if the last row was not seen earlier in this pass.
     """
 

@@ -51,7 +51,7 @@ class PageContent(Protocol):
 
     @property
     def keys(self) -> Sequence[int]:
-        """Keys of the rows, in the server's order: different ints below 2**64."""
+        """Keys of the rows, in the server's order: distinct ints below 2**64."""
         ...
 
     @property

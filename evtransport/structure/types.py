@@ -220,7 +220,7 @@ def is_scalar(annotation: Any) -> bool:
 
 
 def open_enum(annotation: Any) -> type[StrEnum] | None:
-    """Return the enum of `SomeEnum | str`, an enum that may get more values."""
+    """Return the enum of `SomeEnum | str`, an enum to which the vendor may add values."""
     args = get_args(annotation)
     enums = [arg for arg in args if isinstance(arg, type) and issubclass(arg, StrEnum)]
     return enums[0] if enums and str in args else None

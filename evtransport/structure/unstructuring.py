@@ -44,7 +44,7 @@ class Unstructurer:
         """Return an object as a dict of JSON values.
 
         Raises:
-            ValueError: The object is not of a class with fields, or a value has no JSON form.
+            ValueError: The object's class has no fields, or a value has no JSON form.
         """
         write = partial(msgspec.to_builtins, enc_hook=_encode)
         return cast("dict[str, JsonValue]", self._write(obj, write))
@@ -53,7 +53,7 @@ class Unstructurer:
         """Return the JSON text of an object.
 
         Raises:
-            ValueError: The object is not of a class with fields, or a value has no JSON form.
+            ValueError: The object's class has no fields, or a value has no JSON form.
         """
         return self._write(obj, partial(msgspec.json.encode, enc_hook=_encode))
 

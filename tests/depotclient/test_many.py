@@ -26,7 +26,7 @@ from depotclient import (
 from depotclient.sandbox import DepotSandbox, ReportShape
 from tests.support.clients import client_of
 from tests.support.pages import PageTransport
-from tests.support.waiting import turns
+from tests.support.waiting import iterate_loop
 
 Ids: TypeAlias = tuple[str, str]
 
@@ -243,7 +243,7 @@ async def test_no_more_connectors_than_allowed_are_walked_or_held(concurrency: i
     async with many_of(transport, concurrency=concurrency).walk() as walk:
         for _ in range(10):
             await anext(walk)
-            await turns(5)
+            await iterate_loop(5)
             # While a page is consumed, no further page of its connector is requested.
             assert len(transport.queries) == concurrency
         async for _ in walk:
@@ -261,7 +261,7 @@ async def test_a_cancelled_anext_loses_no_report(count: int) -> None:
     async with many_of(transport_of(40)).walk() as walk:
         for wait in itertools.chain(range(count), itertools.repeat(count)):
             waiting = asyncio.ensure_future(anext(walk, None))
-            await turns(wait)
+            await iterate_loop(wait)
             waiting.cancel()
             await asyncio.wait([waiting])
             item = None if waiting.cancelled() else waiting.result()
@@ -298,7 +298,7 @@ async def leave_a_loop(many: SessionReportsMany[Any]) -> None:
 async def close_while_another_task_waits(many: SessionReportsMany[Any]) -> None:
     walk = many.walk()
     waiting = asyncio.ensure_future(take_all(walk))
-    await turns(10)
+    await iterate_loop(10)
     await walk.aclose()
     with pytest.raises(RuntimeError, match="closed while another task was waiting"):
         await waiting
@@ -307,7 +307,7 @@ async def close_while_another_task_waits(many: SessionReportsMany[Any]) -> None:
 async def cancel_the_closing(many: SessionReportsMany[Any]) -> None:
     walk = many.walk()
     await anext(walk)
-    await turns(5)
+    await iterate_loop(5)
     closing = asyncio.ensure_future(walk.aclose())
     await asyncio.sleep(0)
     closing.cancel()
@@ -329,7 +329,7 @@ async def test_a_walk_that_ends_early_leaves_no_task(
     transport = transport_of(60)
     transport.stalls = True
     await leave(many_of(transport, read_ahead=read_ahead))
-    await turns(20)
+    await iterate_loop(20)
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

@@ -19,7 +19,7 @@ from depotclient.sandbox import DepotSandbox, Fault, ReportShape
 from depotclient.sandbox.store import Order, TimeFilter
 from tests.support.clients import client_of
 from tests.support.pages import PageTransport, page_of, query_of, served
-from tests.support.waiting import turns
+from tests.support.waiting import iterate_loop
 from tests.support.wire import Received, Wire, reply
 
 SMALL = ReportShape.small()
@@ -89,11 +89,11 @@ async def test_leaving_a_plain_loop_cancels_prefetched_requests(read_ahead: int)
     transport = transport_of(60)
     transport.stalls = True
     async for _ in reports_of(transport, limit=10, read_ahead=read_ahead):
-        await turns(3)
+        await iterate_loop(3)
         assert len(transport.queries) == 1 + read_ahead
         break
 
-    await turns(10)
+    await iterate_loop(10)
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

@@ -27,7 +27,7 @@ from evtransport import (
 from evtransport.http import Response
 from tests.support.error_dump import dump_error
 from tests.support.tokens import CLIENT_ID, SECRET, TOKEN_URL, Clock, TokenServer, header, token
-from tests.support.waiting import turns
+from tests.support.waiting import iterate_loop
 
 PAIR = base64.b64encode(f"{CLIENT_ID}:{SECRET}".encode()).decode()
 FORBIDDEN = Response(403, {}, b'{"message": "Forbidden"}')
@@ -100,7 +100,7 @@ async def test_a_token_is_renewed_a_minute_before_its_end_or_at_half_its_life(
     server = TokenServer(token("t0k3n-1", expires_in=expires_in), token("t0k3n-2"))
     server.gate.clear()
     calls = [asyncio.create_task(header(credentials, server)) for _ in range(3)]
-    await turns(5)
+    await iterate_loop(5)
     clock.now += max(0.0, renewed_after - 0.125)  # the life counts from the request
     server.gate.set()
 
@@ -312,7 +312,7 @@ async def test_a_failed_or_cancelled_renewal_keeps_the_token_and_is_not_repeated
     first, waiting = (
         asyncio.create_task(credentials.renew_forbidden(old, FORBIDDEN, server)) for _ in range(2)
     )
-    await turns(5)
+    await iterate_loop(5)
     first.cancel()  # does nothing after a failure
     assert await waiting is False
     with pytest.raises(ApiError if failure else asyncio.CancelledError):

@@ -13,7 +13,7 @@ from evtransport.auth import TokenFunction
 from evtransport.http import Response
 from tests.support.error_dump import chain_of, dump_error
 from tests.support.tokens import SECRET, Clock, TokenServer, header
-from tests.support.waiting import turns
+from tests.support.waiting import iterate_loop
 
 FORBIDDEN = Response(403, {}, b'{"message": "Forbidden"}')
 
@@ -125,7 +125,7 @@ async def test_no_error_of_a_chain_or_a_group_keeps_the_functions_frames(
 async def test_a_cancellation_of_the_function_passes(clock: Clock) -> None:
     auth, server = TokenFunction(asyncio.Event().wait, clock=clock), TokenServer()  # type: ignore[arg-type]
     call = asyncio.create_task(header(auth, server))
-    await turns(2)
+    await iterate_loop(2)
 
     call.cancel()
 

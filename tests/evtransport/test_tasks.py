@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from evtransport.tasks import TaskPool
-from tests.support.waiting import turns
+from tests.support.waiting import iterate_loop
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def test_results_and_errors_are_received_in_the_order_of_completion(
     for future in futures:
         pool.start(result_of(future))
     receiving = asyncio.ensure_future(pool.receive())
-    await turns(3)
+    await iterate_loop(3)
     futures[2].set_result(2)
     futures[0].set_exception(LookupError("a failed task"))
 
@@ -44,9 +44,9 @@ async def test_a_cancelled_receiver_loses_no_result(pool: TaskPool[int], count: 
     future = asyncio.Future[int]()
     pool.start(result_of(future))
     receiving = asyncio.ensure_future(pool.receive())
-    await turns(3)
+    await iterate_loop(3)
     future.set_result(1)
-    await turns(count)  # The task may have finished, and its receiver has not run.
+    await iterate_loop(count)  # The task may have finished, and its receiver has not run.
     receiving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await receiving
@@ -64,7 +64,7 @@ async def test_a_closed_pool_has_ended_all_tasks_and_their_errors(pool: TaskPool
 
     pool.start(fail_at_the_end())
     receiving = asyncio.ensure_future(pool.receive())
-    await turns(3)
+    await iterate_loop(3)
     await pool.aclose()
     await pool.aclose()
 

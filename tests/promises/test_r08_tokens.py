@@ -13,7 +13,7 @@ from tests.promises.candidates import OURS, Access, Candidate, Depot, Limits, re
 from tests.support.figures import Figures, Record, nonzero, tally
 from tests.support.pages import page_of
 from tests.support.responses import head, response
-from tests.support.waiting import loop_until, turns
+from tests.support.waiting import iterate_loop, loop_until
 from tests.support.wire import Received, Script, Wire, raw, stall
 
 FIRST_ID, LIMIT = 100_000_001, 10
@@ -69,10 +69,10 @@ class Servers:
     async def _issue(
         self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Respond with the next token after a few turns of the loop."""
+        """Respond with the next token after a few iterations of the event loop."""
         self.issued += 1
         token = {"access_token": f"t0k3n-number-{self.issued}", "expires_in": 3600}
-        await turns(5)
+        await iterate_loop(5)
         await raw(response(json.dumps(token).encode()))(request, reader, writer)
 
     async def _serve(
@@ -151,11 +151,11 @@ class Crowd:
         self.maximum("simultaneous 401s", REJECTED_CALLS)
         self.maximum("refreshes", len(servers.tokens.received) - fetched)
 
-    async def cancel_leaders(self, token_scripts: list[Script], after_turns: int = 0) -> None:
-        """Cancel each call whose token request stalls, or one call after some turns of the loop."""
+    async def cancel_leaders(self, token_scripts: list[Script], after_iterations: int = 0) -> None:
+        """Cancel each call whose token request stalls, or one call some loop iterations later."""
         async with Servers.running(self.candidate, *token_scripts) as (servers, depot):
             calls = start(depot, CALLS_BY_LEADER)
-            await turns(after_turns)
+            await iterate_loop(after_iterations)
             leaders, others = calls[: len(token_scripts) or 1], calls[len(token_scripts) or 1 :]
             for position, leader in enumerate(leaders):
                 if token_scripts:
@@ -195,8 +195,8 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
     for sent in UNFINISHED:
         for leaders in (1, 3, 19) if full else (1, 3):
             await crowd.cancel_leaders([stall(sent)] * leaders)
-    for after_turns in range(0, 200, 1) if full else range(0, 60, 3):
-        await crowd.cancel_leaders([], after_turns)
+    for after_iterations in range(0, 200, 1) if full else range(0, 60, 3):
+        await crowd.cancel_leaders([], after_iterations)
     await crowd.fail_once(3, FAILED_BY_500, "with token requests")
     await crowd.fail_once(1, "of them failed at one attempt", "with token requests at one attempt")
     return crowd.figures

@@ -31,7 +31,7 @@ from tests.support.exports import export_first, rows_in
 from tests.support.figures import Figures, Record, nonzero, tally
 from tests.support.pages import ANALYTICS, pages_of
 from tests.support.responses import head
-from tests.support.waiting import turns
+from tests.support.waiting import iterate_loop
 from tests.support.wire import Received, Wire
 from thorclient import ThorClient
 from thorclient.sandbox import ThorSandbox
@@ -41,14 +41,14 @@ Job = Callable[[], Coroutine[Any, Any, None]]
 
 PAGES = pages_of(range(1, 31))
 TOKEN = b'{"access_token": "t0k3n-that-was-fetched", "expires_in": 3600}'
-MAX_TURNS = 40
-"""Most turns of the event loop before a cancellation."""
+MAX_ITERATIONS = 40
+"""Maximum number of event loop iterations before a cancellation."""
 
 
 async def respond_slowly(
     request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """Send the correct response in pieces, with turns of the loop between them."""
+    """Send the correct response in pieces, with loop iterations between them."""
     if request.method == "POST":
         body = TOKEN
     else:
@@ -56,23 +56,25 @@ async def respond_slowly(
     for piece in (head(Content_Length=len(body)), body[: len(body) // 2]):
         writer.write(piece)
         await writer.drain()
-        await turns(4)
+        await iterate_loop(4)
     writer.write(body[len(body) // 2 :])
     await writer.drain()
 
 
-async def cancel(job: Job, after_turns: int, figures: Counter[str], errors: Errors = ()) -> None:
-    """Cancel a job after this many turns of the loop."""
+async def cancel(
+    job: Job, after_iterations: int, figures: Counter[str], errors: Errors = ()
+) -> None:
+    """Cancel a job after this many iterations of the event loop."""
     before = asyncio.all_tasks()
     task = asyncio.create_task(job())
-    await turns(after_turns)
+    await iterate_loop(after_iterations)
     in_time = task.cancel()
     with contextlib.suppress(asyncio.CancelledError, *errors):
         await task
     figures["cancels"] += 1
     figures["before the end"] += in_time
     figures["swallowed"] += in_time and not task.cancelled()
-    await turns(3)
+    await iterate_loop(3)
     figures["leaked tasks"] += sum(
         "Wire." not in getattr(other.get_coro(), "__qualname__", "")
         for other in asyncio.all_tasks() - before - {task}
@@ -91,7 +93,7 @@ async def read_some(depot: Depot, read_ahead: int, count: int) -> None:
 
 async def count_descriptors() -> int:
     """Return the number of open files and sockets of the process."""
-    await turns(10)  # Sockets may be closing.
+    await iterate_loop(10)  # Sockets may be closing.
     return len(await asyncio.to_thread(os.listdir, "/proc/self/fd"))
 
 
@@ -128,13 +130,13 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
             ]
             for number in range(2_000 if full else 300):
                 await cancel(
-                    draw.choice(jobs), draw.randrange(MAX_TURNS), figures, candidate.errors
+                    draw.choice(jobs), draw.randrange(MAX_ITERATIONS), figures, candidate.errors
                 )
                 if number % 20 == 0:
                     error = await result_of(call_both(), 5)
                     figures["next calls that failed"] += error is not None
             await call()  # Opens a connection for the client to close.
-        await turns(100)
+        await iterate_loop(100)
         figures["leaked connections"] = wire.open_connections
         figures["leaked descriptors"] = await count_descriptors() - descriptors
     return figures
@@ -166,20 +168,20 @@ async def test_a_cancelled_call_returns_its_connection_to_a_small_pool(full: boo
             async with contextlib.aclosing(thor.get_analytics_many(ids, 5)) as results:
                 assert len([result async for result in results]) == 20
 
-        for after_turns in range(0, MAX_TURNS, 1 if full else 3):
-            await cancel(read_pages, after_turns, figures)
-            await cancel(call_many, after_turns, figures)
+        for after_iterations in range(0, MAX_ITERATIONS, 1 if full else 3):
+            await cancel(read_pages, after_iterations, figures)
+            await cancel(call_many, after_iterations, figures)
             assert len(await reports.collect(max_items=100)) == 30
     assert nonzero(figures) == {"cancels", "before the end"}
 
 
-async def strike(job: Job, after_turns: int, figures: Counter[str]) -> bool:
-    """Let an `asyncio.timeout` around a job expire after this many turns. Return True if it did."""
+async def expire(job: Job, after_iterations: int, figures: Counter[str]) -> bool:
+    """Return True if an `asyncio.timeout` around a job expires after this many iterations."""
     before = asyncio.all_tasks()
     loop = asyncio.get_running_loop()
 
     async def expire() -> None:
-        await turns(after_turns)
+        await iterate_loop(after_iterations)
         limit.reschedule(loop.time())
 
     async with contextlib.AsyncExitStack() as stack:
@@ -190,8 +192,8 @@ async def strike(job: Job, after_turns: int, figures: Counter[str]) -> bool:
             await job()
         finally:
             expiry.cancel()
-    await turns(3)
-    figures["strikes"] += limit.expired()
+    await iterate_loop(3)
+    figures["timeouts"] += limit.expired()
     figures["leaked tasks"] += len(asyncio.all_tasks() - before)
     return limit.expired()
 
@@ -232,17 +234,17 @@ async def test_a_time_limit_leaves_nothing_of_a_batch_a_walk_or_an_export(
                 assert [report.session_id async for report in found]
 
         async def export() -> None:
-            await export_first(depot, tmp_path / "struck", window="day", format="ndjson")
+            await export_first(depot, tmp_path / "timed-out", window="day", format="ndjson")
 
         for job in (read_fleet, walk, export):
-            after_turns = 0
-            while await strike(job, after_turns, figures):
-                after_turns += 5 if full else 40
-                written = await asyncio.to_thread(rows_in, tmp_path / "struck")
+            after_iterations = 0
+            while await expire(job, after_iterations, figures):
+                after_iterations += 5 if full else 40
+                written = await asyncio.to_thread(rows_in, tmp_path / "timed-out")
                 assert written.items() <= whole.items()
-        assert await asyncio.to_thread(rows_in, tmp_path / "struck") == whole
+        assert await asyncio.to_thread(rows_in, tmp_path / "timed-out") == whole
     async with asyncio.timeout(10.0):
         while await count_descriptors() > descriptors:  # The servers close their ends in a thread.
             pass
-    assert nonzero(figures) == {"strikes"}
-    assert figures["strikes"] > 20
+    assert nonzero(figures) == {"timeouts"}
+    assert figures["timeouts"] > 20

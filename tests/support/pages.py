@@ -76,7 +76,7 @@ class PageTransport:
         self.stalls = False
 
     async def send(self, request: Request[T]) -> T:
-        """Return the decoded page after a turn of the event loop."""
+        """Return the decoded page after one iteration of the event loop."""
         query = dict(request.query)
         self.queries.append(query)
         await asyncio.sleep(0)

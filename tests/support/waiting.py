@@ -22,7 +22,7 @@ async def loop_until(condition: Callable[[], object], *, seconds: float = 60.0) 
             await asyncio.sleep(0)
 
 
-async def turns(count: int) -> None:
+async def iterate_loop(count: int) -> None:
     """Let the event loop run this many times."""
     for _ in range(count):
         await asyncio.sleep(0)

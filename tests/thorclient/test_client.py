@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from tests.support.error_dump import dump_error
-from tests.support.waiting import turns
+from tests.support.waiting import iterate_loop
 from tests.support.wire import Wire, reply
 from thorclient import (
     Analytics,
@@ -186,7 +186,7 @@ class ControlledThor(ThorClient):
         """Start three calls. Return the results, and a task that waits for the first one."""
         results = self.get_analytics_many(["a", "b", "c"])
         first = asyncio.ensure_future(anext(results))
-        await turns(3)
+        await iterate_loop(3)
         assert self.in_flight == 3
         return results, first
 

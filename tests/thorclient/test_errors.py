@@ -40,7 +40,7 @@ async def test_a_documented_error_is_a_class_of_its_own_below_the_class_of_its_s
     assert (caught.value.status, caught.value.code) == (status, name)
 
 
-async def test_the_sandbox_serves_the_allowed_address_and_other_chargeboxes() -> None:
+async def test_the_sandbox_serves_the_allowed_address_and_chargeboxes_that_do_not_fail() -> None:
     async with (
         ThorSandbox(allowed_address="127.0.0.1", broken=["TB-0002"]) as sandbox,
         ThorClient(api_key=sandbox.api_key, base_url=sandbox.base_url) as thor,

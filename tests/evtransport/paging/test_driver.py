@@ -75,7 +75,7 @@ class Server:
         self.is_manual = True
         async with self.driver(read_ahead=read_ahead) as driver:
             waiting = asyncio.create_task(driver.next_page())
-            await turns()
+            await iterate_loop()
             yield driver, waiting
 
 
@@ -87,7 +87,7 @@ async def rows_of(driver: PageDriver[Page]) -> list[int]:
     return rows
 
 
-async def turns() -> None:
+async def iterate_loop() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -110,7 +110,7 @@ async def test_requests_are_in_flight_while_a_page_is_awaited_and_consumed(
         assert [request.page for request in server.pending] == list(range(1, awaited + 1))
         server.respond(0)
         assert await waiting
-        await turns()
+        await iterate_loop()
         assert len(server.pending) == consumed
 
 
@@ -118,7 +118,7 @@ async def test_a_page_that_arrives_early_waits_for_the_pages_before_it() -> None
     server = Server()
     async with server.waiting_driver(2) as (_, waiting):
         server.respond(1)
-        await turns()
+        await iterate_loop()
         assert not waiting.done()
         server.respond(0)
 
@@ -134,7 +134,7 @@ async def test_a_cancelled_wait_cancels_the_requests_and_loses_no_row(
     async with server.waiting_driver(3) as (driver, waiting):
         if early_error:
             server.respond(1, early_error)
-            await turns()
+            await iterate_loop()
         waiting.cancel()
         await asyncio.wait([waiting])
 
