@@ -22,6 +22,7 @@ from depotclient.sandbox.simulation import ReportShape, SessionPlan, render, sim
 from depotclient.sandbox.store import epoch_us
 from evtransport.surrogates import replace_lone_surrogates
 from evtransport.testing.fields import encode_fields
+from evtransport.validation import validate_int
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,7 +76,8 @@ def make_report(
         fields: Fields by their names in `SessionReport`: see `ReportFields`. Energies are in Wh.
 
     Raises:
-        ValueError: A field is unknown, a time is naive, or a value has no JSON form.
+        ValueError: The id is not an int, a field is unknown, a time is naive, or a value has no
+            JSON form.
 
     Example:
         >>> from depotclient.sandbox import make_report
@@ -83,11 +85,13 @@ def make_report(
         >>> b'"vehicleId":"BUS-007"' in report
         True
     """
+    validate_int("session_id", session_id, minimum=-(2**63))
     [plan] = simulate_sessions(0, "CP-001", "1", 1)
     plan = attrs.evolve(plan, session_id=session_id)
     # First, because it checks the times.
     changes = _encode_changes(fields)
-    plan = _place(plan, fields.get("session_time_start"), fields.get("session_time_end"))
+    times = fields.get("session_time_start"), fields.get("session_time_end")
+    plan = _place(plan, *(time if isinstance(time, datetime) else None for time in times))
     return _merge(render(plan, shape or ReportShape.small()), changes)
 
 

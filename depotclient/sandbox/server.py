@@ -17,6 +17,7 @@ import attrs
 import msgspec
 from yarl import URL
 
+from depotclient.query import validate_connector
 from depotclient.sandbox.make import ReportFields, change_report
 from depotclient.sandbox.requests import PageQuery, RefusedError
 from depotclient.sandbox.simulation import (
@@ -40,7 +41,7 @@ from evtransport.auth import ClientCredentials
 from evtransport.secrets import Secret, validate_secret
 from evtransport.testing.faults import Fault, SandboxResponse, validate_number
 from evtransport.testing.sandbox import Channel, RecordedRequest, Sandbox
-from evtransport.validation import validate_id, validate_int
+from evtransport.validation import validate_int
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -240,8 +241,7 @@ class DepotSandbox(Sandbox):
             >>> sandbox.session_ids("CP-9", "1")
             [7]
         """
-        charger_id = validate_id("charger_id", charger_id)
-        connector_id = validate_id("connector_id", str(connector_id))
+        charger_id, connector_id = validate_connector(charger_id, connector_id)
         store = self._stores.get(charger_id, {}).get(connector_id)
         last = store.reports[-1].start if store and store.reports else 0
         stored = StoredReport.from_json(report, last)

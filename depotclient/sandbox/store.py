@@ -133,6 +133,8 @@ class StoredReport:
         Raises:
             ValueError: The text has no session id or a bad time.
         """
+        if not isinstance(report, bytes):
+            raise ValueError(f"the report must be JSON in bytes, not {type(report).__name__}")
         try:
             header = msgspec.json.decode(replace_lone_surrogates(report), type=_ReportHeader)
         except msgspec.MsgspecError as error:

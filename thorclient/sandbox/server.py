@@ -141,6 +141,10 @@ class ThorSandbox(Sandbox):
             >>> sandbox.chargebox_ids
             ('TB-9',)
         """
+        texts = {"chargebox": chargebox, "analytics": b"" if analytics is None else analytics}
+        for name, text in texts.items():
+            if not isinstance(text, bytes):
+                raise ValueError(f"{name} must be JSON in bytes, not {type(text).__name__}")
         try:
             chargebox_id = validate_id("id", msgspec.json.decode(chargebox, type=_Header).id)
         except msgspec.MsgspecError as error:

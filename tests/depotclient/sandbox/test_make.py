@@ -91,12 +91,17 @@ def test_a_change_keeps_the_bytes_of_the_other_fields() -> None:
 
 
 def test_an_invalid_value_is_sent_unchanged() -> None:
-    invalid = make_report(vehicle_id=7, device_status=[ErrorCode("E1", 1)])  # type: ignore[arg-type,list-item]
+    invalid = make_report(vehicle_id=7, session_time_end="x", device_status=[ErrorCode("E1", 1)])  # type: ignore[arg-type,list-item]
     document = msgspec.json.decode(invalid)
-    assert document["vehicleId"] == 7
+    assert (document["vehicleId"], document["sessionTimeEnd"]) == (7, "x")
     assert document["deviceStatus"] == [
         {"errorCode": "E1", "errorCounter": 1, "eventTimestamp": None}
     ]
+
+
+def test_an_id_that_is_no_int_is_rejected() -> None:
+    with pytest.raises(ValueError, match="session_id must be an int"):
+        make_report("7")  # type: ignore[arg-type]
 
 
 def test_an_unknown_field_is_rejected_with_the_name_that_is_close() -> None:

@@ -103,6 +103,8 @@ async def test_a_rejected_change_changes_nothing(depot: Depot) -> None:
         ("cannot be served", lambda: sandbox.add("CP-9", "1", b"[]")),
         ("charger_id must not be empty", lambda: sandbox.add("", "1", make_report(7))),
         ("connector_id must not be empty", lambda: sandbox.add("CP-9", "", make_report(7))),
+        ("connector_id must be a string", lambda: sandbox.add("CP-9", None, make_report(7))),  # type: ignore[arg-type]
+        ("must be JSON in bytes, not str", lambda: sandbox.add("CP-9", 1, "{}")),  # type: ignore[arg-type]
         ("already exists", lambda: sandbox.add("CP-1", 1, make_report(depot.ids[0]))),
         ("session 7 does not exist", lambda: sandbox.correct("CP-1", 1, 7, vehicle_id="B")),
         ("session 7 does not exist", lambda: sandbox.remove("CP-1", 1, 7)),

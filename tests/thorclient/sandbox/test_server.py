@@ -140,6 +140,14 @@ async def test_a_chargebox_is_added_replaced_and_removed(http: aiohttp.ClientSes
         assert sandbox.analytics("TB-0001") == make_analytics()
 
 
+@pytest.mark.parametrize("texts", [('{"id": "TB-1"}',), (make_chargebox(), "{}")])
+def test_a_chargebox_or_analytics_that_are_no_bytes_are_rejected(texts: Any) -> None:
+    sandbox = ThorSandbox(chargeboxes=0)
+    with pytest.raises(ValueError, match="must be JSON in bytes, not str"):
+        sandbox.add(*texts)
+    assert sandbox.chargebox_ids == ()
+
+
 @pytest.mark.parametrize("chargebox", [b"{}", b'{"id": ""}', b"<html>"])
 def test_a_chargebox_without_an_id_is_rejected(chargebox: bytes) -> None:
     with pytest.raises(ValueError, match=r"cannot be served|must not be empty"):
