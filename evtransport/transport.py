@@ -191,6 +191,9 @@ class Transport:
         except (ApiError, asyncio.CancelledError) as error:
             # A traceback holds the frames below, and these hold headers and bodies.
             raise error.with_traceback(None)  # noqa: B904
+        except StopAsyncIteration as error:
+            # Raised by the token function or the limiter. In a walk, it would look like the end.
+            raise RuntimeError("a call raised StopAsyncIteration") from error
         except TimeoutError:
             if not scope.expired():  # raised by the limiter
                 raise

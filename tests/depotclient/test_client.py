@@ -178,3 +178,16 @@ def test_an_invalid_environment_is_rejected_without_showing_a_secret(
     environment(**variables)
 
     check_refused(DepotClient.from_env, message)
+
+
+async def test_a_token_function_without_more_tokens_does_not_look_like_the_end_of_a_walk() -> None:
+    async def no_token() -> str:
+        raise StopAsyncIteration
+
+    async with DepotClient(token=no_token) as depot:
+        for walk in (
+            depot.session_reports("CP-001", 1).walk(),
+            depot.session_reports_many([("CP-001", 1)]).walk(),
+        ):
+            with pytest.raises(RuntimeError, match="raised StopAsyncIteration"):
+                await anext(walk)
