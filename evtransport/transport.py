@@ -192,7 +192,7 @@ class Transport:
             # A traceback holds the frames below, and these hold headers and bodies.
             raise error.with_traceback(None)  # noqa: B904
         except StopAsyncIteration as error:
-            # Raised by the token function or the limiter. In a walk, it would look like the end.
+            # Raised by the token function or the limiter. A walk must not end because of it.
             raise RuntimeError("a call raised StopAsyncIteration") from error
         except TimeoutError:
             if not scope.expired():  # raised by the limiter
