@@ -79,7 +79,7 @@ class Row:
         candidate: Module and attribute in `benchmarks.candidates`, such as `ours:FULL`. Empty if
             `statement` is given.
         read_ahead: `read_ahead` of a walk of this library.
-        share: Share of the calls to make. Times are scaled up to all calls.
+        share: Share of the calls to make. Times are scaled to the full number of calls.
         freeze: Call `gc.freeze()` before the walk.
         statement: Program whose whole run is timed, instead of a candidate.
     """

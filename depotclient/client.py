@@ -252,7 +252,7 @@ class DepotClient(ApiClient):
             verify: Walk the window again until a whole pass finds nothing new. This finds reports
                 that were inserted before the position of the walk, or moved. If the server serves
                 limits other than requested, it also finds reports that the walk skipped because of
-                deletes. It needs at least twice the requests, and keeps a key of each report in
+                deletes. Verifying needs at least twice the requests, and keeps a key of each report in
                 memory and in the cursor.
 
         Raises:

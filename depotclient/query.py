@@ -105,8 +105,9 @@ class Query:
     def end_at(self, now: datetime) -> str:
         """Return the `to` of the requests of a walk that starts now.
 
-        With a margin, it is not after now, unless the window is: a session that is reported has
-        ended. Pages would also move if the window included sessions that end during the walk.
+        With a margin, the result is at most `now`, unless the window ends later: only sessions that
+        have ended are reported. A later end would include sessions that end during the walk, and
+        pages would move.
         """
         if self.to is None:
             return format_time(now)
@@ -116,7 +117,7 @@ class Query:
         return format_time(to)
 
     def window(self, to: str) -> SessionWindow | None:
-        """Return the window of the sessions to deliver. None delivers what the server sends.
+        """Return the window of the sessions to deliver. None means all that the server sends.
 
         Args:
             to: End of the requests, which the walk pinned.
@@ -127,7 +128,7 @@ class Query:
         return SessionWindow(to_utc(self.from_), end)
 
     def _start(self, from_: datetime) -> datetime:
-        """Return the start of the requests: a margin before the window, if a datetime can be."""
+        """Return the start of the requests: a margin before the window, but not before year 1."""
         start, margin = to_utc(from_), self.margin or timedelta()
         return start - margin if start - _MIN_TIME > margin else _MIN_TIME
 

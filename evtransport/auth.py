@@ -77,7 +77,7 @@ class Auth(abc.ABC):
 
     @abc.abstractmethod
     async def get_credential(self, post: Post) -> Credential:
-        """Return the credential for one request. Request a token by `post` if needed."""
+        """Return the credential for one request. Use `post` to request a token if needed."""
 
     def invalidate(self, credential: Credential) -> bool:
         """Forget a credential that got a 401. Return True if another one is available."""

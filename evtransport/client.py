@@ -171,7 +171,7 @@ class ApiClient:
 
 
 def read_environment(name: str) -> str | None:
-    """Return an environment variable, or None if it is not set or blank."""
+    """Return an environment variable, or None if it is unset or blank."""
     return os.environ.get(name, "").strip() or None
 
 

@@ -99,7 +99,7 @@ class CleanPoolConnector(aiohttp.TCPConnector):
 class NoHiddenRetry:
     """Middleware that adapts a request, sends it and refuses to send it again.
 
-    aiohttp repeats a GET if the connection closes before the head of the response. That would
+    aiohttp repeats a GET if the connection closes before the response headers. That would
     double every attempt, so the second try gets the error of the first.
 
     Args:

@@ -59,9 +59,9 @@ _WINDOW = typer.Option(help="Time span of one file, in UTC.")
 _FORMAT = typer.Option("--format", help="Format of the files.")
 _MARGIN = typer.Option(
     metavar="DAYS",
-    help="How long before and after each window to look for its sessions, such as 1d or 36h. It"
-    " must cover the longest session and the longest time until its report arrives. Windows that"
-    " ended less than this ago are read again.",
+    help="How long before and after each window to look for its sessions, such as 1d or 36h. The"
+    " margin must cover the longest session and the longest time until its report arrives."
+    " Windows that ended less than this ago are read again.",
 )
 _CONCURRENCY = typer.Option(metavar="N", help="Number of connectors to read at once.")
 _VERIFY = typer.Option(

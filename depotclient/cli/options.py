@@ -57,7 +57,7 @@ def parse_one_connector(text: str, others: Sequence[str]) -> Connector:
 
     Args:
         text: The argument.
-        others: Arguments after it, which are an error.
+        others: Further arguments, which are an error.
 
     Raises:
         ValueError: The text has a different form, or there are other arguments.

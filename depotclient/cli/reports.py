@@ -43,8 +43,8 @@ _LIMIT = typer.Option(
 _MARGIN = typer.Option(
     metavar="DAYS",
     help="Also search this long before and after the time span, such as 1d or 36h, and show the"
-    " sessions that start in the span. It must cover the longest session. Without it, the server"
-    " decides which sessions belong to the span.",
+    " sessions that start in the span. The margin must cover the longest session. Without it, the"
+    " server decides which sessions belong to the span.",
 )
 _RESUME = typer.Option(metavar="CURSOR", help="Continue a failed command with the same arguments.")
 _ALL = typer.Option(

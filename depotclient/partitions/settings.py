@@ -49,7 +49,7 @@ def _seal_before_init(cls: type[T]) -> type[T]:
 class ReadSettings:
     """Account and options for reading partitions, the same for all workers.
 
-    Without credentials, each worker uses the credentials of its own environment, as
+    Without credentials, each worker uses the credentials in its environment, as
     `DepotClient.from_env` does. `str` and `repr` show no credentials. But the pickle contains
     them, and the engine stores it and sends it with the tasks.
 

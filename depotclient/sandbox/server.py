@@ -85,12 +85,12 @@ class DepotSandbox(Sandbox):
         start: Start of the first session of each connector (timezone-aware). The default is
             2026-01-01 UTC, or earlier for more than 60 sessions.
         live: Let sessions end while the sandbox runs: one on every connector each `live_interval`.
-            They take as long as the others, so they overlap, and each starts up to an hour
-            before it appears.
+            Live sessions overlap: each is as long as the others, and starts up to an hour before
+            it appears.
         live_interval: Seconds between the ends of two live sessions of a connector.
-        token: Bearer token that is always valid. The default is random, as for the next two.
-        client_id: Client id for the token endpoint.
-        client_secret: Client secret for the token endpoint.
+        token: Bearer token that is always valid. The default is random.
+        client_id: Client id for the token endpoint. The default is random.
+        client_secret: Client secret for the token endpoint. The default is random.
 
     Attributes:
         inserted: Ids of the sessions that `churn` inserted, oldest insert first.

@@ -77,7 +77,7 @@ class Command(TyperCommand):
             raise ValueError(name_options(format_error(error), self._names())) from None
 
     def _names(self) -> dict[str, str]:
-        """Return the name of each argument and option in the help, by Python's name."""
+        """Return the displayed name of each argument and option, by its Python name."""
         return {
             each.name.rstrip("_"): _argument_name(each)
             if isinstance(each, TyperArgument)

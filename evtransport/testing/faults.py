@@ -68,7 +68,7 @@ class Fault:
 
     @classmethod
     def disconnect(cls) -> Fault:
-        """Close the connection before the head of the response."""
+        """Close the connection before the response headers."""
         return cls("disconnect")
 
     @classmethod

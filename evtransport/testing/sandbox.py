@@ -34,7 +34,7 @@ class RecordedRequest:
         method: HTTP method.
         path: Path without the query, percent-encoded as received.
         query: Decoded query, with the first value of each name.
-        status: Status of the response. None if the connection closed before the head.
+        status: Status of the response. None if the connection closed before the headers.
         fault: Injected fault, or None.
 
     Example:

@@ -132,7 +132,7 @@ async def test_an_invalid_report_is_an_error_on_access_with_the_cursor_before_it
         (b'{"vehicleId": "\\ude00", "sessionId": "x"}', "sessionId: expected int, got str"),
     ],
 )
-async def test_an_invalid_report_does_not_lose_the_others(invalid: bytes, problem: str) -> None:
+async def test_an_invalid_report_leaves_the_others_readable(invalid: bytes, problem: str) -> None:
     items = [b'{"sessionId": 1, "vehicleId": "\\ud83d\\ude00"}', invalid, b'{"sessionId": 2}']
     transport = PageTransport(items)
     async with transport.client().session_reports("A", 1).walk() as walk:

@@ -42,7 +42,7 @@ class Claim:
 CLAIMS = (
     Claim(
         "R1",
-        "A walk loses and duplicates no report if 30 % of the responses fail",
+        "A walk neither loses nor duplicates reports if 30 % of the responses fail",
         "{lost:,} lost in {walks:,} walks over {reports each:,}",
         "test_r01_faults",
     ),

@@ -1,4 +1,4 @@
-"""R1: faults that a retry or a resumed walk can repair lose and duplicate no report."""
+"""R1: no report is lost or duplicated under faults that a retry or resume can repair."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
     return figures
 
 
-async def test_repairable_faults_lose_and_duplicate_no_report(full: bool, record: Record) -> None:
+async def test_repairable_faults_neither_lose_nor_duplicate_reports(
+    full: bool, record: Record
+) -> None:
     measured = await measure(OURS, full=full)
     record("R1", measured)
     assert nonzero(measured) == {"walks", "reports each", "faults played"}
