@@ -104,16 +104,9 @@ def test_the_version_is_one_line(command: Command, capsys: Capture) -> None:
 
 
 @APPS
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_completes_commands_and_options(
-    command: Command, shell: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(f"_{command.name.upper()}_COMPLETE", f"complete_{shell}")
-    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
-    for typed, expected in (("san", "sandbox"), ("sandbox --po", "--port")):
-        words = f"{command.name} {typed}"
-        monkeypatch.setenv("_TYPER_COMPLETE_ARGS", words)
-        monkeypatch.setenv("COMP_WORDS", words)
-        monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
-        status, out, _ = command.completed()
-        assert (status, expected in out.decode()) == (0, True)
+def test_bash_completes_options(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"_{command.name.upper()}_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"{command.name} sandbox --po")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    status, out, _ = command.completed()
+    assert (status, out.split()) == (0, [b"--port"])
