@@ -138,7 +138,7 @@ def recipes(session: nox.Session) -> None:
 
 
 def nightly_checks() -> dict[str, tuple[str, ...]]:
-    """Return the commands of the nightly checks by name. A session has no command."""
+    """Return the commands of the nightly checks by name. A nox session has an empty command."""
     pytest = ("python", "-m", "pytest", "-n0", "--hypothesis-profile=nightly")
     folders = sorted(path for path in Path("tests").iterdir() if any(path.rglob("test_*.py")))
     promises: dict[int, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Server process of the benchmarks: prints its addresses as one line of JSON, ends with stdin."""
+"""Server process of the benchmarks: prints its addresses as JSON, and ends when stdin closes."""
 
 from __future__ import annotations
 

@@ -252,8 +252,8 @@ class DepotClient(ApiClient):
             verify: Walk the window again until a whole pass finds nothing new. This finds reports
                 that were inserted before the position of the walk, or moved. If the server serves
                 limits other than requested, it also finds reports that the walk skipped because of
-                deletes. Verifying needs at least twice the requests, and keeps a key of each report in
-                memory and in the cursor.
+                deletes. Verifying needs at least twice the requests, and keeps a key of each report
+                in memory and in the cursor.
 
         Raises:
             ValueError: An argument is invalid, or the cursor belongs to another query or to a walk
@@ -333,9 +333,9 @@ class DepotClient(ApiClient):
     ) -> SessionReportsMany[T]:
         """Return a description of the session reports of many connectors, without a request.
 
-        Iterate over it for pairs of a connector and a report. The pages of all connectors arrive in
-        the order of completion; the reports of one connector keep the server's order. Memory holds
-        a page of each of `concurrency` connectors, and the cursors of all.
+        Iterate over the description for pairs of a connector and a report. The pages of all
+        connectors arrive in the order of completion. The reports of one connector keep the server's
+        order. Up to `concurrency` pages and the cursors of all connectors are in memory.
 
         A connector that fails yields its error and no more reports. An invalid report yields its
         error, and the reports after it follow. No error ends the other connectors, except with
@@ -356,7 +356,8 @@ class DepotClient(ApiClient):
 
         Args:
             connectors: Charger and connector ids. Duplicates count once.
-            from_: As in `session_reports`, like the other arguments that are not described here.
+            from_: As in `session_reports`. The same applies to the other arguments without a
+                description here.
             to: End of the window. None means the start time of each walk, for all connectors.
             margin: Time to request on both sides of the window.
             limit: Largest page.

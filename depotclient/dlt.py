@@ -41,7 +41,7 @@ _SESSION_KEY: Final = "session_key"
 
 # Charger, connector and id are not enough: a connector may reuse an id.
 PRIMARY_KEY: Final = ("charger_id", "connector_id", "session_id", _SESSION_KEY)
-"""Columns that identify a row. They are never null: dlt would add a row with a null again in each run."""
+"""Columns that identify a row. They are never null: dlt would add such a row in each run."""
 
 _DLT_TIME: Final = pa.timestamp("us", tz="UTC")
 

@@ -88,7 +88,8 @@ class SessionReportsDataSource(DataSource):
 
     - `connectors`: one or more CHARGER/CONNECTOR, separated by commas.
     - `path`, or the argument of `load`: a file with lines CHARGER,CONNECTOR, which the driver
-      reads. It adds to `connectors`; one of the two is required. An id with a comma needs the file.
+      reads. Its connectors are added to those of `connectors`; one of the two is required. An id
+      with a comma needs the file.
     - `from` (required) and `to`: times in ISO 8601. A time without an offset is in UTC, not in the
       time zone of the Spark session. The default of `to` is the time of `load()`.
     - `window`: calendar window to read at a time, in UTC: `month` (default) or `day`.

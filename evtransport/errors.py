@@ -45,7 +45,7 @@ class ApiError(Exception):
         method: HTTP method of the call, `GET`.
         path: Path below the base URL, percent-encoded, such as `sessionReports`.
         context: Ids and query parameters of the request, with the names that the vendor uses.
-        label: Method, path and ids in short, such as `GET sessionReports CP-001/1 page 3`.
+        label: Short name of the request, such as `GET sessionReports CP-001/1 page 3`.
         attempts: Number of requests that this call sent.
         elapsed: Seconds from the start of the call to the error.
         source: `the token URL` or `the token function` if the request for a token failed. Else

@@ -62,7 +62,7 @@ class Request(Generic[T]):
         query: Names and values, not yet encoded.
         is_retryable: Returns True for errors after which the request may be sent again.
         ids: Names and values of the ids in the path, for errors.
-        title: Path and ids in short, for messages. Empty for the path itself.
+        title: Short form of path and ids, for messages. If empty, messages show the path.
     """
 
     segments: tuple[str, ...]
@@ -79,7 +79,7 @@ class Request(Generic[T]):
 
     @property
     def label(self) -> str:
-        """Method, path and ids in short, such as `GET sessionReports CP-001/1 page 3`."""
+        """Short name of the request, such as `GET sessionReports CP-001/1 page 3`."""
         return f"GET {self.title or self.path}"
 
     def describe(self, error: ApiError) -> None:

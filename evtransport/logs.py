@@ -20,7 +20,7 @@ def log_request(
     Args:
         method: HTTP method.
         path: Path below the base URL. A token request has its whole path.
-        label: Method, path and ids in short.
+        label: Short name of the request.
         status: HTTP status. None without a complete response.
         attempt: Number of requests for reports or chargeboxes that the call has sent.
         elapsed: Seconds.

@@ -18,6 +18,7 @@ from depotclient.models import SessionReport, structurer_of
 from depotclient.partitions import WindowFilter
 from depotclient.query import Query
 from depotclient.reports import SessionReports
+from evtransport.errors import ApiError
 from evtransport.http import Request
 from evtransport.paging.cursor import Cursor
 from evtransport.transport import Transport
@@ -35,6 +36,9 @@ class StubTransport:
 
     async def send(self, request: Request[T]) -> T:
         return request.decode(next(self.pages, b'{"items":[]}'))
+
+    def describe(self, request: Request[T], error: ApiError) -> None:
+        """Do nothing: the reports are valid."""
 
     def retire_connections(self) -> None:
         """Do nothing: there are no connections."""

@@ -115,7 +115,7 @@ def _read_connector_file(file: str) -> list[Connector]:
     path = Path("/dev/stdin" if file == "-" else file)
     connectors = read_connectors(path)
     if not connectors:
-        raise ValueError(f"{path} names no connector: its lines must be CHARGER/CONNECTOR")
+        raise ValueError(f"{path} contains no connector: its lines must be CHARGER/CONNECTOR")
     return connectors
 
 

@@ -23,7 +23,7 @@ class Pass:
         is_quiet: True if the pass has delivered no row.
         has_joined: True if all pages but page 1 joined, and the last one was short.
         seen: Number of rows seen.
-        seen_before: Number of rows seen in the previous pass. None if that pass was not whole.
+        seen_before: Number of rows seen in the previous pass. None if that pass was incomplete.
         idle: Number of accepted pages in a row that did not advance the walk.
     """
 

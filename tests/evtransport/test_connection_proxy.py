@@ -94,7 +94,7 @@ def at(proxy: LoopbackProxy, value: Any) -> Any:
             (REMOTE, {"proxy": WITH_PASSWORD, "trust_env": trust_env}, None, [f"Basic {PAIR}"])
             for trust_env in (False, True)
         ),
-        # The argument overrules both.
+        # The argument overrides both.
         *((PROXY, session, False, None) for session in (None, TRUSTING, {"proxy": PROXY})),
         ("", {"proxy": "http://you:other@127.0.0.1:9", **TRUSTING}, PROXY, []),
         ("", None, WITH_PASSWORD, [f"Basic {PAIR}"]),

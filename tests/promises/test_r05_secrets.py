@@ -212,7 +212,7 @@ def situations_of(route: str, *, full: bool) -> Iterator[Situation]:
 
 
 def situations(*, full: bool) -> Iterator[Situation]:
-    """Yield every situation on every route, or in short on one route each."""
+    """Yield every situation on every route. Without `full`, yield each on one route."""
     for index, route in enumerate(ROUTES):
         for number, situation in enumerate(situations_of(route, full=full)):
             if full or number % len(ROUTES) == index or situation.name[5:] in TOKEN_ECHOES:

@@ -38,7 +38,7 @@ FRAMINGS: tuple[Framing, ...] = (with_length, without_length, chunked, chunked_w
 
 
 def truncated(body: bytes, *, full: bool) -> Iterator[bytes]:
-    """Yield responses with a body truncated anywhere, or in short mostly near the end."""
+    """Yield responses with a body truncated anywhere. Without `full`, most are cut near the end."""
     for encoding, encoded in (("identity", body), ("gzip", gzip.compress(body, mtime=0))):
         for framing in FRAMINGS:
             for length in range(len(encoded) + 1):

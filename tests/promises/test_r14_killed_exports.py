@@ -57,7 +57,7 @@ class Exporter:
         return done.returncode != 0
 
     def ids(self, connector: str) -> Iterator[object]:
-        """Yield the ids in all final files of a connector. Fail if a file is not whole."""
+        """Yield the ids in all final files of a connector. Fail if a file is incomplete."""
         first = Partition("CP-001", connector, "2026-01-01")
         folder = ConnectorFolder.open(self.folder, first, self.format)
         for window, rows in rows_in(folder.path).items():

@@ -70,7 +70,7 @@ def test_verify_reads_each_window_again(depot: DepotSandbox, tmp_path: Path) -> 
         (("CP-1", "1", *SINCE), "such as CP-001/1; did you mean CP-1/1?"),
         (("CP-1/1", *SINCE, "--window", "week"), "'week' is not one of 'month', 'day'"),
         (("CP-1/1", *SINCE, "--margin", "nan"), "--margin must be a duration"),
-        (("--connectors", "/dev/null", *SINCE), "names no connector"),
+        (("--connectors", "/dev/null", *SINCE), "contains no connector"),
     ],
 )
 def test_an_invalid_argument_exits_with_2_before_any_request(
