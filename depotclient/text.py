@@ -67,8 +67,8 @@ def parse_duration(name: str, text: str) -> timedelta:
 def parse_connector(text: str) -> Connector:
     """Return the connector in a string such as `CP-001/1`, the form of `connector_key`.
 
-    The last slash separates the two ids. Each is percent-decoded, so that `CP%2F1/1` is the
-    connector 1 of the charger `CP/1`.
+    The last slash separates the two ids. Each is percent-decoded, so that `CP%2F1/1` is
+    connector 1 of charger `CP/1`.
 
     Raises:
         ValueError: The text has a different format, or an id is invalid.

@@ -194,7 +194,7 @@ class DepotSandbox(Sandbox):
 
     @property
     def token_url(self) -> str:
-        """Return the URL of the token endpoint. Raise RuntimeError if the sandbox does not run."""
+        """Return the URL of the token endpoint. Raise RuntimeError unless it is running."""
         return self.origin + _TOKEN_PATH
 
     @property
@@ -204,7 +204,7 @@ class DepotSandbox(Sandbox):
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the environment variables of a client. Raise RuntimeError unless running."""
+        """Return the environment variables of a client. Raise RuntimeError unless it is running."""
         return {
             "DEPOT_BASE_URL": self.base_url,
             "DEPOT_TOKEN_URL": self.token_url,

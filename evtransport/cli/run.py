@@ -110,7 +110,7 @@ def run_async(command: Coroutine[object, object, T]) -> T:
         if received:
             raise Interrupted(received[0]) from None
         raise
-    # Ctrl-C is the regular end of some commands, such as `sandbox`.
+    # Ctrl-C is the normal way to end some commands, such as `sandbox`.
     if received and received[0] != signal.SIGINT:
         raise Interrupted(received[0])
     return result

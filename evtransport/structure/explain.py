@@ -1,4 +1,4 @@
-"""Search for the bad fields of JSON that a class can't be structured from."""
+"""Search for the bad fields of JSON that does not fit a class."""
 
 from __future__ import annotations
 

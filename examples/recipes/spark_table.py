@@ -11,7 +11,7 @@ from depotclient.spark import SessionReportsDataSource
 
 def main(connectors: str, start: str, folder: str) -> None:
     """Copy the reports into Parquet files, with at most 4 requests at once."""
-    # By default, Spark converts the charger 0012 in the name of a folder to the number 12.
+    # By default, Spark converts charger 0012 in the name of a folder to the number 12.
     inference = "spark.sql.sources.partitionColumnTypeInference.enabled"
     spark = SparkSession.builder.config(inference, "false").getOrCreate()
     spark.dataSource.register(SessionReportsDataSource)

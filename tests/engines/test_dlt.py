@@ -1,4 +1,4 @@
-"""Repeated runs of the dlt resource read what is new and lose nothing."""
+"""Repeated runs of the dlt resource read new reports and lose none."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def top_vehicles(printed: str) -> dict[str, float]:
 
 
 @allow_warnings
-def test_a_nightly_run_of_airflow_exports_what_is_new(
+def test_a_nightly_run_of_airflow_exports_new_reports(
     sandbox: DepotSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))

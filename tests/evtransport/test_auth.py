@@ -286,7 +286,7 @@ async def test_concurrent_403s_and_calls_share_one_renewal(
 ) -> None:
     server = TokenServer(token("t0k3n-1", expires_in=700), token("t0k3n-2"))
     old = await credentials.get_credential(server)
-    clock.now += 640  # the regular renewal waits for the one that a 403 started
+    clock.now += 640  # the scheduled renewal waits for the one that a 403 started
 
     renewed = await asyncio.gather(
         *(credentials.renew_forbidden(old, FORBIDDEN, server) for _ in range(10)),

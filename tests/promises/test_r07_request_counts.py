@@ -161,11 +161,11 @@ async def count_requests(candidate: Candidate, *, full: bool) -> Counts:
 
     async with asyncio.TaskGroup() as group:
         for attempts in ATTEMPTS:
-            # Scripts have a state, so that each number of attempts needs new ones.
+            # Scripts have state, so each number of attempts needs new ones.
             for number, case in enumerate(cases()):
                 if full or case.tokens or attempts == ATTEMPTS[number % len(ATTEMPTS)]:
                     group.create_task(play(case, attempts))
-    # One after another: each of them blocks all others.
+    # Run these cases one after another: each blocks the event loop for all others.
     for form, client in itertools.product(TOO_LARGE, BODIES):
         script = send_too_much(form, MEBIBYTES)
         for first in (None, serve(BODIES[client])) if full else (None,):

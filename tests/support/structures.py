@@ -70,7 +70,7 @@ def everything(**members: object) -> Everything:
 
 
 def problems(cls: type[object], body: bytes | msgspec.Raw, path: str = "$") -> tuple[str, ...]:
-    """Return the problems of a body that a class can't be structured from."""
+    """Return the problems of a body that does not fit a class."""
     with pytest.raises(SchemaError) as caught:
         STRUCTURES.of(cls)(body, path)
     return caught.value.problems

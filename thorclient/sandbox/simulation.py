@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MODELS", "ConnectorModel", "simulate_analytics", "simulate_chargebox"]
 
-# All data describes this moment, so that the same seed gives the same data.
+# All data is as of this time, so that the same seed gives the same data.
 _NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 _WINDOWS = (7, 30, 60)  # days
 

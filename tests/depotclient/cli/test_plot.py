@@ -22,7 +22,7 @@ Capture = pytest.CaptureFixture[str]
 run = Command(app, "depotclient").run
 
 
-def test_the_picture_is_the_same_from_the_api_and_from_a_file(
+def test_the_api_and_a_file_give_the_same_picture(
     depot: DepotSandbox, lake: Path, tmp_path: Path
 ) -> None:
     january = ("--from", "2026-01-01", "--to", "2026-02-01")

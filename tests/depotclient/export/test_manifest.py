@@ -87,7 +87,7 @@ def test_a_file_is_final_if_a_reading_can_not_change_it(
     assert verified.is_final(JANUARY, now, margin, verify=False) is (is_final or verify)
 
 
-def test_a_reading_supersedes_a_report_if_it_has_only_its_session() -> None:
+def test_a_reading_supersedes_a_missing_report_of_a_session_that_it_has() -> None:
     reading = WindowFilter(START, END)
     reading.accept(9, 7, START)  # the session of the first report, now with a start
     reading.accept(10, 8, START)  # the id of the second report, which is there as well

@@ -118,7 +118,7 @@ def test_a_second_signal_does_not_wait_for_the_cleanup(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("number", "error", "status"),
     [
-        # Ctrl-C may be the regular end of a command.
+        # Ctrl-C may be the normal way to end a command.
         (signal.SIGINT, None, 0),
         (signal.SIGTERM, None, 143),
         # SIGHUP may take the terminal away.
