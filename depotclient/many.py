@@ -104,9 +104,9 @@ class SessionReportsMany(Generic[T]):
 class WalkMany(Generic[T]):
     """One walk over the session reports of many connectors, for one task at a time.
 
-    After an error of another kind than `ApiError`, such as one of the token function, the walk
-    keeps its position: continue to iterate. A closed walk raises `RuntimeError` after the page in
-    memory.
+    If an error other than `ApiError` ends a step, such as an error of the token function, the walk
+    keeps its position: you can continue to iterate. A closed walk raises `RuntimeError` after the
+    page in memory.
 
     Example:
         >>> async with DepotClient.from_env() as depot:

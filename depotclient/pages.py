@@ -150,7 +150,7 @@ class _Delivery:
         page: The page.
         rows: The new reports, with their cursors.
         indexes: Indexes of the reports on the page.
-        counts: Number of new reports before each report, and of all new reports.
+        counts: Number of new reports before each report, and their total.
     """
 
     page: RawPage

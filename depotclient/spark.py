@@ -206,7 +206,7 @@ class _Scan:
         return [windows[first::count] for first in range(count)]
 
     def narrow(self, condition: Filter) -> _Scan:
-        """Return the scan without reports that the filter drops, if the filter is a known one."""
+        """Return the scan without reports that the filter drops, if the filter is supported."""
         match condition:
             case datasource.EqualTo(("session_time_start",), datetime() as at):
                 return self._narrow_span(at, at)

@@ -286,7 +286,7 @@ class SchemaError(ResponseError):
     Attributes:
         problems: One line for every bad field, such as
             `$.items[3].sessionMeterValues[17].value: expected float, got str`. At most 100 are
-            named. A last line such as `and 12 more` stands for others.
+            named. A last line such as `and 12 more` counts the others.
 
     Example:
         >>> from thorclient.sandbox import Fault, ThorSandbox

@@ -1,4 +1,4 @@
-"""Secrets: values that text never shows, and their redaction from what servers send."""
+"""Secrets: strings that are never shown, and their redaction from server responses."""
 
 from __future__ import annotations
 

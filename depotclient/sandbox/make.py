@@ -96,7 +96,7 @@ def make_report(
 
 
 def change_report(report: bytes, fields: Mapping[str, object]) -> bytes:
-    """Return the JSON of a report with other fields. The rest keeps its bytes.
+    """Return the JSON of a report with changed fields. All other bytes stay the same.
 
     Raises:
         ValueError: A field is unknown, a time is naive, or a value has no JSON form.
@@ -114,7 +114,7 @@ def _merge(report: bytes, changes: Mapping[str, object]) -> bytes:
 
 
 def _place(plan: SessionPlan, start: datetime | None, end: datetime | None) -> SessionPlan:
-    """Return the session moved to a start, an end, or both. Both may shorten the charging."""
+    """Return the session moved to a start, an end, or both. Either may shorten the charging time."""
     if start is not None:
         plan = plan.starting_at(epoch_us(start) // 1000)
     if end is None:

@@ -152,7 +152,7 @@ class DepotSandbox(Sandbox):
         validate_number("token_lifetime", self.token_lifetime)
         validate_number("live_interval", self._live_interval, minimum=0.001)
         validate_secret("token", Secret(self.token))
-        # It rejects what a client rejects.
+        # The constructor rejects invalid client credentials.
         ClientCredentials(self.client_id, Secret(self.client_secret), URL())
         _validate_choice("order", self._order, get_args(Order))
         _validate_choice("time_filter", self.time_filter, get_args(TimeFilter))

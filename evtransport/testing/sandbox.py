@@ -235,7 +235,7 @@ async def _send(request: web.BaseRequest, content: SandboxResponse | None) -> we
     response = web.StreamResponse(status=content.status, headers=content.headers)
     response.content_type = content.content_type
     response.content_length = len(content.body)
-    # A client that has disconnected is not an error of the server.
+    # A client that disconnects is not a server error.
     with suppress(ConnectionResetError):
         await response.prepare(request)
         body = memoryview(content.body)[: content.sent]

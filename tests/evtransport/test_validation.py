@@ -15,7 +15,7 @@ from evtransport.validation import (
 
 
 @pytest.mark.parametrize("value", [0, 6, 1.0, True, "3", None])
-def test_an_int_outside_of_its_range_is_rejected(value: object) -> None:
+def test_an_int_outside_its_range_is_rejected(value: object) -> None:
     with pytest.raises(ValueError, match=r"^limit must be an int from 1 to 5, got "):
         validate_int("limit", value, minimum=1, maximum=5)
 

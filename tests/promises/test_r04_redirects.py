@@ -112,7 +112,7 @@ async def test_no_redirect_sends_a_secret_or_a_request_to_another_origin(
     assert nonzero(measured) == {"redirects played"}
 
 
-async def test_the_search_finds_the_secret_of_a_client_that_follows() -> None:
+async def test_the_search_finds_the_secret_of_a_client_that_follows_redirects() -> None:
     figures = tally()
     await redirect(AIOHTTP_LOOP, "thor", 307, "another port", figures)
     assert nonzero(figures) >= {"requests at the other origin", "secrets at the other origin"}

@@ -171,7 +171,7 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
     for body, to_depot in product(hostile_responses(10**6 if full else 10**4), (True, False)):
         async with open_lane(candidate, outcomes) as play:
             await play(body, to_depot=to_depot, close=True)
-    # The sender of the chunks is slow, so that this time doesn't count as the client's.
+    # Measured separately: sending the chunks is slow, and that is not the client's time.
     chunks = Outcomes(candidate.errors)
     async with open_lane(candidate, chunks) as play:
         await play(tiny_chunks(10**6 if full else 10**4), to_depot=True, close=True)

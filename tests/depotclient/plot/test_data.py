@@ -1,4 +1,4 @@
-"""Data of a session's picture: what the picture shows of a report."""
+"""Data of a session's picture: the parts of a report that it shows."""
 
 from __future__ import annotations
 

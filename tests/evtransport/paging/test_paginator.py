@@ -137,7 +137,7 @@ def test_the_position_is_searched_after_a_page_that_does_not_join() -> None:
     assert result.sizes[:6] == ["1@20", "2@19", "3@18", "4@17", "3@20", "2@20"]
 
 
-def test_a_search_tries_the_pages_before_and_after_in_turn_up_to_an_empty_page() -> None:
+def test_a_search_alternates_between_pages_before_and_after_up_to_an_empty_page() -> None:
     def tried(middle: int, last: int) -> list[int]:
         search = pages_around(middle)
         pages = [next(search)]
