@@ -259,7 +259,7 @@ class RenewableToken(Auth, abc.ABC):
             return True
 
     async def _renew(self, known: _Token | ApiError | None, post: Post) -> _Token:
-        """Return the token that replaces the known outcome, requested by this call or another."""
+        """Return a newer token than `known`, which this call or another one requests."""
         async with self._lock:
             outcome, shared = self._outcome, True
             # None: the API rejected a new token before this waiting call could use it.

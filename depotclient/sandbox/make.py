@@ -114,7 +114,7 @@ def _merge(report: bytes, changes: Mapping[str, object]) -> bytes:
 
 
 def _place(plan: SessionPlan, start: datetime | None, end: datetime | None) -> SessionPlan:
-    """Return the session moved to a start, an end, or both. Either may shorten the charging time."""
+    """Return the session moved to a start, an end, or both, which may shorten the charging."""
     if start is not None:
         plan = plan.starting_at(epoch_us(start) // 1000)
     if end is None:

@@ -147,7 +147,7 @@ async def test_an_error_is_raised_on_request(sandbox: DepotSandbox, depot: Depot
 
 
 @pytest.mark.parametrize("concurrency", [1, 2])
-async def test_a_walk_continues_after_an_error_that_is_no_error_of_a_call(
+async def test_a_walk_continues_after_an_error_that_is_not_an_api_error(
     sandbox: DepotSandbox, concurrency: int
 ) -> None:
     tokens = iter([LookupError("sealed"), LookupError("sealed")])

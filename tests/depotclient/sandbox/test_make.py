@@ -99,7 +99,7 @@ def test_an_invalid_value_is_sent_unchanged() -> None:
     ]
 
 
-def test_an_id_that_is_no_int_is_rejected() -> None:
+def test_an_id_that_is_not_an_int_is_rejected() -> None:
     with pytest.raises(ValueError, match="session_id must be an int"):
         make_report("7")  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Decoding of bytes: what JSON is, and which error is raised for other bytes."""
+"""Decoding of bytes: JSON in UTF-8 is accepted, and other bytes raise a typed error."""
 
 from __future__ import annotations
 
