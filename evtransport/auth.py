@@ -157,7 +157,7 @@ _DECODER = msgspec.json.Decoder(_TokenResponse)
 
 
 def _parse_token(response: Response, requested_at: float) -> _Token:
-    """Return the token in a response of the token URL.
+    """Return the token in a response from the token URL.
 
     Raises:
         StatusError: The response is an error. Its status may be 200.

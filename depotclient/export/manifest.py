@@ -68,7 +68,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             and self.from_ <= format_time(from_)
             and self.to >= format_time(to)
             and partition.is_closed(self.read_at, margin)
-            # A wrong clock may have read the window before it ended.
+            # With a wrong clock, the window may have been read before its end.
             and self.read_at <= now
         )
 

@@ -40,7 +40,7 @@ def decode(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], path: st
         body = body.removeprefix(_BOM)
     try:
         if isinstance(body, bytes) and not body.isascii():
-            # msgspec does not check the strings that it skips. A Raw is part of checked bytes.
+            # msgspec does not check the strings that it skips. A Raw was checked with its body.
             body.decode()
         return decoder.decode(body)
     except msgspec.ValidationError as error:

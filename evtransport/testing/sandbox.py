@@ -188,7 +188,7 @@ class Sandbox(abc.ABC):
         """Stop at once and cancel the requests in flight. Further calls do nothing."""
         runner, self._runner, self._origin = self._runner, None, None
         if runner is not None:
-            # The runner alone waits for `_GRACE`, but not until cancelled tasks have ended.
+            # The runner waits for `_GRACE`, but not for cancelled tasks to end.
             for task in self._busy:
                 task.cancel()
             await asyncio.gather(*self._busy, return_exceptions=True)

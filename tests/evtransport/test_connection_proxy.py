@@ -1,4 +1,4 @@
-"""Requests through proxies: which proxy, which credentials it gets, and which errors show none."""
+"""Requests through proxies: the proxy chosen, its credentials, and errors without passwords."""
 
 from __future__ import annotations
 

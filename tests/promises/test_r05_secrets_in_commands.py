@@ -50,8 +50,7 @@ class Runner:
     ) -> int:
         """Run a command in a thread and return its status.
 
-        In a pipe it prints the reports of the server unchanged, in which a server may repeat a
-        secret.
+        In a pipe, the command prints the server's reports unchanged, and they may contain a secret.
         """
         screen = Terminal()
         with self.monkeypatch.context() as patch:

@@ -175,7 +175,7 @@ async def count_requests(candidate: Candidate, *, full: bool) -> Counts:
 
 
 async def outage(candidate: Candidate, client: Client, script: Script, calls: int) -> int:
-    """Return the number of requests of many calls to a server that fails each."""
+    """Return the number of requests of many calls to a server that fails each request."""
     async with (
         Wire(default=script) as wire,
         candidate.call(client, with_token(wire.url), Limits(attempts=3)) as call,

@@ -38,7 +38,7 @@ FRAMINGS: tuple[Framing, ...] = (with_length, without_length, chunked, chunked_w
 
 
 def truncated(body: bytes, *, full: bool) -> Iterator[bytes]:
-    """Yield responses with a body truncated anywhere. Without `full`, most are cut near the end."""
+    """Yield responses with a body truncated anywhere; without `full`, mostly near the end."""
     for encoding, encoded in (("identity", body), ("gzip", gzip.compress(body, mtime=0))):
         for framing in FRAMINGS:
             for length in range(len(encoded) + 1):
@@ -83,7 +83,9 @@ async def measure(candidate: Candidate, *, full: bool) -> Figures:
     return figures
 
 
-async def test_a_truncated_body_is_whole_or_an_error(full: bool, record: Record) -> None:
+async def test_a_truncated_body_gives_the_whole_body_or_an_error(
+    full: bool, record: Record
+) -> None:
     measured = await measure(OURS, full=full)
     record("R12", measured)
     assert nonzero(measured) == {"responses", "whole", "errors"}

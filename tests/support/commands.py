@@ -141,7 +141,7 @@ class Command:
 def _read(master: int) -> bytes:
     try:
         return os.read(master, 65536)
-    except OSError:  # Linux reports by this error that no process has the terminal open.
+    except OSError:  # On Linux, this error means that no process has the terminal open.
         return b""
 
 

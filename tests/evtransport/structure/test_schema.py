@@ -1,4 +1,4 @@
-"""JSON Schema of classes: it describes exactly what unstructured objects hold."""
+"""JSON Schema of classes: it describes exactly the content of unstructured objects."""
 
 from __future__ import annotations
 
