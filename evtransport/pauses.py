@@ -15,7 +15,7 @@ WORK_SECONDS: Final = 0.001
 async def pause() -> None:
     """Let the event loop run all ready tasks and expired timers.
 
-    `asyncio.sleep(0)` continues before timers that have expired. This timer is queued after them.
+    `asyncio.sleep(0)` returns before expired timers run. This timer is queued after them.
     """
     turn = asyncio.Event()
     asyncio.get_running_loop().call_later(0, turn.set)

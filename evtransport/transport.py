@@ -221,7 +221,7 @@ class Transport:
             else:
                 self._quota.release(schedule.acquired)
                 return result
-            # Here the error is gone, and with it the frames that its traceback holds.
+            # The error is released here, together with the frames in its traceback.
             await sleep(wait)
 
     async def _attempt(self, request: Request[T], call: _Call) -> T:

@@ -38,7 +38,7 @@ class Cursor:
         query: Query of the walk. A cursor is rejected for any other query.
         pinned: Parameters that the walk added to the query at its start (the end of the window).
         offset: Estimated number of rows up to the position, in the server's order.
-        limit: Largest limit that the walk requested last.
+        limit: Largest limit that the walk requests at this position.
         max_limit: Largest limit that the server serves or accepts. None if unknown.
         overlap: True if the server serves the limits that are requested.
         recent: Keys of the last delivered rows, oldest first, at most 100.

@@ -142,7 +142,7 @@ async def test_a_cancellation_of_the_function_passes(clock: Clock) -> None:
         (f"{SECRET}\n", "must not contain control characters"),
     ],
 )
-async def test_a_result_that_is_not_a_token_is_an_error_without_the_result(
+async def test_a_result_that_is_not_a_token_is_an_error_that_hides_the_result(
     result: object, message: str
 ) -> None:
     auth = TokenFunction(Vault(result))
