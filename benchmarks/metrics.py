@@ -23,7 +23,7 @@ def read_memory(name: str) -> int:
 
 
 class Metrics:
-    """Measures an `async with` block, and the time until the first `count_item()`."""
+    """Metrics of an `async with` block, and the time until the first `count_item()`."""
 
     def __init__(self) -> None:
         self.items = 0

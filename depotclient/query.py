@@ -117,7 +117,7 @@ class Query:
         return format_time(to)
 
     def window(self, to: str) -> SessionWindow | None:
-        """Return the window of the sessions to deliver. None means all that the server sends.
+        """Return the window of the sessions to deliver. None means every session.
 
         Args:
             to: End of the requests, which the walk pinned.

@@ -68,7 +68,7 @@ def open_streams() -> None:
             os.fstat(number)
         except OSError:
             # The system assigns the lowest free number, which is this one. Otherwise, a file that
-            # is opened later would get this number, and messages would be written into it.
+            # is opened later gets this number, and messages are written into it.
             os.open(os.devnull, os.O_RDONLY)
     if os.name == "posix":  # pragma: no branch - a Windows console is not a file
         sys.stdout = _open_text(OutputStream(1, "w", closefd=False), sys.stdout)

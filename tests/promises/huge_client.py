@@ -23,7 +23,7 @@ MEMORY_LIMIT = 3 * 2**29
 
 @attrs.frozen
 class Outcome:
-    """Result of a call: its error, and what it cost."""
+    """Result of a call: its error and its cost."""
 
     error: str
     documented: bool

@@ -21,7 +21,7 @@ def token(value: str = "t0k3n-1", **members: object) -> Response:
 
 
 class TokenServer:
-    """Sends token responses in order, each when the gate is open."""
+    """Sender of token responses in order, each when the gate is open."""
 
     def __init__(self, *responses: Response | Exception) -> None:
         self.responses = list(responses)
