@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from contextlib import AsyncExitStack
 from datetime import datetime
 from itertools import chain, islice
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Final, Generic, Literal, Self, TypeAlias, TypeVar, get_args
 
 import attrs
@@ -14,6 +14,7 @@ import attrs
 from depotclient.pages import Page
 from depotclient.query import Connector, distinct_connectors, validate_pair
 from depotclient.reports import PageReader, SessionReports, first_cursor
+from evtransport.closing import AsyncCloseable
 from evtransport.errors import ApiError
 from evtransport.paging import Cursor
 from evtransport.pauses import Pauses
@@ -101,7 +102,7 @@ class SessionReportsMany(Generic[T]):
         return WalkMany(self, datetime.fromisoformat(max(pinned)) if pinned else self._now())
 
 
-class WalkMany(Generic[T]):
+class WalkMany(AsyncCloseable, Generic[T]):
     """One walk over the session reports of many connectors, for one task at a time.
 
     If an error other than `ApiError` ends a step, such as an error of the token function, the walk
@@ -152,17 +153,6 @@ class WalkMany(Generic[T]):
             for reader in self._readers.values():
                 stack.push_async_callback(reader.aclose)
             await self._steps.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def __aiter__(self) -> Self:
         return self

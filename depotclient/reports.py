@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 from functools import partial
-from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
 import attrs
 
 from depotclient.pages import Page, RawPage, split_page
 from depotclient.query import Query
+from evtransport.closing import AsyncCloseable
 from evtransport.http import Request
 from evtransport.paging import Cursor, PageDriver, PageLimits, PageRequest, Paginator
 from evtransport.pauses import Pauses
@@ -200,7 +200,7 @@ class PageReader(Generic[T]):
         await self._driver.aclose()
 
 
-class Walk(Generic[T]):
+class Walk(AsyncCloseable, Generic[T]):
     """One walk over session reports, for one task at a time.
 
     After an `ApiError` the walk keeps its position: continue to iterate, or resume another walk
@@ -232,17 +232,6 @@ class Walk(Generic[T]):
     async def aclose(self) -> None:
         """Cancel and await the requests in flight. Further calls do nothing."""
         await self._reader.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def __aiter__(self) -> Self:
         return self

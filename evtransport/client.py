@@ -6,11 +6,11 @@ import copy
 import os
 from collections.abc import Mapping
 from enum import Enum
-from types import TracebackType
 from typing import ClassVar, Final, Self, TypeVar, cast, get_args, get_origin, overload
 
 import msgspec
 
+from evtransport.closing import AsyncCloseable
 from evtransport.connection import Limiter
 from evtransport.errors import ApiError
 from evtransport.http import Request
@@ -38,7 +38,7 @@ class Unchanged(Enum):
 UNCHANGED: Final = Unchanged.UNCHANGED
 
 
-class ApiClient:
+class ApiClient(AsyncCloseable):
     """Base class of `ThorClient` and `DepotClient`.
 
     Use a client with `async with client:`, or call `aclose()` at the end. No connection is opened
@@ -151,17 +151,6 @@ class ApiClient:
     async def aclose(self) -> None:
         """Close the session if this client made it. Closing twice is allowed."""
         await self._transport.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def __repr__(self) -> str:
         # A traceback may show a client whose construction has failed.

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
+
+from evtransport.closing import AsyncCloseable
 
 __all__ = ["TaskPool"]
 
 T = TypeVar("T")
 
 
-class TaskPool(Generic[T]):
+class TaskPool(AsyncCloseable, Generic[T]):
     """Tasks of one owner, which receives their results in the order of completion.
 
     Use it with `async with`, or call `aclose()` at the end. `len(pool)` is the number of running
@@ -53,14 +54,3 @@ class TaskPool(Generic[T]):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
