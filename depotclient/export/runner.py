@@ -130,7 +130,7 @@ async def export_session_reports(
         )
         return Export(await _run_all(new_run, by_connector, concurrency))
     finally:
-        thread.shutdown(wait=False)  # It is idle; waiting would block the event loop.
+        thread.shutdown(wait=False)  # The thread is idle, and waiting blocks the event loop.
 
 
 def _validate_span(from_: datetime, to: datetime | None, now: datetime) -> None:

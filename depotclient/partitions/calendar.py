@@ -160,7 +160,7 @@ class WindowFilter:
     missing_start: dict[int, int | None] = attrs.field(factory=dict[int, "int | None"])
 
     def accept(self, key: int, session_id: int | None, session_start: datetime | None) -> bool:
-        """Record a report. Return True if it belongs to the window and was not seen before.
+        """Record a report. Return True if a report belongs to the window and was not seen before.
 
         Args:
             key: Number that identifies the session, see `Page.keys`.

@@ -146,7 +146,7 @@ class ReadSettings:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if state.keys() != attrs.fields_dict(type(self)).keys():
-            del state  # A traceback may show it.
+            del state  # A traceback may show its secrets.
             raise ValueError(
                 "the settings were pickled by another version of this library: install the same"
                 " version on all workers"

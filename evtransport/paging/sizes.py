@@ -25,7 +25,7 @@ MAX_FAILURES = 2
 """Number of failed requests after which a limit counts as rejected."""
 
 MAX_FAILURES_OF_SMALL_LIMITS = 5
-"""The same number for small limits. Pages of half of such a limit may not overlap."""
+"""The same number for small limits. Pages of half that size do not always overlap."""
 
 TOO_LARGE_STATUS = 413
 BAD_REQUEST_STATUSES = frozenset({400, 422})

@@ -230,7 +230,7 @@ async def test_an_error_of_the_users_function_is_a_schema_error_with_the_cursor(
 async def test_an_error_of_the_users_class_is_a_schema_error_with_the_cursor() -> None:
     def refuse(instance: object, attribute: object, value: int) -> None:
         if value == 3:
-            raise StopAsyncIteration  # It must not look like the end of the walk.
+            raise StopAsyncIteration  # This error must not look like the end of the walk.
 
     cls = attrs.make_class("Picky", {"session_id": attrs.field(type=int, validator=refuse)})
     cls.__annotations__ = {"session_id": int}

@@ -44,7 +44,7 @@ EXTRAS = {"pyarrow", "matplotlib", "pandas", "dask", "distributed", "pyspark", "
 LOCAL_IMPORTS = {
     # They import pyarrow.
     *("depotclient.arrow", "depotclient.partitions.batches", "depotclient.export.parquet"),
-    # They are servers, and are loaded when a program names them.
+    # The sandboxes are servers, and are loaded when a program names them.
     *("depotclient.sandbox", "thorclient.sandbox"),
 }
 """Modules other than extras that a function may import."""

@@ -27,7 +27,7 @@ from tests.support.error_dump import TESTS, chain_of
 from tests.support.figures import Figures
 from thorclient import Secret
 
-# It has characters that encodings change.
+# The key has characters that encodings change.
 API_KEY = """k3y/of+the="int\\egration' <tag> &amp 100%~-2b7e151628aed2a6"""
 TOKEN = "t0k3n/that+lasts=abf7158809cf4f3c762e7160"
 CLIENT_ID = "client-of-the-depot"

@@ -152,7 +152,9 @@ async def test_an_error_has_the_cursor_and_the_walk_continues_after_it() -> None
         with pytest.raises(ConnectionFailed) as raised:
             await waiting
         assert raised.value.cursor == driver.paginator.cursor
-        assert "fetch" not in {frame.name for frame in raised.traceback}  # It may hold the page.
+        assert "fetch" not in {
+            frame.name for frame in raised.traceback
+        }  # A frame may hold the page.
         assert not server.pending
         server.is_manual = False
         assert await rows_of(driver) == list(ROWS)
