@@ -171,7 +171,7 @@ class _Delivery:
 
 
 class Page(Generic[T]):
-    """A page with new reports. With `margin`, only those of the window count as new.
+    """A page with new reports. With `margin`, only reports of the window count as new.
 
     Attributes:
         number: Page number of the request.

@@ -108,7 +108,7 @@ def test_a_class_has_one_column_for_each_argument_of_its_constructor_in_order() 
         ("session_id", list[int], {}, "no Arrow type"),
     ],
 )
-def test_a_field_that_arrow_handles_in_another_way_is_rejected(
+def test_a_field_that_arrow_handles_differently_is_rejected(
     name: str, kind: Any, options: dict[str, Any], problem: str
 ) -> None:
     cls = attrs.make_class("Odd", {name: attrs.field(type=kind, **options)})

@@ -56,8 +56,8 @@ class Case:
         name: Name of the fault.
         client: Client that makes the call.
         script: Responds to each request for data.
-        first_script: Responds to an earlier call on the same connection. None: no such call.
-        tokens: Responds to each request for a token. None: the token is fixed.
+        first_script: Responds to an earlier call on the same connection. None means no such call.
+        tokens: Responds to each request for a token. None means a fixed token.
         token_expires: A rejected token allows one more request if there is only one attempt.
     """
 

@@ -89,7 +89,7 @@ def test_a_value_without_the_prefix_is_rejected(text: Any) -> None:
 
 
 @given(st.text().map("evc2.{}".format) | st.binary().map(text_of))
-def test_other_texts_are_rejected(text: str) -> None:
+def test_other_strings_are_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="the cursor is garbled"):
         Cursor.parse(text)
 
@@ -122,7 +122,7 @@ def test_a_changed_or_truncated_string_is_rejected_or_gives_the_same_cursor(
     ],
     ids=lambda changes: str(changes)[:20],
 )
-def test_a_text_with_an_impossible_value_is_rejected(changes: dict[str, object]) -> None:
+def test_a_string_with_an_impossible_value_is_rejected(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="garbled"):
         Cursor.parse(text_of(content_of(**changes)))
 
@@ -164,7 +164,7 @@ def test_parsing_needs_at_most_20_times_the_memory_of_the_text(content: bytes) -
     parse_within(text_of(content) + "." + "A" * 64_000)
 
 
-def test_a_text_over_64_kib_is_accepted_only_with_keys_of_verify() -> None:
+def test_a_string_over_64_kib_is_accepted_only_with_keys_of_verify() -> None:
     long = Cursor(query={"chargerId": "c" * 50_000}, limit=10)
     verifying = attrs.evolve(CURSOR, delivered=bytes(8 * 100_000))
 
