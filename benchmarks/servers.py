@@ -46,7 +46,7 @@ def depot_sandbox(
 
 async def serve(sizes: Sizes) -> None:
     """Serve until stdin is closed."""
-    # Reports are rendered once: serving them is then a copy.
+    # Reports are rendered once, so serving them only copies bytes.
     reports = [render(plan, ReportShape()) for plan in simulate_sessions(0, *WALK, sizes.distinct)]
     exported = sizes.exported // EXPORT[1]
     depot = depot_sandbox(reports[: sizes.reports], sizes.connectors, exported)

@@ -171,7 +171,7 @@ class _Reader(DataSourceReader):
 class _FilteredReader(_Reader):
     """Reader that sends fewer requests if filters allow it.
 
-    Spark rejects a reader with `pushFilters` if its own setting for that is off.
+    Spark rejects a reader with `pushFilters` if filter pushdown is off in its settings.
     """
 
     def pushFilters(self, filters: list[Filter]) -> Iterable[Filter]:  # noqa: N802 - Spark's name

@@ -77,7 +77,7 @@ def test_the_windows_of_a_plan_cover_its_span_without_gap_or_overlap(
 
 
 def test_a_plan_is_ordered_by_connector_and_then_by_time() -> None:
-    number = pytest.importorskip("numpy").int64(1)  # A table has such numbers.
+    number = pytest.importorskip("numpy").int64(1)  # Tables contain numpy integers.
     connectors: list[tuple[str, str | int]] = [("B", "2"), ("A", 1), ("B", number), ("A", "1")]
     planned = plan(iter(connectors), START, END + DAY)
 

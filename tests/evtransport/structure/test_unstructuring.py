@@ -52,7 +52,7 @@ def nested(depth: int) -> JsonValue:
 
 
 @pytest.mark.parametrize("obj", [Everything(1), FULL], ids=["empty", "full"])
-def test_a_text_with_the_names_of_the_wire_is_structured_as_an_equal_object(
+def test_json_with_the_names_of_the_api_is_structured_as_an_equal_object(
     obj: Everything,
 ) -> None:
     text = STRUCTURES.to_json(obj, wire=True)
