@@ -147,7 +147,7 @@ async def _export(
         else:
             output_console().print(export_table(result))
     finally:
-        # Report the failures even if the output can't be written.
+        # Report the failures even if writing the output fails.
         for each in result.failed:
             if each.error is not None:
                 echo_error(f"error: {_format_name(each)}: {format_error(each.error)}")

@@ -39,7 +39,7 @@ class OutputStream(_BlockingFile):
         try:
             return super().write(data)
         except OSError as error:
-            problem = f"standard output can't be written: {error.strerror}"
+            problem = f"can't write to standard output: {error.strerror}"
             if error.errno == errno.EBADF:
                 problem = "standard output is closed: use >/dev/null to discard the output"
             # Omit the errno: typer ends the process itself if it finds EPIPE.

@@ -124,7 +124,7 @@ class Structures:
             return self.structure(cls, body, path)
         except SchemaError as error:
             (first,) = error.problems
-        if b'""' in bytes(body):  # The lenient rules read no other text differently.
+        if b'""' in bytes(body):  # Only such a text may fit the lenient rules.
             with suppress(SchemaError):
                 return self.lenient.structure(cls, body, path)
         explainer = Explainer(self.lenient.structure, self.rename, self.package)

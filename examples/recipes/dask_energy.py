@@ -14,7 +14,7 @@ from depotclient.text import read_connectors
 
 def main(connectors: str, start: str) -> None:
     """Print the five vehicles that charged the most energy, in kWh."""
-    with Client():  # without the address of a cluster: a cluster on this machine
+    with Client():  # Without an address, this starts a local cluster.
         reports = read_session_reports(
             read_connectors(Path(connectors)),
             datetime.fromisoformat(start).replace(tzinfo=UTC),

@@ -177,7 +177,7 @@ def signal_when(number: int, condition: Callable[[], bool]) -> Generator[None]:
 
 @contextmanager
 def unwritable(reason: str) -> Generator[int]:
-    """Yield a descriptor that can't be written: `full` disk, `closed`, or its reader has `gone`."""
+    """Yield a descriptor that rejects writes: disk `full`, `closed`, or its reader has `gone`."""
     match reason:
         case "full":
             descriptor = os.open("/dev/full", os.O_WRONLY)

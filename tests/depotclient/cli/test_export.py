@@ -82,7 +82,7 @@ def test_an_invalid_argument_exits_with_2_before_any_request(
 
 
 class FullDisk(io.BytesIO):
-    """Output that can't be written."""
+    """Output that fails on write."""
 
     def write(self, _: object) -> int:
         raise OSError(28, "No space left on device")

@@ -257,7 +257,7 @@ def test_a_real_terminal_has_progress_and_a_visible_cursor_at_the_end(
 @pytest.mark.parametrize(
     ("line", "err"),
     [
-        ("--help >/dev/full", "error: standard output can't be written: No space"),
+        ("--help >/dev/full", "error: can't write to standard output: No space"),
         ("reports CP-1/1 >&-", "error: standard output is closed: use >/dev/null to"),
     ],
 )

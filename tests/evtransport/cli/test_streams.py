@@ -20,12 +20,12 @@ CLOSED = "standard output is closed: use >/dev/null to discard the output"
 @pytest.mark.parametrize(
     ("kind", "error", "message"),
     [
-        ("full", OSError, "standard output can't be written: No space left on device"),
+        ("full", OSError, "can't write to standard output: No space left on device"),
         ("closed", OSError, CLOSED),
-        ("gone", BrokenPipeError, "standard output can't be written: Broken pipe"),
+        ("gone", BrokenPipeError, "can't write to standard output: Broken pipe"),
     ],
 )
-def test_output_that_cannot_be_written_is_named_and_messages_are_dropped(
+def test_a_failed_write_names_the_output_and_messages_are_dropped(
     kind: str, error: type[OSError], message: str
 ) -> None:
     with unwritable(kind) as number:
