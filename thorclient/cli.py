@@ -171,7 +171,7 @@ async def _print_analytics(ids: Sequence[str], *, as_json: bool, sandbox: bool) 
                     count += 1
                     if isinstance(result, ApiError):
                         failures += 1
-                        echo_error(f"error: {chargebox_id}: {format_error(result)}")
+                        echo_error(f"error: {format_error(result)}")
                     elif not as_json:
                         found[chargebox_id] = result
                     if as_json:
