@@ -10,7 +10,7 @@ __all__ = ["AsyncCloseable"]
 
 
 class AsyncCloseable(abc.ABC):
-    """Object with `aclose()`, which the end of `async with` calls."""
+    """Object whose `aclose()` is called at the end of `async with`."""
 
     @abc.abstractmethod
     async def aclose(self) -> None:

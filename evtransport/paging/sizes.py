@@ -139,7 +139,7 @@ class PageSizes:
     def overlapping(self, offset: int) -> PageRequest | None:
         """Return the request for the page with the row before `offset` and most rows after it.
 
-        Return None if no size has both.
+        Return None if no size gives such a page.
         """
 
         def rows_after(limit: int) -> int:

@@ -34,7 +34,7 @@ GROUPS = {
     "large pages": Group(moves=BOTH, limits=(100, 120, 150, 300), rows=(150, 400, 700)),
     "any sizes, inserts": Group(moves=INSERTS, sizes=any_sizes, limits=ANY_LIMIT),
     "one size, inserts": Group(moves=INSERTS, sizes=fixed_size, limits=ANY_LIMIT),
-    # An empty page ends the walk, so no page is hidden as a whole.
+    # This server never hides all rows of a page: an empty page would end the walk.
     "hidden rows, inserts": Group(
         moves=INSERTS, sizes=hidden_rows, limits=(None, None, 10, 16, 20, 25, 40, 100)
     ),
