@@ -39,7 +39,7 @@ TO = typer.Option(
 
 
 def parse_connectors(texts: Sequence[str]) -> list[Connector]:
-    """Return the connectors of texts such as `CP-001/1`.
+    """Return the connectors in strings such as `CP-001/1`.
 
     Raises:
         ValueError: A string has a different form, such as `CP-001 1`.

@@ -195,7 +195,7 @@ class ConnectorStore:
     )
 
     def select(self, time_range: TimeRange) -> list[StoredReport]:
-        """Return the reports in a time range, in the order of serving."""
+        """Return the reports in a time range, in the order in which they are served."""
         reports, last = self.reports, self._selected
         if last is not None and last[0] == time_range and last[1] is reports:
             return last[2]

@@ -84,7 +84,7 @@ def literal_console(stream: TextIO) -> Console:
 def output_console() -> Console:
     """Return a console for tables on stdout, at least 80 columns wide.
 
-    A narrower terminal wraps the lines. A narrower table would lose text.
+    A narrower terminal wraps the lines. A narrower table loses text.
     """
     console = literal_console(sys.stdout)
     console.width = max(console.width, _MIN_WIDTH)

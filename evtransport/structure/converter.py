@@ -201,7 +201,7 @@ class Structures:
             raise TypeError(f"{cls.__name__} contains itself")
         members: list[tuple[str, Any, Any]] = []
         fields = fields_of(cls)
-        # It raises TypeError for an InitVar without a default, and for an __init__ of the user.
+        # It raises TypeError for an InitVar without a default, and for a user-defined __init__.
         signature(get_origin(cls) or cls).bind(**{field.alias: None for field in fields})
         for field in fields:
             wire = self._wire(field.type, (*parents, cls))

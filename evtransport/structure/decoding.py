@@ -92,8 +92,8 @@ def problem_of(path: str, error: Exception) -> str:
 
     Args:
         path: Path of the JSON text that the code received.
-        error: The error. The line has at most 300 characters of its message, and the name of its
-            type unless that is `ValueError` or `TypeError`.
+        error: The error. The line quotes at most 300 characters of the message. It names the type
+            of the error unless that is `ValueError` or `TypeError`.
     """
     try:
         # attrs validators put a message and then the attribute and its value into args.
