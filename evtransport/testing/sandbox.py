@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import random
+import socket
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
@@ -24,6 +25,7 @@ __all__ = ["Channel", "RecordedRequest", "Sandbox", "running_in_thread"]
 _GRACE = 0.05
 _CHUNK = 256 * 1024
 _KEPT_REQUESTS = 10_000
+_ACCEPT_ITERATIONS = 5
 
 
 @attrs.frozen
@@ -125,6 +127,7 @@ class Sandbox(abc.ABC):
     _seed: int = attrs.field(default=0, alias="seed")
     _api: Channel = attrs.field(init=False)
     _runner: web.ServerRunner | None = attrs.field(init=False, default=None)
+    _listener: socket.socket = attrs.field(init=False)
     _origin: str | None = attrs.field(init=False, default=None)
     _busy: set[asyncio.Task[None]] = attrs.field(init=False, factory=set[asyncio.Task[None]])
 
@@ -175,10 +178,11 @@ class Sandbox(abc.ABC):
         if self._runner is not None:
             raise RuntimeError("the sandbox is already running")
         server = web.Server(self._handle, access_log=None, handler_cancellation=True)
+        self._listener = socket.create_server(("127.0.0.1", self._port))
         self._runner = web.ServerRunner(server, shutdown_timeout=_GRACE)
         try:
             await self._runner.setup()
-            await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+            await web.SockSite(self._runner, self._listener).start()
         except BaseException:
             await self.aclose()
             raise
@@ -188,11 +192,23 @@ class Sandbox(abc.ABC):
         """Stop at once and cancel the requests in flight. Further calls do nothing."""
         runner, self._runner, self._origin = self._runner, None, None
         if runner is not None:
+            await self._stop_accepting()
             # The runner waits for `_GRACE`, but not for cancelled tasks to end.
             for task in self._busy:
                 task.cancel()
             await asyncio.gather(*self._busy, return_exceptions=True)
             await runner.cleanup()
+            self._listener.close()
+
+    async def _stop_accepting(self) -> None:
+        """Accept no more connections, and let those that were accepted become known to the runner.
+
+        If asyncio closes a server between these two steps, it leaves the connection open.
+        """
+        with suppress(NotImplementedError):  # The event loop of Windows.
+            asyncio.get_running_loop().remove_reader(self._listener)
+        for _ in range(_ACCEPT_ITERATIONS):
+            await asyncio.sleep(0)
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from itertools import islice
 from urllib.request import urlopen
 
@@ -16,7 +17,7 @@ from aiohttp import web
 
 from evtransport.testing.faults import RETRYABLE, Fault, SandboxResponse
 from evtransport.testing.sandbox import Channel, RecordedRequest, Sandbox, running_in_thread
-from tests.support.waiting import loop_until
+from tests.support.waiting import iterate_loop, loop_until
 
 BODY = b'{"items":[1,2,3]}'
 
@@ -138,7 +139,7 @@ async def test_a_sandbox_runs_between_start_and_close(http: aiohttp.ClientSessio
 async def test_the_sandbox_listens_on_the_given_port(http: aiohttp.ClientSession) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         sandbox = Echo(port=server.getsockname()[1])
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(OSError, match="Address already in use"):
             await sandbox.start()
     async with sandbox:
         assert await fetch(http, sandbox.base_url) == (200, BODY)
@@ -167,3 +168,15 @@ def test_synchronous_code_runs_a_sandbox_in_a_thread_that_ends() -> None:
     ):
         pytest.fail("the block must not run")
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("iterations", range(5))
+async def test_a_connection_that_arrives_just_before_the_end_is_closed(iterations: int) -> None:
+    with socket.socket() as client:
+        client.setblocking(False)
+        async with Echo() as sandbox:
+            client.connect_ex(("127.0.0.1", int(sandbox.origin.rpartition(":")[2])))
+            await iterate_loop(iterations)
+        async with asyncio.timeout(10.0):
+            with suppress(ConnectionResetError):
+                assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
