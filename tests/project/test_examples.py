@@ -9,10 +9,11 @@ import re
 import runpy
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ import msgspec
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from depotclient.sandbox import DepotSandbox, Fault, ReportShape
+from depotclient.sandbox import DepotSandbox, Fault, ReportShape, make_report
 from tests.support.blocking import no_blocking
 from tests.support.commands import sandboxes
 from tests.support.examples import EXAMPLES, RunExample
@@ -143,6 +144,62 @@ def test_many_prints_each_session_once_and_continues_in_the_next_run(
     assert sorted(first.out.splitlines()) == expected
     assert first.err.startswith("CP-404/1: NotFoundError(")
     assert (second.out, len(sandbox.requests)) == ("", requests + 1)
+
+
+def test_the_nightly_job_copies_what_is_new_late_and_corrected(
+    open_depot: OpenDepot, run_example: RunExample, tmp_path: Path
+) -> None:
+    def copied() -> list[bytes]:
+        with contextlib.closing(sqlite3.connect(database)) as db:
+            rows = db.execute("SELECT report FROM reports WHERE connector = '1'")
+            return sorted(row[0].encode() for row in rows)
+
+    def add(session_id: int, age: timedelta) -> bytes:
+        start = now - age
+        report = make_report(session_id, session_time_start=start, session_time_end=start)
+        sandbox.add(*CHARGER, report)
+        return report
+
+    database = str(tmp_path / "reports.sqlite")
+    argv = ("nightly.py", database, "CP-001/1", "CP-404/1", "CP-001/2")
+    now = datetime.now(UTC)
+    sandbox = open_depot()
+    offline = add(-1, timedelta(hours=9))
+    first = run_example(*argv)
+    assert (first.status, first.err.partition("(")[0]) == (1, "CP-404/1: NotFoundError")
+    assert copied() == sorted(sandbox.reports(*CHARGER))
+
+    sandbox.remove(*CHARGER, -1)
+    add(-1, timedelta(hours=8))  # Another session of a charger that was offline.
+    add(7, timedelta(days=2))
+    requests = len(sandbox.requests)
+    run_example(*argv)
+    sandbox.correct(*CHARGER, 7, vehicle_id="BUS-corrected")
+    run_example(*argv)
+    assert copied() == sorted([*sandbox.reports(*CHARGER), offline])
+    # A new window each night, and the old one of the charger that failed.
+    starts = {
+        (request.query["chargerId"], request.query["from"][:10])
+        for request in sandbox.requests[requests:]
+        if "chargerId" in request.query
+    }
+    overlap = (now - timedelta(days=4)).date().isoformat()
+    assert starts == {("CP-001", overlap), ("CP-404", "2025-12-31")}
+
+
+def test_the_nightly_job_first_completes_what_it_left(
+    open_depot: OpenDepot, run_example: RunExample, tmp_path: Path
+) -> None:
+    argv = ("nightly.py", str(tmp_path / "reports.sqlite"), "CP-001/1")
+    sandbox = open_depot(None, None, Fault.status(404), sessions=150)
+    assert run_example(*argv).status == 1
+    requests = len(sandbox.requests)
+    assert run_example(*argv).status == 0
+    assert sandbox.requests[requests].query["page"] != "1"
+    with contextlib.closing(sqlite3.connect(argv[1])) as db:
+        reports = [row[0].encode() for row in db.execute("SELECT report FROM reports")]
+        assert db.execute("SELECT cursor FROM windows").fetchall() == [(None,)]
+    assert sorted(reports) == sorted(sandbox.reports(*CHARGER))
 
 
 @pytest.mark.parametrize(
