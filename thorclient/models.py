@@ -270,7 +270,6 @@ Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 STRUCTURES = Structures(
     package="thorclient",
     codecs={
-        Secret: ScalarCodec(str, lambda value, _: Secret(value)),
         int: ScalarCodec(Int64),
         int | float: ScalarCodec(Int64 | float),
     },

@@ -25,6 +25,7 @@ from evtransport.structure.schema import SchemaWriter
 from evtransport.structure.types import (
     ISO_TIMES,
     LENIENT_TIMES,
+    SECRETS,
     TIMES,
     Hook,
     JsonValue,
@@ -73,7 +74,7 @@ class Structures:
     ) -> None:
         self.package = package
         self.rename = rename
-        self._codecs = {**TIMES, **(codecs or {})}
+        self._codecs = {**TIMES, **SECRETS, **(codecs or {})}
         self._plain = plain
         self._readers: dict[Any, tuple[msgspec.json.Decoder[Any], Hook]] = {}
         self._converter = Converter(detailed_validation=False)
@@ -87,9 +88,9 @@ class Structures:
 
         Args:
             into: An attrs class, a dataclass, or a function from bytes. Annotations of a class may
-                be such classes, lists, scalars, aware datetimes, open enums (`SomeEnum | str`),
-                `JsonValue`, and any of them `| None`. A generic class needs its arguments, such as
-                `Some[int]`. A function gets the JSON text as received.
+                be such classes, lists, scalars, `Secret`, aware datetimes, open enums
+                (`SomeEnum | str`), `JsonValue`, and any of them `| None`. A generic class needs its
+                arguments, such as `Some[int]`. A function gets the JSON text as received.
 
         Raises:
             ValueError: `into` is neither, or an annotation is none of these or can't be resolved.

@@ -22,8 +22,10 @@ from typing import (
 import attrs
 import msgspec
 
+from evtransport.secrets import Secret
+
 __all__ = ["ISO_TIMES", "LENIENT_TIMES", "TIMES", "EpochMillis", "Hook", "JsonValue"]
-__all__ += ["ScalarCodec"]
+__all__ += ["SECRETS", "ScalarCodec"]
 __all__ += ["Field", "fields_of", "has_fields", "is_list", "is_optional", "is_required"]
 __all__ += ["is_scalar", "keep", "open_enum", "to_utc", "uses_default", "without_none"]
 
@@ -104,6 +106,9 @@ TIMES: Mapping[Any, ScalarCodec] = {
     _OptionalEpochMillis: ScalarCodec(_MILLIS | None, _from_epoch_millis),
 }
 """Codecs of times. A time in a JSON string must have an offset from UTC."""
+
+SECRETS: Mapping[Any, ScalarCodec] = {Secret: ScalarCodec(str, lambda value, _: Secret(value))}
+"""Codec of a `Secret`, a string in JSON."""
 
 ISO_TIMES: Mapping[Any, ScalarCodec] = {
     EpochMillis: TIMES[datetime],

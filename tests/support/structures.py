@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from evtransport import JsonValue, SchemaError, Secret
-from evtransport.structure import EpochMillis, ScalarCodec, Structures
+from evtransport.structure import EpochMillis, Structures
 
 
 class Colour(StrEnum):
@@ -56,11 +56,7 @@ def camel(name: str) -> str:
     return first + "".join(map(str.capitalize, others))
 
 
-STRUCTURES = Structures(
-    package="tests",
-    rename=camel,
-    codecs={Secret: ScalarCodec(str, lambda value, _: Secret(value))},
-)
+STRUCTURES = Structures(package="tests", rename=camel)
 structure = STRUCTURES.of(Everything)
 
 
