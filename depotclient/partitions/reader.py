@@ -90,5 +90,5 @@ def read_batches(
         return Reading(partitions, require_settings(settings)).batches()
     raise RuntimeError(
         "partitions are read synchronously, which would block the running event loop:"
-        " use asyncio.to_thread(read_partition, partition, settings), or DepotClient"
+        " call the function with asyncio.to_thread, or use DepotClient"
     )
