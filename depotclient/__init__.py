@@ -1,7 +1,6 @@
-"""Asyncio client of the Depot (Siemens DepotFinity) Session Reports API, with tables and export.
+"""Asyncio client of the Depot (Siemens DepotFinity) Session Reports API, with tables and export."""
 
-Code that does not depend on this API belongs in `evtransport`.
-"""
+# Code that does not depend on this API belongs in `evtransport`.
 
 from typing import TYPE_CHECKING
 

@@ -71,12 +71,20 @@ class SessionReportsMany(Generic[T]):
     async def pages(self) -> AsyncGenerator[tuple[tuple[str, str], Page[T] | ApiError], None]:
         """Yield each page that has new reports with its connector, in the order of completion.
 
+        An item is `(connector, page)`, or `(connector, error)` for a connector that fails. The
+        error is an `ApiError`. With `on_error="raise"`, it is raised instead.
+
         Example:
             >>> from contextlib import aclosing
+            >>> total = 0
             >>> async with DepotClient.from_env() as depot:
             ...     reports = depot.session_reports_many([("CP-001", 1), ("CP-002", 1)])
             ...     async with aclosing(reports.pages()) as pages:
-            ...         total = sum([len(page.raw_reports) async for connector, page in pages])
+            ...         async for connector, page in pages:
+            ...             if isinstance(page, ApiError):
+            ...                 print(connector, page)
+            ...             else:
+            ...                 total += len(page.raw_reports)
             >>> total
             120
         """

@@ -211,7 +211,12 @@ class Page(Generic[T]):
 
     @property
     def keys(self) -> tuple[int, ...]:
-        """Number that identifies the session of each new report."""
+        """Number that identifies the session of each new report.
+
+        A key is an unsigned 64-bit integer, the same in every run. It is computed from the id and
+        start of the session. Without a valid id or start, it depends on the bytes of the report.
+        Half of the keys exceed the signed integers of SQLite and PostgreSQL: store `key - 2**63`.
+        """
         return tuple(self._delivery.page.keys[index] for index in self._delivery.indexes)
 
     @property

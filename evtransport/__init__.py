@@ -1,7 +1,6 @@
-"""Shared core of both clients: transport, credentials, errors, structuring and paging.
+"""Shared core of both clients: transport, credentials, errors, structuring and paging."""
 
-Code for one vendor's API belongs in `thorclient` or `depotclient`.
-"""
+# Code for one vendor's API belongs in `thorclient` or `depotclient`.
 
 from evtransport._version import __version__
 from evtransport.auth import ApiKey, BearerToken, ClientCredentials

@@ -1,7 +1,6 @@
-"""Asyncio client of the Thor integration API: analytics and chargeboxes.
+"""Asyncio client of the Thor integration API: analytics and chargeboxes."""
 
-Code that does not depend on this API belongs in `evtransport`.
-"""
+# Code that does not depend on this API belongs in `evtransport`.
 
 from typing import TYPE_CHECKING
 

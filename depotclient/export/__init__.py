@@ -1,7 +1,6 @@
-"""Export of session reports into a folder: one file for each connector and calendar window.
+"""Export of session reports into a folder: one file for each connector and calendar window."""
 
-Databases and engines do not belong here.
-"""
+# Databases and engines do not belong here.
 
 from depotclient.export.result import ConnectorExport, Export
 from depotclient.export.runner import CONCURRENCY, export_session_reports

@@ -1,7 +1,6 @@
-"""Partitions: connectors split into calendar windows, and reading them as Arrow tables.
+"""Partitions: connectors split into calendar windows, and reading them as Arrow tables."""
 
-File formats and engines do not belong here.
-"""
+# File formats and engines do not belong here.
 
 from depotclient.partitions.calendar import (
     MARGIN,

@@ -1,7 +1,6 @@
-"""Pictures of a charging session, drawn with matplotlib (extra `plot`).
+"""Pictures of a charging session, drawn with matplotlib (extra `plot`)."""
 
-Requests do not belong here.
-"""
+# Requests do not belong here.
 
 from depotclient.plot.figure import save_figure, session_figure, validate_picture_path
 

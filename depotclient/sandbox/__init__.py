@@ -1,7 +1,6 @@
-"""Sandbox of the Depot API: a server on loopback with simulated sessions, for tests and examples.
+"""Sandbox of the Depot API: a server on loopback with simulated sessions."""
 
-Nothing that the clients need belongs here.
-"""
+# Nothing that the clients need belongs here.
 
 from depotclient.sandbox.make import ReportFields, make_report
 from depotclient.sandbox.server import DepotSandbox

@@ -1,7 +1,6 @@
-"""Sandbox of the Thor API: a server on loopback with simulated chargeboxes, for tests and examples.
+"""Sandbox of the Thor API: a server on loopback with simulated chargeboxes."""
 
-Nothing that the client needs belongs here.
-"""
+# Nothing that the client needs belongs here.
 
 from evtransport.testing.faults import RETRYABLE, Fault
 from evtransport.testing.sandbox import RecordedRequest, running_in_thread
