@@ -20,6 +20,7 @@ extensions = [
     "myst_parser",
     "command_reference",
     "docstring_role",
+    "signatures",
 ]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -35,6 +36,8 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_mock_imports = ["pyspark"]  # which weighs 300 MB and needs Java
 napoleon_use_ivar = True
+# Otherwise RST reads `from_` as a link, and drops the underscore.
+strip_signature_backslash = True
 python_use_unqualified_type_names = True
 maximum_signature_line_length = 60
 
