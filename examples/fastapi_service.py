@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+from asyncio import gather, timeout
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
@@ -17,6 +17,7 @@ import thorclient
 from depotclient import DepotClient, SessionReport, SessionReports
 from thorclient import Analytics, ApiError, Chargebox, ThorClient, Timeout
 
+log = logging.getLogger(__name__)
 STATUSES = {
     thorclient.NotFoundError: 404,
     thorclient.RateLimitedError: 503,
@@ -56,7 +57,7 @@ LINES = {"content": {"application/x-ndjson": {"schema": depotclient.json_schema(
 @app.exception_handler(ApiError)
 def refuse(_: Request, error: ApiError) -> JSONResponse:
     """Log an error, and return a status for its cause."""
-    logging.getLogger(__name__).warning("%s", error, extra={"context": error.context})
+    log.warning("%s", error, extra={"context": error.context})
     status = next(status for cause, status in STATUSES.items() if isinstance(error, cause))
     return JSONResponse({"detail": type(error).__name__}, status)
 
@@ -71,7 +72,7 @@ def reject(_: Request, error: ValueError) -> JSONResponse:
 async def read_box(request: Request, chargebox_id: str) -> Response:
     """Return a chargebox with its analytics."""
     thor: ThorClient = request.state.thor
-    box = Box(await thor.get_chargebox(chargebox_id), await thor.get_analytics(chargebox_id))
+    box = Box(*await gather(thor.get_chargebox(chargebox_id), thor.get_analytics(chargebox_id)))
     return Response(thorclient.to_json(box), media_type="application/json")
 
 
@@ -81,11 +82,13 @@ async def read_fleet(request: Request) -> Response:
     thor: ThorClient = request.state.thor
     boxes = dict[str, Box]()
     try:
-        async with asyncio.timeout(1.8):
+        async with timeout(1.8):
             boxes = {box.id: Box(box) for box in (await thor.get_chargeboxes())[:50]}
             async with aclosing(thor.get_analytics_many([*boxes], concurrency=50)) as results:
                 async for chargebox_id, result in results:
-                    if isinstance(result, Analytics):
+                    if isinstance(result, ApiError):
+                        log.warning("%s", result, extra={"context": result.context})
+                    else:
                         boxes[chargebox_id] = Box(boxes[chargebox_id].chargebox, result)
     except TimeoutError:
         if not boxes:
@@ -98,8 +101,7 @@ async def read_sessions(
     request: Request, charger: str, connector: str, since: datetime | None = None
 ) -> Response:
     """Stream the sessions. An error before the first report gets its own status."""
-    depot: DepotClient = request.state.depot
-    lines = write_lines(depot.session_reports(charger, connector, from_=since))
+    lines = write_lines(request.state.depot.session_reports(charger, connector, from_=since))
     first = await anext(lines, b"")
 
     async def all_lines() -> AsyncIterator[bytes]:

@@ -28,15 +28,13 @@ def client(
 
 def test_the_fleet_has_its_analytics(client: TestClient) -> None:
     boxes = client.get("/fleet").json()["boxes"]
-    assert len(boxes) == 50
-    assert all(box["analytics"]["charges"]["last_7"] >= 0 for box in boxes)
+    assert [box["analytics"]["charges"]["last_7"] >= 0 for box in boxes] == [True] * 50
 
 
 def test_sessions_are_lines_and_an_unknown_charger_is_a_404(client: TestClient) -> None:
-    lines = client.get("/sessions/CP-001/1").text.splitlines()
-    assert len(lines) == 60
-    assert client.get("/sessions/CP-404/1").status_code == 404
-    assert client.get("/chargeboxes/TB-9999").status_code == 404
+    assert len(client.get("/sessions/CP-001/1").text.splitlines()) == 60
+    unknown = ("/sessions/CP-404/1", "/chargeboxes/TB-9999")
+    assert [client.get(path).status_code for path in unknown] == [404, 404]
     assert client.get("/sessions/CP-001/1?since=2026-01-01T00:00").status_code == 400
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import re
 import runpy
@@ -322,6 +323,23 @@ def test_the_users_tests_pass_outside_this_project(
     )
     assert ended.returncode == 0, ended.stdout
     assert f"{count} passed" in ended.stdout
+
+
+def test_the_fleet_logs_rejected_credentials(
+    open_depot: OpenDepot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    testclient = pytest.importorskip("fastapi.testclient")
+    monkeypatch.syspath_prepend(EXAMPLES)
+    service = importlib.import_module("fastapi_service")
+    open_depot()
+    with sandboxes(monkeypatch) as start:
+        start(ThorSandbox(chargeboxes=5, faults=[None, Fault.status(403)]))
+        with testclient.TestClient(service.app) as client:
+            boxes = client.get("/fleet").json()["boxes"]
+    (record,) = [record for record in caplog.records if record.name == "fastapi_service"]
+    missing = [box["chargebox"]["id"] for box in boxes if box["analytics"] is None]
+    assert "403" in record.message
+    assert record.__dict__["context"]["chargebox_id"] in missing
 
 
 def test_the_service_and_its_tests_are_short() -> None:
