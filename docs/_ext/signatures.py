@@ -1,8 +1,10 @@
-"""Signatures of attrs classes with the real defaults of their fields."""
+"""Signatures with the values of defaults, in place of the names of fields and constants."""
 
 from __future__ import annotations
 
 import re
+import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import attrs
@@ -10,7 +12,6 @@ import attrs
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.util.typing import ExtensionMetadata
-
 
 FACTORY: type = type(attrs.Factory(list))  # a function for type checkers
 
@@ -25,6 +26,23 @@ def describe_default(value: object) -> str:
     return repr(value).removeprefix("datetime.")
 
 
+def describe_fields(cls: type, signature: str) -> str:
+    """Return the signature of an attrs class with the defaults of its fields."""
+    defaults = {field.name: describe_default(field.default) for field in attrs.fields(cls)}
+    signature = signature.replace("NOTHING", "...")
+    return re.sub(r"attr_dict\['(\w+)'\]\.default", lambda name: defaults[name[1]], signature)
+
+
+def describe_constants(module: str, signature: str) -> str:
+    """Return a signature with the values of a module's constants: numbers, texts and durations."""
+
+    def describe(found: re.Match[str]) -> str:
+        value = getattr(sys.modules[module], found[0])
+        return describe_default(value) if isinstance(value, int | str | timedelta) else found[0]
+
+    return re.sub(r"(?<==)[A-Z][A-Z_]+\b(?!\()", describe, signature)
+
+
 def show_defaults(
     _app: Sphinx,
     _what: str,
@@ -34,15 +52,11 @@ def show_defaults(
     signature: str | None,
     return_annotation: str | None,
 ) -> tuple[str | None, str | None]:
-    """Replace the names that attrs generates for defaults."""
-    if signature is None or not isinstance(obj, type) or not attrs.has(obj):
-        return signature, return_annotation
-    defaults = {field.name: field.default for field in attrs.fields(obj)}
-    signature = re.sub(
-        r"attr_dict\['(\w+)'\]\.default",
-        lambda found: describe_default(defaults[found[1]]),
-        signature.replace("NOTHING", "..."),
-    )
+    """Replace the names of defaults in a signature."""
+    if signature and isinstance(obj, type) and attrs.has(obj):
+        signature = describe_fields(obj, signature)
+    elif signature:
+        signature = describe_constants(obj.__module__, signature)
     return signature, return_annotation
 
 
