@@ -199,3 +199,8 @@ async def test_rows_that_are_not_session_reports_are_rejected(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         await asyncio.to_thread(session_reports_from, change(table))
+
+
+def test_a_function_has_no_arrow_schema() -> None:
+    with pytest.raises(ValueError, match="Arrow needs a class with fields"):
+        schema_of(bytes.decode)  # type: ignore[arg-type]

@@ -180,3 +180,14 @@ async def test_a_connection_that_arrives_just_before_the_end_is_closed(iteration
         async with asyncio.timeout(10.0):
             with suppress(ConnectionResetError):
                 assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
+
+
+async def test_a_sandbox_whose_start_was_cancelled_can_start_again() -> None:
+    sandbox = Echo()
+    start = asyncio.create_task(sandbox.start())
+    await iterate_loop(1)
+    start.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    await sandbox.start()
+    await sandbox.aclose()
