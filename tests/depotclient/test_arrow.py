@@ -203,4 +203,4 @@ async def test_rows_that_are_not_session_reports_are_rejected(
 
 def test_a_function_has_no_arrow_schema() -> None:
     with pytest.raises(ValueError, match="Arrow needs a class with fields"):
-        schema_of(bytes.decode)  # type: ignore[arg-type]
+        schema_of(bytes.decode)
