@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from tests.support.examples import RunExample
+from depotclient.sandbox import DepotSandbox, Fault, ReportShape
+from tests.support.commands import sandboxes
+from tests.support.examples import OpenDepot, RunExample
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -23,3 +30,14 @@ def run_example(
 ) -> RunExample:
     """Return a function that runs an example."""
     return RunExample(monkeypatch, capsys)
+
+
+@pytest.fixture
+def open_depot(monkeypatch: pytest.MonkeyPatch, no_account: None) -> Iterator[OpenDepot]:
+    with sandboxes(monkeypatch) as start:
+
+        def open_depot(*faults: Fault | None, **settings: Any) -> DepotSandbox:
+            given = {"start": START, "shape": ReportShape.small(), "sessions": 60, **settings}
+            return start(DepotSandbox(faults=faults, **given))
+
+        yield open_depot

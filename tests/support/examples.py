@@ -1,17 +1,28 @@
-"""Runs the examples as programs in this process."""
+"""Runs the examples as programs."""
 
 from __future__ import annotations
 
 import logging
 import runpy
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any, Protocol
 
 import attrs
 import pytest
 
+from depotclient.sandbox import DepotSandbox, Fault
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+CHARGER = ("CP-001", "1")
+
+
+class OpenDepot(Protocol):
+    """Function that starts a sandbox, and sets the environment for its clients."""
+
+    def __call__(self, *faults: Fault | None, **settings: Any) -> DepotSandbox: ...
 
 
 @attrs.frozen
@@ -44,3 +55,9 @@ class RunExample:
         logger.handlers[:] = handlers
         logger.setLevel(level)
         return Result(status, *self.capsys.readouterr())
+
+
+def start_example(name: str, *argv: str) -> subprocess.Popen[str]:
+    """Start an example in a process in which each warning is an error."""
+    command = [sys.executable, "-X", "dev", "-W", "error", str(EXAMPLES / name), *argv]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
