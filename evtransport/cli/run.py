@@ -12,7 +12,12 @@ import typer
 
 from evtransport.cli.log import hidden_log
 from evtransport.cli.output import echo_error, format_error
-from evtransport.cli.signals import Interrupted, handling_signals, interrupt
+from evtransport.cli.signals import (
+    Interrupted,
+    handling_signals,
+    interrupt,
+    waking_on_signals,
+)
 from evtransport.cli.streams import discard_output, open_streams
 from evtransport.errors import ApiError
 
@@ -101,9 +106,8 @@ def run_async(command: Coroutine[object, object, T]) -> T:
                 if len(received) > 1:
                     interrupt(number, frame)
                 task.cancel()
-                loop.call_soon_threadsafe(lambda: None)  # wakes up the loop
 
-            with handling_signals(cancel):
+            with waking_on_signals(loop), handling_signals(cancel):
                 result = loop.run_until_complete(task)
     except (asyncio.CancelledError, OSError):
         # A signal may cause the OSError: after SIGHUP, the terminal is gone.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -10,6 +13,7 @@ from types import FrameType
 from typing import Final, NoReturn, TypeAlias
 
 __all__ = ["ENDING_SIGNALS", "SUSPENDING_SIGNALS", "Interrupted", "handling_signals", "interrupt"]
+__all__ += ["waking_on_signals"]
 
 SignalHandler: TypeAlias = Callable[[int, FrameType | None], object] | signal.Handlers
 
@@ -59,3 +63,26 @@ def handling_signals(
     finally:
         for number, old in replaced.items():
             signal.signal(number, old)
+
+
+@contextmanager
+def waking_on_signals(loop: asyncio.AbstractEventLoop) -> Generator[None]:
+    """Wake up an event loop at each signal during the block, so that Python runs the handler.
+
+    A signal that arrives just before the loop waits, or in another thread, does not end the wait.
+    On Windows, the loop does this itself.
+    """
+    if os.name != "posix" or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)
+        writer.setblocking(False)
+        loop.add_reader(reader, reader.recv, 4096)
+        previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(previous)
+            loop.remove_reader(reader)

@@ -7,6 +7,7 @@ import io
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -91,6 +92,26 @@ def test_a_signal_ends_an_idle_coroutine_after_its_cleanup(
     assert cleaned == ["up"]
     assert capsys.readouterr().err == message
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_another_thread_receives_ends_an_idle_coroutine(capsys: Capture) -> None:
+    idle = threading.Event()
+
+    def receive() -> None:
+        idle.wait(60)
+        time.sleep(0.1)  # Now the loop waits.
+        signal.raise_signal(signal.SIGTERM)
+
+    async def command() -> int:
+        asyncio.get_running_loop().call_soon(idle.set)
+        await asyncio.Event().wait()
+        return 0
+
+    receiver = threading.Thread(target=receive)
+    receiver.start()
+    assert status_of(lambda: run(command())) == 143
+    receiver.join()
+    assert capsys.readouterr().err == "ended by SIGTERM\n"
 
 
 def test_a_signal_interrupts_a_command_outside_the_event_loop(capsys: Capture) -> None:
