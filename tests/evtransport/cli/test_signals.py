@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+from evtransport.cli.run import run_async
 from evtransport.cli.signals import handling_signals, interrupt
 
 
@@ -18,12 +19,11 @@ def test_an_ignored_signal_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_a_thread_leaves_the_handlers_unchanged() -> None:
+def test_a_command_in_another_thread_leaves_the_handlers_unchanged() -> None:
     before = signal.getsignal(signal.SIGINT)
 
-    def handler_in_block() -> object:
-        with handling_signals(interrupt):
-            return signal.getsignal(signal.SIGINT)
+    async def handler() -> object:
+        return signal.getsignal(signal.SIGINT)
 
     with ThreadPoolExecutor(1) as thread:
-        assert thread.submit(handler_in_block).result() is before
+        assert thread.submit(lambda: run_async(handler())).result() is before
