@@ -101,7 +101,7 @@ def package(session: nox.Session) -> None:
     session.install("--force-reinstall", str(wheel))
     session.run("python", "-I", check)
     session.install(f"{wheel}[cli]")
-    session.run("depotclient", "reports", "CP-001", "1", "--sandbox", "--json", silent=True)
+    session.run("depotclient", "reports", "CP-001/1", "--sandbox", "--json", silent=True)
     session.run("thorclient", "analytics", "TB-0001", "TB-0002", "--sandbox", "--json", silent=True)
 
 

@@ -79,7 +79,7 @@ class Command(TyperCommand):
     def _names(self) -> dict[str, str]:
         """Return the displayed name of each argument and option, by its Python name."""
         return {
-            each.name.rstrip("_"): _argument_name(each)
+            str(each.name).rstrip("_"): _argument_name(each)
             if isinstance(each, TyperArgument)
             else max(each.opts, key=len)
             for each in self.params
@@ -90,7 +90,7 @@ class Command(TyperCommand):
 
 
 def _argument_name(argument: TyperArgument) -> str:
-    return argument.metavar or argument.name.upper()
+    return argument.metavar or str(argument.name).upper()
 
 
 # The first word, a word before `=`, or a word that ends in an underscore.
