@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from typing import Final
 
 from evtransport.cli.output import echo_error
+from evtransport.logs import LOGGER
 
 __all__ = ["hidden_log", "show_log"]
-
-_LOGGER: Final = logging.getLogger("evtransport")
 
 
 class _StderrHandler(logging.Handler):
@@ -28,14 +27,14 @@ _HANDLER: Final = _StderrHandler()
 @contextmanager
 def hidden_log() -> Generator[None]:
     """Keep log lines off stderr during the block, unless `show_log` is called in it."""
-    level, handlers = _LOGGER.level, [*_LOGGER.handlers]
+    level, handlers = LOGGER.level, [*LOGGER.handlers]
     # Without any handler, Python prints warnings on stderr.
-    _LOGGER.addHandler(logging.NullHandler())
+    LOGGER.addHandler(logging.NullHandler())
     try:
         yield
     finally:
-        _LOGGER.setLevel(level)
-        _LOGGER.handlers[:] = handlers
+        LOGGER.setLevel(level)
+        LOGGER.handlers[:] = handlers
 
 
 def show_log(requested: bool) -> bool:
@@ -44,6 +43,6 @@ def show_log(requested: bool) -> bool:
     It is the callback of the option `--verbose`, and returns the option's value.
     """
     if requested:
-        _LOGGER.setLevel(logging.DEBUG)
-        _LOGGER.addHandler(_HANDLER)
+        LOGGER.setLevel(logging.DEBUG)
+        LOGGER.addHandler(_HANDLER)
     return requested

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from types import NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
@@ -150,7 +151,8 @@ def has_fields(annotation: object) -> TypeGuard[type[Any]]:
     return isinstance(origin, type) and (attrs.has(origin) or dataclasses.is_dataclass(origin))
 
 
-def fields_of(cls: type[Any]) -> list[Field]:
+@lru_cache(maxsize=256)  # Resolving the types takes 0.7 ms for a session report.
+def fields_of(cls: type[Any]) -> tuple[Field, ...]:
     """Return the fields that the constructor of a class accepts, with resolved types."""
     origin: Any = get_origin(cls) or cls
     hints = get_type_hints(origin, include_extras=True)
@@ -162,7 +164,7 @@ def fields_of(cls: type[Any]) -> list[Field]:
         found = [_attrs_field(field) for field in attrs.fields(origin) if field.init]
     else:
         found = [_dataclass_field(field) for field in dataclasses.fields(origin) if field.init]
-    return [attrs.evolve(field, type=types.get(field.name)) for field in found]
+    return tuple(attrs.evolve(field, type=types.get(field.name)) for field in found)
 
 
 def _attrs_field(field: attrs.Attribute[Any]) -> Field:
