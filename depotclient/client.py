@@ -243,8 +243,8 @@ class DepotClient(ApiClient):
                 10 and grows while pages stay under 8 MiB.
             read_ahead: Requests in flight while a page is consumed. With 0, the walk requests a
                 page when the last one is consumed.
-            into: attrs class or dataclass with some of the fields of `SessionReport`, which are the
-                only ones parsed, or a function that returns an object for the JSON bytes of a
+            into: attrs class or dataclass with some of the fields of `SessionReport`. Only these
+                are parsed. Or pass a function that returns an object for the JSON bytes of a
                 report, such as `MyModel.model_validate_json` of pydantic. If the function raises an
                 error, the walk raises a `SchemaError`.
             resume: Cursor of an earlier walk of the same query, or its text. The window
