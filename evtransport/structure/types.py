@@ -151,7 +151,7 @@ def has_fields(annotation: object) -> TypeGuard[type[Any]]:
     return isinstance(origin, type) and (attrs.has(origin) or dataclasses.is_dataclass(origin))
 
 
-def fields_of(cls: type[Any]) -> tuple[Field, ...]:
+def fields_of(cls: Any) -> tuple[Field, ...]:
     """Return the fields that the constructor of a class accepts, with resolved types."""
     return _resolve_fields(cls)
 
