@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from typing import ParamSpec, TypeVar
 import attrs
 
 from depotclient.client import DepotClient
+from depotclient.copying.concurrency import CallbackFailed, run_all, run_to_the_end
 from depotclient.export.layout import (
     FORMATS,
     ConnectorFolder,
@@ -121,14 +121,15 @@ async def export_session_reports(
     thread = ThreadPoolExecutor(1, "export")
     try:
         planning = partial(_plan_connectors, connectors, from_, end, window)
-        by_connector = await _run_to_the_end(thread, planning)
+        by_connector = await run_to_the_end(thread, planning)
         # With several connectors, the others already use the time between two pages.
         read_ahead = 1 if min(concurrency, len(by_connector)) == 1 else 0
-        await _run_to_the_end(thread, partial(prepare_folder, root, format))
+        await run_to_the_end(thread, partial(prepare_folder, root, format))
         new_run = partial(
             _ConnectorRun, depot, root, format, margin, verify, read_ahead, on_progress, thread
         )
-        return Export(await _run_all(new_run, by_connector, concurrency))
+        runs = [new_run(deque(windows)).run for windows in by_connector]
+        return Export(await run_all(runs, concurrency))
     finally:
         thread.shutdown(wait=False)  # The thread is idle, and waiting blocks the event loop.
 
@@ -163,54 +164,6 @@ def _plan_connectors(
     by_connector = {ids: tuple(windows) for ids, windows in by_ids}
     require_distinct_folders(by_connector)
     return [*by_connector.values()]
-
-
-class _CallbackFailed(Exception):
-    """Error of the caller's callback. It must not count as an error of the connector."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-
-async def _run_to_the_end(thread: Executor, work: Callable[[], R]) -> R:
-    """Run a blocking function in a thread. A cancellation waits until the function returns.
-
-    Otherwise a file could be deleted while the thread still writes it.
-    """
-    running = asyncio.get_running_loop().run_in_executor(thread, work)
-    cancelled: asyncio.CancelledError | None = None
-    while not running.done():
-        try:
-            await asyncio.wait([running])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is None:
-        return running.result()
-    running.exception()  # Mark it as retrieved; the cancellation takes precedence.
-    raise cancelled
-
-
-async def _run_all(
-    new_run: Callable[[deque[Partition]], _ConnectorRun],
-    by_connector: Sequence[tuple[Partition, ...]],
-    concurrency: int,
-) -> tuple[ConnectorExport, ...]:
-    """Export the connectors, several at a time. Return the results in the same order."""
-    results: dict[int, ConnectorExport] = {}
-    waiting = iter(enumerate(by_connector))
-
-    async def worker() -> None:
-        for index, windows in waiting:
-            results[index] = await new_run(deque(windows)).run()
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(concurrency, len(by_connector))):
-                group.create_task(worker())
-    except BaseExceptionGroup as failures:
-        error = failures.exceptions[0]
-        raise error.error if isinstance(error, _CallbackFailed) else error from None
-    return tuple(results[index] for index in sorted(results))
 
 
 @attrs.define(eq=False)
@@ -250,13 +203,13 @@ class _ConnectorRun:
         return self.export
 
     async def _in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return await _run_to_the_end(self.thread, partial(work, *args, **kwargs))
+        return await run_to_the_end(self.thread, partial(work, *args, **kwargs))
 
     def _report(self, export: ConnectorExport) -> None:
         try:
             self.on_progress(export)
         except Exception as error:
-            raise _CallbackFailed(error) from None
+            raise CallbackFailed(error) from None
 
     def _fail(self, error: ApiError | OSError, *, missing: int) -> None:
         first, missing = self.export.error or error, self.export.missing + missing

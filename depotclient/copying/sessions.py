@@ -1,0 +1,103 @@
+"""Sessions of a copy: their identity, and the place where a copy keeps them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+import attrs
+
+__all__ = ["Identity", "Session", "Span"]
+
+Identity: TypeAlias = tuple[int | None, datetime | int]
+"""Session id and start of a session. Without both, the id and the key of its report."""
+
+
+@attrs.frozen
+class Session:
+    """Identity and times of one report.
+
+    Attributes:
+        session_id: Session id, or None if the report has no valid id.
+        start: Start of the session in UTC, or None.
+        end: End of the session in UTC, or None.
+        key: Key of the report, see `Page.keys`.
+
+    Example:
+        >>> Session(7, None, None, key=1).identity
+        (7, 1)
+    """
+
+    session_id: int | None
+    start: datetime | None
+    end: datetime | None
+    key: int
+
+    @property
+    def identity(self) -> Identity:
+        """Return the value that identifies the session of a connector.
+
+        A start is truncated to milliseconds, as in the files and tables of a copy.
+        """
+        if self.session_id is None or self.start is None:
+            return self.session_id, self.key
+        return self.session_id, truncate(self.start)
+
+
+def truncate(time: datetime) -> datetime:
+    """Return a time without the digits after its milliseconds."""
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+@attrs.frozen
+class Span:
+    """Time span of a copy.
+
+    Attributes:
+        start: Start of the span (inclusive, in UTC).
+        end: End of the span (exclusive, in UTC).
+        margin: Time that readings add on both sides of the span.
+
+    Example:
+        >>> from datetime import UTC
+        >>> def month(number): return datetime(2026, number, 1, tzinfo=UTC)
+        >>> spring = Span(month(3), month(6), timedelta(days=1))
+        >>> parked = Session(7, month(1), month(4), key=1)
+        >>> spring.time_of(parked) == parked.end
+        True
+    """
+
+    start: datetime
+    end: datetime
+    margin: timedelta
+
+    def times_of(self, session: Session) -> tuple[datetime, ...]:
+        """Return the times of a session that lie in the span or within a margin of it.
+
+        Other times tell nothing: the clock of the charger was not set, or the vehicle was parked
+        for longer than the margin.
+        """
+        first, last = self.start - self.margin, self.end + self.margin
+        return tuple(
+            time
+            for time in (session.start, session.end)
+            if time is not None and first <= time < last
+        )
+
+    def time_of(self, session: Session) -> datetime | None:
+        """Return the time that decides where the copy keeps a session.
+
+        Returns:
+            The start, else the end, whichever lies within a margin of the span first. None if
+            neither does: the session belongs to the reading that returned it.
+        """
+        return next(iter(self.times_of(session)), None)
+
+    def includes(self, session: Session) -> bool:
+        """Return False for a session that belongs before or after the span."""
+        time = self.time_of(session)
+        return time is None or self.start <= time < self.end
+
+    def is_stray(self, session: Session) -> bool:
+        """Return True if the start of a session is missing or more than a margin off the span."""
+        return self.time_of(session) is None or self.time_of(session) != session.start

@@ -1,0 +1,68 @@
+"""A reading tells which sessions of a copy have moved and which have vanished."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from depotclient.copying.reading import Absent, Coverage, find_absent
+from depotclient.copying.sessions import Session, Span
+
+
+def day(number: int) -> datetime:
+    return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=number)
+
+
+SPAN = Span(day(0), day(60), timedelta(days=1))
+COVERAGE = Coverage(day(10), day(20), SPAN)
+A, B, C = (Session(-1, day(number), day(number), key=number) for number in (12, 14, 16))
+
+
+def test_a_session_that_comes_again_is_not_absent() -> None:
+    assert find_absent([A, B], [A, B], COVERAGE) == Absent()
+
+
+def test_a_session_outside_of_the_query_is_not_absent() -> None:
+    before = Session(1, day(9), day(12), key=1)
+    running = Session(2, day(19), day(21), key=2)
+
+    assert find_absent([before, running], [], COVERAGE) == Absent()
+
+
+def test_a_corrected_start_moves_the_session() -> None:
+    assert find_absent([A], [B], COVERAGE) == Absent(moved=(A,))
+
+
+def test_a_start_outside_of_the_query_moves_the_session_too() -> None:
+    corrected = Session(-1, day(5), day(12), key=5)
+
+    assert find_absent([A], [corrected], COVERAGE) == Absent(moved=(A,))
+
+
+def test_a_report_that_gets_its_missing_start_moves() -> None:
+    unset = Session(7, None, None, key=1)
+
+    assert find_absent([unset], [Session(7, day(12), None, key=2)], COVERAGE).moved == (unset,)
+
+
+def test_an_earlier_reading_may_have_brought_the_corrected_start() -> None:
+    old, corrected = (Session(7, day(number), None, key=number) for number in (12, 14))
+
+    assert find_absent([old, corrected], [corrected], COVERAGE) == Absent(moved=(old,))
+
+
+def test_an_offline_session_that_was_there_before_takes_the_place_of_no_other() -> None:
+    assert find_absent([A, B], [B], COVERAGE) == Absent(vanished=(A,))
+
+
+def test_each_new_start_takes_the_place_of_one_session() -> None:
+    absent = find_absent([A, B], [C], COVERAGE)
+
+    assert absent == Absent(moved=(A,), vanished=(B,))
+
+
+def test_both_present_are_two_sessions() -> None:
+    assert find_absent([A], [A, B], COVERAGE) == Absent()
+
+
+def test_a_session_without_any_time_never_vanishes() -> None:
+    assert find_absent([Session(None, None, None, key=3)], [], COVERAGE) == Absent()
