@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import attrs
 
-from evtransport.errors import ApiError
+from depotclient.copying.result import ConnectorCopy, Copy
 
 __all__ = ["ConnectorExport", "Export"]
 
 
 @attrs.frozen
-class ConnectorExport:
+class ConnectorExport(ConnectorCopy):
     """Progress or result of exporting one connector.
 
     Attributes:
@@ -32,16 +32,11 @@ class ConnectorExport:
         (0, True)
     """
 
-    charger_id: str
-    connector_id: str
     windows: int
     written: int = 0
     skipped: int = 0
     missing: int = 0
-    reports: int = 0
     skipped_reports: int = 0
-    bytes_read: int = 0
-    error: ApiError | OSError | None = None
 
     @property
     def left(self) -> int:
@@ -55,7 +50,7 @@ class ConnectorExport:
 
 
 @attrs.frozen
-class Export:
+class Export(Copy[ConnectorExport]):
     """Result of an export.
 
     Attributes:
@@ -65,10 +60,3 @@ class Export:
         >>> Export((ConnectorExport("CP-001", "1", windows=1, written=1),)).failed
         ()
     """
-
-    connectors: tuple[ConnectorExport, ...]
-
-    @property
-    def failed(self) -> tuple[ConnectorExport, ...]:
-        """Return the connectors with a missing window."""
-        return tuple(connector for connector in self.connectors if connector.error is not None)

@@ -34,7 +34,8 @@ LAYERS = (
     re.compile(r"(thorclient|depotclient)\b"),
     re.compile(r"depotclient\.arrow\b"),
     re.compile(r"depotclient\.(partitions|text)\b"),
-    re.compile(r"depotclient\.(export|dask|dlt|spark|plot)\b"),
+    re.compile(r"depotclient\.copying\b"),
+    re.compile(r"depotclient\.(export|database|dask|dlt|spark|plot)\b"),
     re.compile(r"(\w+\.)+(cli|__main__|pytest_plugin)\b"),
 )
 """Modules from the core to the command lines. A module belongs to the last pattern it matches."""

@@ -120,6 +120,10 @@ def test_results_go_to_stdout_and_failures_to_stderr_even_if_stdout_is_full(
             "missing": 0,
             "reports": 12,
             "skipped_reports": 0,
+            "moved": [],
+            "vanished": [],
+            "strays": [],
+            "unknown_fields": {},
             "error": None,
         }
         assert bad["error"] == error.removeprefix("error: CP-9/1: ")
