@@ -20,6 +20,7 @@ from hypothesis import settings
 
 from tests.support.blocking import no_blocking
 from tests.support.figures import FIGURES, Figures, Record, table
+from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.retries import no_retry_delays
 
 # Choose one with --hypothesis-profile.
@@ -91,6 +92,19 @@ def record(pytestconfig: pytest.Config) -> Record:
         recorded[promise] = figures
 
     return add
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Run a PostgreSQL server for the tests of this process."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_address(postgres_server: PostgresServer) -> str:
+    """Return the address of an empty database."""
+    return postgres_server.new_database()
 
 
 @pytest.fixture(autouse=True)

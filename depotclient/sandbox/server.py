@@ -228,11 +228,12 @@ class DepotSandbox(Sandbox):
             connector_id: Id of the connector.
             report: JSON with at least `sessionId`, such as that of `make_report`. Without
                 `sessionTimeStart`, `sessionTimeEnd` replaces it. Without both, the report sorts
-                last and is in every time range.
+                last and is in every time range. Ids above 0 are unique; several reports may have
+                the id -1, as those of chargers that were offline.
 
         Raises:
-            ValueError: An id is empty, the report has no id or a bad time, or its session
-                already exists.
+            ValueError: An id is empty, the report has no id or a bad time, or its id is above 0
+                and already exists.
 
         Example:
             >>> from depotclient.sandbox import DepotSandbox, make_report
@@ -262,7 +263,7 @@ class DepotSandbox(Sandbox):
         Args:
             charger_id: Id of the charger.
             connector_id: Id of the connector.
-            session_id: Id of the session, which stays the same.
+            session_id: Id of the session, which stays the same. If several have it, the first.
             changes: New values by the names of `SessionReport`: see `ReportFields`.
 
         Raises:

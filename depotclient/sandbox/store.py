@@ -211,9 +211,10 @@ class ConnectorStore:
         return selected
 
     def add(self, report: StoredReport) -> None:
-        """Add a report. Raise ValueError if its session is already stored."""
+        """Add a report. Raise ValueError if its id is above 0 and already stored."""
         with self._lock:
-            if report.session_id in self._session_ids():
+            # Chargers that were offline send the id -1 for many sessions.
+            if report.session_id > 0 and report.session_id in self._session_ids():
                 raise ValueError(f"session {report.session_id} already exists")
             self.reports = _insert(self.reports, [report])
 

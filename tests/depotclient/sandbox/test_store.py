@@ -112,6 +112,14 @@ def test_a_session_is_stored_once_and_can_be_added_again_after_its_removal() -> 
     assert ids(store) == [1, 2, 3]
 
 
+def test_several_sessions_may_have_the_id_of_a_charger_that_was_offline() -> None:
+    store = make_store()
+    for start in (20, 10, 30):
+        store.add(StoredReport(-1, start=start, end=start, content=b""))
+    store.remove(-1)
+    assert [report.start for report in store.select(EVERYTHING)] == [20, 30]
+
+
 def test_a_shuffled_order_is_fixed_and_survives_a_removal() -> None:
     store = make_store(10, "shuffled")
     shuffled = ids(store)
