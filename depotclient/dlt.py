@@ -22,7 +22,8 @@ try:
 except ImportError as error:
     raise ImportError("depotclient.dlt needs dlt: pip install 'thor-depot-clients[dlt]'") from error
 
-from depotclient.arrow import FLEET_REPORTS, TIME
+from depotclient.arrow import FLEET_REPORTS
+from depotclient.arrow.schema import TIME
 from depotclient.partitions import Connector, Partition, ReadSettings, Window, plan
 from depotclient.partitions.batches import Reading, add_connector
 from depotclient.partitions.calendar import connector_key

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 # Import this first: without pyarrow, its error names the extra.
-from depotclient.arrow import SESSION_REPORTS, batch_of, session_reports_from
+from depotclient.arrow import SESSION_REPORTS, session_reports_from
+from depotclient.arrow.batches import batch_of
 
 # isort: split
 import pyarrow as pa

@@ -10,7 +10,8 @@ from queue import SimpleQueue
 from typing import TypeAlias
 
 # Import this first: without pyarrow, its error names the extra.
-from depotclient.arrow import FLEET_REPORTS, SESSION_REPORTS, batch_of
+from depotclient.arrow import FLEET_REPORTS, SESSION_REPORTS
+from depotclient.arrow.batches import batch_of
 
 # isort: split
 import pyarrow as pa

@@ -55,7 +55,7 @@ def read_table(partitions: Sequence[Partition], settings: ReadSettings | None = 
         >>> read_table(partitions).num_rows
         120
     """
-    from depotclient.arrow import table_of
+    from depotclient.arrow.batches import table_of
 
     return table_of(read_batches(partitions, settings))
 

@@ -44,7 +44,7 @@ EXTRAS = {"pyarrow", "matplotlib", "pandas", "dask", "distributed", "pyspark", "
 
 LOCAL_IMPORTS = {
     # They import pyarrow.
-    *("depotclient.arrow", "depotclient.partitions.batches", "depotclient.export.parquet"),
+    *("depotclient.arrow.batches", "depotclient.partitions.batches", "depotclient.export.parquet"),
     # The sandboxes are servers, and are loaded when a program names them.
     *("depotclient.sandbox", "thorclient.sandbox"),
 }

@@ -25,7 +25,7 @@ from depotclient import (
     SessionReports,
     SessionReportsMany,
 )
-from depotclient.arrow import SESSION_REPORTS, record_batches, session_reports_from
+from depotclient.arrow import SESSION_REPORTS, events, record_batches, session_reports_from
 from depotclient.export import ConnectorExport, Export, export_session_reports
 from depotclient.partitions import Partition, plan
 from depotclient.plot import save_figure, session_figure
@@ -348,6 +348,7 @@ async def export_reports(depot: DepotClient, folder: Path, progress: list[Connec
 async def arrow_batches(depot: DepotClient) -> list[SessionReport]:
     async for batch in record_batches(depot.session_reports("CP-001", 1)):
         assert_type(batch, pa.RecordBatch)
+        assert_type(events(batch, "session_meter_values"), pa.Table)
         return session_reports_from(batch)
     assert_type(SESSION_REPORTS, pa.Schema)
     return []

@@ -262,7 +262,8 @@ async def test_an_invalid_argument_is_rejected_before_any_request_or_file(
 async def test_only_parquet_needs_pyarrow(
     depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    modules = ["depotclient.arrow", "depotclient.export.parquet", "depotclient.partitions.batches"]
+    modules = [name for name in sys.modules if name.startswith("depotclient.arrow")]
+    modules += ["depotclient.export.parquet", "depotclient.partitions.batches"]
     for name in modules:
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)

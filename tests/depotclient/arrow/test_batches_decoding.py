@@ -19,8 +19,8 @@ pytest.importorskip("pyarrow")
 # Arrow imports pandas when it is first used, which blocks an event loop.
 pytest.importorskip("pandas")
 
-from depotclient import MeterValue, OcppStatus, ResponseError, SchemaError, SessionReport, arrow
-from depotclient.arrow import record_batches, schema_of, session_reports_from
+from depotclient import MeterValue, OcppStatus, ResponseError, SchemaError, SessionReport
+from depotclient.arrow import batches, record_batches, schema_of, session_reports_from
 from depotclient.reports import SessionReports
 from depotclient.sandbox import ReportShape
 from depotclient.sandbox.simulation import render, simulate_sessions
@@ -343,7 +343,7 @@ def test_both_paths_agree_on_a_mutated_page(items: tuple[bytes, ...], into: type
 def test_arrow_decodes_any_format_of_time_without_objects(
     end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(arrow, "_decode_by_objects")
+    monkeypatch.delattr(batches, "_decode_by_objects")
     report = '{"sessionId": %d, "sessionTimeStart": "2026-01-01T00:00:00%s"}'
     items = [report % (1, ".000Z"), report % (2, end)]
 
@@ -354,6 +354,6 @@ def test_arrow_decodes_any_format_of_time_without_objects(
 def test_arrow_decodes_indented_and_large_reports_without_objects(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(arrow, "_decode_by_objects")
+    monkeypatch.delattr(batches, "_decode_by_objects")
     report = b'{\n"sessionId":\r\n%d,\n"vehicleId":\n"%s"\n}'
     assert check([report % (n, b"x" * size) for n in range(3)]) == "accepted"

@@ -1,4 +1,4 @@
-"""Session reports as Arrow record batches, decoded from the bytes of a page (extra `arrow`).
+"""Session reports as Arrow record batches, decoded from the bytes of a page.
 
 There are two decoding paths. Arrow decodes a page without a Python object for each event. The
 objects of the reports are the fallback, for values that Arrow rejects or interprets differently.
@@ -9,41 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
-from types import NoneType
-from typing import IO, Any, Final, cast, get_args, get_origin
+from datetime import datetime
+from typing import IO, Any, Final, cast
 
-import attrs
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pa_json
 
-try:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.json as pa_json
-except ImportError as error:
-    raise ImportError(
-        "depotclient.arrow needs pyarrow: pip install 'thor-depot-clients[arrow]'"
-    ) from error
-
-from depotclient.models import SessionReport, camel_case
+from depotclient.arrow.schema import FLEET_REPORTS, TIME, schema_of
+from depotclient.models import camel_case
 from depotclient.pages import Page
 from depotclient.reports import SessionReports
 from evtransport.errors import ApiError, SchemaError
-from evtransport.structure import Into
-from evtransport.structure.types import Field, fields_of, has_fields
 
-__all__ = ["FLEET_REPORTS", "SESSION_REPORTS", "record_batches", "schema_of"]
-__all__ += ["session_reports_from"]
-
-TIME: Final = pa.timestamp("ms", tz="UTC")
-
-_SCALARS: Final[dict[object, pa.DataType]] = {
-    int: pa.int64(),
-    float: pa.float64(),
-    str: pa.string(),
-    bool: pa.bool_(),
-    datetime: TIME,
-}
+__all__ = ["batch_of", "record_batches", "table_of"]
 
 # Arrow decodes blocks of this size in parallel. On two cores, this halves the time of a page.
 _BLOCK_BYTES: Final = 2**20
@@ -61,77 +41,6 @@ _VENDOR_LENGTH: Final = len("2026-01-01T00:00:00.000Z")
 # years after 9999, and Python does not.
 _MIN_MS: Final = -62_104_060_800_000
 _MAX_MS: Final = 253_402_300_799_999
-
-
-def schema_of(cls: Into[Any]) -> pa.Schema:
-    """Return the Arrow schema of session reports, or of a class with some of their fields.
-
-    Args:
-        cls: `SessionReport`, or a class for `into=`. Arrow runs no converter and no validator of
-            its fields. It knows no default except null and the empty list.
-
-    Returns:
-        One column for each argument of the constructor, with the same name. The types are `int64`,
-        `float64`, `string`, `bool`, `timestamp[ms, UTC]`, and lists of structs for events. A
-        missing list is an empty list. Any other missing value is null.
-
-    Raises:
-        ValueError: `cls` is a function, or a field has an unsupported type, a converter, a
-            validator or another default.
-
-    Example:
-        >>> schema_of(SessionReport).names[:2]
-        ['session_id', 'vehicle_id']
-    """
-    if not has_fields(cls):
-        raise ValueError(f"Arrow needs a class with fields, got into={cls!r}")
-    return pa.schema(_fields_of(cls))
-
-
-def _fields_of(cls: type[Any]) -> list[pa.Field[Any]]:
-    return [
-        pa.field(field.name, _type_of(field, f"{cls.__name__}.{field.name}"))
-        for field in fields_of(cls)
-    ]
-
-
-def _type_of(field: Field, name: str) -> pa.DataType:
-    annotation = field.type
-    if field.runs_code:
-        raise ValueError(f"{name} has a converter or a validator, which Arrow does not run")
-    args = get_args(annotation)
-    kind: pa.DataType | None
-    if get_origin(annotation) is list and has_fields(args[0]):
-        kind = pa.list_(pa.struct(_fields_of(args[0])))
-        has_arrow_default = isinstance(field.default, attrs.Factory)  # type: ignore[arg-type]
-    else:
-        kind = _scalar_of(annotation) if field.name == "session_id" else _optional_of(annotation)
-        has_arrow_default = field.default is None
-    if kind is None:
-        raise ValueError(f"{name} has no Arrow type: {annotation!r}")
-    if field.default is not attrs.NOTHING and not has_arrow_default:
-        raise ValueError(f"{name} has a default, which Arrow does not know")
-    return kind
-
-
-def _optional_of(annotation: Any) -> pa.DataType | None:
-    inner = [arg for arg in get_args(annotation) if arg is not NoneType]
-    return _scalar_of(*inner) if len(inner) == 1 and NoneType in get_args(annotation) else None
-
-
-def _scalar_of(annotation: Any) -> pa.DataType | None:
-    if has_fields(annotation):
-        return pa.struct(_fields_of(annotation))
-    return _SCALARS.get(annotation)
-
-
-SESSION_REPORTS: Final = schema_of(SessionReport)
-"""Schema of whole session reports."""
-
-FLEET_REPORTS: Final = pa.schema(
-    [pa.field("charger_id", pa.string()), pa.field("connector_id", pa.string()), *SESSION_REPORTS]
-)
-"""Schema of whole session reports of several connectors. The ids of the connector come first."""
 
 
 async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.RecordBatch, None]:
@@ -332,39 +241,3 @@ def _has_vendor_format(texts: pa.StringArray) -> bool:
 def _all(flags: Any) -> bool:
     """Return True if no flag is false. Nulls don't count."""
     return pc.all(flags).as_py() is not False
-
-
-def session_reports_from(rows: pa.RecordBatch | pa.Table) -> list[SessionReport]:
-    """Return the objects of rows that hold whole session reports.
-
-    Args:
-        rows: Rows with the columns of `SESSION_REPORTS`. Other columns are ignored, such as those
-            of a hive layout.
-
-    Raises:
-        ValueError: A column is missing or has other values.
-
-    Example:
-        >>> from depotclient.partitions import Partition, read_partition
-        >>> table = read_partition(Partition("CP-001", "1", "2026-01"))
-        >>> session_reports_from(table)[0].session_id
-        100000001
-    """
-    missing = [name for name in SESSION_REPORTS.names if name not in rows.schema.names]
-    if missing:
-        raise ValueError(f"rows must be session reports: column {', '.join(missing)} is missing")
-    table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
-    try:
-        found = table.select(SESSION_REPORTS.names).cast(SESSION_REPORTS).to_pylist()
-        return [msgspec.convert(_without_nulls(row), SessionReport) for row in found]
-    except (pa.ArrowException, msgspec.ValidationError) as error:
-        raise ValueError(f"rows must be session reports: {error}") from None
-
-
-def _without_nulls(value: Any) -> Any:
-    """Return a value with times in UTC, and without nulls, so that the objects use defaults."""
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    return value.astimezone(UTC) if isinstance(value, datetime) else value
