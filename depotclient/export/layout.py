@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
@@ -23,7 +22,7 @@ from depotclient.pages import Page
 from depotclient.partitions.calendar import WINDOWS, Partition, WindowFilter
 
 __all__ = ["FORMATS", "STAGING", "ConnectorFolder", "Format", "WindowFile", "Writer"]
-__all__ += ["folder_path", "prepare_folder", "require_distinct_folders"]
+__all__ += ["prepare_folder", "require_distinct_folders"]
 
 Format: TypeAlias = Literal["parquet", "ndjson"]
 """File format."""
@@ -282,19 +281,6 @@ def prepare_folder(root: Path, format_: Format) -> None:
             found = file.lstat()
             if S_ISREG(found.st_mode) and time.time() - found.st_mtime > ABANDONED_SECONDS:
                 file.unlink()
-
-
-def folder_path(folder: str | os.PathLike[str]) -> Path:
-    """Return the folder of an export as a path.
-
-    Raises:
-        ValueError: The argument is not a path that the file system accepts.
-    """
-    with suppress(TypeError, UnicodeEncodeError):
-        text = os.fspath(folder)
-        if isinstance(text, str) and text.strip() and b"\0" not in os.fsencode(text):
-            return Path(text)
-    raise ValueError(f"folder must be a path, such as 'lake' or '.', got {folder!r}")
 
 
 def require_distinct_folders(connectors: Iterable[tuple[str, str]]) -> None:

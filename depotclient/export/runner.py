@@ -17,12 +17,12 @@ import attrs
 
 from depotclient.client import DepotClient
 from depotclient.copying.concurrency import CallbackFailed, run_all, run_to_the_end
+from depotclient.export.folder import folder_path
 from depotclient.export.layout import (
     FORMATS,
     ConnectorFolder,
     Format,
     WindowFile,
-    folder_path,
     prepare_folder,
     require_distinct_folders,
 )
