@@ -1,21 +1,25 @@
-"""Progress of a command on stderr, shown only if stderr is a terminal."""
+"""Progress of a command on stderr: live on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
+from typing import Final
 
 import attrs
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from evtransport.cli.output import escape_controls, literal_console
+from evtransport.cli.output import echo_error, escape_controls, literal_console
 from evtransport.cli.signals import SUSPENDING_SIGNALS, handling_signals
 
-__all__ = ["ProgressLine", "live_display", "progress_line"]
+__all__ = ["ProgressLine", "live_display", "progress_line", "progress_log"]
+
+_LOG_INTERVAL: Final = 30.0  # Seconds.
 
 _SHOW_CURSOR, _HIDE_CURSOR = b"\x1b[?25h", b"\x1b[?25l"
 
@@ -75,3 +79,27 @@ def progress_line(text: str) -> Generator[ProgressLine]:
         if display is not None:
             display.add_task(escape_controls(text), total=None)
         yield ProgressLine(display)
+
+
+@asynccontextmanager
+async def progress_log(
+    describe: Callable[[], str], *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+) -> AsyncGenerator[None]:
+    """Print a line on stderr every 30 seconds until the block ends.
+
+    Args:
+        describe: Function that returns the line.
+        sleep: Async function that waits for some seconds.
+    """
+
+    async def repeat() -> None:
+        while True:
+            await sleep(_LOG_INTERVAL)
+            echo_error(describe())
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ import sys
 import pytest
 
 from evtransport.cli.output import echo_error
-from evtransport.cli.progress import progress_line
+from evtransport.cli.progress import progress_line, progress_log
 from tests.support.commands import Terminal
 
 ERASE_LINE, SHOW_CURSOR, HIDE_CURSOR = "\x1b[2K", "\x1b[?25h", "\x1b[?25l"
@@ -97,3 +98,24 @@ def test_the_cursor_is_visible_while_the_process_is_suspended(
         assert signal.getsignal(signal.SIGTSTP) is suspend
     assert events == [SHOW_CURSOR, signal.SIG_DFL, HIDE_CURSOR]
     assert signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
+
+
+async def test_a_log_gets_a_line_every_30_seconds_until_the_block_ends(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    waits, ticks = list[float](), asyncio.Queue[None]()
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await ticks.get()
+        ticks.task_done()
+
+    async with progress_log(lambda: f"line {len(waits)}", sleep=sleep):
+        for _ in range(2):
+            ticks.put_nowait(None)
+        await ticks.join()
+        await asyncio.sleep(0)
+    ticks.put_nowait(None)
+    await asyncio.sleep(0)
+    assert capsys.readouterr().err == "line 1\nline 2\n"
+    assert waits == [30, 30, 30]
