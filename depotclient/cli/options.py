@@ -6,15 +6,17 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
+from typing import Final
 
 import typer
 
 from depotclient.client import DepotClient
 from depotclient.partitions.calendar import Connector
-from depotclient.text import TIME, parse_connector, parse_time
+from depotclient.text import TIME, parse_connector, parse_time, read_connectors
 
-__all__ = ["CONNECTOR", "FROM", "ONE_CONNECTOR", "TO"]
-__all__ += ["open_client", "parse_connectors", "parse_one_connector"]
+__all__ = ["CONCURRENCY", "CONNECTOR", "CONNECTORS", "FILE", "FROM", "ONE_CONNECTOR", "TO"]
+__all__ += ["open_client", "parse_connectors", "parse_one_connector", "select_connectors"]
 
 CONNECTOR = "CHARGER/CONNECTOR"
 """Name of an argument that is a connector."""
@@ -36,6 +38,17 @@ FROM = typer.Option(
 TO = typer.Option(
     "--to", metavar="T", parser=_parse_time, help="End of the time span. Default: now."
 )
+CONNECTORS: Final = typer.Argument(
+    metavar=CONNECTOR,
+    help="Connectors to copy, such as CP-001/1. Write a slash in an id as %2F.",
+    show_default=False,
+)
+FILE: Final = typer.Option(
+    "--connectors",
+    metavar="FILE",
+    help="File with more connectors: CP-001/1 or CP-001,1 on each line. - is standard input.",
+)
+CONCURRENCY: Final = typer.Option(metavar="N", help="Number of connectors to read at once.")
 
 
 def parse_connectors(texts: Sequence[str]) -> list[Connector]:
@@ -50,6 +63,25 @@ def parse_connectors(texts: Sequence[str]) -> list[Connector]:
                 f"expected {CONNECTOR}, such as CP-001/1; did you mean {first}/{second}?"
             )
     return [parse_connector(text) for text in texts]
+
+
+def select_connectors(texts: Sequence[str], file: str | None) -> list[Connector]:
+    """Return the connectors of the arguments and of the file of `--connectors`.
+
+    Call it outside of the event loop, where a signal ends the wait for a pipe.
+
+    Raises:
+        ValueError: A connector is invalid, or the file contains none.
+        OSError: The file can't be read.
+    """
+    selected = parse_connectors(texts)
+    if file is None:
+        return selected
+    path = Path("/dev/stdin" if file == "-" else file)
+    found = read_connectors(path)
+    if not found:
+        raise ValueError(f"{path} contains no connector: its lines must be {CONNECTOR}")
+    return selected + found
 
 
 def parse_one_connector(text: str, others: Sequence[str]) -> Connector:

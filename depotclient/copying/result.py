@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
@@ -14,7 +15,7 @@ __all__ = ["ConnectorCopy", "Copy"]
 
 
 @attrs.frozen
-class ConnectorCopy:
+class ConnectorCopy(ABC):
     """Progress or result of copying one connector.
 
     Attributes:
@@ -30,7 +31,10 @@ class ConnectorCopy:
         error: Reason why the copy of the connector is not complete.
 
     Example:
-        >>> ConnectorCopy("CP-001", "1", reports=120, vanished=(7,)).name
+        >>> @attrs.frozen
+        ... class Done(ConnectorCopy):
+        ...     is_over = True
+        >>> Done("CP-001", "1", reports=120, vanished=(7,)).name
         'CP-001/1'
     """
 
@@ -49,6 +53,11 @@ class ConnectorCopy:
         """Return the name of the connector, see `connector_key`."""
         return connector_key(self.charger_id, self.connector_id)
 
+    @property
+    @abstractmethod
+    def is_over(self) -> bool:
+        """Return True if the run does nothing more for the connector."""
+
 
 C = TypeVar("C", bound=ConnectorCopy, covariant=True)
 
@@ -61,7 +70,7 @@ class Copy(Generic[C]):
         connectors: Results of the connectors, in the order in which they were given.
 
     Example:
-        >>> Copy((ConnectorCopy("CP-001", "1", reports=120),)).failed
+        >>> Copy[ConnectorCopy](()).failed
         ()
     """
 

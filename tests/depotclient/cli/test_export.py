@@ -13,10 +13,7 @@ import msgspec
 import pytest
 
 from depotclient.cli.app import app
-from depotclient.cli.export import encode_export, next_steps
-from depotclient.export import ConnectorExport, Export
 from depotclient.sandbox import DepotSandbox, Fault
-from evtransport import ApiError, ConnectionFailed, NotFoundError, SchemaError, ServerError
 from tests.support.commands import Command, Terminal, signal_when
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -26,6 +23,7 @@ Capture = pytest.CaptureFixture[str]
 
 SINCE = ("--from", "2026-01-01")
 JANUARY = (*SINCE, "--to", "2026-02-01")
+ENDED = r"ended after 0:00:\d\d: {}, \d\.\d MB, \d+\.\d MB/s"
 COMMAND = Command(app, "depotclient")
 run = COMMAND.run
 
@@ -66,7 +64,7 @@ def test_verify_reads_each_window_again(depot: DepotSandbox, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (SINCE, "no connector to export: add one, such as CP-001/1, or --connectors"),
+        (SINCE, "no connector: add one, such as CP-001/1, or --connectors FILE"),
         (("CP-1", "1", *SINCE), "such as CP-001/1; did you mean CP-1/1?"),
         (("CP-1/1", *SINCE, "--window", "week"), "'week' is not one of 'month', 'day'"),
         (("CP-1/1", *SINCE, "--margin", "nan"), "--margin must be a duration"),
@@ -101,7 +99,8 @@ def test_results_go_to_stdout_and_failures_to_stderr_even_if_stdout_is_full(
             patch.setattr(sys, "stdout", io.TextIOWrapper(FullDisk()))
         assert run("export", str(lake), "CP-1/1", "CP-9/1", *JANUARY) == 1
     out, err = capsys.readouterr()
-    error, *lines = err.splitlines()
+    ended, error, *lines = err.splitlines()
+    assert re.fullmatch(ENDED.format("1 of 2 connectors complete, 1 month, 12 reports"), ended)
     assert error.startswith("error: CP-9/1: GET sessionReports CP-9/1 page 1: 404 Not Found: ")
     assert lines == [
         "1 of 2 connectors are not complete",
@@ -130,54 +129,29 @@ def test_results_go_to_stdout_and_failures_to_stderr_even_if_stdout_is_full(
     assert ids_in(lake) == depot.session_ids("CP-1", "1")
 
 
-PERMANENT = "the same command fails again for CP-1/1: correct the cause first"
-TEMPORARY = "run the same command again to read the missing windows"
-
-
-def failed(charger_id: str, error: ApiError | OSError) -> ConnectorExport:
-    return ConnectorExport(charger_id, "1", 1, missing=1, error=error)
-
-
 @pytest.mark.parametrize(
-    ("error", "advice"),
+    ("number", "ending"),
     [
-        (NotFoundError("", status=404), PERMANENT),
-        (SchemaError(("",)), PERMANENT),
-        (FileExistsError(), PERMANENT),
-        (ServerError("", status=503), TEMPORARY),
-        (ConnectionFailed(), TEMPORARY),
-        (OSError(28, "No space left on device"), TEMPORARY),
+        (signal.SIGINT, "interrupted"),
+        (signal.SIGTERM, "ended by SIGTERM"),
+        (signal.SIGHUP, "ended by SIGHUP"),
     ],
 )
-def test_the_same_command_is_advised_only_if_it_may_succeed(
-    error: ApiError | OSError, advice: str
+def test_a_signal_leaves_complete_files_and_the_command_says_how_to_continue(
+    open_depot: OpenDepot, lake: Path, number: int, ending: str, capsys: Capture
 ) -> None:
-    complete = ConnectorExport("CP-2", "1", 1, written=1)
-    lines = list(next_steps(Export((failed("CP-1", error), complete))))
-    assert lines == ["1 of 2 connectors are not complete", advice]
-    assert list(next_steps(Export((complete,)))) == []
-
-
-def test_only_a_few_of_many_failed_connectors_are_named() -> None:
-    permanent = [failed(f"CP-{n}", NotFoundError("", status=404)) for n in range(7)]
-    _, *lines = next_steps(Export((*permanent, failed("CP-8", ConnectionFailed()))))
-    names = "CP-0/1, CP-1/1, CP-2/1, CP-3/1, CP-4/1 and 2 more"
-    assert lines == [PERMANENT.replace("CP-1/1", names), f"{TEMPORARY} of the others"]
-
-
-def test_the_name_of_a_folder_may_have_bytes_that_are_not_utf8() -> None:
-    result = encode_export(failed("CP-1", FileExistsError("lake-\udcff is in the way")))
-    assert msgspec.json.decode(result)["error"] == "lake-\\udcff is in the way"
-
-
-def test_ctrl_c_leaves_complete_files(open_depot: OpenDepot, lake: Path, capsys: Capture) -> None:
     # The last fault keeps the command from ending before the signal.
     depot = open_depot(faults=[*[None] * 20, *[Fault.stall(60)] * 2])
-    with signal_when(signal.SIGINT, lambda: len(depot.requests) >= 20):
-        assert run("export", str(lake), "CP-1/1", "CP-1/2", *JANUARY, "--window", "day") == 130
-    assert capsys.readouterr().err.splitlines() == [
+    with signal_when(number, lambda: len(depot.requests) >= 20):
+        status = run("export", str(lake), "CP-1/1", "CP-1/2", *JANUARY, "--window", "day")
+    assert status == 128 + number
+    stopped, *lines = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        r"stopped after 0:00:\d\d: 0 of 2 connectors complete, \d+ days, .*", stopped
+    )
+    assert lines == [
         f"the files in {lake} are complete; run the same command again to continue",
-        "interrupted",
+        ending,
     ]
     assert list((lake / ".depotclient").iterdir()) == []
     assert [*lake.rglob("*.parquet")]
@@ -192,7 +166,10 @@ def test_ctrl_c_leaves_complete_files(open_depot: OpenDepot, lake: Path, capsys:
 def test_connectors_are_also_read_from_standard_input(lake: Path) -> None:
     line = f"export {lake} CP-1/1 --connectors - {' '.join(JANUARY)}"
     status, out, err = COMMAND.in_shell(line, "ChargerID,ConnectorID\n\nCP-1,2\n")
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert re.fullmatch(
+        ENDED.format("2 of 2 connectors complete, 2 months, 24 reports"), err.strip()
+    )
     results = map(msgspec.json.decode, out.splitlines())
     assert [result["connector_id"] for result in results] == ["1", "2"]
 
