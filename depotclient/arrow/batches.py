@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final, Literal, cast
 
+import attrs
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pa_json
 
-from depotclient.arrow.schema import FLEET_REPORTS, TIME, schema_of
+from depotclient.arrow.schema import FLEET_REPORTS, SESSION_REPORTS, TIME, schema_of
+from depotclient.drift import UnknownPart, find_unknown
 from depotclient.models import camel_case
 from depotclient.pages import Page
 from depotclient.reports import SessionReports
 from evtransport.errors import ApiError, SchemaError
 
-__all__ = ["batch_of", "record_batches", "table_of"]
+__all__ = ["PageRows", "Refused", "batch_of", "record_batches", "rows_of", "table_of"]
 
 # Arrow decodes blocks of this size in parallel. On two cores, this halves the time of a page.
 _BLOCK_BYTES: Final = 2**20
@@ -62,7 +64,7 @@ async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.Reco
         ValueError: `into=` is not a class with an Arrow schema, or has no fields.
 
     Example:
-        >>> from contextlib import aclosing
+        >>> from contextlib import aclosing, suppress
         >>> async with DepotClient.from_env() as depot:
         ...     async with aclosing(record_batches(depot.session_reports("CP-001", 1))) as batches:
         ...         rows = sum([batch.num_rows async for batch in batches])
@@ -82,6 +84,36 @@ async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.Reco
                 raise error
 
 
+@attrs.frozen(eq=False)
+class Refused:
+    """Report that has no row, because it is invalid.
+
+    Attributes:
+        index: Index of the report among the new reports of its page.
+        error: Reason, with the cursor before the report.
+    """
+
+    index: int
+    error: ApiError
+
+
+@attrs.frozen(eq=False)
+class PageRows:
+    """Rows of a page, and what the rows lack.
+
+    Attributes:
+        batch: Rows of the valid reports.
+        indexes: Index of the report of each row among the new reports of the page.
+        refused: Invalid reports, in the order of the page.
+        unknown: Fields of each row that no column holds. Empty if there are none on the page.
+    """
+
+    batch: pa.RecordBatch
+    indexes: Sequence[int]
+    refused: Sequence[Refused] = ()
+    unknown: Sequence[UnknownPart] = ()
+
+
 def batch_of(page: Page[Any], schema: pa.Schema) -> pa.RecordBatch:
     """Return the new reports of a page.
 
@@ -94,42 +126,71 @@ def batch_of(page: Page[Any], schema: pa.Schema) -> pa.RecordBatch:
     return batch
 
 
+def rows_of(page: Page[Any]) -> PageRows:
+    """Return the new reports of a page as rows with `SESSION_REPORTS`, without the invalid ones."""
+    if None not in page.ids:  # Arrow accepts a report without an id.
+        texts = page.raw_reports
+        with suppress(pa.ArrowInvalid):
+            # This finds an unknown field at no cost, but it does not name the field.
+            batch = _decode_by_arrow(texts, SESSION_REPORTS, unexpected="error")
+            return PageRows(batch, range(batch.num_rows))
+        with suppress(pa.ArrowInvalid):
+            batch = _decode_by_arrow(texts, SESSION_REPORTS)
+            return PageRows(batch, range(batch.num_rows), (), [*map(find_unknown, texts)])
+    return _decode_by_objects(page, SESSION_REPORTS)
+
+
 def _batch_before_error(
     page: Page[Any], schema: pa.Schema
 ) -> tuple[pa.RecordBatch, ApiError | None]:
     """Return the new reports of a page before the first invalid one, and its error."""
     if None not in page.ids:  # Arrow accepts a report without an id.
-        try:
+        with suppress(pa.ArrowInvalid):
             return _decode_by_arrow(page.raw_reports, schema), None
-        except pa.ArrowInvalid:
-            pass
-    return _decode_by_objects(page, schema)
+    rows = _decode_by_objects(page, schema, stops=True)
+    return rows.batch, rows.refused[0].error if rows.refused else None
 
 
-def _decode_by_objects(
-    page: Page[Any], schema: pa.Schema
-) -> tuple[pa.RecordBatch, ApiError | None]:
-    """Return the same as `_batch_before_error`, decoded through the objects of the reports."""
-    rows: list[dict[str, Any]] = []
-    error: ApiError | None = None
+def _decode_by_objects(page: Page[Any], schema: pa.Schema, *, stops: bool = False) -> PageRows:
+    """Return the reports of a page, decoded through objects.
+
+    Args:
+        page: The page.
+        schema: Schema of the rows.
+        stops: Whether to return only the rows before the first invalid report, and its error. To
+            name the problems of a report may take longer than to decode the whole page.
+    """
+    rows: dict[int, dict[str, Any]] = {}
+    refused: list[Refused] = []
+    for index, session_id in enumerate(page.ids):
+        try:
+            rows[index] = msgspec.to_builtins(page.reports[index], builtin_types=(datetime,))
+        except ApiError as error:
+            if session_id is not None:
+                error.add_note(f"session {session_id}")
+            refused.append(Refused(index, error))
+            if stops:
+                break
     try:
-        for report in page.reports:
-            values = msgspec.to_builtins(report, builtin_types=(datetime,))
-            rows.append(values)
-    except ApiError as invalid:
-        error = invalid
-        if (session_id := page.ids[len(rows)]) is not None:
-            error.add_note(f"session {session_id}")
-    try:
-        return pa.RecordBatch.from_pylist(rows, schema), error
+        batch = pa.RecordBatch.from_pylist([*rows.values()], schema)
     except OverflowError:  # The objects accept integers of any size.
-        index = next(n for n, row in enumerate(rows) if not _fits(row, schema))
-        path = page.path_at(index)
-        problem = f"{path}: too large for its column: an integer of more than 64 bits"
-        too_large = SchemaError((problem,))
-        too_large.cursor = page.cursor_at(index)
-        page.describe(too_large)
-        return pa.RecordBatch.from_pylist(rows[:index], schema), too_large
+        large = [index for index, row in rows.items() if not _fits(row, schema)]
+        refused += [Refused(index, _too_large(page, index)) for index in large]
+        refused.sort(key=lambda each: each.index)
+        end = refused[0].index if stops else len(page.ids)
+        rows = {n: row for n, row in rows.items() if n not in large and n < end}
+        batch = pa.RecordBatch.from_pylist([*rows.values()], schema)
+    texts = () if stops else page.raw_reports
+    unknown = [find_unknown(texts[index]) for index in rows] if texts else []
+    return PageRows(batch, tuple(rows), refused, unknown)
+
+
+def _too_large(page: Page[Any], index: int) -> SchemaError:
+    problem = f"{page.path_at(index)}: too large for its column: an integer of more than 64 bits"
+    error = SchemaError((problem,))
+    error.cursor = page.cursor_at(index)
+    page.describe(error)
+    return error
 
 
 def _fits(row: dict[str, Any], schema: pa.Schema) -> bool:
@@ -146,8 +207,15 @@ def table_of(batches: Iterable[pa.RecordBatch]) -> pa.Table:
     return pa.Table.from_batches(batches, FLEET_REPORTS)
 
 
-def _decode_by_arrow(texts: Sequence[bytes], schema: pa.Schema) -> pa.RecordBatch:
+def _decode_by_arrow(
+    texts: Sequence[bytes], schema: pa.Schema, unexpected: Literal["ignore", "error"] = "ignore"
+) -> pa.RecordBatch:
     """Return the reports of JSON texts, without Python objects.
+
+    Args:
+        texts: The reports.
+        schema: Schema of the rows.
+        unexpected: Whether to ignore a field that has no column, or to raise an error.
 
     Raises:
         ArrowInvalid: Arrow rejects a value, or may interpret it differently from the objects.
@@ -166,7 +234,7 @@ def _decode_by_arrow(texts: Sequence[bytes], schema: pa.Schema) -> pa.RecordBatc
         read_options=pa_json.ReadOptions(block_size=max(_BLOCK_BYTES, longest + 1)),
         parse_options=pa_json.ParseOptions(
             explicit_schema=pa.schema(_vendor_fields(schema)),
-            unexpected_field_behavior="ignore",
+            unexpected_field_behavior=unexpected,
         ),
         memory_pool=pool,
     )
