@@ -1,32 +1,21 @@
-"""A depot that changes from night to night, and what a complete copy of it must hold.
-
-A test gives the function that copies one night, and the function that reads the copy back:
-
-    async def copy(client: DepotClient) -> None:
-        await export_session_reports(client, CONNECTORS, tmp_path, from_=BEGIN)
-
-    await follow(NightlyDepot(), copy, lambda: read_files(tmp_path))
-"""
+"""A depot that changes from night to night, and what a complete copy of it must hold."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
 
-from depotclient import DepotClient
 from depotclient.models import MeterValue
 from depotclient.partitions import Connector
 from depotclient.sandbox import DepotSandbox, make_report
 from depotclient.sandbox.make import ReportFields, change_report
 from depotclient.sandbox.store import StoredReport, TimeRange, epoch_us
-from tests.support.clients import client_of
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 """Start of the span of the copies."""
@@ -140,7 +129,7 @@ class Row:
 
 @attrs.frozen
 class Contents:
-    """What a copy holds, or must hold.
+    """Rows of a copy.
 
     Attributes:
         present: Number of rows of each session that the depot still has.
@@ -150,10 +139,15 @@ class Contents:
     present: Counter[Row] = attrs.field(factory=Counter[Row])
     vanished: Counter[Row] = attrs.field(factory=Counter[Row])
 
-    @property
-    def all(self) -> Counter[Row]:
-        """Return all rows, for copies that don't mark vanished sessions."""
-        return self.present + self.vanished
+    def differences(self, truth: Contents) -> list[str]:
+        """Return a line for each row that a copy lacks, and for each that it must not hold."""
+        rows = {
+            "missing": truth.present - self.present,
+            "additional": self.present - truth.present,
+            "missing as vanished": truth.vanished - self.vanished,
+            "additional as vanished": self.vanished - truth.vanished,
+        }
+        return [f"{name}: {row}" for name, part in rows.items() for row in part.elements()]
 
 
 def row_of(connector: Connector, report: Mapping[str, Any]) -> Row:
@@ -278,37 +272,3 @@ class NightlyDepot:
 def _belongs(row: Row) -> bool:
     """Return False for an ordinary session that started before the span."""
     return row.start is None or not BEGIN - MARGIN <= row.start < BEGIN
-
-
-async def follow(
-    depot: NightlyDepot,
-    copy: Callable[[DepotClient], Awaitable[object]],
-    read: Callable[[], Contents],
-    nights: Iterable[int] = range(5),
-) -> None:
-    """Copy a depot on several nights. Assert after each that the copy holds the truth.
-
-    Args:
-        depot: Depot.
-        copy: Function that runs the copy of one night. The clock of its client stands still.
-        read: Function that reads the copy back. It runs in a thread.
-        nights: Numbers of the nights.
-    """
-    async with depot.sandbox, client_of(depot.sandbox) as client:
-        for number in nights:
-            now = depot.night(number)
-            client.now = lambda now=now: now  # type: ignore[misc]
-            await copy(client)
-            assert_equal(await asyncio.to_thread(read), depot.truth(), f"night {number}")
-
-
-def assert_equal(found: Contents, truth: Contents, when: str) -> None:
-    """Fail with the missing and the additional rows of a copy."""
-    problems = {
-        "missing": truth.present - found.present,
-        "additional": found.present - truth.present,
-        "missing as vanished": truth.vanished - found.vanished,
-        "wrongly vanished": found.vanished - truth.vanished,
-    }
-    lines = [f"{name}: {row}" for name, rows in problems.items() for row in rows.elements()]
-    assert not lines, "\n".join([f"{when}:", *lines])
