@@ -236,8 +236,9 @@ class DepotClient(ApiClient):
                 the reports with `from_ <= session_time_start < to` only. The margin must cover the
                 longest session, such as `timedelta(days=1)`. A session without a start belongs to
                 the window of its end. A report with neither time, or with an invalid one, is in
-                each window that reads it. Requests end now, unless `to` is in the future. A margin
-                requires `from_`. None leaves the choice to the server.
+                each window that reads it. Reports whose start is off by more than the margin are
+                left out, counted and logged: see `Walk.strays`. Requests end now, unless `to` is in
+                the future. A margin requires `from_`. None leaves the choice to the server.
             limit: Largest page, 1 to 2000 reports (the vendor documents 10 to 2000). The walk
                 requests limits from half of it to all of it, so that pages overlap. None starts at
                 10 and grows while pages stay under 8 MiB.

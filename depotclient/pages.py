@@ -10,7 +10,7 @@ import msgspec
 
 from depotclient.keys import compute_session_key, read_session_id
 from depotclient.query import Query
-from depotclient.windows import SessionWindow
+from depotclient.sessions import Session, Span
 from evtransport.errors import ApiError, DecodeError, SchemaError
 from evtransport.http import check_echo
 from evtransport.paging import Cursor, NewRows
@@ -49,7 +49,8 @@ class RawPage:
         ids: Session ids, after `read_keys`. None for a report with lone surrogates or without a
             valid id.
         keys: Numbers that identify the sessions, after `read_keys`. See `compute_session_key`.
-        outside: Indexes of the reports outside the window of the walk, after `read_keys`.
+        outside: Indexes of the reports that the walk does not deliver, after `read_keys`.
+        strays: Indexes of those that a copy keeps in the span of the walk, but a walk can't.
         describe: Sets the attributes of an error that name the request for this page.
     """
 
@@ -59,6 +60,7 @@ class RawPage:
     ids: list[int | None] = attrs.field(factory=list["int | None"], init=False)
     keys: list[int] = attrs.field(factory=list[int], init=False)
     outside: set[int] = attrs.field(factory=set[int], init=False)
+    strays: set[int] = attrs.field(factory=set[int], init=False)
     describe: Callable[[ApiError], None] = attrs.field(
         default=lambda error: None, init=False, repr=False
     )
@@ -68,11 +70,11 @@ class RawPage:
         """Size in bytes."""
         return len(self.body)
 
-    async def read_keys(self, window: SessionWindow | None = None) -> None:
+    async def read_keys(self, span: Span | None = None) -> None:
         """Read ids and keys, with pauses for the event loop.
 
         Args:
-            window: Window of the sessions to deliver. None delivers all.
+            span: Span of the sessions to deliver. None delivers all.
         """
         await pause()  # Splitting the page took some time.
         pauses = Pauses()
@@ -82,8 +84,15 @@ class RawPage:
             session_id = None if index in self.lone_surrogates else read_session_id(text)
             self.ids.append(session_id)
             self.keys.append(compute_session_key(session_id, text))
-            if window is not None and not window.accepts(item):
-                self.outside.add(index)
+            if span is not None:
+                self._compare(index, span)
+
+    def _compare(self, index: int, span: Span) -> None:
+        session = Session.read(self.items[index], self.ids[index], self.keys[index])
+        if not span.accepts(session):
+            self.outside.add(index)
+            if span.includes(session):
+                self.strays.add(index)
 
 
 def split_page(query: Query, body: bytes) -> RawPage:
@@ -144,7 +153,7 @@ def _original_items(
 
 @attrs.frozen(eq=False)
 class _Delivery:
-    """Reports of a page to deliver: the new ones, without those outside the walk's window.
+    """Reports of a page to deliver: the new ones, without those outside the walk's span.
 
     Attributes:
         page: The page.

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import attrs
 
-from depotclient.windows import SessionWindow
+from depotclient.sessions import Span
 from evtransport.paging import Cursor, PageRequest
 from evtransport.validation import validate_id
 
@@ -116,8 +116,8 @@ class Query:
             to = min(to + self.margin, now)
         return format_time(to)
 
-    def window(self, to: str) -> SessionWindow | None:
-        """Return the window of the sessions to deliver. None means every session.
+    def span(self, to: str) -> Span | None:
+        """Return the span of the sessions to deliver. None means every session.
 
         Args:
             to: End of the requests, which the walk pinned.
@@ -125,7 +125,7 @@ class Query:
         if self.margin is None or self.from_ is None:
             return None
         end = datetime.fromisoformat(to) if self.to is None else to_utc(self.to)
-        return SessionWindow(to_utc(self.from_), end)
+        return Span(to_utc(self.from_), end, self.margin)
 
     def _start(self, from_: datetime) -> datetime:
         """Return the start of the requests: a margin before the window, but not before year 1."""

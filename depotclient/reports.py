@@ -11,6 +11,7 @@ import attrs
 
 from depotclient.pages import Page, RawPage, split_page
 from depotclient.query import Query
+from depotclient.strays import Strays
 from evtransport.closing import AsyncCloseable
 from evtransport.http import Request
 from evtransport.paging import Cursor, PageDriver, PageLimits, PageRequest, Paginator
@@ -137,7 +138,7 @@ class SessionReports(Generic[T]):
         )
         page = await self._transport.send(request)
         page.describe = partial(self._transport.describe, request)
-        await page.read_keys(self.query.window(to))
+        await page.read_keys(self.query.span(to))
         return page
 
 
@@ -161,6 +162,9 @@ class PageReader(Generic[T]):
     Args:
         reports: Description of the walk.
         cursor: Position to start from.
+
+    Attributes:
+        strays: Reports that the walk has left out so far.
     """
 
     def __init__(self, reports: SessionReports[T], cursor: Cursor) -> None:
@@ -172,8 +176,12 @@ class PageReader(Generic[T]):
             read_ahead=reports.read_ahead,
             verify=reports.verify,
         )
-        fetch = partial(reports._fetch, cursor.pinned["to"])
-        self._driver = PageDriver(paginator, fetch, reports._transport.retire_connections)
+        to = cursor.pinned["to"]
+        self._driver = PageDriver(
+            paginator, partial(reports._fetch, to), reports._transport.retire_connections
+        )
+        label = reports._transport.redact(reports.query.label)
+        self.strays: Final = Strays(label, reports.query.span(to))
 
     @property
     def cursor(self) -> Cursor:
@@ -188,11 +196,13 @@ class PageReader(Generic[T]):
             RuntimeError: The reader is closed.
         """
         while (found := await self._driver.next_page()) is not None:
+            self.strays.add(*found)
             page = Page(*found, self._structure)
             del found  # Release the page while the next one is awaited.
             if page.reports:
                 return page
             del page
+        self.strays.log()
         return None
 
     async def aclose(self) -> None:
@@ -228,6 +238,14 @@ class Walk(AsyncCloseable, Generic[T]):
         if self._page is None:
             return self._reader.cursor
         return self._page.cursor_at(self._index)
+
+    @property
+    def strays(self) -> int:
+        """Number of reports that a walk with a margin has left out so far: their start is off.
+
+        The end of the walk logs them. `export` and `load` keep them.
+        """
+        return self._reader.strays.count
 
     async def aclose(self) -> None:
         """Cancel and await the requests in flight. Further calls do nothing."""

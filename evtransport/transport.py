@@ -250,7 +250,11 @@ class Transport:
         Call it for an error after `send`, such as an error while structuring the result.
         """
         request.describe(error)
-        error.redact(partial(self._redact_text, sent=()))
+        error.redact(self.redact)
+
+    def redact(self, text: str) -> str:
+        """Return a text with the current credentials masked, such as for a log record."""
+        return self._redact_text(text, ())
 
     def _describe(self, error: ApiError, request: Request[T], call: _Call) -> None:
         """Set the attributes of an error that name its call, without secrets."""

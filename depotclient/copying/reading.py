@@ -8,7 +8,7 @@ from datetime import datetime
 
 import attrs
 
-from depotclient.copying.sessions import Identity, Session, Span
+from depotclient.sessions import Identity, Session, Span
 
 __all__ = ["Absent", "Coverage", "find_absent"]
 

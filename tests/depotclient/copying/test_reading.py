@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from depotclient.copying.reading import Absent, Coverage, find_absent
-from depotclient.copying.sessions import Session, Span
+from depotclient.sessions import Session, Span
 
 
 def day(number: int) -> datetime:

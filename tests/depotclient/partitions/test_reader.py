@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import signal
 import threading
@@ -108,6 +109,27 @@ def test_each_session_is_read_once_and_a_report_without_times_in_each_window() -
         )
     assert sorted(january) == sorted([-1, 0, 7] * 4 + [9])
     assert sorted(february) == sorted([-1, 0, 7] * 3)
+
+
+def test_each_partition_logs_the_reports_that_it_leaves_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    off, january, february = (
+        f"{text}T00:00:00Z" for text in ("1970-01-01", "2026-01-20", "2026-02-20")
+    )
+    windows = [Partition("CP-001", "1", window) for window in ("2026-01", "2026-02", "2026-03")]
+    with fleet(chargers=1, sessions=0, time_filter="overlap") as sandbox:
+        for session_id, (start, end) in enumerate([(off, january), (january, february)]):
+            times = {"sessionTimeStart": start, "sessionTimeEnd": end}
+            report = json.dumps({"sessionId": session_id, **times}).encode()
+            sandbox.add("CP-001", "1", report)
+        table = read_table(windows, settings_of(sandbox))
+
+    assert ids_of(table) == [1]
+    assert [(vars(r)["from_"][:7], vars(r)["session_ids"]) for r in caplog.records] == [
+        ("2026-01", [0]),
+        ("2026-02", [1]),
+    ]
 
 
 def test_partitions_share_a_token_and_no_request_is_sent_while_a_batch_is_used(

@@ -1,4 +1,4 @@
-"""Sessions of a copy: their identity, and the place where a copy keeps them."""
+"""Sessions: their identity and times, and the time span that they belong to."""
 
 from __future__ import annotations
 
@@ -6,11 +6,26 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 import attrs
+import msgspec
+
+from depotclient.models import STRUCTURES
+from evtransport.errors import ApiError
 
 __all__ = ["Identity", "Session", "Span"]
 
 Identity: TypeAlias = tuple[int | None, datetime | int]
 """Session id and start of a session. Without both, the id and the key of its report."""
+
+
+@attrs.frozen
+class _Times:
+    """Times of a session. Skipping the other fields takes 4 % of the time to structure a report."""
+
+    session_time_start: datetime | None = None
+    session_time_end: datetime | None = None
+
+
+_decode_times = STRUCTURES.of(_Times)
 
 
 @attrs.frozen
@@ -33,6 +48,21 @@ class Session:
     end: datetime | None
     key: int
 
+    @classmethod
+    def read(cls, report: msgspec.Raw, session_id: int | None, key: int) -> Session:
+        """Return the session of a report. If a time is invalid, it has no times.
+
+        Args:
+            report: JSON text of the report.
+            session_id: Session id, or None if the report has no valid id.
+            key: Key of the report, see `Page.keys`.
+        """
+        try:
+            times = _decode_times(report)
+        except ApiError:
+            times = _Times()
+        return cls(session_id, times.session_time_start, times.session_time_end, key)
+
     @property
     def identity(self) -> Identity:
         """Return the value that identifies the session of a connector.
@@ -51,7 +81,10 @@ def truncate(time: datetime) -> datetime:
 
 @attrs.frozen
 class Span:
-    """Time span of a copy.
+    """Time span to read, whichever time of a session the server filters on.
+
+    A copy keeps each session that it `includes`. A single reading does not know what other readings
+    returned, so it delivers only the sessions that it `accepts`.
 
     Attributes:
         start: Start of the span (inclusive, in UTC).
@@ -77,11 +110,13 @@ class Span:
         Other times tell nothing: the clock of the charger was not set, or the vehicle was parked
         for longer than the margin.
         """
-        first, last = self.start - self.margin, self.end + self.margin
+        # The start minus the margin may be before the year 1.
         return tuple(
             time
             for time in (session.start, session.end)
-            if time is not None and first <= time < last
+            if time is not None
+            and self.start - time <= self.margin
+            and time - self.end < self.margin
         )
 
     def time_of(self, session: Session) -> datetime | None:
@@ -101,3 +136,12 @@ class Span:
     def is_stray(self, session: Session) -> bool:
         """Return True if the start of a session is missing or more than a margin off the span."""
         return self.time_of(session) is None or self.time_of(session) != session.start
+
+    def accepts(self, session: Session) -> bool:
+        """Return True if a single reading delivers a session.
+
+        The start decides, else the end. A session without a usable time is in each reading that
+        returns it: it must not be lost, and structuring an invalid time raises the error.
+        """
+        time = session.start or session.end
+        return time is None or self.start <= time < self.end
