@@ -12,7 +12,7 @@ import typer
 from depotclient.cli.copying import Bar, CopyCommand
 from depotclient.cli.options import CONCURRENCY, CONNECTORS, FILE, FROM, TO, select_connectors
 from depotclient.export import runner
-from depotclient.export.layout import Format
+from depotclient.export.formats import Format
 from depotclient.export.result import ConnectorExport
 from depotclient.partitions.calendar import MARGIN, Window
 from depotclient.text import parse_duration

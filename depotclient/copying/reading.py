@@ -21,21 +21,24 @@ class Coverage:
         from_: Start of the query, as it was sent.
         to: End of the query, as it was sent.
         span: Span of the copy.
+        timeless: Sessions without a usable time that the same query has returned before.
     """
 
     from_: datetime
     to: datetime
     span: Span
+    timeless: Container[Identity] = frozenset[Identity]()
 
     def covers(self, session: Session) -> bool:
         """Return True if the server returns a session for the query, if the session still exists.
 
         The API doesn't document which time of a session the server filters on, and whether the ends
-        of the query are inside. So all known times of the session must be inside the query. A
-        session without a usable time is never covered.
+        of the query are inside. So all known times of the session must be inside the query.
         """
         times = self.span.times_of(session)
-        return bool(times) and all(self.from_ < time < self.to for time in times)
+        if not times:
+            return session.identity in self.timeless
+        return all(self.from_ < time < self.to for time in times)
 
 
 @attrs.frozen
@@ -57,7 +60,7 @@ def find_absent(held: Iterable[Session], returned: Iterable[Session], coverage: 
     A session has moved if the reading lacks it and returns its id with another start. One start
     stands for one session. A start that the copy already held counts only for an id that the
     reading returns once: offline chargers send the id -1 for many sessions. A session without a
-    usable time may have moved even if the reading does not cover it.
+    usable time may have moved even if the reading does not cover it, but not one with the id -1.
 
     Args:
         held: Sessions of the connector before the reading, in any order.
@@ -80,7 +83,8 @@ def find_absent(held: Iterable[Session], returned: Iterable[Session], coverage: 
         session = known[identity]
         is_covered = coverage.covers(session)
         may_move = session.session_id is not None and starts[session.session_id] > 0
-        if may_move and (is_covered or coverage.span.time_of(session) is None):
+        is_timeless = coverage.span.time_of(session) is None and _is_unique(session.session_id)
+        if may_move and (is_covered or is_timeless):
             starts[session.session_id] -= 1
             moved.append(session)
         elif is_covered:
@@ -97,8 +101,13 @@ def _count_other_starts(
         session.session_id
         for identity, session in found.items()
         if identity not in known
-        or (returned[session.session_id] == 1 and (session.session_id or 0) > 0)
+        or (returned[session.session_id] == 1 and _is_unique(session.session_id))
     )
+
+
+def _is_unique(session_id: int | None) -> bool:
+    """Return False for ids that chargers send for many sessions while they are offline."""
+    return session_id is not None and session_id > 0
 
 
 def _order(identity: Identity) -> tuple[bool, str]:

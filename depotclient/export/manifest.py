@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from depotclient.partitions.calendar import Partition, WindowFilter, window_start
-from depotclient.query import format_time
+from depotclient.copying.sessions import Session
+from depotclient.partitions.calendar import connector_key, window_start
 
-__all__ = ["Manifest", "parse_manifest"]
+__all__ = ["Departure", "Manifest", "parse_manifest"]
 
 WireTime: TypeAlias = Annotated[
     str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 ]
 """Time as `format_time` formats it. Such strings sort in the order of their times."""
+
+
+class Departure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A session that has left the file of another window.
+
+    Attributes:
+        window: Window of the file that may still hold the session, if a run was killed.
+        session: The session, as that file holds it.
+    """
+
+    window: str
+    session: Session
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -28,14 +40,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         charger_id: Charger id.
         connector_id: Connector id.
         window: Calendar window, such as `2026-10`.
-        from_: Start of the query, as it was sent.
-        to: End of the query, as it was sent.
-        verify: Whether the window was walked until a pass found nothing new.
-        read_at: Time at which reading started.
+        from_: Start of the time that readings have covered without a gap.
+        to: End of that time.
+        verify: Whether all of these readings were walked until a pass found nothing new.
+        read_at: Time of the last reading.
         reports: Number of reports in the file.
         size: Size of the file in bytes, or None if the manifest is stored in the file itself.
-        bytes_read: Total size of the pages that were read for the file, in bytes.
-        missing_start: Session ids of the reports without a start, by their key.
+        bytes_read: Total size of the pages of the last reading, in bytes.
+        missing_start: Session ids of the reports without a start, by their key, in the order of
+            the file.
+        strays: Sessions in the file that start outside of the window, or whose start is missing.
+        vanished: Sessions in the file that the server no longer has.
+        moved: Sessions that the same reading has moved out of files which are replaced after this
+            one.
+        previous: Manifest of the file before, while an NDJSON file is replaced.
 
     Raises:
         ValueError: `window` is not a month or a day.
@@ -54,39 +72,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     size: int | None = None
     bytes_read: int
     missing_start: dict[int, int | None]
+    strays: tuple[Session, ...] = ()
+    vanished: tuple[Session, ...] = ()
+    moved: tuple[Departure, ...] = ()
+    previous: Manifest | None = None
 
     def __post_init__(self) -> None:
         window_start(self.window)
 
-    def is_final(
-        self, partition: Partition, now: datetime, margin: timedelta, *, verify: bool
-    ) -> bool:
-        """Return True if another reading with these options can't change the file."""
-        from_, to = partition.query(now, margin)
-        return (
-            (self.verify or not verify)
-            and self.from_ <= format_time(from_)
-            and self.to >= format_time(to)
-            and partition.is_closed(self.read_at, margin)
-            # With a wrong clock, the window may have been read before its end.
-            and self.read_at <= now
-        )
-
-    def without_superseded(self, window_filter: WindowFilter) -> Manifest:
-        """Return the manifest without the reports that the reading of another window supersedes.
-
-        A reading supersedes a report without a start if it accepted the session id but does not
-        contain the report itself. The session now has a start, or other bytes.
-        """
-        kept = {
-            key: session_id
-            for key, session_id in self.missing_start.items()
-            if session_id is None
-            or session_id not in window_filter.accepted_ids
-            or key in window_filter.seen
-        }
-        reports = self.reports - len(self.missing_start) + len(kept)
-        return msgspec.structs.replace(self, reports=reports, missing_start=kept)
+    @property
+    def key(self) -> str:
+        """Return the name of the connector and the window, such as `CP-001/1/2026-10`."""
+        return f"{connector_key(self.charger_id, self.connector_id)}/{self.window}"
 
 
 def parse_manifest(path: Path, text: bytes | None) -> Manifest:

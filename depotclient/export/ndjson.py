@@ -2,46 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
+import msgspec
 
+from depotclient.copying.sessions import Session
+from depotclient.export.formats import Format
+from depotclient.keys import compute_session_key, read_session_id
+from depotclient.models import STRUCTURES
 from depotclient.pages import Page
-from depotclient.partitions.calendar import WindowFilter
 from evtransport.surrogates import join_lines
 
-__all__ = ["NdjsonWriter", "sidecar"]
+__all__ = ["NdjsonFormat", "NdjsonWriter", "sidecar"]
 
 
 @attrs.frozen
-class _Start:
-    session_time_start: datetime | None
+class _Times:
+    session_time_start: datetime | None = None
+    session_time_end: datetime | None = None
+
+
+_decode_times: Final = STRUCTURES.of(_Times)
 
 
 class NdjsonWriter:
     """Writer of the vendor's own reports. The manifest goes into a sidecar."""
 
-    into: type[Any] = _Start
-
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
 
-    def write(self, page: Page[Any], window_filter: WindowFilter) -> int:
-        """Add the reports of a page that belong to the window. Return their number."""
-        accepted = [
-            text
-            for key, session_id, report, text in zip(
-                page.keys, page.ids, page.reports, page.raw_reports, strict=True
-            )
-            if window_filter.accept(key, session_id, report.session_time_start)
-        ]
-        for text in accepted:
-            # Only a report with line breaks loses the white space between its tokens.
-            has_line_breaks = b"\n" in text or b"\r" in text
-            self._file.write((join_lines(text) if has_line_breaks else text) + b"\n")
-        return len(accepted)
+    def write(self, rows: Sequence[bytes], indexes: Sequence[int]) -> None:
+        """Add lines of a page."""
+        self._file.writelines(rows[index] + b"\n" for index in indexes)
+
+    def copy(self, path: Path, indexes: Collection[int]) -> None:
+        """Add lines of another file."""
+        kept = set(indexes)
+        with path.open("rb") as file:
+            self._file.writelines(line for index, line in enumerate(file) if index in kept)
 
     def finish(self, manifest: bytes) -> None:
         """Do nothing."""
@@ -49,6 +51,51 @@ class NdjsonWriter:
     def close(self) -> None:
         """Write buffered lines and close the file."""
         self._file.close()
+
+
+@attrs.frozen
+class NdjsonFormat:
+    """NDJSON as a format of an export."""
+
+    name: Format = attrs.field(default="ndjson", init=False)
+    into: type[Any] = attrs.field(default=_Times, init=False)
+
+    def decode(self, page: Page[Any]) -> tuple[Sequence[bytes], Sequence[Session]]:
+        """Return the reports of a page as lines, and the session of each line.
+
+        Raises:
+            SchemaError: A time is invalid. The error has the cursor before its report.
+        """
+        lines = [_line_of(text) for text in page.raw_reports]
+        return lines, [
+            _session(line, times) for line, times in zip(lines, page.reports, strict=True)
+        ]
+
+    def create(self, path: Path) -> NdjsonWriter:
+        """Open a writer of a new file."""
+        return NdjsonWriter(path)
+
+    def read_sessions(self, path: Path, _: Mapping[int, int | None]) -> tuple[Session, ...]:
+        """Return the session of each line of a file."""
+        with path.open("rb") as file:
+            return tuple(
+                _session(line, _decode_times(msgspec.Raw(line))) for line in map(bytes.strip, file)
+            )
+
+
+def _session(line: bytes, times: _Times) -> Session:
+    """Return the session of a line.
+
+    The key is computed from the line, which may differ from the report in white space.
+    """
+    session_id = read_session_id(line)
+    key = compute_session_key(session_id, line)
+    return Session(session_id, times.session_time_start, times.session_time_end, key)
+
+
+def _line_of(report: bytes) -> bytes:
+    """Return a report as one line. Only a report with line breaks loses its white space."""
+    return join_lines(report) if b"\n" in report or b"\r" in report else report
 
 
 def sidecar(path: Path) -> Path:

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 # Import this first: without pyarrow, its error names the extra.
 from depotclient.arrow import SESSION_REPORTS, session_reports_from
 from depotclient.arrow.batches import batch_of
 
 # isort: split
+import attrs
 import pyarrow as pa
 from pyarrow import parquet
 
+from depotclient.copying.sessions import Session
+from depotclient.export.footer import MANIFEST_KEY
+from depotclient.export.formats import Format
 from depotclient.models import SessionReport
 from depotclient.pages import Page
-from depotclient.partitions.calendar import WindowFilter
 
-__all__ = ["ParquetWriter", "read_manifest", "read_session"]
-
-MANIFEST_KEY: Final = "depotclient.export"
-"""Key of the manifest in the metadata of a file."""
+__all__ = ["ParquetFormat", "ParquetWriter", "read_manifest", "read_session"]
 
 ROW_GROUP_BYTES: Final = 8 * 2**20
 """Minimum size of a row group in memory, about 90 large reports."""
+
+T = TypeVar("T", pa.RecordBatch, pa.Table)
+
+_IDENTITY: Final = ["session_id", "session_time_start", "session_time_end"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -86,30 +91,62 @@ def _find(
     return None, earlier
 
 
-def _filter_page(page: Page[Any], window_filter: WindowFilter) -> pa.RecordBatch:
-    """Return the new reports of a page that belong to a window.
+@attrs.frozen
+class ParquetFormat:
+    """Parquet as a format of an export."""
 
-    Raises:
-        SchemaError: A report is invalid. The error has the cursor before it.
-    """
-    batch = batch_of(page, SESSION_REPORTS)
-    # Read times as numbers: Arrow converts them to datetimes with pandas if it is installed.
-    starts = batch["session_time_start"].cast(pa.int64()).to_pylist()
-    accepted = [
-        window_filter.accept(key, session_id, _time(start))
-        for key, session_id, start in zip(page.keys, page.ids, starts, strict=True)
+    name: Format = attrs.field(default="parquet", init=False)
+    into: type[Any] = attrs.field(default=SessionReport, init=False)
+
+    def decode(self, page: Page[Any]) -> tuple[pa.RecordBatch, Sequence[Session]]:
+        """Return the rows of a page, and the session of each row.
+
+        Raises:
+            SchemaError: A report is invalid. The error has the cursor before it.
+        """
+        batch = batch_of(page, SESSION_REPORTS)
+        starts, ends = _times(batch["session_time_start"]), _times(batch["session_time_end"])
+        sessions = [*map(Session, page.ids, starts, ends, page.keys)]
+        # Otherwise Arrow's pool keeps memory: a quarter of an export's memory growth.
+        pa.default_memory_pool().release_unused()
+        return batch, sessions
+
+    def create(self, path: Path) -> ParquetWriter:
+        """Open a writer of a new file."""
+        return ParquetWriter(path)
+
+    def read_sessions(
+        self, path: Path, missing_start: Mapping[int, int | None]
+    ) -> tuple[Session, ...]:
+        """Return the session of each row of a file.
+
+        Raises:
+            ValueError: The file does not match `missing_start`.
+        """
+        with _open(path, "rb") as file:
+            table = parquet.ParquetFile(file).read(_IDENTITY)
+        ids = table["session_id"].to_pylist()
+        starts, ends = _times(table["session_time_start"]), _times(table["session_time_end"])
+        keys = iter(missing_start.items())
+        sessions = list[Session]()
+        for session_id, start, end in zip(ids, starts, ends, strict=True):
+            key, known_id = (0, session_id) if start is not None else next(keys, (0, -2))
+            if known_id != session_id:
+                raise ValueError("the manifest does not name the rows without a start")
+            sessions.append(Session(session_id, start, end, key))
+        return tuple(sessions)
+
+
+def _times(column: Any) -> list[datetime | None]:
+    """Return the times of a column. Arrow itself uses pandas for that, if it is installed."""
+    return [
+        None if number is None else _EPOCH + timedelta(milliseconds=number)
+        for number in column.cast(pa.int64()).to_pylist()
     ]
-    return batch if all(accepted) else batch.filter(pa.array(accepted))
-
-
-def _time(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 class ParquetWriter:
     """Writer of session reports as rows. The manifest goes into the metadata of the file."""
-
-    into: type[Any] = SessionReport
 
     def __init__(self, path: Path) -> None:
         self._file = _open(path, "wb")
@@ -119,16 +156,31 @@ class ParquetWriter:
         self._held: list[pa.RecordBatch] = []
         self._bytes = 0
 
-    def write(self, page: Page[Any], window_filter: WindowFilter) -> int:
-        """Add the reports of a page that belong to the window. Return their number."""
-        batch = _filter_page(page, window_filter)
+    def write(self, rows: pa.RecordBatch, indexes: Sequence[int]) -> None:
+        """Add rows of a page."""
+        self._add(_select(rows, indexes))
+        # Otherwise Arrow's pool keeps memory: a quarter of an export's memory growth.
+        pa.default_memory_pool().release_unused()
+
+    def copy(self, path: Path, indexes: Sequence[int]) -> None:
+        """Add rows of another file, one row group at a time."""
+        with _open(path, "rb") as opened:
+            file, first = parquet.ParquetFile(opened), 0
+            for group in range(file.num_row_groups):
+                end = first + file.metadata.row_group(group).num_rows
+                selected = [index - first for index in indexes if first <= index < end]
+                first = end
+                if selected:
+                    rows = file.read_row_group(group, columns=SESSION_REPORTS.names)
+                    for batch in _select(rows.cast(SESSION_REPORTS), selected).to_batches():
+                        self._add(batch)
+        pa.default_memory_pool().release_unused()
+
+    def _add(self, batch: pa.RecordBatch) -> None:
         self._held.append(batch)
         self._bytes += batch.nbytes
         if self._bytes >= ROW_GROUP_BYTES:
             self._write_group()
-        # Otherwise Arrow's pool keeps memory: a quarter of an export's memory growth.
-        pa.default_memory_pool().release_unused()
-        return batch.num_rows
 
     def _write_group(self) -> None:
         group = pa.Table.from_batches(self._held, SESSION_REPORTS)
@@ -144,6 +196,14 @@ class ParquetWriter:
         """Write the footer and close the file."""
         with self._file:
             self._writer.close()
+
+
+def _select(rows: T, indexes: Sequence[int]) -> T:
+    """Return some rows, in their order."""
+    if len(indexes) == rows.num_rows:
+        return rows
+    selected = set(indexes)
+    return rows.filter(pa.array([index in selected for index in range(rows.num_rows)]))
 
 
 def _open(path: Path, mode: Literal["rb", "wb"]) -> pa.OSFile:

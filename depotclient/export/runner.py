@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import attrs
 
 from depotclient.client import DepotClient
 from depotclient.copying.concurrency import CallbackFailed, run_all, run_to_the_end
+from depotclient.export.files import NewFile, open_format
 from depotclient.export.folder import folder_path
+from depotclient.export.formats import FORMATS, FileFormat, Format
 from depotclient.export.layout import (
-    FORMATS,
     ConnectorFolder,
-    Format,
-    WindowFile,
     prepare_folder,
     require_distinct_folders,
 )
-from depotclient.export.manifest import Manifest
+from depotclient.export.merge import Merge, needs_merge
+from depotclient.export.placement import Homes, Router
+from depotclient.export.plan import CalendarWindow, Options, Reading, plan_readings, span_of
 from depotclient.export.result import ConnectorExport, Export
-from depotclient.partitions.calendar import (
-    MARGIN,
-    Connector,
-    Partition,
-    Window,
-    WindowFilter,
-    plan,
-)
-from depotclient.query import format_time, is_before, require_aware, validate_duration
-from evtransport._version import __version__
+from depotclient.export.staging import prepare_staging, remove_staging
+from depotclient.pages import Page
+from depotclient.partitions.calendar import MARGIN, Connector, Window, plan
+from depotclient.query import distinct_connectors, is_before, require_aware
 from evtransport.errors import ApiError, SchemaError
 from evtransport.validation import validate_int
 
@@ -62,17 +54,23 @@ async def export_session_reports(
     margin: timedelta = MARGIN,
     concurrency: int = CONCURRENCY,
     verify: bool = False,
+    lag: timedelta = timedelta(),
+    refresh: bool = False,
+    accept_deletions: bool = False,
     on_progress: Callable[[ConnectorExport], object] = lambda _: None,
 ) -> Export:
     """Copy all session reports of some connectors into files. Run it again to continue.
 
     Each connector and window becomes one file in the folder, such as
     `charger_id=CP-001/connector_id=1/month=2026-10/reports.parquet`, with percent-encoded ids. A
-    file under its final name is complete. Later runs skip a window if it was read at least `margin`
-    after its end. They read other windows again and replace the file.
+    file under its final name is complete. A later run reads an open window from its last reading
+    on, less `margin` and `lag`, and once more when it closes: `margin` and `lag` after its end.
 
-    A report belongs to the window of its `session_time_start`, whichever timestamp the server
-    filters on. A report without a start belongs to the first window that reads it.
+    A file holds what the last reading that covered each session returned. A report belongs to the
+    window of its `session_time_start`, whichever timestamp the server filters on. A start outside
+    of the exported span comes from a clock that was not set, or from a vehicle that was parked for
+    longer than `margin`: the report is then in the window of its end, else of its reading. A
+    session that the server no longer has is kept, and named in the result.
 
     Args:
         depot: Client. Its limiter applies to all connectors together.
@@ -84,10 +82,14 @@ async def export_session_reports(
         window: `month` or `day`, in UTC.
         format: `parquet`, with the schema `depotclient.arrow.SESSION_REPORTS`, or `ndjson`, with
             the vendor's own reports, one on each line.
-        margin: Time read on both sides of a window, and time after its end until it is closed.
-            It must cover the longest session and the longest reporting delay.
+        margin: Time read on both sides of a window. It must cover the longest session and the
+            longest reporting delay.
         concurrency: Number of connectors to read at a time. Each holds some pages of about 8 MiB.
-        verify: Whether to walk each window until a whole pass finds nothing new.
+        verify: Whether to walk each reading until a whole pass finds nothing new. Windows that were
+            read without it are read again.
+        lag: Time in which the vendor may still change a report, after the margin.
+        refresh: Whether to read all windows whole, the closed ones too.
+        accept_deletions: Whether to delete sessions that the server no longer has.
         on_progress: Function that is called whenever a connector has made progress.
 
     Returns:
@@ -113,25 +115,47 @@ async def export_session_reports(
     """
     now, root = depot.now(), folder_path(folder)
     _validate_span(from_, to, now)
-    _validate_options(format, margin, concurrency, verify, on_progress)
+    _validate_options(format, concurrency, on_progress)
+    options = Options(margin, lag, verify, refresh, accept_deletions)
     # A window that has not started has no reports.
     end = now if to is None else min(to, now)
     # One thread converts the pages of all connectors: a conversion uses several times the memory of
     # its page, and allocators keep memory for each thread.
     thread = ThreadPoolExecutor(1, "export")
     try:
-        planning = partial(_plan_connectors, connectors, from_, end, window)
-        by_connector = await run_to_the_end(thread, planning)
+        planning = partial(_plan, connectors, from_, end, window)
+        pairs, windows = await run_to_the_end(thread, planning)
+        file_format, staging = await run_to_the_end(thread, partial(_prepare, root, format))
         # With several connectors, the others already use the time between two pages.
-        read_ahead = 1 if min(concurrency, len(by_connector)) == 1 else 0
-        await run_to_the_end(thread, partial(prepare_folder, root, format))
-        new_run = partial(
-            _ConnectorRun, depot, root, format, margin, verify, read_ahead, on_progress, thread
-        )
-        runs = [new_run(deque(windows)).run for windows in by_connector]
-        return Export(await run_all(runs, concurrency))
+        read_ahead = 1 if min(concurrency, len(pairs)) == 1 else 0
+        job = _Job(
+            depot, root, staging, window, windows, file_format, options, read_ahead, on_progress,
+            thread,
+        )  # fmt: skip
+        try:
+            runs = [_ConnectorRun(job, pair).run for pair in pairs]
+            return Export(await run_all(runs, concurrency))
+        finally:
+            await run_to_the_end(thread, partial(remove_staging, staging))
     finally:
         thread.shutdown(wait=False)  # The thread is idle, and waiting blocks the event loop.
+
+
+def _plan(
+    connectors: Iterable[Connector], from_: datetime, to: datetime, kind: Window
+) -> tuple[tuple[tuple[str, str], ...], tuple[CalendarWindow, ...]]:
+    """Return the connectors and the windows of an export."""
+    pairs = distinct_connectors(connectors)
+    require_distinct_folders(pairs)
+    partitions = plan(pairs[:1], from_, to, kind)
+    return pairs, tuple(CalendarWindow.of(each.window, kind) for each in partitions)
+
+
+def _prepare(root: Path, name: Format) -> tuple[FileFormat[Any], Path]:
+    """Create the folders of an export. Return the format and the staging folder."""
+    file_format = open_format(name)  # It names a missing extra before any request.
+    prepare_folder(root)
+    return file_format, prepare_staging(root)
 
 
 def _validate_span(from_: datetime, to: datetime | None, now: datetime) -> None:
@@ -142,72 +166,78 @@ def _validate_span(from_: datetime, to: datetime | None, now: datetime) -> None:
         raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to export")
 
 
-def _validate_options(
-    format_: object, margin: object, concurrency: object, verify: object, on_progress: object
-) -> None:
+def _validate_options(format_: object, concurrency: object, on_progress: object) -> None:
     if format_ not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format_!r}")
-    validate_duration("margin", margin)
     validate_int("concurrency", concurrency, minimum=1)
-    if not isinstance(verify, bool):
-        raise ValueError(f"verify must be a bool, got {verify!r}")
     if not callable(on_progress):
         raise ValueError(f"on_progress must be a function, got {on_progress!r}")
 
 
-def _plan_connectors(
-    connectors: Iterable[Connector], from_: datetime, to: datetime, window: Window
-) -> list[tuple[Partition, ...]]:
-    """Return the partitions of each connector."""
-    partitions = plan(connectors, from_, to, window)
-    by_ids = groupby(partitions, attrgetter("charger_id", "connector_id"))
-    by_connector = {ids: tuple(windows) for ids, windows in by_ids}
-    require_distinct_folders(by_connector)
-    return [*by_connector.values()]
+@attrs.frozen
+class _Job:
+    """What all connectors of an export share."""
+
+    depot: DepotClient
+    root: Path
+    staging: Path
+    kind: Window
+    windows: tuple[CalendarWindow, ...]
+    format: FileFormat[Any]
+    options: Options
+    read_ahead: int
+    on_progress: Callable[[ConnectorExport], object]
+    thread: Executor
 
 
 @attrs.define(eq=False)
 class _ConnectorRun:
-    """Export of one connector, window after window."""
+    """Export of one connector, reading after reading."""
 
-    depot: DepotClient
-    root: Path
-    format: Format
-    margin: timedelta
-    verify: bool
-    read_ahead: int
-    on_progress: Callable[[ConnectorExport], object]
-    thread: Executor
-    queue: deque[Partition]
-    repeated: set[str] = attrs.field(init=False, factory=set[str])
+    job: _Job
+    connector: tuple[str, str]
+    deleted: list[int | None] = attrs.field(factory=list["int | None"])
+    skipped: set[str] = attrs.field(factory=set[str])
+    written: set[str] = attrs.field(factory=set[str])
     export: ConnectorExport = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        first = self.queue[0]
-        self.export = ConnectorExport(first.charger_id, first.connector_id, len(self.queue))
+        self.export = ConnectorExport(*self.connector, len(self.job.windows))
 
     async def run(self) -> ConnectorExport:
         """Export all windows. Return the result."""
         self._report(self.export)
+        job = self.job
         try:
             folder = await self._in_thread(
-                ConnectorFolder.open, self.root, self.queue[0], self.format
+                ConnectorFolder.open, job.root, self.connector, job.kind, job.format
             )
-            while self.queue:
-                await self._export_window(folder, self.queue.popleft())
-                if self.queue:
-                    self._report(self.export)
+            now = job.depot.now()
+            readings = plan_readings(job.windows, folder.manifests, now, job.options)
+            read = {window.name for reading in readings for window in reading.windows}
+            self.skipped = {window.name for window in job.windows} - read
+            span = span_of(job.windows, folder.windows, job.options.margin)
+            self._count(folder)
+            if not readings:
+                nothing = Reading((), now, now)
+                homes = Homes.of(span, job.kind, nothing, folder.manifests)
+                if needs_merge(homes, folder.manifests):
+                    await self._read(folder, homes, now)
+            for reading in readings:
+                self._report(self.export)
+                homes = Homes.of(span, job.kind, reading, folder.manifests)
+                await self._read(folder, homes, now)
         except (ApiError, OSError) as error:
             self._fail(error, missing=self.export.left)
         self._report(self.export)
         return self.export
 
     async def _in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return await run_to_the_end(self.thread, partial(work, *args, **kwargs))
+        return await run_to_the_end(self.job.thread, partial(work, *args, **kwargs))
 
     def _report(self, export: ConnectorExport) -> None:
         try:
-            self.on_progress(export)
+            self.job.on_progress(export)
         except Exception as error:
             raise CallbackFailed(error) from None
 
@@ -215,96 +245,81 @@ class _ConnectorRun:
         first, missing = self.export.error or error, self.export.missing + missing
         self.export = attrs.evolve(self.export, error=first, missing=missing)
 
-    async def _export_window(self, folder: ConnectorFolder, partition: Partition) -> None:
-        """Read one window and write its file, unless the file is final."""
-        now, manifest = self.depot.now(), folder.manifests.get(partition.window)
-        if (
-            manifest is not None
-            and partition.window not in self.repeated
-            and manifest.is_final(partition, now, self.margin, verify=self.verify)
-        ):
-            skipped, held = self.export.skipped + 1, self.export.skipped_reports + manifest.reports
-            self.export = attrs.evolve(self.export, skipped=skipped, skipped_reports=held)
-            return
-        excluded = folder.keys_without_start(partition)
-        window_filter = WindowFilter(partition.start, partition.end, excluded)
+    def _count(self, folder: ConnectorFolder) -> None:
+        """Set the counts of the files that are there."""
+        manifests = folder.manifests
+        vanished = [each for manifest in manifests.values() for each in manifest.vanished]
+        strays = [each for manifest in manifests.values() for each in manifest.strays]
+        self.export = attrs.evolve(
+            self.export,
+            written=len(self.written),
+            skipped=len(self.skipped),
+            reports=sum(manifests[name].reports for name in self.written),
+            skipped_reports=sum(manifests[name].reports for name in self.skipped),
+            vanished=(*self.deleted, *(session.session_id for session in vanished)),
+            strays=tuple(session.session_id for session in strays),
+        )
+
+    async def _read(self, folder: ConnectorFolder, homes: Homes, now: datetime) -> None:
+        """Read some windows, and replace the files that change."""
+        job, reading = self.job, homes.reading
+        # The dictionary has each file even if the task is cancelled while the thread creates it.
+        files, created = dict[str, NewFile](), list[NewFile]()
+        router = Router(homes)
+
+        def create(name: str) -> NewFile:
+            file = NewFile.create(folder.file_of(name), job.staging, job.format)
+            created.append(file)
+            return file
+
+        def write(page: Page[Any]) -> None:
+            rows, sessions = job.format.decode(page)
+            for name, indexes in router.route(sessions).items():
+                if name not in files:
+                    files[name] = create(name)
+                files[name].write(rows, sessions, indexes)
+
+        merge = Merge(folder, router, job.options, now, create, files)
         try:
-            await self._write_window(folder, partition, window_filter, now)
+            if reading.windows:
+                merge.bytes_read = await self._walk(reading, write, router)
+            await self._in_thread(merge.commit)
         except (SchemaError, FileExistsError) as error:
-            error.add_note(f"window {partition.window}")
-            self._fail(error, missing=1)
+            error.add_note(reading.name)
+            self._fail(error, missing=len(reading.windows))
             return
-        superseded = folder.drop_superseded(partition, window_filter, self.margin, self.repeated)
-        self._repeat(partition, superseded)
-
-    def _repeat(self, partition: Partition, windows: set[str]) -> None:
-        """Queue windows with superseded reports again.
-
-        Each window is repeated once: two windows with sessions that share an id
-        may supersede each other.
-        """
-        added = sorted(windows - {queued.window for queued in self.queue})
-        self.queue.extend(attrs.evolve(partition, window=window) for window in added)
-        self.export = attrs.evolve(self.export, windows=self.export.windows + len(added))
-        self.repeated |= windows
-
-    async def _write_window(
-        self,
-        folder: ConnectorFolder,
-        partition: Partition,
-        window_filter: WindowFilter,
-        now: datetime,
-    ) -> None:
-        # The list has the file even if the task is cancelled while the thread creates it.
-        created: list[WindowFile] = []
-        try:
-            await self._in_thread(lambda: created.append(folder.new_file(partition)))
-            (file,) = created
-            manifest = await self._fill(file, partition, window_filter, now)
-            await self._in_thread(file.commit, manifest)
         finally:
             for file in created:
                 await self._in_thread(file.discard)
-        folder.manifests[partition.window] = manifest
-        self.export = attrs.evolve(self._export_with(file), written=self.export.written + 1)
+        self.written |= {window.name for window in reading.windows}
+        moved = tuple(session.session_id for session in merge.absent.moved)
+        if job.options.accept_deletions:
+            self.deleted += (session.session_id for session in merge.absent.vanished)
+        self.export = attrs.evolve(self.export, moved=(*self.export.moved, *moved))
+        self._count(folder)
 
-    async def _fill(
-        self, file: WindowFile, partition: Partition, window_filter: WindowFilter, now: datetime
-    ) -> Manifest:
-        """Read a window into its file. Return the manifest."""
-        from_, to = partition.query(now, self.margin)
-        reports = self.depot.session_reports(
-            partition.charger_id,
-            partition.connector_id,
-            from_=from_,
-            to=to,
-            into=file.into,
-            read_ahead=self.read_ahead,
-            verify=self.verify,
+    async def _walk(
+        self, reading: Reading, write: Callable[[Page[Any]], None], router: Router
+    ) -> int:
+        """Write the pages of a reading. Return their total size in bytes."""
+        job, before, size = self.job, self.export, 0
+        reports = job.depot.session_reports(
+            *self.connector,
+            from_=reading.from_,
+            to=reading.to,
+            into=job.format.into,
+            read_ahead=job.read_ahead,
+            verify=job.options.verify,
         )
         async with aclosing(reports.pages()) as pages:
             async for page in pages:
-                await self._in_thread(file.write, page, window_filter)
+                await self._in_thread(write, page)
+                size += len(page.raw)
                 del page  # Release the page while the next one is awaited.
-                self._report(self._export_with(file))
-        return Manifest(
-            library=f"thor-depot-clients {__version__}",
-            charger_id=partition.charger_id,
-            connector_id=partition.connector_id,
-            window=partition.window,
-            from_=format_time(from_),
-            to=format_time(to),
-            verify=self.verify,
-            read_at=now,
-            reports=file.reports,
-            bytes_read=file.bytes_read,
-            missing_start=window_filter.missing_start,
-        )
-
-    def _export_with(self, file: WindowFile) -> ConnectorExport:
-        """Return the progress, including a file that is being written."""
-        return attrs.evolve(
-            self.export,
-            reports=self.export.reports + file.reports,
-            bytes_read=self.export.bytes_read + file.bytes_read,
-        )
+                self.export = attrs.evolve(
+                    self.export,
+                    reports=before.reports + len(router.routed),
+                    bytes_read=before.bytes_read + size,
+                )
+                self._report(self.export)
+        return size

@@ -8,11 +8,10 @@ from depotclient.partitions.calendar import (
     Connector,
     Partition,
     Window,
-    WindowFilter,
     plan,
 )
 from depotclient.partitions.reader import read_batches, read_partition, read_table
 from depotclient.partitions.settings import ReadSettings
 
-__all__ = ["MARGIN", "WINDOWS", "Connector", "Partition", "ReadSettings", "Window", "WindowFilter"]
+__all__ = ["MARGIN", "WINDOWS", "Connector", "Partition", "ReadSettings", "Window"]
 __all__ += ["plan", "read_batches", "read_partition", "read_table"]

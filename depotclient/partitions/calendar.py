@@ -1,4 +1,4 @@
-"""Partitions of connectors into calendar windows, and the filter for the reports of a window."""
+"""Partitions of connectors into calendar windows."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import attrs
 
 from depotclient.query import Connector, distinct_connectors, is_before, require_aware, to_utc
 
-__all__ = ["MARGIN", "WINDOWS", "Connector", "Partition", "Window", "WindowFilter"]
-__all__ += ["connector_key", "plan", "window_start"]
+__all__ = ["MARGIN", "WINDOWS", "Connector", "Partition", "Window"]
+__all__ += ["connector_key", "next_start", "plan", "window_of", "window_start"]
 
 Window: TypeAlias = Literal["month", "day"]
 """Kind of a calendar window, in UTC."""
@@ -44,10 +44,21 @@ def window_start(window: str) -> datetime:
     )
 
 
-def _next_start(start: datetime, kind: Window) -> datetime:
+def next_start(start: datetime, kind: Window) -> datetime:
+    """Return the start of the window after the one that starts at `start`."""
     if kind == "day":
         return start + timedelta(days=1)
     return start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+
+
+def window_of(time: datetime, kind: Window) -> str:
+    """Return the calendar window that contains a time (timezone-aware).
+
+    Example:
+        >>> window_of(datetime(2026, 10, 31, tzinfo=UTC), "month")
+        '2026-10'
+    """
+    return to_utc(time).date().isoformat()[: 7 if kind == "month" else 10]
 
 
 @attrs.frozen(order=True)
@@ -100,85 +111,8 @@ class Partition:
     @property
     def end(self) -> datetime:
         """Return the end of the partition (exclusive)."""
-        end = _next_start(window_start(self.window), self.kind)
+        end = next_start(window_start(self.window), self.kind)
         return end if self.to is None else min(end, self.to)
-
-    def query(self, now: datetime, margin: timedelta = MARGIN) -> tuple[datetime, datetime]:
-        """Return the `from_` and `to` of a query that misses no report of the partition.
-
-        The API doesn't document which session timestamp the window filters on. So the query adds
-        a margin on both sides, and a `WindowFilter` drops the strays. The query ends at `now` or
-        earlier.
-        """
-        from_, to = self.start - margin, min(self.end + margin, now)
-        # If the clock was set back, keep the window non-empty instead of failing the export.
-        return from_, to if from_ < to else from_ + timedelta(milliseconds=1)
-
-    def is_closed(self, read_at: datetime, margin: timedelta = MARGIN) -> bool:
-        """Return True if no report can arrive after a reading at `read_at`."""
-        return read_at >= self.end + margin
-
-    def may_share_sessions(self, window: str, margin: timedelta = MARGIN) -> bool:
-        """Return True if readings of this window and of another window may share a session.
-
-        Args:
-            window: Another window of the same connector.
-            margin: Time read on both sides of each window.
-        """
-        other = Partition(self.charger_id, self.connector_id, window)
-        # Each reading extends a margin beyond its window.
-        return other.start <= self.end + 2 * margin and self.start <= other.end + 2 * margin
-
-
-@attrs.define(eq=False)
-class WindowFilter:
-    """Filter for the reports of one reading that belong to its window.
-
-    A report belongs to the window of its `session_time_start`. A report without a start belongs to
-    the first window that reads it. So each report is in exactly one window.
-
-    Attributes:
-        start: Start of the window (inclusive).
-        end: End of the window (exclusive).
-        excluded: Keys of reports without a start that other windows hold.
-        seen: Keys of all reports of the reading so far.
-        accepted_ids: Session ids of the accepted reports.
-        missing_start: Session ids of the accepted reports without a start, by key.
-
-    Example:
-        >>> january = Partition("CP-001", "1", "2026-01")
-        >>> window = WindowFilter(january.start, january.end)
-        >>> window.accept(key=1, session_id=7, session_start=january.end)
-        False
-    """
-
-    start: datetime
-    end: datetime
-    excluded: frozenset[int] = frozenset()
-    seen: set[int] = attrs.field(factory=set[int])
-    accepted_ids: set[int | None] = attrs.field(factory=set["int | None"])
-    missing_start: dict[int, int | None] = attrs.field(factory=dict[int, "int | None"])
-
-    def accept(self, key: int, session_id: int | None, session_start: datetime | None) -> bool:
-        """Record a report. Return True if a report belongs to the window and was not seen before.
-
-        Args:
-            key: Number that identifies the session, see `Page.keys`.
-            session_id: Session id, or None if the report has no valid id.
-            session_start: Start of the session (timezone-aware), or None.
-        """
-        if session_start is None:
-            belongs = key not in self.excluded
-        else:
-            belongs = self.start <= session_start < self.end
-        is_new = key not in self.seen
-        self.seen.add(key)
-        if not (belongs and is_new):
-            return False
-        self.accepted_ids.add(session_id)
-        if session_start is None:
-            self.missing_start[key] = session_id
-        return True
 
 
 def connector_key(charger_id: str, connector_id: str) -> str:
@@ -241,7 +175,7 @@ def _windows(
     start = from_.replace(hour=0, minute=0, second=0, microsecond=0)
     start = start.replace(day=1) if kind == "month" else start
     while start < to:
-        end = _next_start(start, kind)
+        end = next_start(start, kind)
         yield (
             start.date().isoformat()[: 7 if kind == "month" else 10],
             from_ if start < from_ and not whole else None,

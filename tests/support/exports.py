@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from depotclient import DepotClient
 from depotclient.export import ConnectorExport, export_session_reports
-from depotclient.export.layout import STAGING
+from depotclient.export.staging import INNER_STAGING
 from depotclient.partitions import Connector
 from depotclient.sandbox import DepotSandbox
 from tests.support.pages import query_of, served
@@ -64,13 +64,16 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and STAGING not in path.parts
+        if path.is_file() and not path.name.endswith(".part")
     }
 
 
 def staging_files(folder: Path) -> list[str]:
     """Return the names of the incomplete files."""
-    return sorted(path.name for path in (folder / STAGING).iterdir())
+    beside = folder.parent / f".{folder.name}{INNER_STAGING}"
+    return sorted(
+        path.name for staging in (beside, folder / INNER_STAGING) for path in staging.glob("*")
+    )
 
 
 def rows_in(folder: Path) -> Rows:

@@ -12,7 +12,7 @@ import pytest
 
 import depotclient
 from depotclient import DepotClient
-from depotclient.export.layout import FORMATS, Format
+from depotclient.export.formats import FORMATS, Format
 from depotclient.export.manifest import Manifest, parse_manifest
 from depotclient.partitions import MARGIN, Partition, WindowFilter
 from depotclient.sandbox import DepotSandbox

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from depotclient.export.layout import FORMATS, Format
+from depotclient.export.formats import FORMATS, Format
 from tests.support.exports import START, Item, export_first, rows_in, serving
 
 both_formats = pytest.mark.parametrize("format_", FORMATS)

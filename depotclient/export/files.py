@@ -1,0 +1,197 @@
+"""Files of single windows: their manifests, and new files that replace them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from depotclient.atomic import AtomicWriter, write_atomically
+from depotclient.copying.sessions import Session
+from depotclient.export.footer import find_manifest
+from depotclient.export.formats import FileFormat, Format, Writer
+from depotclient.export.manifest import Manifest, parse_manifest
+from depotclient.export.ndjson import NdjsonFormat, sidecar
+
+__all__ = ["NewFile", "open_format", "read_manifest"]
+
+# Opening a pipe may block for ever.
+_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def open_format(name: Format) -> FileFormat[Any]:
+    """Return a file format.
+
+    Raises:
+        ImportError: The format needs pyarrow, which is not installed.
+    """
+    if name == "ndjson":
+        return NdjsonFormat()
+    from depotclient.export.parquet import ParquetFormat
+
+    return ParquetFormat()
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """Return the manifest of a file, or None if there is no file with a valid sidecar.
+
+    Raises:
+        FileExistsError: The path is not a regular file, or no export wrote it.
+        OSError: The file can't be read.
+    """
+    with _open_regular(path) as descriptor:
+        if descriptor is None:
+            return None
+        size = os.fstat(descriptor).st_size
+        if path.suffix == ".parquet":
+            return parse_manifest(path, _read_parquet(path, descriptor, size))
+    with _open_regular(sidecar(path)) as descriptor:
+        text = None if descriptor is None else os.read(descriptor, os.fstat(descriptor).st_size)
+    manifest = parse_manifest(path, text)
+    # A sidecar does not match its file if a run was killed between the two writes, or if the file
+    # was changed.
+    if manifest.previous is not None and manifest.previous.size == size:
+        return manifest.previous
+    if manifest.size != size:
+        return None
+    return msgspec.structs.replace(manifest, previous=None)
+
+
+def _read_parquet(path: Path, descriptor: int, size: int) -> bytes | None:
+    text = find_manifest(descriptor, size)
+    if text is not None:
+        return text
+    from depotclient.export.parquet import read_manifest
+
+    return read_manifest(path)
+
+
+@contextmanager
+def _open_regular(path: Path) -> Iterator[int | None]:
+    """Open a regular file. Yield None if there is none, such as for a link without a target.
+
+    Raises:
+        FileExistsError: The path is something else.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except (FileNotFoundError, NotADirectoryError):
+        yield None
+        return
+    try:
+        if not S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileExistsError(
+                f"{path} is not a regular file: move it away or export into another folder"
+            )
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@attrs.define(eq=False)
+class NewFile:
+    """New file of one window, in the staging folder. The methods block.
+
+    Attributes:
+        path: Final path.
+        sessions: Session of each row so far.
+    """
+
+    _file: AtomicWriter
+    _writer: Writer[Any]
+    sessions: list[Session] = attrs.field(factory=list[Session])
+
+    @classmethod
+    def create(cls, path: Path, staging: Path, format_: FileFormat[Any]) -> NewFile:
+        """Create the file in the staging folder.
+
+        Raises:
+            OSError: The file can't be created.
+        """
+        file = AtomicWriter(path, staging)
+        try:
+            return cls(file, format_.create(file.staging))
+        except BaseException:
+            file.discard()
+            raise
+
+    @property
+    def path(self) -> Path:
+        """Return the final path."""
+        return self._file.path
+
+    @property
+    def staging(self) -> Path:
+        """Return the path of the incomplete file."""
+        return self._file.staging
+
+    def write(self, rows: Any, sessions: Sequence[Session], indexes: Sequence[int]) -> None:
+        """Add rows of a page."""
+        self._writer.write(rows, indexes)
+        self.sessions += (sessions[index] for index in indexes)
+
+    def copy(self, path: Path, sessions: Sequence[Session], indexes: Sequence[int]) -> None:
+        """Add rows of another file."""
+        self._writer.copy(path, indexes)
+        self.sessions += (sessions[index] for index in indexes)
+
+    def finish(self, manifest: bytes) -> None:
+        """Complete the file, but leave it in the staging folder.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        self._writer.finish(manifest)
+        self._writer.close()
+
+    def commit(self, manifest: Manifest, previous: Manifest | None) -> None:
+        """Sync the file to disk, and give it its final name.
+
+        Args:
+            manifest: Manifest of the file.
+            previous: Manifest of the file that is there.
+
+        Raises:
+            OSError: The disk is full, or the file can't be renamed.
+        """
+        path = self._file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".parquet":
+            self._file.commit()
+            return
+        size = self._file.staging.stat().st_size
+        manifest = msgspec.structs.replace(manifest, size=size)
+        write = partial(write_sidecar, path, folder=self._file.staging.parent)
+        # The sidecar comes first: a later run rejects a file without one as a file of another
+        # program. Until the file is renamed, its previous manifest is valid.
+        write(msgspec.structs.replace(manifest, previous=previous))
+        self._file.commit()
+        if previous is not None:
+            write(manifest)
+
+    def discard(self) -> None:
+        """Close the file, and delete it if it was not committed."""
+        with suppress(OSError):  # A full disk fails again here.
+            self._writer.close()
+        self._file.discard()
+
+
+def write_sidecar(path: Path, manifest: Manifest, folder: Path) -> None:
+    """Write the manifest of an NDJSON file.
+
+    Args:
+        path: NDJSON file.
+        manifest: Manifest.
+        folder: Staging folder.
+
+    Raises:
+        OSError: The sidecar can't be written.
+    """
+    write_atomically(sidecar(path), msgspec.json.encode(manifest), folder)

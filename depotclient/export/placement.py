@@ -1,0 +1,163 @@
+"""Homes of sessions: which file keeps each session of a reading and of the files before it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import attrs
+
+from depotclient.copying.reading import Coverage
+from depotclient.copying.sessions import Identity, Session, Span
+from depotclient.export.manifest import Manifest
+from depotclient.export.plan import CalendarWindow, Reading
+from depotclient.partitions.calendar import Window, window_of
+
+__all__ = ["Homes", "Router", "place_held"]
+
+
+@attrs.frozen
+class Homes:
+    """Files that can keep the sessions of a reading.
+
+    Attributes:
+        span: Span of the copy.
+        kind: Kind of the windows.
+        reading: The reading.
+        names: Windows with a file, and those of the reading.
+        timeless: Windows of the sessions without a usable time, by identity.
+    """
+
+    span: Span
+    kind: Window
+    reading: Reading
+    names: frozenset[str]
+    timeless: Mapping[Identity, str]
+
+    @classmethod
+    def of(
+        cls, span: Span, kind: Window, reading: Reading, manifests: Mapping[str, Manifest]
+    ) -> Homes:
+        """Return the homes for a reading of a connector whose files have these manifests."""
+        names = {*manifests, *(window.name for window in reading.windows)}
+        timeless = dict[Identity, str]()
+        for name, manifest in manifests.items():
+            # A file of an earlier version names only the sessions without a start.
+            timeless |= {(number, key): name for key, number in manifest.missing_start.items()}
+            timeless |= {stray.identity: name for stray in manifest.strays}
+        return cls(span, kind, reading, frozenset(names), timeless)
+
+    def home_of(self, session: Session) -> str | None:
+        """Return the window that a session belongs to by its times, if it can have a file."""
+        time = self.span.time_of(session)
+        if time is None or not self.span.start <= time < self.span.end:
+            return None
+        name = window_of(time, self.kind)
+        return name if name in self.names else None
+
+    def target_of(self, session: Session) -> str | None:
+        """Return the window whose file keeps a session that the reading has returned.
+
+        Returns:
+            The window, or None if no file of this reading keeps the session. The session is then an
+            ordinary one of a neighbour, which another reading returns too, or it is unchanged in a
+            file that the reading need not replace.
+        """
+        time = self.span.time_of(session)
+        first = self.reading.windows[0].name
+        if time is None:
+            held = self.timeless.get(session.identity, first)
+            # Without a start, the identity depends on the bytes of the report.
+            is_unchanged = session.start is None and not self._reads(held)
+            return None if is_unchanged else held
+        if not self.span.start <= time < self.span.end:
+            return None
+        home = CalendarWindow.of(window_of(time, self.kind), self.kind)
+        if home.name in self.names:
+            return home.name
+        margin = self.span.margin
+        whole = Coverage(home.start - margin, home.end + margin, self.span)
+        # Until the file of its home exists, the first window keeps it.
+        return None if whole.covers(session) else first
+
+    def is_misplaced(self, session: Session, name: str) -> bool:
+        """Return True if a session that a file holds belongs to another file."""
+        return self.home_of(session) not in {None, name}
+
+    def _reads(self, name: str) -> bool:
+        return any(window.name == name for window in self.reading.windows)
+
+
+@attrs.define(eq=False)
+class Router:
+    """Sessions of one reading, and their homes.
+
+    Attributes:
+        homes: Files that can keep the sessions.
+        returned: All sessions so far, by identity.
+        routed: Windows of the sessions that belong to the copy, by identity.
+    """
+
+    homes: Homes
+    returned: dict[Identity, Session] = attrs.field(factory=dict[Identity, Session])
+    routed: dict[Identity, str] = attrs.field(factory=dict[Identity, str])
+    _seen: set[int] = attrs.field(factory=set[int])
+
+    def route(self, sessions: Iterable[Session]) -> dict[str, list[int]]:
+        """Record the sessions of a page. Return the indexes of the new ones, by their windows."""
+        indexes = dict[str, list[int]]()
+        for index, session in enumerate(sessions):
+            if session.key in self._seen:
+                continue
+            self._seen.add(session.key)
+            self.returned[session.identity] = session
+            name = self.homes.target_of(session)
+            if name is not None:
+                self.routed[session.identity] = name
+                indexes.setdefault(name, []).append(index)
+        return indexes
+
+
+def place_held(
+    held: Mapping[str, Sequence[Session]],
+    homes: Homes,
+    routed: Collection[Identity],
+    dropped: Collection[Identity],
+    departed: Collection[tuple[str, Identity]],
+) -> dict[str, list[str | None]]:
+    """Return the windows that keep the sessions of the files before a reading.
+
+    Args:
+        held: Sessions of the files, by window.
+        homes: Files that can keep sessions.
+        routed: Identities that the reading brings. They replace the sessions of the files.
+        dropped: Identities that the copy no longer keeps.
+        departed: Windows and identities of sessions that an earlier reading has moved, but whose
+            old file was not replaced because the run was killed.
+
+    Returns:
+        The window of each session, in the order of the file. None if no file keeps the session.
+    """
+
+    def place(name: str, session: Session) -> str | None:
+        identity = session.identity
+        if identity in routed or identity in dropped or (name, identity) in departed:
+            return None
+        return homes.home_of(session) or name
+
+    placed = {
+        name: [place(name, session) for session in sessions] for name, sessions in held.items()
+    }
+    at_home = {
+        (name, session.identity)
+        for name, sessions in held.items()
+        for session, home in zip(sessions, placed[name], strict=True)
+        if home == name
+    }
+    # A killed run may have copied a session to its home without removing it here.
+    return {
+        name: [
+            None if home != name and (home, session.identity) in at_home else home
+            for session, home in zip(held[name], windows, strict=True)
+        ]
+        for name, windows in placed.items()
+    }
