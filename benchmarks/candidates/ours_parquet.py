@@ -13,9 +13,9 @@ import attrs
 
 from benchmarks.candidates import base
 from benchmarks.workloads import PAGE_REPORTS, WALK
-from depotclient.export.parquet import ParquetWriter
+from depotclient.export.parquet import ParquetFormat
 from depotclient.models import SessionReport, structurer_of
-from depotclient.partitions import WindowFilter
+from depotclient.pages import Page
 from depotclient.query import Query
 from depotclient.reports import SessionReports
 from evtransport.errors import ApiError
@@ -24,8 +24,6 @@ from evtransport.paging.cursor import Cursor
 from evtransport.transport import Transport
 
 T = TypeVar("T")
-
-START, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @attrs.frozen
@@ -65,13 +63,18 @@ class OursParquet(base.Candidate):
                 query=query.identity(), pinned={"to": "now"}, limit=PAGE_REPORTS, overlap=False
             ),
         )
-        window_filter = WindowFilter(START, END)
-        rows = await asyncio.to_thread(ParquetWriter, file)
+        file_format = ParquetFormat()
+        writer = await asyncio.to_thread(file_format.create, file)
+
+        def write(page: Page[SessionReport]) -> None:
+            rows, sessions = file_format.decode(page)
+            writer.write(rows, range(len(sessions)))
+
         async with aclosing(reports.pages()) as walk:
             async for page in walk:
-                await asyncio.to_thread(rows.write, page, window_filter)
-        await asyncio.to_thread(rows.finish, b"{}")
-        await asyncio.to_thread(rows.close)
+                await asyncio.to_thread(write, page)
+        await asyncio.to_thread(writer.finish, b"{}")
+        await asyncio.to_thread(writer.close)
 
 
 OURS = OursParquet()

@@ -67,7 +67,7 @@ class Homes:
         if time is None:
             held = self.timeless.get(session.identity, first)
             # Without a start, the identity depends on the bytes of the report.
-            is_unchanged = session.start is None and not self._reads(held)
+            is_unchanged = session.start is None and not self.reads(held)
             return None if is_unchanged else held
         if not self.span.start <= time < self.span.end:
             return None
@@ -83,7 +83,8 @@ class Homes:
         """Return True if a session that a file holds belongs to another file."""
         return self.home_of(session) not in {None, name}
 
-    def _reads(self, name: str) -> bool:
+    def reads(self, name: str) -> bool:
+        """Return True if a window is one of the reading."""
         return any(window.name == name for window in self.reading.windows)
 
 
@@ -95,11 +96,13 @@ class Router:
         homes: Files that can keep the sessions.
         returned: All sessions so far, by identity.
         routed: Windows of the sessions that belong to the copy, by identity.
+        reports: Number of reports in the windows of the reading.
     """
 
     homes: Homes
     returned: dict[Identity, Session] = attrs.field(factory=dict[Identity, Session])
     routed: dict[Identity, str] = attrs.field(factory=dict[Identity, str])
+    reports: int = 0
     _seen: set[int] = attrs.field(factory=set[int])
 
     def route(self, sessions: Iterable[Session]) -> dict[str, list[int]]:
@@ -113,6 +116,7 @@ class Router:
             name = self.homes.target_of(session)
             if name is not None:
                 self.routed[session.identity] = name
+                self.reports += self.homes.reads(name)
                 indexes.setdefault(name, []).append(index)
         return indexes
 

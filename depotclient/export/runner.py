@@ -318,7 +318,7 @@ class _ConnectorRun:
                 del page  # Release the page while the next one is awaited.
                 self.export = attrs.evolve(
                     self.export,
-                    reports=before.reports + len(router.routed),
+                    reports=before.reports + router.reports,
                     bytes_read=before.bytes_read + size,
                 )
                 self._report(self.export)

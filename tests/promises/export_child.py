@@ -14,7 +14,7 @@ from pathlib import Path
 import depotclient.export.parquet  # noqa: F401 - a later import would count as audit events
 from depotclient import DepotClient
 from depotclient.export import export_session_reports
-from depotclient.export.layout import Format
+from depotclient.export.formats import Format
 
 
 def kill_at_event(number: int, delay: float) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 import attrs
 import pytest
 
-from depotclient.export.layout import FORMATS, ConnectorFolder, Format
-from depotclient.partitions import Partition
+from depotclient.export.files import open_format
+from depotclient.export.formats import FORMATS, Format
+from depotclient.export.layout import ConnectorFolder
 from depotclient.sandbox import DepotSandbox, ReportShape, TimeFilter
 from evtransport.testing.sandbox import running_in_thread
 from tests.support.figures import Record, nonzero, tally
@@ -58,8 +59,8 @@ class Exporter:
 
     def ids(self, connector: str) -> Iterator[object]:
         """Yield the ids in all final files of a connector. Fail if a file is incomplete."""
-        first = Partition("CP-001", connector, "2026-01-01")
-        folder = ConnectorFolder.open(self.folder, first, self.format)
+        ids = ("CP-001", connector)
+        folder = ConnectorFolder.open(self.folder, ids, "day", open_format(self.format))
         for window, rows in rows_in(folder.path).items():
             manifest = folder.manifests.get(window)
             # A kill between the two writes leaves NDJSON without its record.

@@ -9,7 +9,7 @@ import pytest
 
 from depotclient import DepotClient
 from depotclient.export.folder import folder_path
-from depotclient.export.layout import FORMATS, Format
+from depotclient.export.formats import FORMATS, Format
 from tests.support.exports import export_first, ids_in
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -16,21 +15,15 @@ from hypothesis import strategies as st
 
 from depotclient import DepotClient
 from depotclient.export import export_session_reports
-from depotclient.export.layout import (
-    FORMATS,
-    STAGING,
-    ConnectorFolder,
-    Format,
-    require_distinct_folders,
-)
-from depotclient.partitions import Partition
+from depotclient.export.files import open_format
+from depotclient.export.formats import FORMATS, Format
+from depotclient.export.layout import ConnectorFolder, require_distinct_folders
 from tests.support.exports import (
     ALL,
     START,
     contents,
     export_first,
     ids_in,
-    staging_files,
 )
 
 both_formats = pytest.mark.parametrize("format_", FORMATS)
@@ -40,8 +33,8 @@ both_formats = pytest.mark.parametrize("format_", FORMATS)
 
 
 def folder_of(charger_id: str, connector_id: str) -> Path:
-    partition = Partition(charger_id, connector_id, "2026-01")
-    return ConnectorFolder.open(Path("lake"), partition, "ndjson").path
+    ids = (charger_id, connector_id)
+    return ConnectorFolder.open(Path("lake"), ids, "month", open_format("ndjson")).path
 
 
 @pytest.mark.parametrize(
@@ -186,52 +179,3 @@ async def test_days_and_months_in_one_folder_are_rejected(
     export = await export_first(depot, tmp_path, window="day")
     assert "a file for each month" in str(export.error)
     assert ids_in(tmp_path).total() == 60
-
-
-# The folder and its staging folder.
-
-
-def make_old(path: Path) -> None:
-    path.write_bytes(b"PAR1")
-    os.utime(path, (time.time() - 90_000,) * 2)
-
-
-def link_to_folder(path: Path) -> None:
-    path.symlink_to(path.parents[1])
-
-
-@pytest.mark.parametrize(
-    ("name", "make", "message"),
-    [
-        ("lake", make_old, r"lake is a file: an export needs a folder"),
-        (f"lake/{STAGING}", make_old, r"lake/[.]depotclient is a link or a file: an export needs"),
-        (f"lake/{STAGING}", link_to_folder, r"is a link or a file: an export needs"),
-    ],
-)
-async def test_a_file_or_link_in_the_place_of_a_folder_is_rejected(
-    depot: DepotClient, tmp_path: Path, name: str, make: Callable[[Path], None], message: str
-) -> None:
-    mine, path = tmp_path / "old.part", tmp_path / name
-    path.parent.mkdir(exist_ok=True)
-    make_old(mine)
-    make(path)
-    with pytest.raises(NotADirectoryError, match=message):
-        await export_first(depot, tmp_path / "lake")
-    assert mine.exists()
-    assert path.is_symlink() or path.read_bytes() == b"PAR1"
-
-
-async def test_staging_files_of_killed_runs_are_deleted_after_a_day(
-    depot: DepotClient, tmp_path: Path
-) -> None:
-    mine, staging = tmp_path / "mine", tmp_path / "lake" / STAGING
-    (staging / "folder.part").mkdir(parents=True)
-    for path in (mine, staging / "old.part", staging / "other"):
-        make_old(path)
-    (staging / "link.part").symlink_to(mine)
-    os.utime(staging / "folder.part", (time.time() - 90_000,) * 2)
-    os.utime(staging / "link.part", (time.time() - 90_000,) * 2, follow_symlinks=False)
-    (staging / "new.part").touch()
-    await export_first(depot, tmp_path / "lake")
-    assert staging_files(tmp_path / "lake") == ["folder.part", "link.part", "new.part", "other"]
-    assert mine.exists()

@@ -1,9 +1,8 @@
-"""Manifests: their content, which ones are rejected, and when a file must be read again."""
+"""Manifests: their content, and which ones are rejected."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -14,12 +13,9 @@ import depotclient
 from depotclient import DepotClient
 from depotclient.export.formats import FORMATS, Format
 from depotclient.export.manifest import Manifest, parse_manifest
-from depotclient.partitions import MARGIN, Partition, WindowFilter
 from depotclient.sandbox import DepotSandbox
-from tests.support.exports import END, NOW, START, export_first
+from tests.support.exports import NOW, export_first
 
-MOMENT = timedelta(microseconds=1)
-JANUARY = Partition("CP-001", "1", "2026-01")
 MANIFEST = Manifest(
     library="thor-depot-clients 1.0.0",
     charger_id="CP-001",
@@ -65,39 +61,6 @@ def test_a_file_without_a_valid_manifest_is_rejected(text: bytes | None) -> None
     message = "^file was not written by an export of this version: move it away or export into an"
     with pytest.raises(FileExistsError, match=message):
         parse_manifest(Path("file"), text)
-
-
-@pytest.mark.parametrize(
-    ("read_at", "now", "margin", "verify", "is_final"),
-    [
-        pytest.param(END + MARGIN, NOW, MARGIN, False, True, id="closed"),
-        pytest.param(END + MARGIN - MOMENT, NOW, MARGIN, False, False, id="read too early"),
-        pytest.param(NOW, END + MARGIN, MARGIN, False, False, id="read in the future"),
-        pytest.param(NOW, NOW, timedelta(0), False, True, id="smaller margin"),
-        pytest.param(NOW, NOW, 2 * MARGIN, False, False, id="larger margin"),
-        pytest.param(NOW, NOW, MARGIN, True, False, id="verify"),
-    ],
-)
-def test_a_file_is_final_if_a_reading_can_not_change_it(
-    read_at: datetime, now: datetime, margin: timedelta, verify: bool, is_final: bool
-) -> None:
-    manifest = msgspec.structs.replace(MANIFEST, read_at=read_at)
-    assert manifest.is_final(JANUARY, now, margin, verify=verify) is is_final
-    verified = msgspec.structs.replace(manifest, verify=True)
-    assert verified.is_final(JANUARY, now, margin, verify=False) is (is_final or verify)
-
-
-def test_a_reading_supersedes_a_missing_report_of_a_session_that_it_has() -> None:
-    reading = WindowFilter(START, END)
-    reading.accept(9, 7, START)  # the session of the first report, now with a start
-    reading.accept(10, 8, START)  # the id of the second report, which is there as well
-    reading.accept(2, 8, END)
-    reading.accept(11, None, START)
-
-    after = MANIFEST.without_superseded(reading)
-
-    assert (after.reports, after.missing_start) == (59, {2: 8, 3: None})
-    assert MANIFEST.without_superseded(WindowFilter(START, END)) == MANIFEST
 
 
 @pytest.mark.parametrize("format_", FORMATS)

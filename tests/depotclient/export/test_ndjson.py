@@ -56,10 +56,19 @@ async def test_lines_that_do_not_match_their_sidecar_are_read_again(
     assert contents(tmp_path) == before
 
 
-@pytest.mark.parametrize("successes", [0, 1])
-async def test_a_window_is_read_again_after_a_stop_between_lines_and_sidecar(
-    depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, successes: int
+@pytest.mark.parametrize(("has_file", "successes"), [(False, 0), (True, 0), (True, 1)])
+async def test_a_stop_between_lines_and_sidecar_loses_nothing(
+    sandbox: DepotSandbox,
+    depot: DepotClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    has_file: bool,
+    successes: int,
 ) -> None:
+    expected = sandbox.session_ids(*FIRST[0])
+    if has_file:
+        await export_first(depot, tmp_path, format="ndjson")
+        sandbox.remove(*FIRST[0], expected[0])
     left = [None] * successes
 
     def write(path: Path, content: bytes, folder: Path) -> None:
@@ -69,8 +78,9 @@ async def test_a_window_is_read_again_after_a_stop_between_lines_and_sidecar(
         write_atomically(path, content, folder)
 
     with monkeypatch.context() as patched:
-        patched.setattr("depotclient.export.layout.write_atomically", write)
-        assert str((await export_first(depot, tmp_path, format="ndjson")).error) == "stopped"
+        patched.setattr("depotclient.export.files.write_atomically", write)
+        stopped = await export_first(depot, tmp_path, format="ndjson", refresh=True)
+        assert str(stopped.error) == "stopped"
     export = await export_first(depot, tmp_path, format="ndjson", verify=True)
     assert (export.error, export.written) == (None, 1)
-    assert ids_in(tmp_path).total() == 60
+    assert sorted(ids_in(tmp_path).elements(), key=repr) == expected

@@ -18,7 +18,9 @@ import pytest
 
 from depotclient import DepotClient, NotFoundError, SchemaError
 from depotclient.export import ConnectorExport, export_session_reports
-from depotclient.export.layout import FORMATS, ConnectorFolder, Format, WindowFile
+from depotclient.export.files import NewFile
+from depotclient.export.formats import FORMATS, Format
+from depotclient.export.layout import ConnectorFolder
 from depotclient.export.ndjson import NdjsonWriter
 from depotclient.partitions import MARGIN
 from depotclient.query import format_time
@@ -186,7 +188,7 @@ def no_space(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def create_and_fail(_: Format, path: Path) -> None:
+def create_and_fail(_: object, path: Path) -> None:
     path.touch()
     no_space()
 
@@ -199,7 +201,7 @@ def close_and_fail(writer: NdjsonWriter) -> None:
 @pytest.mark.parametrize(
     ("step", "fail"),
     [
-        ("depotclient.export.layout._open_writer", create_and_fail),
+        ("depotclient.export.ndjson.NdjsonFormat.create", create_and_fail),
         ("depotclient.export.ndjson.NdjsonWriter.close", close_and_fail),
         ("depotclient.atomic.os.fsync", no_space),
     ],
@@ -273,7 +275,7 @@ async def test_only_parquet_needs_pyarrow(
 
 
 @pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("step", ["open", "new_file", "write", "commit", "discard"])
+@pytest.mark.parametrize("step", ["open", "create", "write", "finish", "commit", "discard"])
 async def test_a_cancelled_export_leaves_complete_files_and_continues(
     sandbox: DepotSandbox,
     depot: DepotClient,
@@ -286,7 +288,7 @@ async def test_a_cancelled_export_leaves_complete_files_and_continues(
         return len([task for task in asyncio.all_tasks() if "RequestHandler" not in repr(task)])
 
     loop, idle, calls = asyncio.get_running_loop(), tasks(), 0
-    owner = ConnectorFolder if step in {"open", "new_file"} else WindowFile
+    owner = ConnectorFolder if step == "open" else NewFile
     original = getattr(owner, step)
 
     def cancel(*args: Any) -> object:
@@ -348,7 +350,7 @@ async def test_an_error_of_the_callback_is_raised_unchanged(
 async def test_a_bug_is_raised_unchanged(
     depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ConnectorFolder, "new_file", lambda *_: 1 / 0)
+    monkeypatch.setattr(NewFile, "create", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         await export_first(depot, tmp_path)
 

@@ -1,4 +1,4 @@
-"""Partition plans and window filters: no gap, no overlap, and each report in one window."""
+"""Partition plans: windows without a gap or an overlap, each connector once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from depotclient.partitions.calendar import MARGIN, Partition, Window, WindowFilter, plan
+from depotclient.partitions.calendar import Partition, Window, plan
 
 MOMENT = timedelta(microseconds=1)
 DAY = timedelta(days=1)
@@ -161,63 +161,3 @@ def test_a_pickled_partition_takes_less_than_a_hundred_bytes(whole: bool) -> Non
 def test_a_partition_rejects_a_window_that_is_not_a_month_or_day(window: Any) -> None:
     with pytest.raises(ValueError, match="window must be a month such as 2026-10 or a day"):
         Partition("CP-001", "1", window)
-
-
-@pytest.mark.parametrize(
-    ("partition", "now", "margin", "expected"),
-    [
-        (OCTOBER, END + 9 * DAY, 3 * DAY, (START - 3 * DAY, END + 3 * DAY)),
-        (CUT, END + 9 * DAY, MARGIN, (START + DAY - MARGIN, END + MARGIN)),
-        # A query ends now, and is not empty if the clock was set back.
-        (OCTOBER, START + DAY, MARGIN, (START - MARGIN, START + DAY)),
-        (OCTOBER, START - 9 * DAY, MARGIN, (START - MARGIN, START - MARGIN + 1000 * MOMENT)),
-    ],
-)
-def test_a_query_adds_a_margin_on_both_sides_and_ends_now(
-    partition: Partition, now: datetime, margin: timedelta, expected: tuple[datetime, datetime]
-) -> None:
-    assert partition.query(now, margin) == expected
-
-
-@pytest.mark.parametrize(
-    ("window", "margin", "shares"),
-    [
-        ("2026-11", timedelta(0), True),
-        ("2026-08", 15 * DAY, True),
-        ("2026-08", 14 * DAY, False),
-        ("2026-12", 15 * DAY, True),
-        ("2026-12", 14 * DAY, False),
-    ],
-)
-def test_readings_of_adjacent_windows_may_share_a_session(
-    window: str, margin: timedelta, shares: bool
-) -> None:
-    assert OCTOBER.may_share_sessions(window, margin) is shares
-
-
-# Window filters.
-
-
-def test_a_filter_accepts_each_session_of_its_window_once() -> None:
-    october = WindowFilter(START, END, excluded=frozenset({8, 9}))
-    reports = [
-        (7, 7, START, True),
-        (7, 7, START, False),
-        # Two sessions may share an id.
-        (1, -1, START, True),
-        (2, -1, None, True),
-        (3, -1, None, True),
-        (3, -1, None, False),
-        (5, None, None, True),
-        (6, 6, END, False),
-        (10, 10, START - MOMENT, False),
-        (11, 11, (END - MOMENT).astimezone(timezone(DAY / 3)), True),
-        # Only reports without a start are excluded.
-        (9, 9, None, False),
-        (8, 8, START, True),
-    ]
-    for key, session_id, start, expected in reports:
-        assert october.accept(key, session_id, start) is expected
-    assert october.missing_start == {2: -1, 3: -1, 5: None}
-    assert october.accepted_ids == {-1, None, 7, 8, 11}
-    assert october.seen == {1, 2, 3, *range(5, 12)}
