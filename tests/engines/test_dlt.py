@@ -18,16 +18,12 @@ pytest.importorskip("dlt", reason="dlt is not installed")
 
 import dlt
 
-import depotclient.dlt
-from depotclient.dlt import (
-    LOOK_BACK,
-    PRIMARY_KEY,
-    _progress_after,
-    _start_of_run,
-    session_reports,
-)
+import depotclient.dlt.resource
+from depotclient.dlt import LOOK_BACK, PRIMARY_KEY, session_reports
+from depotclient.dlt.state import ConnectorRun, start_of_run
 from depotclient.partitions import MARGIN, Connector
 from depotclient.sandbox import DepotSandbox
+from depotclient.sessions import Session, Span
 
 ONE: Connector = ("CP-001", "1")
 TWO: Connector = ("CP-001", "2")
@@ -52,6 +48,7 @@ class Destination:
     rows: dict[tuple[Any, ...], dict[str, Any]] = attrs.field(
         factory=dict[tuple[Any, ...], dict[str, Any]]
     )
+    received: list[dict[str, Any]] = attrs.field(factory=list[dict[str, Any]])
 
     def load(
         self,
@@ -64,8 +61,15 @@ class Destination:
         self.run(session_reports(connectors, from_, to, **options))
 
     def run(self, resource: Any) -> None:
-        rows = [row for item in resource for row in item.to_pylist()]
-        self.rows |= {tuple(row[name] for name in PRIMARY_KEY): row for row in rows}
+        # The state is JSON.
+        self.state = json.loads(json.dumps(self.state))
+        self.received = [row for item in resource for row in item.to_pylist()]
+        for row in self.received:
+            key = tuple(row[name] for name in PRIMARY_KEY)
+            if row["deleted"]:
+                del self.rows[key]
+            else:
+                self.rows[key] = row
 
     @property
     def ids(self) -> list[int]:
@@ -101,7 +105,7 @@ def starts_of(sandbox: DepotSandbox, connector: Connector = ONE) -> list[datetim
     return [datetime.fromisoformat(report["sessionTimeStart"]) for report in reports]
 
 
-def test_a_run_without_new_reports_queries_only_the_look_back(
+def test_a_run_without_new_reports_queries_the_look_back_and_loads_nothing(
     sandbox: DepotSandbox, destination: Destination
 ) -> None:
     destination.load()
@@ -109,6 +113,7 @@ def test_a_run_without_new_reports_queries_only_the_look_back(
     sandbox.requests.clear()
     destination.load()
     assert json.dumps(destination.state) == state
+    assert destination.received == []
     assert destination.ids == ids_of(sandbox)
     for connector in (ONE, TWO):
         latest = max(starts_of(sandbox, connector))
@@ -129,6 +134,7 @@ def test_a_resource_runs_again_and_finds_new_late_and_changed_reports(
     insert_report(sandbox, changed, latest, vehicleId="another")
     destination.run(resource)
     assert destination.ids == ids_of(sandbox, ONE)
+    assert sorted(row["session_id"] for row in destination.received) == [7, 8, changed]
     (row,) = (row for row in destination.rows.values() if row["session_id"] == changed)
     assert row["vehicle_id"] == "another"
     assert destination.latest() == latest + HOUR
@@ -168,15 +174,28 @@ def test_the_span_is_exact_and_no_request_is_sent_for_a_known_one(
     assert list(sandbox.requests) == []
 
 
-def test_reports_without_a_start_change_no_state(
+def test_a_report_without_times_is_loaded_once_and_the_next_run_starts_at_from_(
     sandbox: DepotSandbox, destination: Destination
 ) -> None:
     for session_id in sandbox.session_ids(*ONE):
         sandbox.remove(*ONE, session_id)
     sandbox.add(*ONE, b'{"sessionId": 7}')
     destination.load((ONE,))
+    assert destination.latest() == BEGIN
+    destination.load((ONE,))
     assert destination.ids == [7]
-    assert destination.state == {"connectors": {}}
+    assert destination.received == []
+
+
+def test_a_state_of_an_earlier_version_is_accepted(
+    sandbox: DepotSandbox, destination: Destination
+) -> None:
+    destination.load((ONE,))
+    del destination.state["connectors"]["CP-001/1"]["sessions"]
+    destination.load((ONE,))
+    assert destination.received != []
+    destination.load((ONE,))
+    assert destination.received == []
 
 
 @pytest.mark.parametrize("to", [None, datetime.now(UTC) + 50 * DAY])
@@ -198,7 +217,7 @@ def test_a_session_in_the_future_is_loaded_after_its_start(
         assert 7 not in destination.ids
         assert len(destination.ids) == 20
         assert destination.latest() == latest
-        monkeypatch.setattr(depotclient.dlt, "datetime", Later)
+        monkeypatch.setattr(depotclient.dlt.resource, "datetime", Later)
         destination.load((ONE,), to=to, settings=settings)
         assert destination.ids == ids_of(sandbox, ONE)
 
@@ -219,13 +238,15 @@ def test_no_order_of_spans_leaves_a_gap(days: set[int], runs: list[tuple[int, in
     starts = {BEGIN + day * DAY for day in days}
     progress, read = None, set[datetime]()
     for first, length, back in runs:
-        from_, end = BEGIN + first * DAY, BEGIN + (first + length) * DAY
-        start = _start_of_run(progress, from_, back * DAY)
-        if start < end:
-            found = {at for at in starts if start <= at < end}
+        span = Span(BEGIN + first * DAY, BEGIN + (first + length) * DAY, timedelta())
+        start = start_of_run(progress, span.start, back * DAY)
+        if start < span.end:
+            run = ConnectorRun(progress, span, start, span.end, back * DAY)
+            found = {at for at in starts if start <= at < span.end}
+            run.select((Session(1, at, None, key=0) for at in found), [b"{}"] * len(found))
             read |= found
-            progress = _progress_after(progress, from_, end, max(found, default=None))
-        assert {at for at in starts if from_ <= at < end} <= read
+            progress = run.progress_after(run.moved())
+        assert {at for at in starts if span.start <= at < span.end} <= read
 
 
 @pytest.mark.parametrize(
@@ -237,6 +258,7 @@ def test_no_order_of_spans_leaves_a_gap(days: set[int], runs: list[tuple[int, in
         ({"name": " "}, "name must be a non-empty string, got ' '"),
         ({"settings": 5}, "settings must be ReadSettings"),
         ({"look_back": -DAY}, "look_back must be"),
+        ({"concurrency": 0}, "concurrency must be"),
         ({"rows": "frames"}, "rows must be one of arrow, objects, got 'frames'"),
     ],
 )

@@ -120,7 +120,8 @@ def test_an_empty_run_creates_the_columns_of_a_full_run(
     kinds = {name: kind for name, kind, *_ in query("describe session_reports")}
     plain = [field.name for field in FLEET_REPORTS if not pa.types.is_nested(field.type)]
     names = [name for name in kinds if not name.startswith("_dlt")]
-    assert names == [*(FLEET_REPORTS.names if rows == "arrow" else plain), "session_key"]
+    expected = FLEET_REPORTS.names if rows == "arrow" else plain
+    assert names == [*expected, "session_key", "deleted"]
     assert kinds["session_id"] == "BIGINT"
     assert kinds["session_time_start"] == "TIMESTAMP WITH TIME ZONE"
     assert kinds["energy_charge_end"] == "DOUBLE"

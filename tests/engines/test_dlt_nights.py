@@ -1,0 +1,99 @@
+"""Five nights of a dlt pipeline leave the sessions of the depot in its table, once each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from depotclient import DepotClient
+from depotclient.partitions import Connector
+from tests.support.copies import follow
+from tests.support.fleet import settings_of
+from tests.support.nights import BEGIN, Contents, NightlyDepot, Row
+
+pytest.importorskip("dlt", reason="dlt is not installed")
+
+import dlt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from depotclient.dlt import session_reports
+
+pytestmark = pytest.mark.usefixtures("dlt_settings")
+
+TIMES = ("session_time_start", "session_time_end")
+COLUMNS = ("charger_id", "connector_id", "session_id", *TIMES, "energy_soc_end")
+
+
+@attrs.define
+class Table:
+    """Table of a pipeline, as a target of copies.
+
+    Attributes:
+        nightly: Depot.
+        destination: Destination of the pipeline.
+        rows: Function that returns the rows of the table.
+        options: Options of the runs.
+    """
+
+    nightly: NightlyDepot
+    destination: Any
+    rows: Callable[[], Counter[Row]]
+    options: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+
+    async def copy(
+        self, depot: DepotClient, connectors: Sequence[Connector]
+    ) -> Sequence[Exception | None]:
+        """Run the pipeline."""
+        settings = settings_of(self.nightly.sandbox)
+        reports = session_reports(connectors, BEGIN, depot.now(), settings=settings)
+        pipeline = dlt.pipeline("fleet", destination=self.destination, dataset_name="depot")
+        await asyncio.to_thread(lambda: pipeline.run(reports, **self.options))
+        return []
+
+    def read(self) -> Contents:
+        """Return the rows of the table. It does not mark vanished sessions."""
+        return Contents(self.rows())
+
+    def truth(self, depot: NightlyDepot) -> Contents:
+        """Return the rows that the table must hold."""
+        truth = depot.truth()
+        return Contents(truth.present + truth.vanished)
+
+
+def rows_of(table: pa.Table, meter_values: Iterable[Any]) -> Counter[Row]:
+    assert table["deleted"].null_count == len(table)
+    columns = [table[name].to_pylist() for name in COLUMNS]
+    return Counter(map(Row, *columns, meter_values))
+
+
+async def test_a_duckdb_table_holds_the_truth_after_each_night() -> None:
+    duckdb = pytest.importorskip("duckdb", reason="DuckDB is not installed")
+
+    def rows() -> Counter[Row]:
+        text = "select *, json_array_length(session_meter_values) as n from depot.session_reports"
+        with duckdb.connect("fleet.duckdb") as connection:
+            connection.sql("set timezone = 'UTC'")
+            table: pa.Table = connection.sql(text).to_arrow_table()
+        return rows_of(table, table["n"].to_pylist())
+
+    depot = NightlyDepot()
+    await follow(depot, Table(depot, dlt.destinations.duckdb("fleet.duckdb"), rows))
+
+
+async def test_a_delta_table_holds_the_truth_after_each_night(tmp_path: Path) -> None:
+    deltalake = pytest.importorskip("deltalake", reason="deltalake is not installed")
+
+    def rows() -> Counter[Row]:
+        files = deltalake.DeltaTable(tmp_path / "lake/depot/session_reports")
+        table: pa.Table = files.to_pyarrow_table()
+        return rows_of(table, pc.list_value_length(table["session_meter_values"]).to_pylist())
+
+    depot, lake = NightlyDepot(), dlt.destinations.filesystem((tmp_path / "lake").as_uri())
+    await follow(depot, Table(depot, lake, rows, {"table_format": "delta"}))
