@@ -96,7 +96,7 @@ def _unnest(table: pa.Table, column: str, kept: Mapping[str, str]) -> pa.Table:
     schema = pa.schema(
         [
             *(table.schema.field(name).with_name(new) for name, new in kept.items()),
-            pa.field(_POSITION, pa.int32()),
+            pa.field(_POSITION, pa.int64()),
             *_event_type(table, column),
         ]
     )
@@ -122,4 +122,4 @@ def _positions(lists: Any, parents: Any) -> Any:
     first = pc.subtract(pc.cumulative_sum(lengths), lengths)
     ones: Any = pa.repeat(1, len(parents))
     numbers = pc.subtract(pc.cumulative_sum(ones), 1)
-    return pc.subtract(numbers, first.take(parents)).cast(pa.int32())
+    return pc.subtract(numbers, first.take(parents))
