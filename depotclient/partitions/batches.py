@@ -175,7 +175,8 @@ class Reading:
         margin: timedelta | None = self._settings.margin
         from_, to = partition.start, partition.end
         if self._shape.whole_pages:
-            from_, to = partition.query(depot.now(), self._settings.margin)
+            # Without a margin, a walk delivers everything that the server returns.
+            from_, to = from_ - margin, min(to + margin, depot.now())
             margin = None
         return depot.session_reports(
             partition.charger_id,
