@@ -36,6 +36,7 @@ class ConnectorFolder:
         kind: Kind of the windows.
         format: File format.
         manifests: Manifests of the files, by window.
+        windows: Windows of the export, and those with a file, by name.
     """
 
     charger_id: str
@@ -43,11 +44,17 @@ class ConnectorFolder:
     path: Path
     kind: Window
     format: FileFormat[Any]
+    windows: dict[str, CalendarWindow]
     manifests: dict[str, Manifest] = attrs.field(factory=dict[str, Manifest])
 
     @classmethod
     def open(
-        cls, root: Path, connector: tuple[str, str], kind: Window, format_: FileFormat[Any]
+        cls,
+        root: Path,
+        connector: tuple[str, str],
+        kind: Window,
+        format_: FileFormat[Any],
+        windows: Iterable[CalendarWindow] = (),
     ) -> ConnectorFolder:
         """Return the folder of a connector, with the manifests of its files.
 
@@ -56,6 +63,7 @@ class ConnectorFolder:
             connector: Charger id and connector id.
             kind: Kind of the windows.
             format_: File format.
+            windows: Windows of the export.
 
         Raises:
             FileExistsError: The folder holds the other kind of windows, or something that no
@@ -63,7 +71,7 @@ class ConnectorFolder:
             OSError: A file can't be read.
         """
         path = root.joinpath(*_folder_names(*connector))
-        folder = cls(*connector, path, kind, format_)
+        folder = cls(*connector, path, kind, format_, {window.name: window for window in windows})
         try:
             names = sorted(os.listdir(path))  # noqa: PTH208 - twice as fast for 72,000 windows
         except FileNotFoundError:
@@ -80,13 +88,16 @@ class ConnectorFolder:
         return folder
 
     @property
-    def windows(self) -> list[CalendarWindow]:
+    def held(self) -> list[CalendarWindow]:
         """Return the windows with a file."""
-        return [CalendarWindow.of(name, self.kind) for name in self.manifests]
+        return [self.windows[name] for name in self.manifests]
 
     def file_of(self, name: str) -> Path:
         """Return the path of the file of a window."""
-        return self.path / f"{self.kind}={name}" / f"reports.{self.format.name}"
+        return Path(self._file_of(name))
+
+    def _file_of(self, name: str) -> str:
+        return f"{self.path}{os.sep}{self.kind}={name}{os.sep}reports.{self.format.name}"
 
     def refresh(self, name: str) -> Manifest | None:
         """Read the manifest of a window again. Return None if there is no valid file.
@@ -95,17 +106,19 @@ class ConnectorFolder:
             FileExistsError: There is something else, or a file of another window.
             OSError: The file can't be read.
         """
-        path = self.file_of(name)
+        path = self._file_of(name)
         manifest = read_manifest(path)
         if manifest is None:
             self.manifests.pop(name, None)
             return None
-        expected = connector_key(self.charger_id, self.connector_id)
-        if manifest.key != f"{expected}/{name}":
+        held = (manifest.charger_id, manifest.connector_id, manifest.window)
+        if held != (self.charger_id, self.connector_id, name):
             raise FileExistsError(
-                f"{path} holds {manifest.key} according to its manifest: move it to the folder of"
-                f" that {self.kind}"
+                f"{path} holds {connector_key(*held[:2])}/{manifest.window} according to its"
+                f" manifest: move it to the folder of that {self.kind}"
             )
+        if name not in self.windows:
+            self.windows[name] = CalendarWindow.of(name, self.kind)
         self.manifests[name] = manifest
         return manifest
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
 from depotclient.copying.sessions import Session
-from depotclient.partitions.calendar import connector_key, window_start
 
 __all__ = ["Departure", "Manifest", "parse_manifest"]
 
@@ -54,9 +52,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         moved: Sessions that the same reading has moved out of files which are replaced after this
             one.
         previous: Manifest of the file before, while an NDJSON file is replaced.
-
-    Raises:
-        ValueError: `window` is not a month or a day.
     """
 
     version: Literal[1] = 1
@@ -77,16 +72,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     moved: tuple[Departure, ...] = ()
     previous: Manifest | None = None
 
-    def __post_init__(self) -> None:
-        window_start(self.window)
 
-    @property
-    def key(self) -> str:
-        """Return the name of the connector and the window, such as `CP-001/1/2026-10`."""
-        return f"{connector_key(self.charger_id, self.connector_id)}/{self.window}"
-
-
-def parse_manifest(path: Path, text: bytes | None) -> Manifest:
+def parse_manifest(path: str, text: bytes | None) -> Manifest:
     """Return the manifest of a file.
 
     Args:

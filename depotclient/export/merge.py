@@ -103,7 +103,7 @@ class Merge:
         manifests, homes = self.folder.manifests, self.router.homes
         returned = {session.session_id for session in self.router.returned.values()} - {None}
         concerned = {window.name for window in self._reading.windows} | self.files.keys()
-        concerned |= {w.name for w in self.folder.windows if self._reading.overlaps(w)}
+        concerned |= {w.name for w in self.folder.held if self._reading.overlaps(w)}
         for name, manifest in manifests.items():
             strays = [*manifest.strays, *manifest.vanished]
             ids = {*(stray.session_id for stray in strays), *manifest.missing_start.values()}
@@ -247,7 +247,7 @@ class Merge:
         departures: Sequence[Departure],
     ) -> Manifest:
         """Return the manifest of a new file."""
-        window = CalendarWindow.of(name, self.folder.kind)
+        window = self.folder.windows[name]
         current = self._current.get(name)
         is_read = window in self._reading.windows and name not in self._later
         if is_read or current is None:

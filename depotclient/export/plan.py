@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -12,7 +13,7 @@ from attrs import Attribute
 from depotclient.copying.sessions import Session, Span
 from depotclient.export.manifest import Manifest
 from depotclient.partitions.calendar import Window, next_start, window_start
-from depotclient.query import format_time, validate_duration
+from depotclient.query import validate_duration
 
 __all__ = ["CalendarWindow", "Options", "Reading", "plan_readings", "span_of"]
 
@@ -152,7 +153,7 @@ def _first_time(
         or options.refresh
         or (options.verify and not manifest.verify)
         or (options.accept_deletions and manifest.vanished)
-        or manifest.from_ > format_time(first)
+        or datetime.fromisoformat(manifest.from_) > first
         # With a wrong clock, the window may have been read before its end.
         or manifest.read_at > now
     ):
@@ -175,7 +176,7 @@ def span_of(
         margin: Time read on both sides of the span.
     """
     start, end = windows[0].start, windows[-1].end
-    ordered = sorted(held)
+    ordered = sorted(held, key=attrgetter("start"))
     for window in reversed(ordered):
         start = window.start if window.end == start else start
     for window in ordered:

@@ -210,13 +210,13 @@ class _ConnectorRun:
         job = self.job
         try:
             folder = await self._in_thread(
-                ConnectorFolder.open, job.root, self.connector, job.kind, job.format
+                ConnectorFolder.open, job.root, self.connector, job.kind, job.format, job.windows
             )
             now = job.depot.now()
             readings = plan_readings(job.windows, folder.manifests, now, job.options)
             read = {window.name for reading in readings for window in reading.windows}
             self.skipped = {window.name for window in job.windows} - read
-            span = span_of(job.windows, folder.windows, job.options.margin)
+            span = span_of(job.windows, folder.held, job.options.margin)
             self._count(folder)
             if not readings:
                 nothing = Reading((), now, now)
