@@ -19,7 +19,7 @@ from evtransport.structure import Structurer, decode
 from evtransport.surrogates import replace_lone_surrogates
 from evtransport.validation import normalize_connector_id
 
-__all__ = ["Page", "RawPage", "split_page"]
+__all__ = ["Page", "RawPage", "Refused", "split_page"]
 
 T = TypeVar("T")
 
@@ -177,6 +177,19 @@ class _Delivery:
     def cursor(self, index: int) -> Cursor:
         """Return the cursor before a report, or after the page."""
         return self.rows.cursor(self.counts[index])
+
+
+@attrs.frozen(eq=False)
+class Refused:
+    """Report of a page that is invalid.
+
+    Attributes:
+        index: Index of the report among the new reports of its page.
+        error: Reason, with the cursor before the report.
+    """
+
+    index: int
+    error: ApiError
 
 
 class Page(Generic[T]):

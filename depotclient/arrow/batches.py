@@ -20,12 +20,12 @@ import pyarrow.json as pa_json
 
 from depotclient.arrow.schema import FLEET_REPORTS, SESSION_REPORTS, TIME, schema_of
 from depotclient.drift import UnknownPart, find_unknown
-from depotclient.models import camel_case
-from depotclient.pages import Page
+from depotclient.models import SessionReport, camel_case, structurer_of
+from depotclient.pages import Page, Refused
 from depotclient.reports import SessionReports
 from evtransport.errors import ApiError, SchemaError
 
-__all__ = ["PageRows", "Refused", "batch_of", "record_batches", "rows_of", "table_of"]
+__all__ = ["PageRows", "batch_of", "record_batches", "row_of", "rows_of", "table_of"]
 
 # Arrow decodes blocks of this size in parallel. On two cores, this halves the time of a page.
 _BLOCK_BYTES: Final = 2**20
@@ -43,6 +43,10 @@ _VENDOR_LENGTH: Final = len("2026-01-01T00:00:00.000Z")
 # years after 9999, and Python does not.
 _MIN_MS: Final = -62_104_060_800_000
 _MAX_MS: Final = 253_402_300_799_999
+
+_TOO_LARGE: Final = "too large for its column: an integer of more than 64 bits"
+
+_structure: Final = structurer_of(SessionReport)
 
 
 async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.RecordBatch, None]:
@@ -82,19 +86,6 @@ async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.Reco
                 yield batch
             if error is not None:
                 raise error
-
-
-@attrs.frozen(eq=False)
-class Refused:
-    """Report that has no row, because it is invalid.
-
-    Attributes:
-        index: Index of the report among the new reports of its page.
-        error: Reason, with the cursor before the report.
-    """
-
-    index: int
-    error: ApiError
 
 
 @attrs.frozen(eq=False)
@@ -138,6 +129,19 @@ def rows_of(page: Page[Any]) -> PageRows:
             batch = _decode_by_arrow(texts, SESSION_REPORTS)
             return PageRows(batch, range(batch.num_rows), (), [*map(find_unknown, texts)])
     return _decode_by_objects(page, SESSION_REPORTS)
+
+
+def row_of(report: bytes) -> pa.RecordBatch:
+    """Return one report as a row with `SESSION_REPORTS`.
+
+    Raises:
+        SchemaError: The report is invalid.
+    """
+    row = msgspec.to_builtins(_structure(report), builtin_types=(datetime,))
+    try:
+        return pa.RecordBatch.from_pylist([row], SESSION_REPORTS)
+    except OverflowError:
+        raise SchemaError((f"$: {_TOO_LARGE}",)) from None
 
 
 def _batch_before_error(
@@ -186,8 +190,7 @@ def _decode_by_objects(page: Page[Any], schema: pa.Schema, *, stops: bool = Fals
 
 
 def _too_large(page: Page[Any], index: int) -> SchemaError:
-    problem = f"{page.path_at(index)}: too large for its column: an integer of more than 64 bits"
-    error = SchemaError((problem,))
+    error = SchemaError((f"{page.path_at(index)}: {_TOO_LARGE}",))
     error.cursor = page.cursor_at(index)
     page.describe(error)
     return error

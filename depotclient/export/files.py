@@ -26,8 +26,12 @@ __all__ = ["NewFile", "open_format", "read_manifest"]
 _FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-def open_format(name: Format) -> FileFormat[Any]:
+def open_format(name: Format, *, keep_unknown: bool = False) -> FileFormat[Any]:
     """Return a file format.
+
+    Args:
+        name: Name of the format.
+        keep_unknown: Whether Parquet files have the column `unknown_fields`.
 
     Raises:
         ImportError: The format needs pyarrow, which is not installed.
@@ -36,7 +40,7 @@ def open_format(name: Format) -> FileFormat[Any]:
         return NdjsonFormat()
     from depotclient.export.parquet import ParquetFormat
 
-    return ParquetFormat()
+    return ParquetFormat(keep_unknown)
 
 
 def read_manifest(path: str) -> Manifest | None:

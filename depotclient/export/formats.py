@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, get_args
+from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, get_args
+
+import attrs
 
 from depotclient.copying.sessions import Session
-from depotclient.pages import Page
+from depotclient.pages import Page, Refused
 
-__all__ = ["FORMATS", "FileFormat", "Format", "Writer"]
+__all__ = ["FORMATS", "DecodedPage", "FileFormat", "Format", "Writer"]
 
 Format: TypeAlias = Literal["parquet", "ndjson"]
 """Name of a file format."""
@@ -18,6 +20,23 @@ FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
+
+
+@attrs.frozen(eq=False)
+class DecodedPage(Generic[R]):
+    """Reports of a page in the form of a file format.
+
+    Attributes:
+        rows: Rows of the valid reports.
+        sessions: Session of each row.
+        refused: Invalid reports.
+        unknown_fields: Number of valid reports by the path of a field that `SessionReport` lacks.
+    """
+
+    rows: R
+    sessions: Sequence[Session]
+    refused: Sequence[Refused]
+    unknown_fields: Mapping[str, int]
 
 
 class Writer(Protocol[R_contra]):
@@ -53,11 +72,15 @@ class FileFormat(Protocol[R]):
         """Class to structure the reports into."""
         ...
 
-    def decode(self, page: Page[Any]) -> tuple[R, Sequence[Session]]:
-        """Return the rows of a page, and the session of each row.
+    def decode(self, page: Page[Any]) -> DecodedPage[R]:
+        """Return the new reports of a page."""
+        ...
+
+    def decode_report(self, report: bytes) -> tuple[R, Session]:
+        """Return one report as a row, and its session.
 
         Raises:
-            SchemaError: A report is invalid. The error has the cursor before it.
+            SchemaError: The report is invalid.
         """
         ...
 

@@ -142,6 +142,7 @@ class Merge:
             for name, sessions in held.items()
             if name not in self._later
             for session in sessions
+            if session.session_id not in self.router.rejected_ids
         ]
         self.absent = find_absent(earlier, self.router.returned.values(), coverage)
 

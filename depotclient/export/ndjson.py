@@ -10,11 +10,15 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from depotclient.copying.sessions import Session
-from depotclient.export.formats import Format
+from depotclient.copying.invalid import read_time
+from depotclient.drift import count_reports, find_unknown
+from depotclient.export.formats import DecodedPage, Format
 from depotclient.keys import compute_session_key, read_session_id
 from depotclient.models import STRUCTURES
-from depotclient.pages import Page
+from depotclient.pages import Page, Refused
+from depotclient.sessions import Session
+from evtransport.errors import ApiError
+from evtransport.structure import JsonValue
 from evtransport.surrogates import join_lines
 
 __all__ = ["NdjsonFormat", "NdjsonWriter", "sidecar"]
@@ -22,8 +26,10 @@ __all__ = ["NdjsonFormat", "NdjsonWriter", "sidecar"]
 
 @attrs.frozen
 class _Times:
+    """Times of a report, of which only the start must be valid."""
+
     session_time_start: datetime | None = None
-    session_time_end: datetime | None = None
+    session_time_end: JsonValue = None
 
 
 _decode_times: Final = STRUCTURES.of(_Times)
@@ -60,16 +66,29 @@ class NdjsonFormat:
     name: Format = attrs.field(default="ndjson", init=False)
     into: type[Any] = attrs.field(default=_Times, init=False)
 
-    def decode(self, page: Page[Any]) -> tuple[Sequence[bytes], Sequence[Session]]:
-        """Return the reports of a page as lines, and the session of each line.
+    def decode(self, page: Page[Any]) -> DecodedPage[Sequence[bytes]]:
+        """Return the new reports of a page as lines. Only the start of a report must be valid."""
+        lines, sessions, refused = list[bytes](), list[Session](), list[Refused]()
+        for index, report in enumerate(page.raw_reports):
+            try:
+                times: _Times = page.reports[index]
+            except ApiError as error:
+                refused.append(Refused(index, error))
+                continue
+            line = _line_of(report)
+            lines.append(line)
+            sessions.append(_session(line, times))
+        unknown_fields = count_reports(map(find_unknown, lines))
+        return DecodedPage(lines, sessions, refused, unknown_fields)
+
+    def decode_report(self, report: bytes) -> tuple[Sequence[bytes], Session]:
+        """Return one report as a line, and its session.
 
         Raises:
-            SchemaError: A time is invalid. The error has the cursor before its report.
+            SchemaError: The start is invalid.
         """
-        lines = [_line_of(text) for text in page.raw_reports]
-        return lines, [
-            _session(line, times) for line, times in zip(lines, page.reports, strict=True)
-        ]
+        line = _line_of(report)
+        return [line], _session(line, _decode_times(msgspec.Raw(line)))
 
     def create(self, path: Path) -> NdjsonWriter:
         """Open a writer of a new file."""
@@ -90,7 +109,7 @@ def _session(line: bytes, times: _Times) -> Session:
     """
     session_id = read_session_id(line)
     key = compute_session_key(session_id, line)
-    return Session(session_id, times.session_time_start, times.session_time_end, key)
+    return Session(session_id, times.session_time_start, read_time(times.session_time_end), key)
 
 
 def _line_of(report: bytes) -> bytes:

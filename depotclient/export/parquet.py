@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 # Import this first: without pyarrow, its error names the extra.
 from depotclient.arrow import SESSION_REPORTS, session_reports_from
-from depotclient.arrow.batches import batch_of
+from depotclient.arrow.batches import row_of, rows_of
 
 # isort: split
 import attrs
@@ -18,8 +18,10 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from depotclient.copying.sessions import Session
+from depotclient.drift import UnknownPart, count_reports, encode_part, find_unknown
 from depotclient.export.footer import MANIFEST_KEY
-from depotclient.export.formats import Format
+from depotclient.export.formats import DecodedPage, Format
+from depotclient.keys import compute_session_key, read_session_id
 from depotclient.models import SessionReport
 from depotclient.pages import Page
 
@@ -31,6 +33,8 @@ ROW_GROUP_BYTES: Final = 8 * 2**20
 T = TypeVar("T", pa.RecordBatch, pa.Table)
 
 _IDENTITY: Final = ["session_id", "session_time_start", "session_time_end"]
+
+_UNKNOWN_FIELDS: Final = pa.field("unknown_fields", pa.string())
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -93,27 +97,53 @@ def _find(
 
 @attrs.frozen
 class ParquetFormat:
-    """Parquet as a format of an export."""
+    """Parquet as a format of an export.
 
+    Attributes:
+        keep_unknown: Whether the files have the column `unknown_fields`.
+    """
+
+    keep_unknown: bool = False
     name: Format = attrs.field(default="parquet", init=False)
     into: type[Any] = attrs.field(default=SessionReport, init=False)
 
-    def decode(self, page: Page[Any]) -> tuple[pa.RecordBatch, Sequence[Session]]:
-        """Return the rows of a page, and the session of each row.
+    @property
+    def schema(self) -> pa.Schema:
+        """Return the schema of the files."""
+        return SESSION_REPORTS.append(_UNKNOWN_FIELDS) if self.keep_unknown else SESSION_REPORTS
 
-        Raises:
-            SchemaError: A report is invalid. The error has the cursor before it.
-        """
-        batch = batch_of(page, SESSION_REPORTS)
-        starts, ends = _times(batch["session_time_start"]), _times(batch["session_time_end"])
-        sessions = [*map(Session, page.ids, starts, ends, page.keys)]
+    def decode(self, page: Page[Any]) -> DecodedPage[pa.RecordBatch]:
+        """Return the new reports of a page."""
+        found = rows_of(page)
+        ids, keys = page.ids, page.keys
+        sessions = _sessions_of(
+            found.batch, [ids[n] for n in found.indexes], [keys[n] for n in found.indexes]
+        )
+        batch = self._with_unknown(found.batch, found.unknown)
         # Otherwise Arrow's pool keeps memory: a quarter of an export's memory growth.
         pa.default_memory_pool().release_unused()
-        return batch, sessions
+        return DecodedPage(batch, sessions, found.refused, count_reports(found.unknown))
+
+    def decode_report(self, report: bytes) -> tuple[pa.RecordBatch, Session]:
+        """Return one report as a row, and its session.
+
+        Raises:
+            SchemaError: The report is invalid.
+        """
+        row, session_id = row_of(report), read_session_id(report)
+        (session,) = _sessions_of(row, [session_id], [compute_session_key(session_id, report)])
+        return self._with_unknown(row, [find_unknown(report)]), session
+
+    def _with_unknown(self, rows: pa.RecordBatch, unknown: Sequence[UnknownPart]) -> pa.RecordBatch:
+        """Return rows with the columns of the files."""
+        if not self.keep_unknown:
+            return rows
+        texts = pa.array([*map(encode_part, unknown)] or [None] * rows.num_rows, pa.string())
+        return pa.RecordBatch.from_arrays([*rows.columns, texts], schema=self.schema)
 
     def create(self, path: Path) -> ParquetWriter:
         """Open a writer of a new file."""
-        return ParquetWriter(path)
+        return ParquetWriter(path, self.schema)
 
     def read_sessions(
         self, path: Path, missing_start: Mapping[int, int | None]
@@ -137,6 +167,13 @@ class ParquetFormat:
         return tuple(sessions)
 
 
+def _sessions_of(
+    rows: pa.RecordBatch, ids: Iterable[int | None], keys: Iterable[int]
+) -> list[Session]:
+    starts, ends = _times(rows["session_time_start"]), _times(rows["session_time_end"])
+    return [*map(Session, ids, starts, ends, keys)]
+
+
 def _times(column: Any) -> list[datetime | None]:
     """Return the times of a column. Arrow itself uses pandas for that, if it is installed."""
     return [
@@ -148,10 +185,11 @@ def _times(column: Any) -> list[datetime | None]:
 class ParquetWriter:
     """Writer of session reports as rows. The manifest goes into the metadata of the file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._schema = schema
         self._file = _open(path, "wb")
         self._writer = parquet.ParquetWriter(
-            self._file, SESSION_REPORTS, compression="zstd", memory_pool=pa.system_memory_pool()
+            self._file, schema, compression="zstd", memory_pool=pa.system_memory_pool()
         )
         self._held: list[pa.RecordBatch] = []
         self._bytes = 0
@@ -171,8 +209,8 @@ class ParquetWriter:
                 selected = [index - first for index in indexes if first <= index < end]
                 first = end
                 if selected:
-                    rows = file.read_row_group(group, columns=SESSION_REPORTS.names)
-                    for batch in _select(rows.cast(SESSION_REPORTS), selected).to_batches():
+                    rows = file.read_row_group(group, columns=self._schema.names)
+                    for batch in _conform(_select(rows, selected), self._schema).to_batches():
                         self._add(batch)
         pa.default_memory_pool().release_unused()
 
@@ -183,7 +221,7 @@ class ParquetWriter:
             self._write_group()
 
     def _write_group(self) -> None:
-        group = pa.Table.from_batches(self._held, SESSION_REPORTS)
+        group = pa.Table.from_batches(self._held, self._schema)
         self._writer.write_table(group, row_group_size=max(1, group.num_rows))
         self._held, self._bytes = [], 0
 
@@ -196,6 +234,14 @@ class ParquetWriter:
         """Write the footer and close the file."""
         with self._file:
             self._writer.close()
+
+
+def _conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return rows of an older file with the columns of a new one. A new column is null."""
+    for field in schema:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return rows.select(schema.names).cast(schema)
 
 
 def _select(rows: T, indexes: Sequence[int]) -> T:

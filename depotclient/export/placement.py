@@ -97,12 +97,15 @@ class Router:
         returned: All sessions so far, by identity.
         routed: Windows of the sessions that belong to the copy, by identity.
         reports: Number of reports in the windows of the reading.
+        rejected_ids: Ids of the sessions whose reports can't be read. The files keep what they
+            hold of these sessions.
     """
 
     homes: Homes
     returned: dict[Identity, Session] = attrs.field(factory=dict[Identity, Session])
     routed: dict[Identity, str] = attrs.field(factory=dict[Identity, str])
     reports: int = 0
+    rejected_ids: set[int | None] = attrs.field(factory=set["int | None"])
     _seen: set[int] = attrs.field(factory=set[int])
 
     def route(self, sessions: Iterable[Session]) -> dict[str, list[int]]:
@@ -119,6 +122,24 @@ class Router:
                 self.reports += self.homes.reads(name)
                 indexes.setdefault(name, []).append(index)
         return indexes
+
+    def reject(self, session: Session) -> str | None:
+        """Record the session of a report that can't be read.
+
+        Returns:
+            The window that the session belongs to, or None if no file of this reading keeps it.
+        """
+        if session.key in self._seen:
+            return None
+        self._seen.add(session.key)
+        self.returned[session.identity] = session
+        self.rejected_ids.add(session.session_id)
+        return self.homes.target_of(session)
+
+    def adopt(self, session: Session, window: str) -> None:
+        """Record a session that comes from the quarantine instead of the server."""
+        self.returned[session.identity] = session
+        self.routed[session.identity] = window
 
 
 def place_held(

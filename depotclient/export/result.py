@@ -23,8 +23,10 @@ class ConnectorExport(ConnectorCopy):
             window; other errors also stop the windows after it.
         reports: Number of reports in the written windows, and in the one being read.
         skipped_reports: Number of reports in the skipped windows, according to their manifests.
+        rejected: Ids of the reports in quarantine. Those that this run has added count as an error.
         bytes_read: Total size of the pages that were read, in bytes.
-        error: Reason for the first missing window.
+        error: Reason for the first missing window, or for the first report that this run has put
+            into quarantine.
 
     Example:
         >>> done = ConnectorExport("CP-001", "1", windows=12, written=2, skipped=10, reports=120)
@@ -37,6 +39,7 @@ class ConnectorExport(ConnectorCopy):
     skipped: int = 0
     missing: int = 0
     skipped_reports: int = 0
+    rejected: tuple[int | None, ...] = ()
 
     @property
     def left(self) -> int:

@@ -14,9 +14,11 @@ import attrs
 
 from depotclient.client import DepotClient
 from depotclient.copying.concurrency import CallbackFailed, run_all, run_to_the_end
+from depotclient.drift import add_counts
 from depotclient.export.files import NewFile, open_format
 from depotclient.export.folder import folder_path
 from depotclient.export.formats import FORMATS, FileFormat, Format
+from depotclient.export.intake import Intake
 from depotclient.export.layout import (
     ConnectorFolder,
     prepare_folder,
@@ -25,11 +27,12 @@ from depotclient.export.layout import (
 from depotclient.export.merge import Merge, needs_merge
 from depotclient.export.placement import Homes, Router
 from depotclient.export.plan import CalendarWindow, Options, Reading, plan_readings, span_of
+from depotclient.export.quarantine import ON_BAD_REPORT, OnBadReport, Quarantine, rejected_folder
 from depotclient.export.result import ConnectorExport, Export
 from depotclient.export.staging import prepare_staging, remove_staging
-from depotclient.pages import Page
 from depotclient.partitions.calendar import MARGIN, Connector, Window, plan
 from depotclient.query import distinct_connectors, is_before, require_aware
+from depotclient.sessions import Identity
 from evtransport.errors import ApiError, SchemaError
 from evtransport.validation import validate_int
 
@@ -57,6 +60,8 @@ async def export_session_reports(
     lag: timedelta = timedelta(),
     refresh: bool = False,
     accept_deletions: bool = False,
+    on_bad_report: OnBadReport = "fail",
+    keep_unknown: bool = False,
     on_progress: Callable[[ConnectorExport], object] = lambda _: None,
 ) -> Export:
     """Copy all session reports of some connectors into files. Run it again to continue.
@@ -90,6 +95,13 @@ async def export_session_reports(
         lag: Time in which the vendor may still change a report, after the margin.
         refresh: Whether to read all windows whole, the closed ones too.
         accept_deletions: Whether to delete sessions that the server no longer has.
+        on_bad_report: With `fail`, the windows that an invalid report is read for are not written.
+            With `quarantine`, the report is kept in `_rejected/lake` beside `lake`, and the others
+            are written. The connector has an error in the run that rejects the report first. A
+            later run takes it in if this version of the library can read it, or if the vendor has
+            corrected it. For `ndjson`, only a report with an invalid start is invalid.
+        keep_unknown: Whether to keep the fields that the schema lacks as JSON, in the column
+            `unknown_fields` of a `parquet` file. An `ndjson` file has them in any case.
         on_progress: Function that is called whenever a connector has made progress.
 
     Returns:
@@ -115,7 +127,7 @@ async def export_session_reports(
     """
     now, root = depot.now(), folder_path(folder)
     _validate_span(from_, to, now)
-    _validate_options(format, concurrency, on_progress)
+    _validate_options(format, concurrency, on_bad_report, keep_unknown, on_progress)
     options = Options(margin, lag, verify, refresh, accept_deletions)
     # A window that has not started has no reports.
     end = now if to is None else min(to, now)
@@ -125,12 +137,16 @@ async def export_session_reports(
     try:
         planning = partial(_plan, connectors, from_, end, window)
         pairs, windows = await run_to_the_end(thread, planning)
-        file_format, staging = await run_to_the_end(thread, partial(_prepare, root, format))
+        preparing = partial(_prepare, root, format, keep_unknown)
+        file_format, staging = await run_to_the_end(thread, preparing)
+        rejected = None
+        if on_bad_report == "quarantine":
+            rejected = await run_to_the_end(thread, partial(rejected_folder, root))
         # With several connectors, the others already use the time between two pages.
         read_ahead = 1 if min(concurrency, len(pairs)) == 1 else 0
         job = _Job(
-            depot, root, staging, window, windows, file_format, options, read_ahead, on_progress,
-            thread,
+            depot, root, staging, window, windows, file_format, options, rejected, read_ahead,
+            on_progress, thread,
         )  # fmt: skip
         try:
             runs = [_ConnectorRun(job, pair).run for pair in pairs]
@@ -151,9 +167,11 @@ def _plan(
     return pairs, tuple(CalendarWindow.of(each.window, kind) for each in partitions)
 
 
-def _prepare(root: Path, name: Format) -> tuple[FileFormat[Any], Path]:
+def _prepare(root: Path, name: Format, keep_unknown: bool) -> tuple[FileFormat[Any], Path]:
     """Create the folders of an export. Return the format and the staging folder."""
-    file_format = open_format(name)  # It names a missing extra before any request.
+    file_format = open_format(
+        name, keep_unknown=keep_unknown
+    )  # It names a missing extra before any request.
     prepare_folder(root)
     return file_format, prepare_staging(root)
 
@@ -166,7 +184,18 @@ def _validate_span(from_: datetime, to: datetime | None, now: datetime) -> None:
         raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to export")
 
 
-def _validate_options(format_: object, concurrency: object, on_progress: object) -> None:
+def _validate_options(
+    format_: object,
+    concurrency: object,
+    on_bad_report: object,
+    keep_unknown: object,
+    on_progress: object,
+) -> None:
+    if on_bad_report not in ON_BAD_REPORT:
+        expected = ", ".join(ON_BAD_REPORT)
+        raise ValueError(f"on_bad_report must be one of {expected}, got {on_bad_report!r}")
+    if not isinstance(keep_unknown, bool):
+        raise ValueError(f"keep_unknown must be a bool, got {keep_unknown!r}")
     if format_ not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format_!r}")
     validate_int("concurrency", concurrency, minimum=1)
@@ -185,6 +214,7 @@ class _Job:
     windows: tuple[CalendarWindow, ...]
     format: FileFormat[Any]
     options: Options
+    rejected: Path | None
     read_ahead: int
     on_progress: Callable[[ConnectorExport], object]
     thread: Executor
@@ -199,6 +229,7 @@ class _ConnectorRun:
     deleted: list[int | None] = attrs.field(factory=list["int | None"])
     skipped: set[str] = attrs.field(factory=set[str])
     written: set[str] = attrs.field(factory=set[str])
+    quarantine: Quarantine | None = None
     export: ConnectorExport = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -212,20 +243,22 @@ class _ConnectorRun:
             folder = await self._in_thread(
                 ConnectorFolder.open, job.root, self.connector, job.kind, job.format, job.windows
             )
+            if job.rejected is not None:
+                path = job.rejected / folder.path.relative_to(job.root) / "reports.ndjson"
+                self.quarantine = await self._in_thread(Quarantine.open, path)
             now = job.depot.now()
             readings = plan_readings(job.windows, folder.manifests, now, job.options)
             read = {window.name for reading in readings for window in reading.windows}
             self.skipped = {window.name for window in job.windows} - read
             span = span_of(job.windows, folder.held, job.options.margin)
             self._count(folder)
-            if not readings:
-                nothing = Reading((), now, now)
-                homes = Homes.of(span, job.kind, nothing, folder.manifests)
-                if needs_merge(homes, folder.manifests):
-                    await self._read(folder, homes, now)
             for reading in readings:
                 self._report(self.export)
                 homes = Homes.of(span, job.kind, reading, folder.manifests)
+                await self._read(folder, homes, now)
+            homes = Homes.of(span, job.kind, Reading((), now, now), folder.manifests)
+            adopts = self.quarantine is not None and self.quarantine.reports
+            if adopts or (not readings and needs_merge(homes, folder.manifests)):
                 await self._read(folder, homes, now)
         except (ApiError, OSError) as error:
             self._fail(error, missing=self.export.left)
@@ -258,31 +291,30 @@ class _ConnectorRun:
             skipped_reports=sum(manifests[name].reports for name in self.skipped),
             vanished=(*self.deleted, *(session.session_id for session in vanished)),
             strays=tuple(session.session_id for session in strays),
+            rejected=() if self.quarantine is None else self.quarantine.ids,
         )
 
     async def _read(self, folder: ConnectorFolder, homes: Homes, now: datetime) -> None:
         """Read some windows, and replace the files that change."""
         job, reading = self.job, homes.reading
-        # The dictionary has each file even if the task is cancelled while the thread creates it.
-        files, created = dict[str, NewFile](), list[NewFile]()
-        router = Router(homes)
+        # The list has each file even if the task is cancelled while the thread creates it.
+        created = list[NewFile]()
 
         def create(name: str) -> NewFile:
             file = NewFile.create(folder.file_of(name), job.staging, job.format)
             created.append(file)
             return file
 
-        def write(page: Page[Any]) -> None:
-            rows, sessions = job.format.decode(page)
-            for name, indexes in router.route(sessions).items():
-                if name not in files:
-                    files[name] = create(name)
-                files[name].write(rows, sessions, indexes)
-
-        merge = Merge(folder, router, job.options, now, create, files)
+        router, quarantine = Router(homes), self.quarantine
+        intake = Intake(self.connector, job.format, router, create, now, quarantine is not None)
+        merge = Merge(folder, router, job.options, now, create, intake.files)
+        adopted = set[Identity]()
         try:
             if reading.windows:
-                merge.bytes_read = await self._walk(reading, write, router)
+                merge.bytes_read = await self._walk(reading, intake)
+                await self._in_thread(self._reject, intake)
+            elif quarantine is not None:
+                adopted = await self._in_thread(intake.adopt, quarantine.reports.values())
             await self._in_thread(merge.commit)
         except (SchemaError, FileExistsError) as error:
             error.add_note(reading.name)
@@ -291,6 +323,8 @@ class _ConnectorRun:
         finally:
             for file in created:
                 await self._in_thread(file.discard)
+        if quarantine is not None and adopted:
+            self.quarantine = await self._in_thread(quarantine.update, (), adopted)
         self.written |= {window.name for window in reading.windows}
         moved = tuple(session.session_id for session in merge.absent.moved)
         if job.options.accept_deletions:
@@ -298,9 +332,19 @@ class _ConnectorRun:
         self.export = attrs.evolve(self.export, moved=(*self.export.moved, *moved))
         self._count(folder)
 
-    async def _walk(
-        self, reading: Reading, write: Callable[[Page[Any]], None], router: Router
-    ) -> int:
+    def _reject(self, intake: Intake) -> None:
+        """Keep the rejected reports of a complete reading, before its files are replaced."""
+        if (quarantine := self.quarantine) is None:
+            return
+        deletes = self.job.options.accept_deletions
+        resolved = quarantine.find_resolved(intake.router, accept_deletions=deletes)
+        self.quarantine = quarantine.update(intake.rejected, resolved)
+        for report, error in zip(intake.rejected, intake.errors, strict=True):
+            if not quarantine.has(report):
+                error.add_note(f"window {report.window}, in quarantine: {quarantine.path}")
+                self._fail(error, missing=0)
+
+    async def _walk(self, reading: Reading, intake: Intake) -> int:
         """Write the pages of a reading. Return their total size in bytes."""
         job, before, size = self.job, self.export, 0
         reports = job.depot.session_reports(
@@ -313,13 +357,14 @@ class _ConnectorRun:
         )
         async with aclosing(reports.pages()) as pages:
             async for page in pages:
-                await self._in_thread(write, page)
+                await self._in_thread(intake.write, page)
                 size += len(page.raw)
                 del page  # Release the page while the next one is awaited.
                 self.export = attrs.evolve(
                     self.export,
-                    reports=before.reports + router.reports,
+                    reports=before.reports + intake.router.reports,
                     bytes_read=before.bytes_read + size,
+                    unknown_fields=add_counts(before.unknown_fields, intake.unknown_fields),
                 )
                 self._report(self.export)
         return size

@@ -1,0 +1,130 @@
+"""Reports of one reading on their way into new files, and into the quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from depotclient.copying.invalid import session_of
+from depotclient.drift import add_counts
+from depotclient.export.files import NewFile
+from depotclient.export.formats import FileFormat
+from depotclient.export.placement import Router
+from depotclient.export.quarantine import RejectedReport
+from depotclient.pages import Page
+from depotclient.sessions import Identity, Session
+from evtransport._version import __version__
+from evtransport.errors import ApiError, SchemaError
+
+__all__ = ["Intake"]
+
+
+@attrs.define(eq=False)
+class Intake:
+    """Receiver of the reports of one reading. The methods block.
+
+    Attributes:
+        connector: Charger id and connector id.
+        format: Format of the files.
+        router: Homes of the sessions.
+        create: Function that creates the new file of a window.
+        read_at: Time of the reading.
+        rejects: Whether an invalid report is rejected. Otherwise it is an error.
+        files: New files so far, by window.
+        rejected: Reports that belong to the copy, but can't be read.
+        errors: Why these can't be read.
+        unknown_fields: Number of reports by the path of a field that `SessionReport` lacks.
+    """
+
+    connector: tuple[str, str]
+    format: FileFormat[Any]
+    router: Router
+    create: Callable[[str], NewFile]
+    read_at: datetime
+    rejects: bool = False
+    files: dict[str, NewFile] = attrs.field(factory=dict[str, NewFile])
+    rejected: list[RejectedReport] = attrs.field(factory=list[RejectedReport])
+    errors: list[ApiError] = attrs.field(factory=list[ApiError])
+    unknown_fields: Mapping[str, int] = attrs.field(factory=dict[str, int])
+
+    def write(self, page: Page[Any]) -> None:
+        """Write the new reports of a page.
+
+        Raises:
+            SchemaError: A report is invalid, and `rejects` is False.
+            OSError: The disk is full.
+        """
+        decoded = self.format.decode(page)
+        if decoded.refused and not self.rejects:
+            raise decoded.refused[0].error
+        texts = page.raw_reports if decoded.refused else ()
+        for refused in decoded.refused:
+            self._reject(texts[refused.index], refused.error, page.path_at(refused.index))
+        self.unknown_fields = add_counts(self.unknown_fields, decoded.unknown_fields)
+        for name, indexes in self.router.route(decoded.sessions).items():
+            self._write_rows(name, decoded.rows, decoded.sessions, indexes)
+
+    def _write_rows(
+        self, name: str, rows: Any, sessions: Sequence[Session], indexes: Sequence[int]
+    ) -> None:
+        if name not in self.files:
+            self.files[name] = self.create(name)
+        self.files[name].write(rows, sessions, indexes)
+
+    def _reject(self, report: bytes, error: ApiError, item: str) -> None:
+        session = session_of(report)
+        window = self.router.reject(session)
+        if window is None:
+            return
+        path, problem = _describe(error, item)
+        charger_id, connector_id = self.connector
+        self.errors.append(error)
+        self.rejected.append(
+            RejectedReport(
+                charger_id=charger_id,
+                connector_id=connector_id,
+                window=window,
+                path=path,
+                problem=problem,
+                session_id=session.session_id,
+                rejected_at=self.read_at,
+                library=f"thor-depot-clients {__version__}",
+                report=report.decode(),
+            )
+        )
+
+    def adopt(self, reports: Iterable[RejectedReport]) -> set[Identity]:
+        """Write the rejected reports that this version can read.
+
+        Returns:
+            The identities of their sessions in the quarantine. A report whose window has no file
+            stays there.
+        """
+        adopted = set[Identity]()
+        for report in reports:
+            try:
+                rows, session = self.format.decode_report(report.report.encode())
+            except ApiError:
+                continue
+            homes = self.router.homes
+            name = homes.home_of(session) or report.window
+            if name in homes.names:
+                self.router.adopt(session, name)
+                self._write_rows(name, rows, [session], [0])
+                adopted.add(report.session.identity)
+        return adopted
+
+
+def _describe(error: ApiError, item: str) -> tuple[str, str]:
+    """Return the path of the first problem of a report, and the problem.
+
+    Args:
+        error: Error of the report.
+        item: Path of the report in the response, such as `$.items[3]`.
+    """
+    line = error.problems[0] if isinstance(error, SchemaError) else f"{item}: {error.reason}"
+    path, _, problem = line.removeprefix(item).partition(": ")
+    return f"${path}", problem

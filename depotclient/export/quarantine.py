@@ -1,0 +1,166 @@
+"""Quarantine of an export: reports that can't be read, kept until they can be or are corrected."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal, TypeAlias, get_args
+
+import attrs
+import msgspec
+
+from depotclient.atomic import write_atomically
+from depotclient.copying.invalid import session_of
+from depotclient.copying.reading import Coverage, find_absent
+from depotclient.export.placement import Router
+from depotclient.sessions import Identity, Session
+
+__all__ = ["ON_BAD_REPORT", "OnBadReport", "Quarantine", "RejectedReport", "rejected_folder"]
+
+OnBadReport: TypeAlias = Literal["fail", "quarantine"]
+"""What an invalid report does."""
+
+ON_BAD_REPORT: Final[tuple[OnBadReport, ...]] = get_args(OnBadReport)
+
+REJECTED: Final = "_rejected"
+"""Name of the folder of all quarantines."""
+
+
+class RejectedReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Report that can't be read, a line of a quarantine.
+
+    Attributes:
+        charger_id: Charger id.
+        connector_id: Connector id.
+        window: Window that the report belongs to.
+        path: JSON path of the first problem in the report, such as `$.energySocEnd`.
+        problem: The problem, such as `expected float, got str`.
+        session_id: Session id, or None if the report has no valid one.
+        rejected_at: Time at which the report was first read with these bytes.
+        library: Name and version of the library that rejected it.
+        report: The report, as received.
+    """
+
+    charger_id: str
+    connector_id: str
+    window: str
+    path: str
+    problem: str
+    session_id: int | None
+    rejected_at: datetime
+    library: str
+    report: str
+
+    @property
+    def session(self) -> Session:
+        """Return the session of the report."""
+        return session_of(self.report.encode())
+
+
+@attrs.frozen
+class Quarantine:
+    """Rejected reports of one connector, in a file. The methods block.
+
+    Attributes:
+        path: NDJSON file. It does not exist if no report is rejected.
+        reports: The reports, by the identity of their sessions.
+    """
+
+    path: Path
+    reports: Mapping[Identity, RejectedReport] = attrs.field(factory=dict[Identity, RejectedReport])
+
+    @classmethod
+    def open(cls, path: Path) -> Quarantine:
+        """Read a quarantine.
+
+        Raises:
+            FileExistsError: No export of this version wrote the file.
+            OSError: The file can't be read.
+        """
+        try:
+            lines = path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return cls(path)
+        try:
+            reports = [msgspec.json.decode(line, type=RejectedReport) for line in lines]
+        except (ValueError, RecursionError):
+            raise FileExistsError(
+                f"{path} was not written by an export of this version: move it away"
+            ) from None
+        return cls(path, {report.session.identity: report for report in reports})
+
+    @property
+    def ids(self) -> tuple[int | None, ...]:
+        """Return the session ids of the reports."""
+        return tuple(report.session_id for report in self.reports.values())
+
+    def has(self, report: RejectedReport) -> bool:
+        """Return True if the same bytes were rejected before."""
+        known = self.reports.get(report.session.identity)
+        return known is not None and known.report == report.report
+
+    def find_resolved(self, router: Router, *, accept_deletions: bool) -> set[Identity]:
+        """Return the sessions that a complete reading has brought in another form.
+
+        Args:
+            router: Sessions of the reading.
+            accept_deletions: Whether a session is resolved that the server no longer has.
+        """
+        span, reading = router.homes.span, router.homes.reading
+        whole = {window.name for window in reading.windows if reading.covers(window, span.margin)}
+        held = [(report.session, report.window) for report in self.reports.values()]
+        timeless = frozenset(each.identity for each, window in held if window in whole)
+        coverage = Coverage(reading.from_, reading.to, span, timeless)
+        absent = find_absent([each for each, _ in held], router.returned.values(), coverage)
+        resolved = {each.identity for each, _ in held if each.identity in router.routed}
+        resolved |= {each.identity for each in absent.moved}
+        if accept_deletions:
+            resolved |= {each.identity for each in absent.vanished}
+        return resolved
+
+    def update(
+        self, rejected: Iterable[RejectedReport], resolved: Collection[Identity]
+    ) -> Quarantine:
+        """Add and remove reports, and return the new state.
+
+        The file is read again first, because another run may have written it.
+
+        Args:
+            rejected: Reports to add. They replace reports of the same sessions.
+            resolved: Identities of the sessions to remove.
+
+        Raises:
+            OSError: The file can't be read or written.
+        """
+        current = self.open(self.path)
+        kept = {key: report for key, report in current.reports.items() if key not in resolved}
+        kept |= {report.session.identity: report for report in rejected if not current.has(report)}
+        if kept == current.reports:
+            return current
+        if kept:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lines = [msgspec.json.encode(report) + b"\n" for report in kept.values()]
+            write_atomically(self.path, b"".join(lines))
+        else:
+            self.path.unlink(missing_ok=True)
+        return Quarantine(self.path, kept)
+
+
+def rejected_folder(root: Path) -> Path:
+    """Return the folder of the quarantines of an export.
+
+    It is `_rejected/lake` beside `lake`, because readers of a lake fail on other files, or take
+    Parquet files in any of its folders for data. It is `_rejected` inside the lake if it can't be
+    beside it: on another disk, or without the permission to write there.
+    """
+    inner, resolved = root / REJECTED, root.resolve()
+    beside = resolved.parent / REJECTED / resolved.name
+    if inner.is_dir() or not resolved.name:
+        return inner
+    if beside.is_dir():
+        return beside
+    parent = resolved.parent
+    is_usable = os.access(parent, os.W_OK) and parent.stat().st_dev == resolved.stat().st_dev
+    return beside if is_usable else inner
