@@ -22,8 +22,8 @@ from thorclient.sandbox import ThorSandbox
 PACKAGES = ("evtransport", "thorclient", "depotclient")
 MODULES = (
     *(*PACKAGES, "evtransport.testing", "thorclient.sandbox"),
-    *(f"depotclient.{name}" for name in ("arrow", "dask", "dlt", "export", "partitions")),
-    *(f"depotclient.{name}" for name in ("plot", "sandbox", "text")),
+    *(f"depotclient.{name}" for name in ("arrow", "dask", "database", "dlt", "export")),
+    *(f"depotclient.{name}" for name in ("partitions", "plot", "sandbox", "text")),
 )
 """Modules whose names are public. `depotclient.spark` needs Java and is left out."""
 

@@ -41,6 +41,8 @@ LAYERS = (
 """Modules from the core to the command lines. A module belongs to the last pattern it matches."""
 
 EXTRAS = {"pyarrow", "matplotlib", "pandas", "dask", "distributed", "pyspark", "dlt", "typer"}
+EXTRAS |= {"duckdb", "filelock", *(f"adbc_driver_{name}" for name in ("duckdb", "manager"))}
+EXTRAS |= {f"adbc_driver_{name}" for name in ("postgresql", "sqlite")}
 
 LOCAL_IMPORTS = {
     # They import pyarrow.
@@ -157,7 +159,7 @@ def test_no_function_is_too_long() -> None:
 def test_importing_a_client_loads_neither_extras_nor_sandboxes(package: str) -> None:
     unwanted = {
         *(EXTRAS | {"click", "rich", "pytest", "_pytest", "aiohttp.web"}),
-        *(f"depotclient.{part}" for part in ("arrow", "export", "plot", "partitions")),
+        *(f"depotclient.{part}" for part in ("arrow", "database", "export", "plot", "partitions")),
         *(f"depotclient.{part}" for part in ("dask", "spark", "dlt")),
         *("evtransport.testing.sandbox", "evtransport.cli.run"),
         *(f"{client}.{part}" for client in CLIENTS for part in ("sandbox", "cli")),

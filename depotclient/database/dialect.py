@@ -1,0 +1,84 @@
+"""Differences between the databases (extra `database`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import attrs
+
+# Import this first: without pyarrow, its error names the extra.
+from depotclient.arrow.schema import TIME
+
+# isort: split
+import pyarrow as pa
+
+try:
+    import adbc_driver_duckdb.dbapi
+    import adbc_driver_manager.dbapi
+    import adbc_driver_postgresql.dbapi
+    import adbc_driver_sqlite.dbapi
+except ImportError as error:
+    raise ImportError(
+        "depotclient.database needs database drivers: pip install 'thor-depot-clients[database]'"
+    ) from error
+
+from depotclient.database.target import Kind
+
+__all__ = ["DIALECTS", "Dialect", "quote"]
+
+
+@attrs.frozen(kw_only=True)
+class Dialect:
+    """SQL of one kind of database, where the databases differ.
+
+    Attributes:
+        connect: Function that opens an address.
+        time_type: Column type of a time in UTC.
+        seconds: Expression for the seconds of a session.
+        tables: Query for the names of all tables in the schema.
+        has_schemas: Whether tables have a schema.
+        indexes_events: Whether the tables of events need an index. DuckDB's block statistics find
+            the rows of a session without one.
+    """
+
+    connect: Callable[[str], adbc_driver_manager.dbapi.Connection]
+    time_type: str = "TIMESTAMP WITH TIME ZONE"
+    seconds: str = "extract(epoch FROM session_time_end) - extract(epoch FROM session_time_start)"
+    tables: str = (
+        "SELECT table_name FROM information_schema.tables"
+        " WHERE table_schema = $1 AND table_catalog = current_database()"
+    )
+    has_schemas: bool = True
+    indexes_events: bool = True
+
+    def type_of(self, kind: pa.DataType) -> str:
+        """Return the column type for an Arrow type."""
+        return self.time_type if kind == TIME else _TYPES[kind]
+
+
+_TYPES: Final[Mapping[pa.DataType, str]] = {
+    pa.string(): "TEXT",
+    pa.bool_(): "BOOLEAN",
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.float64(): "DOUBLE PRECISION",
+}
+
+DIALECTS: Final[Mapping[Kind, Dialect]] = {
+    "duckdb": Dialect(connect=adbc_driver_duckdb.dbapi.connect, indexes_events=False),
+    "postgresql": Dialect(connect=adbc_driver_postgresql.dbapi.connect),
+    "sqlite": Dialect(
+        connect=adbc_driver_sqlite.dbapi.connect,
+        # The driver writes times as ISO text, such as 2026-01-31T18:00:00.000.
+        time_type="TEXT",
+        seconds="round((julianday(session_time_end) - julianday(session_time_start)) * 86400, 3)",
+        tables="SELECT name AS table_name FROM sqlite_master",
+        has_schemas=False,
+    ),
+}
+
+
+def quote(name: str) -> str:
+    """Return a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'

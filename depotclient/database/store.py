@@ -1,0 +1,268 @@
+"""Transactions of a load: the state of a connector, one page, and the end of a reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+import msgspec
+
+# Import this first: without a driver, its error names the extra.
+from depotclient.database.connection import Connection, Transaction
+
+# isort: split
+import pyarrow as pa
+
+from depotclient.copying.reading import Absent, find_absent
+from depotclient.database.errors import DatabaseError
+from depotclient.database.rows import PageRows, read_times, seen_rows
+from depotclient.database.schema import EVENTS, REPORTS, SEEN, STATE, VERSION, create_tables
+from depotclient.database.state import ConnectorState, Loaded, Reading
+from depotclient.sessions import Session
+
+__all__ = ["PageCounts", "Store"]
+
+
+@attrs.frozen
+class PageCounts:
+    """What a page has changed.
+
+    Attributes:
+        new: Number of sessions that the database did not have.
+        changed: Number of sessions whose rows were replaced.
+        unchanged: Number of other sessions that belong to the database.
+        strays: Ids of the sessions whose start lies outside of the span.
+    """
+
+    new: int
+    changed: int
+    unchanged: int
+    strays: tuple[int | None, ...]
+
+
+@attrs.frozen(eq=False)
+class Store:
+    """Tables of session reports in a database, for one thread at a time."""
+
+    _connection: Connection
+
+    def prepare(self) -> None:
+        """Create the tables if they are missing.
+
+        Raises:
+            DatabaseError: The tables were made by another program or a newer version.
+        """
+        self._connection.transact(_prepare)
+
+    def read_state(self, connector: tuple[str, str]) -> ConnectorState:
+        """Return the state of a connector."""
+        return self._connection.transact(lambda t: _read_state(t, connector))
+
+    def begin(self, connector: tuple[str, str], loaded: Loaded | None, reading: Reading) -> None:
+        """Note that a reading has begun."""
+
+        def work(transaction: Transaction) -> None:
+            transaction.execute("DELETE FROM {load_seen} WHERE {of_connector}", *connector)
+            _write_state(transaction, connector, ConnectorState(loaded, reading))
+
+        self._connection.transact(work)
+
+    def add(self, rows: PageRows, state: ConnectorState, now: datetime) -> PageCounts:
+        """Write the reports of a page, and the state after it.
+
+        Args:
+            rows: Reports of the page.
+            state: State of the connector, with the cursor after the page.
+            now: Time to note with the rows.
+        """
+        return self._connection.transact(lambda t: _add(t, rows, state, now))
+
+    def finish(
+        self, connector: tuple[str, str], reading: Reading, now: datetime, *, delete: bool
+    ) -> Absent:
+        """Note that a reading is complete. Return the sessions that have moved or vanished.
+
+        Args:
+            connector: Charger id and connector id.
+            reading: The reading.
+            now: Time to note with vanished sessions.
+            delete: Whether to delete the vanished sessions, instead of marking them.
+        """
+        return self._connection.transact(
+            lambda t: _finish(t, connector, reading, now, delete=delete)
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def _prepare(transaction: Transaction) -> None:
+    schema = () if transaction.schema is None else (transaction.schema,)
+    tables = set(transaction.query(transaction.dialect.tables, *schema)["table_name"].to_pylist())
+    if STATE.name not in tables:
+        if REPORTS.name in tables:
+            raise DatabaseError(
+                "the database has a table session_reports of another program: load into another"
+                " database or schema"
+            )
+        for statement in create_tables(transaction.dialect, transaction.paths):
+            transaction.execute(statement)
+        return
+    versions = transaction.query("SELECT max(version) AS version FROM {load_state}")
+    version = versions["version"].to_pylist()[0] or VERSION
+    if version > VERSION:
+        raise DatabaseError(
+            f"the tables have version {version}, and this library knows versions up to {VERSION}:"
+            " upgrade it with pip install --upgrade 'thor-depot-clients[database]'"
+        )
+
+
+def _read_state(transaction: Transaction, connector: tuple[str, str]) -> ConnectorState:
+    found = transaction.query("SELECT * FROM {load_state} WHERE {of_connector}", *connector)
+    if not found.num_rows:
+        return ConnectorState()
+    start, end, read_at = (read_times(found[n])[0] for n in ("loaded_from", "loaded_to", "read_at"))
+    loaded = None
+    if start is not None and end is not None and read_at is not None:
+        loaded = Loaded(start, end, read_at, bool(found["events"].to_pylist()[0]))
+    text = found["reading"].to_pylist()[0]
+    reading = None if text is None else msgspec.json.decode(text, type=Reading)
+    return ConnectorState(loaded, reading)
+
+
+def _write_state(
+    transaction: Transaction, connector: tuple[str, str], state: ConnectorState
+) -> None:
+    loaded, reading = state.loaded, state.reading
+    row: dict[str, Any] = {
+        **dict(zip(("charger_id", "connector_id"), connector, strict=True)),
+        "loaded_from": loaded and loaded.start,
+        "loaded_to": loaded and loaded.end,
+        "read_at": loaded and loaded.read_at,
+        "events": loaded and loaded.events,
+        "reading": reading and msgspec.json.encode(reading).decode(),
+        "version": VERSION,
+    }
+    transaction.execute("DELETE FROM {load_state} WHERE {of_connector}", *connector)
+    transaction.append(STATE.name, pa.Table.from_pylist([row], STATE.schema))
+
+
+def _add(
+    transaction: Transaction, rows: PageRows, state: ConnectorState, now: datetime
+) -> PageCounts:
+    assert state.reading is not None  # noqa: S101
+    span = state.reading.coverage.span
+    transaction.select(rows.last)
+    stored = _read_stored(transaction, rows.connector)
+    kept = [i for i in rows.last.values() if span.includes(rows.sessions[i])]
+    new = [i for i in kept if rows.keys[i] not in stored]
+    changed = [
+        i for i in kept if rows.keys[i] in stored and stored[rows.keys[i]] != rows.digests[i]
+    ]
+    if changed:
+        transaction.select(rows.keys[i] for i in changed)
+        _delete_selected(transaction)
+    written = sorted(new + changed)
+    if written:
+        transaction.append(REPORTS.name, rows.reports(written, now))
+        if state.reading.loaded.events:
+            for name, table in rows.events(written):
+                transaction.append(name, table)
+    transaction.append(SEEN.name, seen_rows(rows.connector, rows.sessions, rows.keys, stored))
+    _write_state(transaction, rows.connector, state)
+    strays = tuple(
+        rows.sessions[i].session_id for i in sorted(kept) if span.is_stray(rows.sessions[i])
+    )
+    return PageCounts(len(new), len(changed), len(kept) - len(written), strays)
+
+
+def _read_stored(transaction: Transaction, connector: tuple[str, str]) -> dict[int, str | None]:
+    """Return the digests of the selected sessions. A vanished session has none."""
+    found = transaction.query(
+        "SELECT r.session_key, CASE WHEN r.vanished_at IS NULL THEN r.digest END AS digest"
+        " FROM {session_reports} r JOIN {load_keys} k ON k.session_key = r.session_key"
+        " WHERE {of_connector}",
+        *connector,
+    )
+    pairs = (found[name].to_pylist() for name in ("session_key", "digest"))
+    return dict(zip(*pairs, strict=True))
+
+
+def _delete_selected(transaction: Transaction) -> None:
+    for table in (REPORTS, *EVENTS.values()):
+        transaction.delete_selected(table.name)
+
+
+def _finish(
+    transaction: Transaction,
+    connector: tuple[str, str],
+    reading: Reading,
+    now: datetime,
+    *,
+    delete: bool,
+) -> Absent:
+    state = _read_state(transaction, connector)
+    if state.reading is None:
+        # The database committed the transaction before, but the connection broke.
+        return Absent()
+    missing, marked = _read_missing(transaction, connector)
+    absent = _find_absent(transaction, connector, reading, missing)
+    gone = {session.key for session in absent.moved}
+    if delete:
+        gone |= {session.key for session in absent.vanished} | marked
+    if gone:
+        transaction.select(gone)
+        _delete_selected(transaction)
+    vanished = tuple(session for session in absent.vanished if session.key not in marked)
+    if vanished and not delete:
+        transaction.select(session.key for session in vanished)
+        transaction.execute(
+            "UPDATE {session_reports} SET vanished_at = $1 WHERE {is_selected}", now
+        )
+    transaction.execute("DELETE FROM {load_seen} WHERE {of_connector}", *connector)
+    _write_state(transaction, connector, ConnectorState(reading.loaded))
+    return Absent(absent.moved, vanished)
+
+
+def _read_missing(
+    transaction: Transaction, connector: tuple[str, str]
+) -> tuple[list[Session], set[int]]:
+    """Return the sessions that the reading lacks, and the keys of those that are marked."""
+    rows = transaction.query(
+        "SELECT session_key, session_id, session_time_start, session_time_end,"
+        " vanished_at IS NOT NULL AS vanished"
+        " FROM {session_reports} r WHERE {of_connector}"
+        " AND NOT EXISTS (SELECT 1 FROM {load_seen} s WHERE s.charger_id = r.charger_id"
+        " AND s.connector_id = r.connector_id AND s.session_key = r.session_key)",
+        *connector,
+    )
+    flags = zip(*(rows[name].to_pylist() for name in ("session_key", "vanished")), strict=True)
+    return _sessions(rows), {key for key, is_vanished in flags if is_vanished}
+
+
+def _find_absent(
+    transaction: Transaction,
+    connector: tuple[str, str],
+    reading: Reading,
+    missing: Sequence[Session],
+) -> Absent:
+    """Return the missing sessions that have moved or vanished."""
+    if not missing:
+        return Absent()
+    seen = transaction.query("SELECT * FROM {load_seen} WHERE {of_connector}", *connector)
+    returned = _sessions(seen)
+    flags = zip(*(seen[name].to_pylist() for name in ("session_key", "was_stored")), strict=True)
+    # A page may be written twice. Then a new session has one row with each flag.
+    new = {key for key, was_stored in flags if not was_stored}
+    stored = [session for session in returned if session.key not in new]
+    return find_absent([*missing, *stored], returned, reading.coverage)
+
+
+def _sessions(rows: pa.Table) -> list[Session]:
+    """Return the sessions in rows. Keys are those of the database."""
+    ids, keys = rows["session_id"].to_pylist(), rows["session_key"].to_pylist()
+    times = (read_times(rows[f"session_time_{name}"]) for name in ("start", "end"))
+    return [*map(Session, ids, *times, keys)]

@@ -1,0 +1,60 @@
+"""A load copies the reports of connectors into the tables of a database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from depotclient import DepotClient
+from depotclient.database import load_session_reports
+from depotclient.sandbox import DepotSandbox
+
+JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
+FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)
+ALL = [("CP-001", "1"), ("CP-001", "2"), ("CP-002", "1")]
+
+
+async def test_every_session_is_loaded_once(depot: DepotClient, target: str) -> None:
+    first = await load_session_reports(depot, ALL, target, from_=JANUARY)
+    second = await load_session_reports(depot, ALL, target, from_=JANUARY, to=FEBRUARY)
+
+    assert [each.new for each in first.connectors] == [60, 60, 60]
+    assert [each.new + each.changed for each in second.connectors] == [0, 0, 0]
+
+
+async def test_a_connector_that_fails_does_not_stop_the_others(
+    depot: DepotClient, target: str
+) -> None:
+    load = await load_session_reports(depot, [("UNKNOWN", "1"), *ALL], target, from_=JANUARY)
+
+    assert [each.charger_id for each in load.failed] == ["UNKNOWN"]
+    assert sum(each.new for each in load.connectors) == 180
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": "s3://bucket"}, "target has the scheme"),
+        ({"from_": datetime(2026, 1, 1)}, "from_ must be aware"),  # noqa: DTZ001
+        ({"to": JANUARY}, "must be before to="),
+        ({"from_": datetime(2999, 1, 1, tzinfo=UTC)}, "is in the future"),
+        ({"from_": datetime(1, 1, 1, tzinfo=UTC)}, "year 2 or later"),
+        ({"lag": 3}, "lag must be from 0 to 366 days"),
+        ({"events": 1}, "events must be a bool"),
+        ({"accept_deletions": "no"}, "accept_deletions must be a bool"),
+        ({"concurrency": 0}, "concurrency must be an int >= 1"),
+        ({"on_progress": None}, "on_progress must be a function"),
+        ({"schema": ""}, "schema must be the name of a schema"),
+        ({"target": "sqlite:///a.sqlite", "schema": "depot"}, "sqlite has no schemas"),
+        ({"connectors": "CP-001/1"}, "a connector must be a pair"),
+    ],
+)
+async def test_a_wrong_argument_is_refused_before_any_request(
+    sandbox: DepotSandbox, depot: DepotClient, options: dict[str, object], message: str
+) -> None:
+    given = {"connectors": ALL, "target": "depot.duckdb", "from_": JANUARY, **options}
+    with pytest.raises(ValueError, match=message):
+        await load_session_reports(depot, **given)  # type: ignore[arg-type]
+
+    assert sandbox.requests == []
