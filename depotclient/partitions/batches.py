@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import aclosing, suppress
-from datetime import timedelta
 from itertools import groupby, islice
 from operator import attrgetter
 from queue import SimpleQueue
@@ -172,18 +171,17 @@ class Reading:
                 del batch
 
     def _describe(self, depot: DepotClient, partition: Partition) -> SessionReports[Any]:
-        margin: timedelta | None = self._settings.margin
-        from_, to = partition.start, partition.end
-        if self._shape.whole_pages:
-            # Without a margin, a walk delivers everything that the server returns.
+        from_, to, margin = partition.start, partition.end, self._settings.margin
+        whole = self._shape.whole_pages
+        if whole:
             from_, to = from_ - margin, min(to + margin, depot.now())
-            margin = None
         return depot.session_reports(
             partition.charger_id,
             partition.connector_id,
             from_=from_,
             to=to,
-            margin=margin,
+            # Without a margin, a walk delivers everything that the server returns.
+            margin=None if whole else margin,
             limit=self._settings.limit,
             read_ahead=0,
             verify=self._settings.verify,

@@ -23,7 +23,7 @@ import dlt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from depotclient.dlt import session_reports
+from depotclient.dlt import Rows, session_reports
 
 pytestmark = pytest.mark.usefixtures("dlt_settings")
 
@@ -40,21 +40,27 @@ class Table:
         destination: Destination of the pipeline.
         rows: Function that returns the rows of the table.
         options: Options of the runs.
+        kind: Kind of the rows.
     """
 
     nightly: NightlyDepot
     destination: Any
     rows: Callable[[], Counter[Row]]
     options: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    kind: Rows = "arrow"
+
+    @property
+    def pipeline(self) -> dlt.Pipeline:
+        """Return the pipeline of a new process."""
+        return dlt.pipeline("fleet", destination=self.destination, dataset_name="depot")
 
     async def copy(
         self, depot: DepotClient, connectors: Sequence[Connector]
     ) -> Sequence[Exception | None]:
         """Run the pipeline."""
         settings = settings_of(self.nightly.sandbox)
-        reports = session_reports(connectors, BEGIN, depot.now(), settings=settings)
-        pipeline = dlt.pipeline("fleet", destination=self.destination, dataset_name="depot")
-        await asyncio.to_thread(lambda: pipeline.run(reports, **self.options))
+        reports = session_reports(connectors, BEGIN, depot.now(), settings=settings, rows=self.kind)
+        await asyncio.to_thread(lambda: self.pipeline.run(reports, **self.options))
         return []
 
     def read(self) -> Contents:
@@ -97,3 +103,25 @@ async def test_a_delta_table_holds_the_truth_after_each_night(tmp_path: Path) ->
 
     depot, lake = NightlyDepot(), dlt.destinations.filesystem((tmp_path / "lake").as_uri())
     await follow(depot, Table(depot, lake, rows, {"table_format": "delta"}))
+
+
+@pytest.mark.slow
+async def test_a_postgresql_table_holds_the_truth_after_each_night(postgres_address: str) -> None:
+    pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
+    text = f"""
+        select {", ".join(COLUMNS)}, (
+            select count(*) from session_reports__session_meter_values as events
+            where events._dlt_parent_id = reports._dlt_id
+        )
+        from session_reports as reports where deleted is null
+    """  # noqa: S608
+
+    def rows() -> Counter[Row]:
+        with table.pipeline.sql_client() as client:
+            return Counter(Row(*values) for values in client.execute_sql(text) or ())
+
+    depot = NightlyDepot()
+    # dlt wants a password, which the server ignores.
+    destination = dlt.destinations.postgres(postgres_address.replace("@", ":unused@"))
+    table = Table(depot, destination, rows, kind="objects")
+    await follow(depot, table)
