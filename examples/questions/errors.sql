@@ -4,7 +4,7 @@ SELECT
     device_id,
     CAST(date_trunc('week', errors.event_timestamp AT TIME ZONE 'UTC') AS date) AS week,
     count(DISTINCT error_code) AS error_codes,
-    CAST(sum(error_counter) AS bigint) AS errors
+    CAST(coalesce(sum(error_counter), 0) AS bigint) AS errors
 FROM sessions
 JOIN device_status AS states USING (session_key)
 JOIN device_errors AS errors
