@@ -1,8 +1,9 @@
-"""The `depotclient` command: read, export and plot session reports, and run the sandbox."""
+"""The `depotclient` command: read, export, load and plot session reports, and run the sandbox."""
 
 from __future__ import annotations
 
 from depotclient.cli.export import export
+from depotclient.cli.load import load
 from depotclient.cli.options import ONE_CONNECTOR
 from depotclient.cli.plot import plot
 from depotclient.cli.reports import reports
@@ -19,5 +20,6 @@ app = command_line(
 )
 app.command(cls=Command, context_settings=ONE_CONNECTOR)(reports)
 app.command(cls=Command)(export)
+app.command(cls=Command)(load)
 app.command(cls=Command, context_settings=ONE_CONNECTOR)(plot)
 app.command(cls=Command)(sandbox)

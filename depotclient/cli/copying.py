@@ -57,6 +57,7 @@ class CopyCommand(Generic[C]):
         columns: Values of the table for a connector, by the title of their column.
         count: Function that counts results in a unit other than reports, such as `12 months`.
         bar: Function that returns the bar of a connector.
+        advise: Function that yields further lines about the result for stderr.
         accept_deletions: Whether vanished sessions are removed.
     """
 
@@ -65,6 +66,7 @@ class CopyCommand(Generic[C]):
     columns: Mapping[str, Callable[[C], int]]
     count: Callable[[Iterable[C]], str] = lambda _: ""
     bar: Callable[[C], Bar] = lambda _: Bar()
+    advise: Callable[[Copy[C]], Iterable[str]] = lambda _: ()
     accept_deletions: bool = False
 
     async def run(self, connectors: Sequence[Connector], *, json: bool, sandbox: bool) -> int:
@@ -82,9 +84,11 @@ class CopyCommand(Generic[C]):
             async with copy_progress(self, len({*connectors})) as progress:
                 try:
                     result = await self.start(client, connectors, on_progress=progress.show)
-                except asyncio.CancelledError:
-                    echo_error(f"stopped {progress.summary()}")
-                    echo_error(f"{self.kept}; run the same command again to continue")
+                except (asyncio.CancelledError, OSError) as error:
+                    # An OSError before the first progress means that nothing was copied.
+                    if progress.has_begun or not isinstance(error, OSError):
+                        echo_error(f"stopped {progress.summary()}")
+                        echo_error(f"{self.kept}; run the same command again to continue")
                     raise
         try:
             if prints_json(json):
@@ -102,7 +106,7 @@ class CopyCommand(Generic[C]):
         for each in result.failed:
             if each.error is not None:
                 echo_error(f"error: {each.name}: {format_error(each.error)}")
-        for line in next_steps(result):
+        for line in (*next_steps(result), *self.advise(result)):
             echo_error(line)
 
 
@@ -130,6 +134,11 @@ class CopyProgress(Generic[C]):
     def __attrs_post_init__(self) -> None:
         self._started = self.clock()
 
+    @property
+    def has_begun(self) -> bool:
+        """Return True if a connector has made progress."""
+        return bool(self._results)
+
     def show(self, result: C) -> None:
         """Show the progress of a connector. Remove its bar at the end."""
         self._results[result.name] = result
@@ -153,7 +162,7 @@ class CopyProgress(Generic[C]):
     def summary(self) -> str:
         """Return the time since the start, and what is done in all connectors."""
         results, seconds = self._results.values(), self.clock() - self._started
-        over = sum(result.is_over and result.error is None for result in results)
+        over = sum(result.is_over and result.is_complete for result in results)
         size = sum(result.bytes_read for result in results)
         counts = (
             f"{over:,} of {self.total:,} connectors complete",

@@ -15,7 +15,8 @@ from depotclient.client import DepotClient
 from depotclient.partitions.calendar import Connector
 from depotclient.text import TIME, parse_connector, parse_time, read_connectors
 
-__all__ = ["CONCURRENCY", "CONNECTOR", "CONNECTORS", "FILE", "FROM", "ONE_CONNECTOR", "TO"]
+__all__ = ["ACCEPT_DELETIONS", "CONCURRENCY", "CONNECTOR", "CONNECTORS", "FILE", "FROM"]
+__all__ += ["ONE_CONNECTOR", "TO"]
 __all__ += ["open_client", "parse_connectors", "parse_one_connector", "select_connectors"]
 
 CONNECTOR = "CHARGER/CONNECTOR"
@@ -47,6 +48,9 @@ FILE: Final = typer.Option(
     "--connectors",
     metavar="FILE",
     help="File with more connectors: CP-001/1 or CP-001,1 on each line. - is standard input.",
+)
+ACCEPT_DELETIONS: Final = typer.Option(
+    "--accept-deletions", help="Remove sessions that the server no longer has. Default: keep them."
 )
 CONCURRENCY: Final = typer.Option(metavar="N", help="Number of connectors to read at once.")
 

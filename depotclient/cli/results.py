@@ -15,7 +15,8 @@ from evtransport.cli.output import cell, escape_controls, format_error, plain_ta
 from evtransport.errors import ResponseTooLarge, SchemaError, StatusError
 from evtransport.retry import is_retryable
 
-__all__ = ["describe_changes", "encode_result", "name_some", "next_steps", "result_table"]
+__all__ = ["describe_changes", "encode_result", "name_sessions", "name_some", "next_steps"]
+__all__ += ["result_table"]
 
 C = TypeVar("C", bound=ConnectorCopy)
 
@@ -26,7 +27,8 @@ _MAX_NAMED: Final = 5
 def encode_result(result: ConnectorCopy) -> bytes:
     """Return the result of one connector as a JSON object."""
     error = None if result.error is None else escape_controls(format_error(result.error))
-    return msgspec.json.encode({**attrs.asdict(result, recurse=False), "error": error})
+    values = attrs.asdict(result, recurse=False, filter=lambda each, _: each.name != "is_over")
+    return msgspec.json.encode({**values, "error": error})
 
 
 def result_table(result: Copy[C], columns: Mapping[str, Callable[[C], int]]) -> Table:
@@ -46,7 +48,7 @@ def result_table(result: Copy[C], columns: Mapping[str, Callable[[C], int]]) -> 
             cell(each.name),
             *(cell(f"{value(each):,}") for value in columns.values()),
             cell(f"{each.bytes_read / 1e6:,.1f}"),
-            cell("complete" if each.error is None else "not complete"),
+            cell("complete" if each.is_complete else "not complete"),
         )
     return table
 
@@ -59,14 +61,14 @@ def describe_changes(result: Copy[C], *, accept_deletions: bool) -> Iterator[str
         accept_deletions: Whether the command has removed the vanished sessions.
     """
     kept = "removed" if accept_deletions else "kept (--accept-deletions removes them)"
-    yield from _name_sessions(
+    yield from name_sessions(
         "moved to another start", ((each.name, each.moved) for each in result.connectors)
     )
-    yield from _name_sessions(
+    yield from name_sessions(
         f"no longer on the server, and {kept}",
         ((each.name, each.vanished) for each in result.connectors),
     )
-    yield from _name_sessions(
+    yield from name_sessions(
         "without a start in the time span", ((each.name, each.strays) for each in result.connectors)
     )
     fields = Counter[str]()
@@ -77,9 +79,15 @@ def describe_changes(result: Copy[C], *, accept_deletions: bool) -> Iterator[str
         yield f"fields that have no column, by number of reports: {name_some(names)}"
 
 
-def _name_sessions(
+def name_sessions(
     what: str, connectors: Iterable[tuple[str, Sequence[int | None]]]
 ) -> Iterator[str]:
+    """Yield a line that counts sessions and names some of them, or nothing without sessions.
+
+    Args:
+        what: What has happened to them.
+        connectors: Names of connectors, with the ids of their sessions.
+    """
     names = [
         f"{'(no id)' if number is None else number} at {name}"
         for name, ids in connectors
@@ -92,14 +100,14 @@ def _name_sessions(
 
 def next_steps(result: Copy[C]) -> Iterator[str]:
     """Yield lines that count the incomplete connectors and advise the next command."""
-    failed = result.failed
-    if not failed:
+    missing = [each for each in result.connectors if not each.is_complete]
+    if not missing:
         return
-    yield f"{len(failed)} of {len(result.connectors)} connectors are not complete"
-    permanent = [each.name for each in failed if _is_permanent(each.error)]
+    yield f"{len(missing)} of {len(result.connectors)} connectors are not complete"
+    permanent = [each.name for each in missing if _is_permanent(each.error)]
     if permanent:
         yield f"the same command fails again for {name_some(permanent)}: correct the cause first"
-    if len(permanent) < len(failed):
+    if len(permanent) < len(missing):
         yield f"run the same command again to complete {'the others' if permanent else 'them'}"
 
 

@@ -54,6 +54,11 @@ class ConnectorCopy(ABC):
         return connector_key(self.charger_id, self.connector_id)
 
     @property
+    def is_complete(self) -> bool:
+        """Return True if the copy has every report that it can have."""
+        return self.error is None
+
+    @property
     @abstractmethod
     def is_over(self) -> bool:
         """Return True if the run does nothing more for the connector."""

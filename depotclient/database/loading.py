@@ -49,7 +49,7 @@ LAG: Final = timedelta(days=3)
 async def load_session_reports(
     depot: DepotClient,
     connectors: Iterable[Connector],
-    target: str | os.PathLike[str],
+    target: str | os.PathLike[str] | Target,
     *,
     from_: datetime,
     to: datetime | None = None,

@@ -54,7 +54,7 @@ class Target:
         return None if self.kind == "postgresql" else Path(self.address.reveal()).absolute()
 
 
-def parse_target(target: str | os.PathLike[str], *, allow_password: bool = True) -> Target:
+def parse_target(target: str | os.PathLike[str] | Target, *, allow_password: bool = True) -> Target:
     """Return the database that an address names.
 
     Args:
@@ -72,6 +72,8 @@ def parse_target(target: str | os.PathLike[str], *, allow_password: bool = True)
         >>> parse_target("sqlite:///depot.sqlite").kind
         'sqlite'
     """
+    if isinstance(target, Target):
+        return target
     text = _text_of(target)
     scheme = _SCHEME.fullmatch(text)
     if scheme is None:

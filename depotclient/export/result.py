@@ -47,6 +47,11 @@ class ConnectorExport(ConnectorCopy):
         return self.windows - self.written - self.skipped - self.missing
 
     @property
+    def is_complete(self) -> bool:
+        """Return True if no window is missing. A report may be in quarantine."""
+        return self.missing == 0
+
+    @property
     def is_over(self) -> bool:
         """Return True if no window is left."""
         return self.left == 0

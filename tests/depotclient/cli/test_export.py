@@ -13,7 +13,9 @@ import msgspec
 import pytest
 
 from depotclient.cli.app import app
-from depotclient.sandbox import DepotSandbox, Fault
+from depotclient.cli.export import advise
+from depotclient.export import ConnectorExport, Export
+from depotclient.sandbox import DepotSandbox, Fault, make_report
 from tests.support.commands import Command, Terminal, signal_when
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -119,6 +121,7 @@ def test_results_go_to_stdout_and_failures_to_stderr_even_if_stdout_is_full(
             "missing": 0,
             "reports": 12,
             "skipped_reports": 0,
+            "rejected": [],
             "moved": [],
             "vanished": [],
             "strays": [],
@@ -127,6 +130,57 @@ def test_results_go_to_stdout_and_failures_to_stderr_even_if_stdout_is_full(
         }
         assert bad["error"] == error.removeprefix("error: CP-9/1: ")
     assert ids_in(lake) == depot.session_ids("CP-1", "1")
+
+
+def test_a_report_in_quarantine_is_an_error_only_in_the_run_that_rejects_it(
+    depot: DepotSandbox, lake: Path, capsys: Capture
+) -> None:
+    invalid = msgspec.json.decode(make_report(session_id=99))
+    invalid |= {"energySocStart": "high", "sessionTimeStart": "2026-01-05T00:00:00.000Z"}
+    depot.add("CP-1", "1", msgspec.json.encode(invalid))
+    command = ("export", str(lake), "CP-1/1", *JANUARY)
+    assert run(*command) == 1
+    *_, advice = capsys.readouterr().err.splitlines()
+    assert advice == "--on-bad-report quarantine exports the other reports of a window"
+    for status in (1, 0):
+        assert run(*command, "--on-bad-report", "quarantine") == status
+        *_, last = capsys.readouterr().err.splitlines()
+        assert last == "1 session with an invalid report, in quarantine: 99 at CP-1/1"
+    assert ids_in(lake) == depot.session_ids("CP-1", "1")[:-1]
+
+
+def test_unknown_fields_are_kept_if_wanted_and_advised_otherwise(
+    depot: DepotSandbox, tmp_path: Path, capsys: Capture
+) -> None:
+    report = msgspec.json.decode(make_report(session_id=99))
+    report |= {"tariff": "night", "sessionTimeStart": "2026-01-05T00:00:00.000Z"}
+    depot.add("CP-1", "1", msgspec.json.encode(report))
+    ends = []
+    for number, options in enumerate(([], ["--keep-unknown"])):
+        assert run("export", str(tmp_path / str(number)), "CP-1/1", *JANUARY, *options) == 0
+        ends.append(capsys.readouterr().err.splitlines()[1:])
+    counted = "fields that have no column, by number of reports: tariff (1)"
+    assert ends == [[counted, "--keep-unknown keeps fields without a column"], [counted]]
+
+
+def test_a_closed_window_is_read_again_with_a_larger_lag_or_if_refreshed(
+    depot: DepotSandbox, lake: Path, capsys: Capture
+) -> None:
+    counts = []
+    for options in ([], [], ["--lag", "366d"], ["--refresh", "--accept-deletions"]):
+        assert run("export", str(lake), "CP-1/1", *JANUARY, *options) == 0
+        counts.append(msgspec.json.decode(capsys.readouterr().out)["written"])
+        depot.remove("CP-1", "1", depot.session_ids("CP-1", "1")[0])
+    assert counts == [1, 0, 1, 1]
+    assert len(ids_in(lake)) == 9
+
+
+def test_an_export_of_very_many_windows_advises_a_load() -> None:
+    export = Export(tuple(ConnectorExport(f"CP-{n}", "1", 36, skipped=36) for n in range(1000)))
+    assert [*advise(export, keeps_unknown=False)] == [
+        "36,000 files are slow to read: depotclient load copies into one database"
+    ]
+    assert [*advise(Export(export.connectors[:10]), keeps_unknown=False)] == []
 
 
 @pytest.mark.parametrize(
