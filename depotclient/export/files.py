@@ -14,11 +14,11 @@ import attrs
 import msgspec
 
 from depotclient.atomic import AtomicWriter, write_atomically
-from depotclient.copying.sessions import Session
 from depotclient.export.footer import find_manifest
 from depotclient.export.formats import FileFormat, Format, Writer
 from depotclient.export.manifest import Manifest, parse_manifest
 from depotclient.export.ndjson import NdjsonFormat, sidecar
+from depotclient.sessions import Session
 
 __all__ = ["NewFile", "open_format", "read_manifest"]
 

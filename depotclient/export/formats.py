@@ -8,8 +8,8 @@ from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, g
 
 import attrs
 
-from depotclient.copying.sessions import Session
 from depotclient.pages import Page, Refused
+from depotclient.sessions import Session
 
 __all__ = ["FORMATS", "DecodedPage", "FileFormat", "Format", "Writer"]
 

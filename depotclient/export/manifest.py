@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from depotclient.copying.sessions import Session
+from depotclient.sessions import Session
 
 __all__ = ["Departure", "Manifest", "parse_manifest"]
 

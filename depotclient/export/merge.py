@@ -10,13 +10,13 @@ import attrs
 import msgspec
 
 from depotclient.copying.reading import Absent, Coverage, find_absent
-from depotclient.copying.sessions import Session
 from depotclient.export.files import NewFile
 from depotclient.export.layout import ConnectorFolder
 from depotclient.export.manifest import Departure, Manifest
 from depotclient.export.placement import Homes, Router, place_held
 from depotclient.export.plan import CalendarWindow, Options, Reading
 from depotclient.query import format_time
+from depotclient.sessions import Session
 from evtransport._version import __version__
 
 __all__ = ["Merge", "needs_merge"]

@@ -17,13 +17,13 @@ import attrs
 import pyarrow as pa
 from pyarrow import parquet
 
-from depotclient.copying.sessions import Session
 from depotclient.drift import UnknownPart, count_reports, encode_part, find_unknown
 from depotclient.export.footer import MANIFEST_KEY
 from depotclient.export.formats import DecodedPage, Format
 from depotclient.keys import compute_session_key, read_session_id
 from depotclient.models import SessionReport
 from depotclient.pages import Page
+from depotclient.sessions import Session
 
 __all__ = ["ParquetFormat", "ParquetWriter", "read_manifest", "read_session"]
 

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import attrs
 
 from depotclient.copying.reading import Coverage
-from depotclient.copying.sessions import Identity, Session, Span
 from depotclient.export.manifest import Manifest
 from depotclient.export.plan import CalendarWindow, Reading
 from depotclient.partitions.calendar import Window, window_of
+from depotclient.sessions import Identity, Session, Span
 
 __all__ = ["Homes", "Router", "place_held"]
 

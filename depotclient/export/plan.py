@@ -10,10 +10,10 @@ from typing import Any
 import attrs
 from attrs import Attribute
 
-from depotclient.copying.sessions import Session, Span
 from depotclient.export.manifest import Manifest
 from depotclient.partitions.calendar import Window, next_start, window_start
 from depotclient.query import validate_duration
+from depotclient.sessions import Session, Span
 
 __all__ = ["CalendarWindow", "Options", "Reading", "plan_readings", "span_of"]
 

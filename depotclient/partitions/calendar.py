@@ -114,16 +114,6 @@ class Partition:
         end = next_start(window_start(self.window), self.kind)
         return end if self.to is None else min(end, self.to)
 
-    def query(self, now: datetime, margin: timedelta = MARGIN) -> tuple[datetime, datetime]:
-        """Return the `from_` and `to` of a query that misses no report of the partition.
-
-        The API doesn't document which session timestamp the window filters on. So the query adds
-        a margin on both sides. It ends at `now` or earlier.
-        """
-        from_, to = self.start - margin, min(self.end + margin, now)
-        # If the clock was set back, keep the window non-empty instead of failing the reading.
-        return from_, to if from_ < to else from_ + timedelta(milliseconds=1)
-
 
 def connector_key(charger_id: str, connector_id: str) -> str:
     """Return the unique name of a connector, such as `CP-001/1`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,9 @@ from tests.support.blocking import no_blocking
 
 pytest.importorskip("pyarrow")
 
+from depotclient.export.formats import FORMATS
+from tests.support.clients import client_of
+from tests.support.exported_nights import Nights
 from tests.support.exports import NOW
 
 
@@ -35,3 +39,12 @@ async def depot(sandbox: DepotSandbox) -> AsyncIterator[DepotClient]:
     async with DepotClient(token=sandbox.token, base_url=sandbox.base_url) as client:
         client.now = lambda: NOW
         yield client
+
+
+@pytest.fixture(params=FORMATS)
+async def nights(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Nights]:
+    """Serve one session in January 2026, to be exported in both formats."""
+    async with DepotSandbox(chargers={}) as sandbox, client_of(sandbox) as depot:
+        nights = Nights(sandbox, depot, tmp_path / "lake", request.param)
+        nights.add(1, "01-05 10:00")
+        yield nights

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from depotclient.partitions.calendar import MARGIN, Partition, Window, plan
+from depotclient.partitions.calendar import Partition, Window, plan
 
 MOMENT = timedelta(microseconds=1)
 DAY = timedelta(days=1)
@@ -161,19 +161,3 @@ def test_a_pickled_partition_takes_less_than_a_hundred_bytes(whole: bool) -> Non
 def test_a_partition_rejects_a_window_that_is_not_a_month_or_day(window: Any) -> None:
     with pytest.raises(ValueError, match="window must be a month such as 2026-10 or a day"):
         Partition("CP-001", "1", window)
-
-
-@pytest.mark.parametrize(
-    ("partition", "now", "margin", "expected"),
-    [
-        (OCTOBER, END + 9 * DAY, 3 * DAY, (START - 3 * DAY, END + 3 * DAY)),
-        (CUT, END + 9 * DAY, MARGIN, (START + DAY - MARGIN, END + MARGIN)),
-        # A query ends now, and is not empty if the clock was set back.
-        (OCTOBER, START + DAY, MARGIN, (START - MARGIN, START + DAY)),
-        (OCTOBER, START - 9 * DAY, MARGIN, (START - MARGIN, START - MARGIN + 1000 * MOMENT)),
-    ],
-)
-def test_a_query_adds_a_margin_on_both_sides_and_ends_now(
-    partition: Partition, now: datetime, margin: timedelta, expected: tuple[datetime, datetime]
-) -> None:
-    assert partition.query(now, margin) == expected

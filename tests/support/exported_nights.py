@@ -1,0 +1,56 @@
+"""Exports of one connector at several times, while its sessions change."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from depotclient import DepotClient
+from depotclient.export import ConnectorExport, export_session_reports
+from depotclient.export.formats import Format
+from depotclient.sandbox import DepotSandbox, make_report
+from tests.support.exports import FIRST, rows_in
+from tests.support.nights import at, times
+
+DAY = timedelta(days=1)
+
+
+@attrs.define
+class Nights:
+    """One connector, exported from January 2026 on at several times."""
+
+    sandbox: DepotSandbox
+    depot: DepotClient
+    folder: Path
+    format: Format
+
+    def add(self, session_id: int, start: str | None, end: str | None = None) -> None:
+        """Add a session. The default end is an hour after the start."""
+        fields = times(start, end)
+        if end is None and start is not None:
+            fields["session_time_end"] = at(start) + DAY / 24
+        self.sandbox.add(*FIRST[0], make_report(session_id, **fields))
+
+    def correct(self, session_id: int, start: str) -> None:
+        """Correct the start of a session."""
+        self.sandbox.correct(*FIRST[0], session_id, session_time_start=at(start))
+
+    def remove(self, session_id: int) -> None:
+        """Delete a session."""
+        self.sandbox.remove(*FIRST[0], session_id)
+
+    async def export(self, now: str, **options: Any) -> ConnectorExport:
+        """Export at a time. The export must not fail."""
+        self.depot.now = lambda: at(now)  # type: ignore[method-assign]
+        given = {"from_": at("01-01 00:00"), "format": self.format, **options}
+        export = await export_session_reports(self.depot, FIRST, self.folder, **given)
+        assert export.failed == ()
+        return export.connectors[0]
+
+    def ids(self) -> dict[str, list[object]]:
+        """Return the session ids in the file of each window."""
+        rows = rows_in(self.folder)
+        return {window: [session_id for session_id, _ in rows[window]] for window in sorted(rows)}
