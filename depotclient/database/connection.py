@@ -1,117 +1,37 @@
-"""Connection to a database: transactions, statements and bulk inserts (extra `database`)."""
+"""Connection to a database: its lock, transactions and retries (extra `database`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 # Import this first: without a driver, its error names the extra.
-from depotclient.database.dialect import DIALECTS, Dialect, quote
+from depotclient.database.dialect import DIALECTS, Dialect
 
 # isort: split
 import adbc_driver_manager
 import adbc_driver_manager.dbapi
 import attrs
-import pyarrow as pa
+from filelock import FileLock, Timeout
 
-from depotclient.arrow.schema import TIME
-from depotclient.database.errors import DatabaseError
-from depotclient.database.schema import KEYS, TABLES, VIEW, create_keys
+from depotclient.database.errors import DatabaseError, DatabaseInUse
+from depotclient.database.schema import create_keys
 from depotclient.database.target import Target
+from depotclient.database.transaction import Transaction
 
-__all__ = ["Connection", "Transaction", "Value"]
+__all__ = ["Connection"]
 
 R = TypeVar("R")
 
-Value: TypeAlias = str | int | datetime
-"""Parameter of a statement."""
-
-
-@attrs.frozen(eq=False)
-class Transaction:
-    """Statements of one transaction.
-
-    In a statement, `{name}` stands for the quoted name of a table, and `$1` for a parameter.
-    `{of_connector}` selects the rows of the connector whose ids are the first two parameters, and
-    `{is_selected}` those of the sessions in the temporary table `load_keys`.
-
-    Attributes:
-        dialect: Dialect of the database.
-        schema: Schema of the tables, or None if the database has no schemas.
-    """
-
-    _connection: adbc_driver_manager.dbapi.Connection
-    dialect: Dialect
-    schema: str | None
-
-    @property
-    def paths(self) -> dict[str, str]:
-        """Return the quoted name of each table and view."""
-        prefix = "" if self.schema is None else f"{quote(self.schema)}."
-        names = (*(table.name for table in TABLES), VIEW)
-        return {**{name: prefix + quote(name) for name in names}, KEYS.name: quote(KEYS.name)}
-
-    def _format(self, statement: str) -> str:
-        return statement.format_map(
-            {
-                **self.paths,
-                "of_connector": "charger_id = $1 AND connector_id = $2",
-                "is_selected": "session_key IN (SELECT session_key FROM load_keys)",
-            }
-        )
-
-    def execute(self, statement: str, *values: Value) -> None:
-        """Run a statement."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(self._format(statement), _bind(values))
-
-    def query(self, statement: str, *values: Value) -> pa.Table:
-        """Run a query. Return its rows."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(self._format(statement), _bind(values))
-            return cursor.fetch_arrow_table()
-
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Add rows to a table."""
-        if rows.num_rows == 0:
-            return
-        with self._connection.cursor() as cursor:
-            cursor.adbc_ingest(table, rows, mode="append", db_schema_name=self.schema)
-
-    def select(self, keys: Iterable[int]) -> None:
-        """Replace the keys in the temporary table `load_keys`."""
-        self.execute("DELETE FROM {load_keys}")
-        rows = pa.table({"session_key": pa.array(keys, pa.int64())})
-        with self._connection.cursor() as cursor:
-            cursor.adbc_ingest(KEYS.name, rows, mode="append", temporary=True)
-
-    def delete_selected(self, table: str) -> None:
-        """Delete the rows of the sessions in the temporary table `load_keys`."""
-        self.execute(f"DELETE FROM {{{table}}} WHERE {{is_selected}}")  # noqa: S608
-
-
-def _bind(values: tuple[Value, ...]) -> pa.RecordBatch | None:
-    """Return typed parameters. PostgreSQL's driver can't bind a null without a type."""
-    if not values:
-        return None
-    fields: list[pa.Field[Any]] = [
-        pa.field(str(number), _type_of(value)) for number, value in enumerate(values)
-    ]
-    row = {field.name: value for field, value in zip(fields, values, strict=True)}
-    return pa.RecordBatch.from_pylist([row], pa.schema(fields))
-
-
-def _type_of(value: Value) -> pa.DataType:
-    if isinstance(value, datetime):
-        return TIME
-    return pa.string() if isinstance(value, str) else pa.int64()
+_SQLITE_HEADER: Final = b"SQLite format 3\0"
 
 
 @attrs.define(eq=False)
 class Connection:
-    """Connection to one database, for one thread at a time.
+    """Connection to one database, for one thread at a time. It locks the database.
+
+    The lock of a server belongs to the connection. The lock of a file is a file next to it.
 
     Attributes:
         target: The database.
@@ -121,6 +41,7 @@ class Connection:
     target: Target
     schema: str | None
     _connection: adbc_driver_manager.dbapi.Connection | None = None
+    _lock: FileLock | None = None
 
     @property
     def dialect(self) -> Dialect:
@@ -128,25 +49,77 @@ class Connection:
         return DIALECTS[self.target.kind]
 
     def transact(self, work: Callable[[Transaction], R]) -> R:
-        """Run a function in a transaction.
+        """Run a function in a transaction. Connect if there is no connection.
 
         Raises:
-            DatabaseError: The database failed.
+            DatabaseInUse: Another connection has locked the database.
+            DatabaseError: The database failed. The transaction has no effect, or its commit was not
+                confirmed.
         """
         try:
-            connection = self._open()
+            connection = self._connection or self._open()
             result = work(Transaction(connection, self.dialect, self.schema))
             connection.commit()
         except adbc_driver_manager.Error as error:
-            self.close()
-            raise self._describe(error) from None
+            self._disconnect()
+            message = self.target.redact(str(error))
         except BaseException:
-            self.close()
+            self._disconnect()
             raise
-        return result
+        else:
+            return result
+        # Outside of the block: the frames of the driver's error have the address.
+        raise DatabaseError(f"{self.target.name}: {message}")
 
     def close(self) -> None:
-        """Close the connection. An open transaction is rolled back."""
+        """Close the connection, and release the lock. An open transaction is rolled back."""
+        self._disconnect()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _open(self) -> adbc_driver_manager.dbapi.Connection:
+        file = self.target.file
+        if file is not None and self._lock is None:
+            self._lock_file()
+        address = self.target.address.reveal() if file is None else str(file)
+        self._connection = self.dialect.connect(address)
+        transaction = Transaction(self._connection, self.dialect, self.schema)
+        if self.dialect.has_schemas and self.schema is None:
+            (self.schema,) = transaction.query("SELECT current_schema()").column(0).to_pylist()
+        if file is None:
+            self._lock_server(transaction)
+        transaction.execute(create_keys(self.dialect))
+        self._connection.commit()
+        return self._connection
+
+    def _lock_file(self) -> None:
+        file = self.target.file
+        assert file is not None  # noqa: S101
+        if not file.parent.is_dir():
+            raise DatabaseError(f"{self.target.name}: the folder {file.parent} does not exist")
+        if file.exists() and not file.is_file():
+            raise DatabaseError(f"{self.target.name}: it is not a file")
+        if self.target.kind == "duckdb" and file.exists():
+            with file.open("rb") as start:
+                if start.read(len(_SQLITE_HEADER)) == _SQLITE_HEADER:
+                    raise DatabaseError(
+                        f"{self.target.name} is an SQLite file: write sqlite:///{self.target.name}"
+                    )
+        lock = FileLock(f"{file}.lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise _in_use(self.target) from None
+        self._lock = lock
+
+    def _lock_server(self, transaction: Transaction) -> None:
+        """Lock the schema until the connection ends."""
+        name = f"depotclient.load {self.schema}"
+        found = transaction.query("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name)
+        if not found.column(0).to_pylist()[0]:
+            raise _in_use(self.target)
+
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(adbc_driver_manager.Error):
@@ -154,19 +127,6 @@ class Connection:
             with suppress(adbc_driver_manager.Error):
                 connection.close()
 
-    def _open(self) -> adbc_driver_manager.dbapi.Connection:
-        if self._connection is None:
-            file = self.target.file
-            address = self.target.address.reveal() if file is None else str(file)
-            self._connection = self.dialect.connect(address)
-            transaction = Transaction(self._connection, self.dialect, self.schema)
-            transaction.execute(create_keys(self.dialect))
-            if self.dialect.has_schemas and self.schema is None:
-                (self.schema,) = transaction.query("SELECT current_schema()").column(0).to_pylist()
-            self._connection.commit()
-        return self._connection
 
-    def _describe(self, error: adbc_driver_manager.Error) -> DatabaseError:
-        address = self.target.address
-        text = address.redact(str(error).encode()).decode(errors="replace")
-        return DatabaseError(f"{self.target.name}: {text}")
+def _in_use(target: Target) -> DatabaseInUse:
+    return DatabaseInUse(f"{target.name}: another load is running; wait until it has ended")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -27,6 +28,8 @@ from depotclient.database.target import Kind
 
 __all__ = ["DIALECTS", "Dialect", "quote"]
 
+Connect: TypeAlias = Callable[[str], adbc_driver_manager.dbapi.Connection]
+
 
 @attrs.frozen(kw_only=True)
 class Dialect:
@@ -42,11 +45,11 @@ class Dialect:
             the rows of a session without one.
     """
 
-    connect: Callable[[str], adbc_driver_manager.dbapi.Connection]
+    connect: Connect
     time_type: str = "TIMESTAMP WITH TIME ZONE"
     seconds: str = "extract(epoch FROM session_time_end) - extract(epoch FROM session_time_start)"
     tables: str = (
-        "SELECT table_name FROM information_schema.tables"
+        "SELECT table_name AS name FROM information_schema.tables"
         " WHERE table_schema = $1 AND table_catalog = current_database()"
     )
     has_schemas: bool = True
@@ -65,15 +68,27 @@ _TYPES: Final[Mapping[pa.DataType, str]] = {
     pa.float64(): "DOUBLE PRECISION",
 }
 
+_TIME_LIMITS: Final = {"connect_timeout": "15", "tcp_user_timeout": "60000"}
+"""Settings of a connection, unless the address has them: a cancellation waits for the server."""
+
+
+def _connect_to_server(address: str) -> adbc_driver_manager.dbapi.Connection:
+    given = urlsplit(address).query
+    limits = [f"{name}={value}" for name, value in _TIME_LIMITS.items() if name not in given]
+    separator = "&" if given else "?"
+    connect: Connect = adbc_driver_postgresql.dbapi.connect
+    return connect(address.rstrip("?&") + separator + "&".join(limits))
+
+
 DIALECTS: Final[Mapping[Kind, Dialect]] = {
     "duckdb": Dialect(connect=adbc_driver_duckdb.dbapi.connect, indexes_events=False),
-    "postgresql": Dialect(connect=adbc_driver_postgresql.dbapi.connect),
+    "postgresql": Dialect(connect=_connect_to_server),
     "sqlite": Dialect(
         connect=adbc_driver_sqlite.dbapi.connect,
         # The driver writes times as ISO text, such as 2026-01-31T18:00:00.000.
         time_type="TEXT",
         seconds="round((julianday(session_time_end) - julianday(session_time_start)) * 86400, 3)",
-        tables="SELECT name AS table_name FROM sqlite_master",
+        tables="SELECT name FROM sqlite_master",
         has_schemas=False,
     ),
 }

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
 import attrs
 
 from depotclient.client import DepotClient
-from depotclient.copying.concurrency import CallbackFailed, run_all, run_to_the_end
+from depotclient.copying.concurrency import CallbackFailed, run_all
 from depotclient.database.connection import Connection
 from depotclient.database.dialect import DIALECTS
 from depotclient.database.result import ConnectorLoad, Load
 from depotclient.database.rows import PageRows
 from depotclient.database.state import ConnectorState, Loaded, Reading, Request, plan_reading
-from depotclient.database.store import Store
+from depotclient.database.store import PageCounts, Store
 from depotclient.database.target import Target, parse_target
+from depotclient.database.worker import Worker
 from depotclient.pages import Page
 from depotclient.query import (
     Connector,
@@ -35,9 +35,6 @@ from evtransport.errors import ApiError
 from evtransport.validation import validate_int
 
 __all__ = ["CONCURRENCY", "LAG", "load_session_reports"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 CONCURRENCY: Final = 3
 """Default number of connectors to read at a time. Each holds one or two pages in memory."""
@@ -116,22 +113,21 @@ async def load_session_reports(
     _validate_options(events, accept_deletions, concurrency, on_progress)
     validate_duration("lag", lag)
     database = parse_target(target)
+    del target  # A traceback may show it.
     _validate_schema(database, schema)
     every = distinct_connectors(connectors)
     end = now if to is None else min(to_utc(to), now)
     request = Request(truncate(to_utc(from_)), truncate(end), truncate(now), lag, events)
-    # One thread uses the connection, and converts the pages: see `export_session_reports`.
-    thread = ThreadPoolExecutor(1, "load")
-    store = Store(Connection(database, schema))
+    worker, store = Worker(), Store(Connection(database, schema))
     try:
-        await run_to_the_end(thread, store.prepare)
-        run = partial(_ConnectorRun, depot, store, request, accept_deletions, on_progress, thread)
+        await worker.call(store.prepare)
+        run = partial(_ConnectorRun, depot, store, worker, request, accept_deletions, on_progress)
         return Load(await run_all([run(connector).run for connector in every], concurrency))
     finally:
         try:
-            await run_to_the_end(thread, store.close)
+            await worker.call(store.close)
         finally:
-            thread.shutdown(wait=False)  # The thread is idle, and waiting blocks the event loop.
+            worker.shut_down()
 
 
 def _validate_span(from_: datetime, to: datetime | None, now: datetime) -> None:
@@ -174,10 +170,10 @@ class _ConnectorRun:
 
     depot: DepotClient
     store: Store
+    worker: Worker
     request: Request
     delete: bool
     on_progress: Callable[[ConnectorLoad], object]
-    thread: Executor
     connector: tuple[str, str]
     load: ConnectorLoad = attrs.field(init=False)
 
@@ -198,13 +194,13 @@ class _ConnectorRun:
 
     async def _read_next(self) -> bool:
         """Do the reading in progress, or else the next one. Return False if none is left."""
-        state = await self._in_thread(self.store.read_state, self.connector)
+        state = await self.worker.transact(self.store.read_state, self.connector)
         reading = state.reading
         if reading is None:
             reading = plan_reading(state.loaded, self.request)
             if reading is None:
                 return False
-            await self._in_thread(self.store.begin, self.connector, state.loaded, reading)
+            await self.worker.transact(self.store.begin, self.connector, state.loaded, reading)
         await self._read(state.loaded, reading)
         return True
 
@@ -222,7 +218,7 @@ class _ConnectorRun:
                 await self._add(page, ConnectorState(loaded, reading))
                 del page  # Release the page while the next one is awaited.
                 self._report()
-        absent = await self._in_thread(
+        absent = await self.worker.transact(
             self.store.finish, self.connector, reading, self.depot.now(), delete=self.delete
         )
         self._update(
@@ -232,9 +228,11 @@ class _ConnectorRun:
 
     async def _add(self, page: Page[Any], state: ConnectorState) -> None:
         now, size, events = self.depot.now(), len(page.raw), self.request.events
-        counts = await self._in_thread(
-            lambda: self.store.add(PageRows.of(self.connector, page, events=events), state, now)
-        )
+
+        def write() -> PageCounts:
+            return self.store.add(PageRows.of(self.connector, page, events=events), state, now)
+
+        counts = await self.worker.transact(write)
         load = self.load
         self._update(
             reports=load.reports + counts.new + counts.changed + counts.unchanged,
@@ -244,9 +242,6 @@ class _ConnectorRun:
             strays=load.strays + counts.strays,
             bytes_read=load.bytes_read + size,
         )
-
-    async def _in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return await run_to_the_end(self.thread, partial(work, *args, **kwargs))
 
     def _update(self, **changes: Any) -> None:
         self.load = attrs.evolve(self.load, **changes)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import msgspec
 
 # Import this first: without a driver, its error names the extra.
-from depotclient.database.connection import Connection, Transaction
+from depotclient.database.connection import Connection
 
 # isort: split
 import pyarrow as pa
@@ -18,11 +18,27 @@ import pyarrow as pa
 from depotclient.copying.reading import Absent, find_absent
 from depotclient.database.errors import DatabaseError
 from depotclient.database.rows import PageRows, read_times, seen_rows
-from depotclient.database.schema import EVENTS, REPORTS, SEEN, STATE, VERSION, create_tables
+from depotclient.database.schema import (
+    EVENTS,
+    REPORTS,
+    SEEN,
+    STATE,
+    TABLES,
+    VERSION,
+    VIEW,
+    create_tables,
+)
 from depotclient.database.state import ConnectorState, Loaded, Reading
+from depotclient.database.transaction import Transaction
 from depotclient.sessions import Session
 
 __all__ = ["PageCounts", "Store"]
+
+SCHEMAS: Final = (
+    "SELECT schema_name FROM information_schema.schemata"
+    " WHERE schema_name = $1 AND catalog_name = current_database()"
+)
+"""Query for a schema."""
 
 
 @attrs.frozen
@@ -101,15 +117,15 @@ class Store:
 
 def _prepare(transaction: Transaction) -> None:
     schema = () if transaction.schema is None else (transaction.schema,)
-    tables = set(transaction.query(transaction.dialect.tables, *schema)["table_name"].to_pylist())
-    if STATE.name not in tables:
-        if REPORTS.name in tables:
+    names = transaction.query(transaction.dialect.tables, *schema)["name"].to_pylist()
+    found = {str(name) for name in names}
+    if STATE.name not in found:
+        if others := sorted(found & {*(table.name for table in TABLES), VIEW}):
             raise DatabaseError(
-                "the database has a table session_reports of another program: load into another"
-                " database or schema"
+                f"the database has the tables {', '.join(others)} of another program: load into"
+                " another database or schema"
             )
-        for statement in create_tables(transaction.dialect, transaction.paths):
-            transaction.execute(statement)
+        _create(transaction)
         return
     versions = transaction.query("SELECT max(version) AS version FROM {load_state}")
     version = versions["version"].to_pylist()[0] or VERSION
@@ -118,6 +134,15 @@ def _prepare(transaction: Transaction) -> None:
             f"the tables have version {version}, and this library knows versions up to {VERSION}:"
             " upgrade it with pip install --upgrade 'thor-depot-clients[database]'"
         )
+
+
+def _create(transaction: Transaction) -> None:
+    if transaction.schema is not None:
+        schemas = transaction.query(SCHEMAS, transaction.schema)
+        if not schemas.num_rows:
+            transaction.execute("CREATE SCHEMA {schema}")
+    for statement in create_tables(transaction.dialect, transaction.paths):
+        transaction.execute(statement)
 
 
 def _read_state(transaction: Transaction, connector: tuple[str, str]) -> ConnectorState:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
 
-from evtransport.secrets import Secret
+from evtransport.secrets import Secret, redact
 
 __all__ = ["Kind", "Target", "parse_target"]
 
@@ -35,6 +35,7 @@ class Target:
         kind: Kind of the database.
         name: Address without a password, for messages.
         address: Path of the file, or address of the server. It may have a password.
+        passwords: Passwords in the address.
 
     Example:
         >>> parse_target("postgresql://loader:s3cret@db.example/depot").name
@@ -44,6 +45,7 @@ class Target:
     kind: Kind
     name: str
     address: Secret
+    _passwords: tuple[Secret, ...] = ()
 
     @property
     def file(self) -> Path | None:
@@ -52,6 +54,11 @@ class Target:
         The drivers give relative names such as `file:a` or `md:a` another meaning.
         """
         return None if self.kind == "postgresql" else Path(self.address.reveal()).absolute()
+
+    def redact(self, text: str) -> str:
+        """Return a text without the address and its passwords."""
+        secrets = () if self.kind != "postgresql" else (self.address, *self._passwords)
+        return redact(text.encode(), secrets).decode(errors="replace")
 
 
 def parse_target(target: str | os.PathLike[str] | Target, *, allow_password: bool = True) -> Target:
@@ -74,51 +81,64 @@ def parse_target(target: str | os.PathLike[str] | Target, *, allow_password: boo
     """
     if isinstance(target, Target):
         return target
-    text = _text_of(target)
+    found = _parse(target, allow_password=allow_password)
+    del target  # A traceback may show it.
+    if isinstance(found, str):
+        raise ValueError(found)
+    return found
+
+
+def _parse(target: object, *, allow_password: bool) -> Target | str:
+    """Return a database, or why an address is invalid."""
+    text = os.fspath(target) if isinstance(target, str | os.PathLike) else None
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
+        return f"target must be the address of a database, such as {_EXAMPLES}"
     scheme = _SCHEME.fullmatch(text)
     if scheme is None:
         return _file("duckdb", text)
     kind = _KINDS.get(scheme[1].lower())
     if kind is None:
-        raise ValueError(
+        return (
             f"target has the scheme {scheme[1]}://, and must be like {_EXAMPLES};"
             " depotclient.dlt writes to other databases and to object stores"
         )
     if kind == "postgresql":
-        return _server(text, allow_password)
+        return _server(text, allow_password=allow_password)
     # sqlite:///path has an empty host.
     if not scheme[2].startswith("/"):
-        raise ValueError(
-            f"target must have three slashes before its path, such as {kind}:///depot.{kind}"
-        )
+        return f"target must have three slashes before its path, such as {kind}:///depot.{kind}"
     return _file(kind, scheme[2][1:])
 
 
-def _text_of(target: str | os.PathLike[str]) -> str:
-    text = os.fspath(target) if isinstance(target, str | os.PathLike) else None
-    if not isinstance(text, str) or not text.strip() or "\0" in text:
-        raise ValueError(f"target must be the address of a database, such as {_EXAMPLES}")
-    return text
-
-
-def _file(kind: Kind, path: str) -> Target:
+def _file(kind: Kind, path: str) -> Target | str:
     if not path.strip() or path == ":memory:":
-        raise ValueError(f"target must have the path of a file, such as {_EXAMPLES}")
+        return f"target must have the path of a file, such as {_EXAMPLES}"
+    if "password=" in path:
+        return (
+            "target must be an address such as postgresql://USER@HOST/DATABASE, not a list of keys"
+        )
+    if kind == "duckdb" and path.lower().endswith((".sqlite", ".sqlite3")):
+        return f"target {path} is the path of a DuckDB file: for SQLite, write sqlite:///{path}"
     return Target(kind, path, Secret(path))
 
 
-def _server(address: str, allow_password: bool) -> Target:
+def _server(address: str, *, allow_password: bool) -> Target | str:
     try:
         parts = urlsplit(address)
-        host, password = parts.netloc.rpartition("@")[2], parts.password
+        user, password = parts.username or "", parts.password
     except ValueError:
-        raise ValueError("target is not a valid address: postgresql://USER@HOST/DATABASE") from None
-    secrets = [value for name, value in parse_qsl(parts.query) if "password" in name.lower()]
-    if not allow_password and (password or secrets):
-        raise ValueError(
+        return "target is not a valid address: postgresql://USER@HOST/DATABASE"
+    # An unescaped @ or / ends a password where nobody expects it.
+    if parts.netloc.count("@") > 1 or "@" in address.partition("://")[2][len(parts.netloc) :]:
+        return "target has a / or @ in its user or password: write %2F and %40 there"
+    values = [value for name, value in parse_qsl(parts.query) if "password" in name.lower()]
+    passwords = [value for value in (password, *values) if value]
+    if passwords and not allow_password:
+        return (
             "target has a password, which other users of this machine can read: put the whole"
             " address into DEPOT_DATABASE_URL, the password into PGPASSWORD, or into the password"
             " file ~/.pgpass"
         )
-    user = "" if parts.username is None else f"{unquote(parts.username)}@"
-    return Target("postgresql", f"postgresql://{user}{host}{parts.path}", Secret(address))
+    name = f"postgresql://{user and f'{user}@'}{parts.netloc.rpartition('@')[2]}{parts.path}"
+    forms = {form for text in passwords for form in (text, unquote(text))}
+    return Target("postgresql", name, Secret(address), tuple(map(Secret, sorted(forms))))

@@ -1,0 +1,105 @@
+"""Statements and bulk inserts of one transaction (extra `database`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, TypeAlias
+
+# Import this first: without a driver, its error names the extra.
+from depotclient.database.dialect import Dialect, quote
+
+# isort: split
+import adbc_driver_manager.dbapi
+import attrs
+import pyarrow as pa
+
+from depotclient.arrow.schema import TIME
+from depotclient.database.schema import KEYS, TABLES, VIEW
+
+__all__ = ["Transaction", "Value"]
+
+Value: TypeAlias = str | int | datetime
+"""Parameter of a statement."""
+
+
+@attrs.frozen(eq=False)
+class Transaction:
+    """Statements of one transaction.
+
+    In a statement, `{name}` stands for the quoted name of a table, and `$1` for a parameter.
+    `{of_connector}` selects the rows of the connector whose ids are the first two parameters, and
+    `{is_selected}` those of the sessions in the temporary table `load_keys`.
+
+    Attributes:
+        dialect: Dialect of the database.
+        schema: Schema of the tables, or None if the database has no schemas.
+    """
+
+    _connection: adbc_driver_manager.dbapi.Connection
+    dialect: Dialect
+    schema: str | None
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Return the quoted names of the tables and the view."""
+        prefix = "" if self.schema is None else f"{quote(self.schema)}."
+        names = (*(table.name for table in TABLES), VIEW)
+        return {name: prefix + quote(name) for name in names}
+
+    def _format(self, statement: str) -> str:
+        return statement.format_map(
+            {
+                **self.paths,
+                "schema": quote(self.schema or ""),
+                "load_keys": quote(KEYS.name),
+                "of_connector": "charger_id = $1 AND connector_id = $2",
+                "is_selected": "session_key IN (SELECT session_key FROM load_keys)",
+            }
+        )
+
+    def execute(self, statement: str, *values: Value) -> None:
+        """Run a statement."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(self._format(statement), _bind(values))
+
+    def query(self, statement: str, *values: Value) -> pa.Table:
+        """Run a query. Return its rows."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(self._format(statement), _bind(values))
+            return cursor.fetch_arrow_table()
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Add rows to a table."""
+        if rows.num_rows == 0:
+            return
+        with self._connection.cursor() as cursor:
+            cursor.adbc_ingest(table, rows, mode="append", db_schema_name=self.schema)
+
+    def select(self, keys: Iterable[int]) -> None:
+        """Replace the keys in the temporary table `load_keys`."""
+        self.execute("DELETE FROM {load_keys}")
+        rows = pa.table({"session_key": pa.array(keys, pa.int64())})
+        with self._connection.cursor() as cursor:
+            cursor.adbc_ingest(KEYS.name, rows, mode="append", temporary=True)
+
+    def delete_selected(self, table: str) -> None:
+        """Delete the rows of the sessions in the temporary table `load_keys`."""
+        self.execute(f"DELETE FROM {{{table}}} WHERE {{is_selected}}")  # noqa: S608
+
+
+def _bind(values: tuple[Value, ...]) -> pa.RecordBatch | None:
+    """Return typed parameters. PostgreSQL's driver can't bind a null without a type."""
+    if not values:
+        return None
+    fields: list[pa.Field[Any]] = [
+        pa.field(str(number), _type_of(value)) for number, value in enumerate(values)
+    ]
+    row = {field.name: value for field, value in zip(fields, values, strict=True)}
+    return pa.RecordBatch.from_pylist([row], pa.schema(fields))
+
+
+def _type_of(value: Value) -> pa.DataType:
+    if isinstance(value, datetime):
+        return TIME
+    return pa.string() if isinstance(value, str) else pa.int64()
