@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,8 +16,13 @@ from tests.support.examples import EXAMPLES, ROOT, RunExample
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DEPOT = Command(depotclient.cli.app.app, "depotclient")
 
+LOAD_COMMAND = ".venv/bin/depotclient load depot.duckdb --from 2026-01-01 --to 2026-02-01 --sandbox"
+QUESTION = (
+    "import duckdb; duckdb.connect('depot.duckdb').sql('SELECT vehicle_id, count(*) AS sessions,"
+    " round(sum(energy_kwh)) AS kwh FROM sessions GROUP BY ALL ORDER BY kwh DESC LIMIT 3').show()"
+)
 MAIN_COMMAND = (
-    "python3 -m venv .venv && .venv/bin/pip install '.[cli,arrow,plot]' duckdb"
+    "python3 -m venv .venv && .venv/bin/pip install '.[cli,arrow,plot,database]'"
     " && .venv/bin/depotclient export lake --from 2026-01-01 --to 2026-02-01 --sandbox"
 )
 TEST_COMMAND = (
@@ -49,7 +55,9 @@ def test_the_documentation_shows_every_example() -> None:
     assert [name for name in examples if name not in pages] == []
 
 
-@pytest.mark.parametrize("command", [MAIN_COMMAND, TEST_COMMAND])
+@pytest.mark.parametrize(
+    "command", [MAIN_COMMAND, LOAD_COMMAND, f'.venv/bin/python -c "{QUESTION}"', TEST_COMMAND]
+)
 def test_the_readme_and_ci_have_each_command_once(command: str) -> None:
     assert README.splitlines().count(command) == 1
     assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -89,12 +97,20 @@ def test_the_commands_print_what_the_readme_shows(
     monkeypatch.setenv("TERM", "xterm")
     lake = str(tmp_path / "lake")
     span = ("--from", "2026-01-01", "--to", "2026-02-01", "--sandbox")
-    output = {
-        "Connector ": run_on_terminal(monkeypatch, "export", lake, *span),
-    }
-    for start, text in output.items():
-        for line in lines_of_output(start):
-            assert line in text
+    text = run_on_terminal(monkeypatch, "export", lake, *span)
+    for line in lines_of_output("Connector "):
+        assert line in text
+
+
+def test_the_database_answers_what_the_readme_shows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert DEPOT.run(*LOAD_COMMAND.split()[1:]) == 0
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", QUESTION], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[:-1] == lines_of_output("┌")
 
 
 def test_the_command_draws_the_picture_of_the_readme(
