@@ -122,7 +122,7 @@ CLAIMS = (
         "R14 parquet",
         "An export killed at any moment and run again writes every report once",
         "{lost:,} lost after {kills:,} kills",
-        "test_r14_killed_exports",
+        "test_r14_killed_copies",
     ),
     Claim(
         "R15",

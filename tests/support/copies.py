@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 
 from depotclient import DepotClient
 from depotclient.export import export_session_reports
-from depotclient.partitions import Connector
+from depotclient.partitions import Connector, Window
 from tests.support.clients import client_of
-from tests.support.nights import BEGIN, Contents, NightlyDepot, Row, row_of
+from tests.support.nights import BEGIN, CONNECTORS, Contents, NightlyDepot, Row, row_of
 
 FileFormat: TypeAlias = Literal["parquet", "ndjson"]
 COLUMNS = ("session_id", "session_time_start", "session_time_end", "energy_soc_end")
@@ -53,13 +53,19 @@ class Files:
 
     folder: Path
     format: FileFormat
+    window: Window = "month"
 
     async def copy(
         self, depot: DepotClient, connectors: Sequence[Connector]
     ) -> Sequence[Exception | None]:
         """Export the connectors from `BEGIN` on, and return their errors."""
         export = await export_session_reports(
-            depot, connectors, self.folder, from_=BEGIN, format=self.format
+            depot,
+            connectors,
+            self.folder,
+            from_=BEGIN,
+            format=self.format,
+            window=self.window,
         )
         return [connector.error for connector in export.connectors]
 
@@ -101,7 +107,7 @@ async def follow(depot: NightlyDepot, target: CopyTarget, nights: Iterable[int] 
         for number in nights:
             depot.night(number)
             client.now = lambda: depot.now
-            errors = await target.copy(client, depot.connectors)
+            errors = await target.copy(client, CONNECTORS)
             assert not any(errors), (number, errors)
             found = await asyncio.to_thread(target.read)
             differences = found.differences(target.truth(depot))

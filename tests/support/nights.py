@@ -23,8 +23,8 @@ FIRST_NIGHT = datetime(2026, 1, 30, 2, tzinfo=UTC)
 MARGIN = timedelta(days=1)
 DAY = timedelta(days=1)
 CONNECTORS: tuple[Connector, ...] = (("CP-001", "1"), ("CP-001", "2"), ("CP-002", "1"))
-CHANGING = CONNECTORS[0]
-"""Connector of the sessions in `SCRIPT`."""
+CHANGING = CONNECTORS[:2]
+"""Connectors with the sessions in `SCRIPT`. Both have the same ids."""
 OFFLINE = -1
 """Session id that a charger sends while it is offline."""
 
@@ -184,13 +184,11 @@ class NightlyDepot:
     Call `night` with 0, 1, 2 ... and finish the copy after each call.
 
     Args:
-        connectors: Connectors. The first has the sessions of the script.
         per_day: Sessions that end on each connector between two nights.
-        script: Changes, in the order of their nights.
+        script: Changes of the connectors `CHANGING`, in the order of their nights.
         options: Settings of the sandbox, such as `time_filter` and `order`.
     """
 
-    connectors: Sequence[Connector] = CONNECTORS
     per_day: int = 3
     script: Sequence[Change] = SCRIPT
     options: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
@@ -198,6 +196,7 @@ class NightlyDepot:
     now: datetime = attrs.field(init=False, default=FIRST_NIGHT)
     _sessions: dict[object, _Session] = attrs.field(init=False, factory=dict[object, _Session])
     _ids: Iterator[int] = attrs.field(init=False, factory=lambda: itertools.count(1001))
+    _script_ids: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
 
     def __attrs_post_init__(self) -> None:
         self.sandbox = DepotSandbox(chargers={}, **self.options)
@@ -207,16 +206,16 @@ class NightlyDepot:
         for session in self._sessions.values():
             session.was_served |= self._is_served(session)
         self.now = FIRST_NIGHT + number * DAY
-        for connector, index in itertools.product(self.connectors, range(self.per_day)):
+        for connector, index in itertools.product(CONNECTORS, range(self.per_day)):
             start = self.now - DAY + (index + 0.5) * DAY / self.per_day
             fields: ReportFields = {
                 "session_time_start": start,
                 "session_time_end": start + DAY / (4 * self.per_day),
             }
             self._add((connector, number, index), connector, next(self._ids), fields)
-        for change in self.script:
+        for connector, change in itertools.product(CHANGING, self.script):
             if change.night == number:
-                self._apply(change)
+                self._apply(connector, change)
         return self.now
 
     def truth(self) -> Contents:
@@ -237,21 +236,22 @@ class NightlyDepot:
         """Return the size of all reports that the depot has."""
         return sum(len(s.report) for s in self._sessions.values() if not s.removed)
 
-    def _apply(self, change: Change) -> None:
-        session = self._sessions.get(change.session)
+    def _apply(self, connector: Connector, change: Change) -> None:
+        session = self._sessions.get((connector, change.session))
         if session is None:
-            offline = change.session.startswith("offline")
-            session_id = OFFLINE if offline else next(self._ids)
-            self._add(change.session, CHANGING, session_id, change.fields or {})
+            session_id = self._script_ids.setdefault(change.session, next(self._ids))
+            if change.session.startswith("offline"):
+                session_id = OFFLINE
+            self._add((connector, change.session), connector, session_id, change.fields or {})
             return
         if change.fields is None:
-            self.sandbox.remove(*CHANGING, session.session_id)
+            self.sandbox.remove(*connector, session.session_id)
             session.removed = True
             return
         if session.removed:
-            self.sandbox.add(*CHANGING, session.report)
+            self.sandbox.add(*connector, session.report)
             session.removed = False
-        self.sandbox.correct(*CHANGING, session.session_id, **change.fields)
+        self.sandbox.correct(*connector, session.session_id, **change.fields)
         session.report = change_report(session.report, change.fields)
 
     def _add(
