@@ -63,9 +63,9 @@ def session_reports(
     the start of a session is corrected within `look_back`, its old row is removed. The row of a
     session that the API no longer has stays.
 
-    A session belongs to the span of its start. If the start is missing, or more than the margin of
-    `settings` outside of the span, the end decides instead: the clock of the charger was not set,
-    or the vehicle was parked for weeks. A report with neither time belongs to the run that reads
+    A session belongs to the span of its start. The start may be missing, or more than the margin of
+    `settings` outside of the span, because the clock of the charger was not set, or the vehicle was
+    parked for weeks. Then the end decides. A report with neither time belongs to the run that reads
     it.
 
     The state changes only after a complete run. A failed run loads nothing, and the next run starts

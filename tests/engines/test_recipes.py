@@ -195,6 +195,17 @@ def test_dlt_loads_each_report_once_in_two_runs(sandbox: DepotSandbox, run: Run)
         assert sorted(found.values()) == sorted(count for _, count in vehicles.most_common(5))
 
 
+@allow_warnings
+@pytest.mark.usefixtures("dlt_settings")
+def test_dlt_writes_a_delta_table_that_a_second_run_leaves_unchanged(
+    sandbox: DepotSandbox, run: Run
+) -> None:
+    pytest.importorskip("dlt", reason="dlt is not installed")
+    pytest.importorskip("deltalake", reason="deltalake is not installed")
+    for _ in range(2):
+        assert run("dlt_delta", "2026-01-01", "lake") == "40 sessions, version 0\n"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_recipes_run_as_programs_with_worker_processes(sandbox: DepotSandbox) -> None:
