@@ -76,7 +76,7 @@ def load(
     from depotclient.database import load_session_reports
 
     given = [*filter(None, [target]), *(connectors or ())]
-    database, names = choose_target(given, os.environ)
+    database, names = choose_target(given, _target_of_variable())
     command = CopyCommand(
         partial(
             load_session_reports,
@@ -109,15 +109,28 @@ def _count_rows(loads: Iterable[ConnectorLoad]) -> str:
     return f"{sum(load.new + load.changed for load in loads):,} new or changed"
 
 
-def choose_target(
-    arguments: Sequence[str], environment: Mapping[str, str]
-) -> tuple[Target, list[str]]:
+def _target_of_variable() -> Target | None:
+    """Return the database of the environment variable, or None if it is not set.
+
+    Raises:
+        ValueError: The value is invalid.
+    """
+    from depotclient.database import parse_target
+
+    try:
+        # No variable of a frame may hold the address: it can have a password.
+        return parse_target(os.environ[DATABASE_URL]) if os.environ.get(DATABASE_URL) else None
+    except ValueError as error:
+        raise ValueError(str(error).replace("target", DATABASE_URL, 1)) from None
+
+
+def choose_target(arguments: Sequence[str], variable: Target | None) -> tuple[Target, list[str]]:
     """Return the database and the texts of the connectors.
 
     Args:
         arguments: Arguments of the command. The first one is the database, unless the variable
             `DEPOT_DATABASE_URL` is set.
-        environment: Environment variables.
+        variable: Database of the variable, or None.
 
     Raises:
         ValueError: The database is missing, is given twice or is invalid.
@@ -126,20 +139,17 @@ def choose_target(
 
     # A message must not quote an address before this check.
     addresses = [each for each in arguments if "://" in each]
-    named = [parse_target(each, allow_password=False).name for each in addresses]
+    names = [parse_target(each, allow_password=False).name for each in addresses]
     first, *others = arguments or [""]
     if addresses and addresses != [first]:
-        raise ValueError(f"TARGET must be the first argument, and there is one: {named[-1]}")
-    if environment.get(DATABASE_URL):
+        raise ValueError(f"TARGET must be one address before the connectors, got {names[-1]} after")
+    if variable is not None:
         if _is_path(first):
             raise ValueError(
                 f"{DATABASE_URL} is set, so that each argument is a connector: leave {first} out,"
                 f" or use env -u {DATABASE_URL} depotclient load {first} ..."
             )
-        try:
-            return parse_target(environment[DATABASE_URL]), [*arguments]
-        except ValueError as error:
-            raise ValueError(str(error).replace("target", DATABASE_URL, 1)) from None
+        return variable, [*arguments]
     if not first:
         raise ValueError(
             f"no database: use depotclient load depot.duckdb {CONNECTOR} ..., or set {DATABASE_URL}"

@@ -85,13 +85,13 @@ def test_the_options_choose_the_rows_and_the_schema(depot: DepotSandbox, capsys:
     assert count("select count(*) from night.meter_values") == 0
 
 
-@pytest.mark.parametrize("in_environment", [False, True])
+@pytest.mark.parametrize("variable", [None, "", "depot.duckdb"])
 def test_the_database_is_an_argument_or_comes_from_the_environment(
-    depot: DepotSandbox, monkeypatch: pytest.MonkeyPatch, in_environment: bool
+    depot: DepotSandbox, monkeypatch: pytest.MonkeyPatch, variable: str | None
 ) -> None:
-    target = ["depot.duckdb"]
-    if in_environment:
-        monkeypatch.setenv("DEPOT_DATABASE_URL", target.pop())
+    if variable is not None:
+        monkeypatch.setenv("DEPOT_DATABASE_URL", variable)
+    target = [] if variable else ["depot.duckdb"]
     assert run("load", *target, "CP-1/1", "CP-1/2", *JANUARY) == 0
     assert count("select count(*) from sessions") == 24
 
@@ -99,7 +99,7 @@ def test_the_database_is_an_argument_or_comes_from_the_environment(
 @pytest.mark.parametrize(
     ("arguments", "url", "expected"),
     [
-        (["a.duckdb", "CP-1/1"], "", ("a.duckdb", ["CP-1/1"])),
+        (["a.duckdb", "CP-1/1"], None, ("a.duckdb", ["CP-1/1"])),
         (["a.duckdb"], None, ("a.duckdb", [])),
         (["depot"], None, ("depot", [])),
         (["data/a.db", "CP-1/1"], None, ("data/a.db", ["CP-1/1"])),
@@ -112,8 +112,9 @@ def test_the_database_is_an_argument_or_comes_from_the_environment(
 def test_a_connector_and_a_database_are_told_apart(
     arguments: list[str], url: str | None, expected: tuple[str, list[str]]
 ) -> None:
-    environment = {} if url is None else {"DEPOT_DATABASE_URL": url}
-    target, connectors = choose_target(arguments, environment)
+    from depotclient.database import parse_target
+
+    target, connectors = choose_target(arguments, parse_target(url) if url else None)
     assert (target.name, connectors) == expected
 
 
@@ -122,7 +123,7 @@ def test_a_connector_and_a_database_are_told_apart(
     [
         ([], None, "no database: use depotclient load depot.duckdb CHARGER/CONNECTOR ..., or set"),
         (["CP-1/1"], None, "no database before CP-1/1: use depotclient load depot.duckdb CP-1/1"),
-        (["CP-1/1", "sqlite:///a.db"], None, "TARGET must be the first argument"),
+        (["CP-1/1", "sqlite:///a.db"], None, "TARGET must be one address before the connectors"),
         (["CP-1/1", ADDRESS], None, "PGPASSWORD"),
         ([ADDRESS, "CP-1/1"], None, "DEPOT_DATABASE_URL, the password into PGPASSWORD"),
         ([ADDRESS, "CP-1/1"], ADDRESS, "~/.pgpass"),
@@ -164,7 +165,7 @@ def test_a_signal_leaves_complete_sessions_and_the_command_says_how_to_continue(
 ) -> None:
     # The fault keeps the command from ending before the signal.
     depot = open_depot(max_limit=2, faults=[*[None] * 4, Fault.stall(60)])
-    with signal_when(signal.SIGTERM, lambda: len(depot.requests) >= 4):
+    with signal_when(signal.SIGTERM, lambda: len(depot.requests) >= 3):
         assert run("load", "depot.duckdb", "CP-1/1", *JANUARY) == 143
     stopped, *lines = capsys.readouterr().err.splitlines()
     assert re.fullmatch(
