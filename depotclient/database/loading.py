@@ -215,7 +215,7 @@ class _ConnectorRun:
         async with aclosing(reports.pages()) as pages:
             async for page in pages:
                 reading = attrs.evolve(reading, cursor=str(page.cursor))
-                await self._add(page, ConnectorState(loaded, reading))
+                await self._add(page, loaded, reading)
                 del page  # Release the page while the next one is awaited.
                 self._report()
         absent = await self.worker.transact(
@@ -226,8 +226,10 @@ class _ConnectorRun:
             vanished=self.load.vanished + tuple(session.session_id for session in absent.vanished),
         )
 
-    async def _add(self, page: Page[Any], state: ConnectorState) -> None:
-        now, size, events = self.depot.now(), len(page.raw), self.request.events
+    async def _add(self, page: Page[Any], loaded: Loaded | None, reading: Reading) -> None:
+        # A run that continues the reading of another run may have other options.
+        now, size, events = self.depot.now(), len(page.raw), reading.loaded.events
+        state = ConnectorState(loaded, reading)
 
         def write() -> PageCounts:
             return self.store.add(PageRows.of(self.connector, page, events=events), state, now)

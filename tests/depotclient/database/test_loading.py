@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
+import duckdb
 import pytest
 
 from depotclient import DepotClient
-from depotclient.database import load_session_reports
+from depotclient.database import ConnectorLoad, load_session_reports
 from depotclient.sandbox import DepotSandbox
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,6 +32,29 @@ async def test_a_connector_that_fails_does_not_stop_the_others(
 
     assert [each.charger_id for each in load.failed] == ["UNKNOWN"]
     assert sum(each.new for each in load.connectors) == 180
+
+
+async def test_events_are_loaded_even_if_the_stopped_run_before_left_them_out(
+    depot: DepotClient, tmp_path: Path
+) -> None:
+    target = str(tmp_path / "depot.duckdb")
+
+    def stop(load: ConnectorLoad) -> None:
+        if load.new:
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        await load_session_reports(
+            depot, ALL[:1], target, from_=JANUARY, events=False, on_progress=stop
+        )
+    await load_session_reports(depot, ALL[:1], target, from_=JANUARY)
+
+    with duckdb.connect(target) as database:
+        found = database.sql(
+            "SELECT count(DISTINCT session_key) FROM meter_values"
+            " UNION ALL SELECT count(*) FROM session_reports"
+        ).fetchall()
+    assert found == [(60,), (60,)]
 
 
 @pytest.mark.parametrize(
