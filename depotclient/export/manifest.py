@@ -44,7 +44,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         read_at: Time of the last reading.
         reports: Number of reports in the file.
         size: Size of the file in bytes, or None if the manifest is stored in the file itself.
-        bytes_read: Total size of the pages of the last reading, in bytes.
+        bytes_read: Total size of the pages that were read for the file, in bytes.
         missing_start: Session ids of the reports without a start, by their key, in the order of
             the file.
         strays: Sessions in the file that start outside of the window, or whose start is missing.

@@ -268,10 +268,12 @@ class Merge:
     def _describe_reading(self, window: CalendarWindow, current: Manifest | None) -> Manifest:
         """Return the manifest of a window that was read, without its rows."""
         options, first = self.options, window.start - self.options.margin
+        bytes_read = self.bytes_read
         if self._reading.covers(window, options.margin):
             from_, verify = format_time(first), options.verify
         elif current is not None:
             from_, verify = current.from_, current.verify and options.verify
+            bytes_read += current.bytes_read
         else:  # The file was deleted during the reading: the next run reads the window whole.
             from_, verify = format_time(window.end), options.verify
         return Manifest(
@@ -284,7 +286,7 @@ class Merge:
             verify=verify,
             read_at=self.read_at,
             reports=0,
-            bytes_read=self.bytes_read,
+            bytes_read=bytes_read,
             missing_start={},
         )
 

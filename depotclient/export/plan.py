@@ -13,9 +13,10 @@ from attrs import Attribute
 from depotclient.export.manifest import Manifest
 from depotclient.partitions.calendar import Window, next_start, window_start
 from depotclient.query import validate_duration
+from depotclient.reports import LIMITS
 from depotclient.sessions import Session, Span
 
-__all__ = ["CalendarWindow", "Options", "Reading", "plan_readings", "span_of"]
+__all__ = ["CalendarWindow", "Options", "Reading", "first_limit", "plan_readings", "span_of"]
 
 
 @attrs.frozen(order=True)
@@ -90,7 +91,9 @@ class Reading:
 
     @property
     def name(self) -> str:
-        """Return the windows as text, such as `window 2026-10`."""
+        """Return the windows as text, such as `window 2026-10`. Without windows, it is empty."""
+        if not self.windows:
+            return ""
         first, last = self.windows[0].name, self.windows[-1].name
         return f"window {first}" if first == last else f"windows {first} to {last}"
 
@@ -140,6 +143,25 @@ def plan_readings(
             readings.append(Reading((window,), from_, to))
         previous, previous_is_whole = window, is_whole
     return readings
+
+
+def first_limit(reading: Reading, manifests: Mapping[str, Manifest]) -> int | None:
+    """Return the `limit` of the first page request for windows that have files.
+
+    A walk that starts with a small limit reads the first reports again with each larger limit.
+
+    Returns:
+        A limit for all reports that the files hold and some more, but for about 8 MiB at most.
+        None if the files hold no reports.
+    """
+    known = [manifests[window.name] for window in reading.windows if window.name in manifests]
+    reports = sum(manifest.reports for manifest in known)
+    size = sum(manifest.bytes_read for manifest in known)
+    if not reports or not size:
+        return None
+    # Pages that overlap, and those of several readings, make the average size too large.
+    fitting = LIMITS.growth_bytes * reports // size
+    return max(LIMITS.first, min(LIMITS.maximum, fitting, reports * 5 // 4 + LIMITS.first))
 
 
 def _first_time(

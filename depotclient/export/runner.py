@@ -26,12 +26,20 @@ from depotclient.export.layout import (
 )
 from depotclient.export.merge import Merge, needs_merge
 from depotclient.export.placement import Homes, Router
-from depotclient.export.plan import CalendarWindow, Options, Reading, plan_readings, span_of
+from depotclient.export.plan import (
+    CalendarWindow,
+    Options,
+    Reading,
+    first_limit,
+    plan_readings,
+    span_of,
+)
 from depotclient.export.quarantine import ON_BAD_REPORT, OnBadReport, Quarantine, rejected_folder
 from depotclient.export.result import ConnectorExport, Export
 from depotclient.export.staging import prepare_staging, remove_staging
 from depotclient.partitions.calendar import MARGIN, Connector, Window, plan
 from depotclient.query import distinct_connectors, is_before, require_aware
+from depotclient.reports import first_cursor
 from depotclient.sessions import Identity
 from evtransport.errors import ApiError, SchemaError
 from evtransport.validation import validate_int
@@ -311,13 +319,16 @@ class _ConnectorRun:
         adopted = set[Identity]()
         try:
             if reading.windows:
-                merge.bytes_read = await self._walk(reading, intake)
+                merge.bytes_read = await self._walk(
+                    reading, intake, first_limit(reading, folder.manifests)
+                )
                 await self._in_thread(self._reject, intake)
             elif quarantine is not None:
                 adopted = await self._in_thread(intake.adopt, quarantine.reports.values())
             await self._in_thread(merge.commit)
         except (SchemaError, FileExistsError) as error:
-            error.add_note(reading.name)
+            if reading.windows:
+                error.add_note(reading.name)
             self._fail(error, missing=len(reading.windows))
             return
         finally:
@@ -344,7 +355,7 @@ class _ConnectorRun:
                 error.add_note(f"window {report.window}, in quarantine: {quarantine.path}")
                 self._fail(error, missing=0)
 
-    async def _walk(self, reading: Reading, intake: Intake) -> int:
+    async def _walk(self, reading: Reading, intake: Intake, limit: int | None) -> int:
         """Write the pages of a reading. Return their total size in bytes."""
         job, before, size = self.job, self.export, 0
         reports = job.depot.session_reports(
@@ -355,6 +366,9 @@ class _ConnectorRun:
             read_ahead=job.read_ahead,
             verify=job.options.verify,
         )
+        if limit is not None:
+            cursor = attrs.evolve(first_cursor(reports), limit=limit)
+            reports = attrs.evolve(reports, resume=cursor)
         async with aclosing(reports.pages()) as pages:
             async for page in pages:
                 await self._in_thread(intake.write, page)

@@ -44,7 +44,7 @@ class Nights:
 
     async def export(self, now: str, **options: Any) -> ConnectorExport:
         """Export at a time. The export must not fail."""
-        self.depot.now = lambda: at(now)  # type: ignore[method-assign]
+        self.depot.now = lambda: at(now)
         given = {"from_": at("01-01 00:00"), "format": self.format, **options}
         export = await export_session_reports(self.depot, FIRST, self.folder, **given)
         assert export.failed == ()
