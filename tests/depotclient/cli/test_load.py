@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -38,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def count(query: str, database: str = "depot.duckdb") -> object:
+def value_of(query: str, database: str = "depot.duckdb") -> object:
     with duckdb.connect(database, read_only=True) as connection:
         (row,) = connection.sql(query).fetchall()
         return row[0]
@@ -69,7 +70,7 @@ def test_a_later_run_writes_only_what_is_new_or_has_changed(
     heads, _, row = (line.split() for line in screen.text.splitlines())
     assert heads == ["Connector", "New", "Changed", "Unchanged", "MB", "read"]
     assert [*row[:4], row[-1]] == ["CP-1/1", "0", "1", "11", "complete"]
-    assert count("select count(*) from sessions where vehicle_id = 'V-9'") == 1
+    assert value_of("select count(*) from sessions where vehicle_id = 'V-9'") == 1
 
 
 def test_the_options_choose_the_rows_and_the_schema(depot: DepotSandbox, capsys: Capture) -> None:
@@ -81,8 +82,8 @@ def test_the_options_choose_the_rows_and_the_schema(depot: DepotSandbox, capsys:
     assert run("load", "depot.duckdb", "CP-1/1", *SINCE, *options, "--lag", "366d") == 0
     lines = capsys.readouterr().err.splitlines()
     assert re.fullmatch(r"1 session no longer on the server, and removed: \d+ at CP-1/1", lines[-1])
-    assert count("select count(*) from night.session_reports") == 11
-    assert count("select count(*) from night.meter_values") == 0
+    assert value_of("select count(*) from night.session_reports") == 11
+    assert value_of("select count(*) from night.meter_values") == 0
 
 
 @pytest.mark.parametrize("variable", [None, "", "depot.duckdb"])
@@ -93,7 +94,7 @@ def test_the_database_is_an_argument_or_comes_from_the_environment(
         monkeypatch.setenv("DEPOT_DATABASE_URL", variable)
     target = [] if variable else ["depot.duckdb"]
     assert run("load", *target, "CP-1/1", "CP-1/2", *JANUARY) == 0
-    assert count("select count(*) from sessions") == 24
+    assert value_of("select count(*) from sessions") == 24
 
 
 @pytest.mark.parametrize(
@@ -163,8 +164,9 @@ def test_an_unclear_argument_exits_with_2_before_any_request(
 def test_a_signal_leaves_complete_sessions_and_the_command_says_how_to_continue(
     open_depot: OpenDepot, capsys: Capture
 ) -> None:
-    # The fault keeps the command from ending before the signal.
-    depot = open_depot(max_limit=2, faults=[*[None] * 4, Fault.stall(60)])
+    # The faults keep the command from ending before the signal.
+    stall = [Fault.stall(60)]
+    depot = open_depot(max_limit=2, faults=(stall[0] if n > 2 and stall else None for n in count()))
     with signal_when(signal.SIGTERM, lambda: len(depot.requests) >= 3):
         assert run("load", "depot.duckdb", "CP-1/1", *JANUARY) == 143
     stopped, *lines = capsys.readouterr().err.splitlines()
@@ -175,8 +177,9 @@ def test_a_signal_leaves_complete_sessions_and_the_command_says_how_to_continue(
         "every session in depot.duckdb is complete; run the same command again to continue",
         "ended by SIGTERM",
     ]
+    stall.clear()
     assert run("load", "depot.duckdb", "CP-1/1", *JANUARY) == 0
-    assert count("select count(*) from sessions") == 12
+    assert value_of("select count(*) from sessions") == 12
 
 
 def test_the_password_of_a_database_never_shows(
