@@ -97,6 +97,17 @@ def test_energy_adds_up_the_files_of_an_export(
     assert "BUS-0" in run_example("energy.py", str(tmp_path)).out
 
 
+def test_load_counts_the_sessions_and_names_a_connector_that_failed(
+    open_depot: OpenDepot, run_example: RunExample, tmp_path: Path
+) -> None:
+    pytest.importorskip("adbc_driver_manager")
+    open_depot(sessions=10)
+    result = run_example("load.py", str(tmp_path / "depot.duckdb"), "CP-001", "CP-404")
+    assert result.out == "CP-001/1 10 new, 0 changed\nCP-404/1 0 new, 0 changed\n"
+    assert result.err.startswith("CP-404/1: NotFoundError(")
+    assert result.status == 1
+
+
 def test_read_table_prints_three_vehicles(open_depot: OpenDepot, run_example: RunExample) -> None:
     pytest.importorskip("pandas")  # pyarrow imports it at first use, within the loop
     open_depot(sessions=10)
