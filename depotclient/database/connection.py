@@ -63,8 +63,8 @@ class Connection:
         except adbc_driver_manager.Error as error:
             self._disconnect()
             message = self.target.redact(str(error))
-        except BaseException:
-            self._disconnect()
+        except Exception:
+            self._roll_back()
             raise
         else:
             return result
@@ -118,6 +118,13 @@ class Connection:
         found = transaction.query("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name)
         if not found.column(0).to_pylist()[0]:
             raise _in_use(self.target)
+
+    def _roll_back(self) -> None:
+        if self._connection is not None:
+            try:
+                self._connection.rollback()
+            except adbc_driver_manager.Error:
+                self._disconnect()
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

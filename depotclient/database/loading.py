@@ -16,11 +16,12 @@ from depotclient.copying.concurrency import CallbackFailed, run_all
 from depotclient.database.connection import Connection
 from depotclient.database.dialect import DIALECTS
 from depotclient.database.result import ConnectorLoad, Load
-from depotclient.database.rows import PageRows
+from depotclient.database.rows import PageSessions
 from depotclient.database.state import ConnectorState, Loaded, Reading, Request, plan_reading
 from depotclient.database.store import PageCounts, Store
 from depotclient.database.target import Target, parse_target
 from depotclient.database.worker import Worker
+from depotclient.drift import add_counts
 from depotclient.pages import Page
 from depotclient.query import (
     Connector,
@@ -121,8 +122,21 @@ async def load_session_reports(
     worker, store = Worker(), Store(Connection(database, schema))
     try:
         await worker.call(store.prepare)
-        run = partial(_ConnectorRun, depot, store, worker, request, accept_deletions, on_progress)
-        return Load(await run_all([run(connector).run for connector in every], concurrency))
+        # With several connectors, the others already use the time between two pages.
+        read_ahead = 1 if min(concurrency, len(every)) == 1 else 0
+        run = partial(
+            _ConnectorRun,
+            depot=depot,
+            store=store,
+            worker=worker,
+            request=request,
+            delete=accept_deletions,
+            read_ahead=read_ahead,
+            on_progress=on_progress,
+        )
+        return Load(
+            await run_all([run(connector=connector).run for connector in every], concurrency)
+        )
     finally:
         try:
             await worker.call(store.close)
@@ -173,6 +187,7 @@ class _ConnectorRun:
     worker: Worker
     request: Request
     delete: bool
+    read_ahead: int
     on_progress: Callable[[ConnectorLoad], object]
     connector: tuple[str, str]
     load: ConnectorLoad = attrs.field(init=False)
@@ -209,7 +224,7 @@ class _ConnectorRun:
             *self.connector,
             from_=reading.from_,
             to=reading.to,
-            read_ahead=0,
+            read_ahead=self.read_ahead,
             resume=reading.cursor,
         )
         async with aclosing(reports.pages()) as pages:
@@ -232,7 +247,7 @@ class _ConnectorRun:
         state = ConnectorState(loaded, reading)
 
         def write() -> PageCounts:
-            return self.store.add(PageRows.of(self.connector, page, events=events), state, now)
+            return self.store.add(PageSessions.of(self.connector, page, events=events), state, now)
 
         counts = await self.worker.transact(write)
         load = self.load
@@ -243,6 +258,7 @@ class _ConnectorRun:
             unchanged=load.unchanged + counts.unchanged,
             strays=load.strays + counts.strays,
             bytes_read=load.bytes_read + size,
+            unknown_fields=add_counts(load.unknown_fields, counts.unknown_fields),
         )
 
     def _update(self, **changes: Any) -> None:

@@ -1,27 +1,29 @@
-"""Rows of a database for the reports of a page (extra `database`)."""
+"""Sessions of a page, and their rows in a database (extra `database`)."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final
 
 import attrs
+import msgspec
 
 # Import this first: without pyarrow, its error names the extra.
-from depotclient.arrow import SESSION_REPORTS, events
+from depotclient.arrow import events
 
 # isort: split
 import pyarrow as pa
 
-from depotclient.arrow.batches import batch_of
+from depotclient.arrow.batches import rows_of
 from depotclient.arrow.schema import TIME
 from depotclient.database.schema import EVENTS, REPORTS, SEEN
+from depotclient.drift import count_reports
 from depotclient.pages import Page
-from depotclient.sessions import Identity, Session
+from depotclient.sessions import Identity, Session, truncate
 
-__all__ = ["PageRows", "compute_key", "read_times", "seen_rows"]
+__all__ = ["DecodedReports", "PageSessions", "compute_key", "read_times"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,90 +47,124 @@ def read_times(column: pa.ChunkedArray[Any] | pa.Array[Any]) -> list[datetime | 
 
 
 @attrs.frozen(eq=False)
-class PageRows:
-    """Reports of a page with their keys, before it is known which ones the database holds.
+class PageSessions:
+    """Sessions of a page, before it is known which of them the database holds.
+
+    A report whose digest is known is never decoded.
+
+    Attributes:
+        connector: Charger id and connector id.
+        page: The page.
+        sessions: Session of each report.
+        keys: Key of each session in the database.
+        digests: Digest of each report's bytes. It depends on whether events are loaded.
+        last: Index of the last report of each session, by its key.
+    """
+
+    connector: tuple[str, str]
+    page: Page[Any] = attrs.field(repr=False)
+    sessions: Sequence[Session]
+    keys: Sequence[int]
+    digests: Sequence[str]
+    last: Mapping[int, int]
+
+    @classmethod
+    def of(cls, connector: tuple[str, str], page: Page[Any], *, events: bool) -> PageSessions:
+        """Return the sessions of a page.
+
+        Args:
+            connector: Charger id and connector id.
+            page: The page.
+            events: Whether events are loaded.
+        """
+        reports = page.raw_reports
+        sessions = [*map(_read_session, reports, page.ids, page.keys)]
+        keys = [compute_key(connector, session.identity) for session in sessions]
+        salt = b"with events" if events else b"without events"
+        digests = [blake2b(report, digest_size=16, salt=salt).hexdigest() for report in reports]
+        last = {key: index for index, key in enumerate(keys)}
+        return cls(connector, page, sessions, keys, digests, last)
+
+    def seen(self, stored: Container[int]) -> pa.Table:
+        """Return the rows that note that the reading has returned the sessions.
+
+        Args:
+            stored: Keys of the sessions that the database held before the page.
+        """
+        columns = [
+            *_repeat(self.connector, len(self.sessions)),
+            pa.array(self.keys, pa.int64()),
+            pa.array([session.session_id for session in self.sessions], pa.int64()),
+            pa.array([session.start for session in self.sessions], TIME),
+            pa.array([session.end for session in self.sessions], TIME),
+            pa.array([key in stored for key in self.keys], pa.bool_()),
+        ]
+        return pa.table(dict(zip(SEEN.schema.names, columns, strict=True)), SEEN.schema)
+
+    def decode(self, indexes: Sequence[int]) -> DecodedReports:
+        """Decode the page. Return some of its reports.
+
+        Raises:
+            SchemaError: A report of the page is invalid. The error has the cursor before it.
+        """
+        found = rows_of(self.page)
+        for refused in found.refused:
+            raise refused.error
+        return DecodedReports(
+            self.connector,
+            found.batch.take(pa.array(indexes, pa.int64())),
+            pa.array([self.keys[index] for index in indexes], pa.int64()),
+            pa.array([self.digests[index] for index in indexes], pa.string()),
+            count_reports(found.unknown),
+        )
+
+
+def _read_session(report: bytes, session_id: int | None, key: int) -> Session:
+    """Return a session with times as the database holds them."""
+    session = Session.read(msgspec.Raw(report), session_id, key)
+    start, end = (time and truncate(time) for time in (session.start, session.end))
+    return attrs.evolve(session, start=start, end=end)
+
+
+@attrs.frozen(eq=False)
+class DecodedReports:
+    """Reports as Arrow data, with their keys and digests.
 
     Attributes:
         connector: Charger id and connector id.
         batch: The reports.
-        sessions: Session of each report.
-        keys: Key of each session in the database.
-        digests: Digest of each report's bytes. It depends on whether events are loaded.
-        last: Index of the last report of each session.
+        keys: Key of each session.
+        digests: Digest of each report's bytes.
+        unknown_fields: Number of reports of the page by the path of a field that no column holds.
     """
 
     connector: tuple[str, str]
     batch: pa.RecordBatch = attrs.field(repr=False)
-    sessions: Sequence[Session]
-    keys: Sequence[int]
-    digests: Sequence[str]
-    last: dict[int, int]
+    keys: pa.Array[Any]
+    digests: pa.Array[Any]
+    unknown_fields: Mapping[str, int]
 
-    @classmethod
-    def of(cls, connector: tuple[str, str], page: Page[Any], *, events: bool) -> PageRows:
-        """Decode a page.
-
-        Raises:
-            SchemaError: A report is invalid. The error has the cursor before it.
-        """
-        batch = batch_of(page, SESSION_REPORTS)
-        times = (read_times(batch[f"session_time_{name}"]) for name in ("start", "end"))
-        sessions = [*map(Session, page.ids, *times, page.keys)]
-        keys = [compute_key(connector, session.identity) for session in sessions]
-        salt = b"with events" if events else b"without events"
-        digests = [
-            blake2b(report, digest_size=16, salt=salt).hexdigest() for report in page.raw_reports
-        ]
-        last = {key: index for index, key in enumerate(keys)}
-        return cls(connector, batch, sessions, keys, digests, last)
-
-    def reports(self, indexes: Sequence[int], loaded_at: datetime) -> pa.Table:
-        """Return the rows of some reports."""
-        batch, count = self.batch.take(pa.array(indexes, pa.int64())), len(indexes)
+    def reports(self, loaded_at: datetime) -> pa.Table:
+        """Return the rows of the table `session_reports`."""
+        count = self.batch.num_rows
+        charger_id, connector_id = _repeat(self.connector, count)
         columns = {
-            **dict(
-                zip(("charger_id", "connector_id"), _repeat(self.connector, count), strict=True)
-            ),
-            "session_key": pa.array([self.keys[index] for index in indexes], pa.int64()),
-            **dict(_flatten(batch)),
-            "digest": pa.array([self.digests[index] for index in indexes], pa.string()),
+            "charger_id": charger_id,
+            "connector_id": connector_id,
+            "session_key": self.keys,
+            **dict(_flatten(self.batch)),
+            "digest": self.digests,
             "loaded_at": pa.array([loaded_at] * count, TIME),
             "vanished_at": pa.nulls(count, TIME),
         }
         return pa.table({name: columns[name] for name in REPORTS.schema.names}, REPORTS.schema)
 
-    def events(self, indexes: Sequence[int]) -> Iterator[tuple[str, pa.Table]]:
-        """Yield the rows of the events of some reports, by the name of their table."""
-        batch = self.batch.take(pa.array(indexes, pa.int64()))
-        keys = pa.array([self.keys[index] for index in indexes], pa.int64())
+    def events(self) -> Iterator[tuple[str, pa.Table]]:
+        """Yield the rows of the events, by the name of their table."""
         for path, table in EVENTS.items():
-            lists = {"session_key": keys, path.partition(".")[0]: batch[path.partition(".")[0]]}
-            yield table.name, events(pa.table(lists), path).select(table.schema.names)
-
-
-def seen_rows(
-    connector: tuple[str, str],
-    sessions: Sequence[Session],
-    keys: Sequence[int],
-    stored: Container[int],
-) -> pa.Table:
-    """Return the rows of the sessions that a page returned.
-
-    Args:
-        connector: Charger id and connector id.
-        sessions: Sessions of the page.
-        keys: Keys of the sessions.
-        stored: Keys of the sessions that the database held before the page.
-    """
-    columns = [
-        *_repeat(connector, len(sessions)),
-        pa.array(keys, pa.int64()),
-        pa.array([session.session_id for session in sessions], pa.int64()),
-        pa.array([session.start for session in sessions], TIME),
-        pa.array([session.end for session in sessions], TIME),
-        pa.array([key in stored for key in keys], pa.bool_()),
-    ]
-    return pa.table(dict(zip(SEEN.schema.names, columns, strict=True)), SEEN.schema)
+            name = path.partition(".")[0]
+            rows = pa.table({"session_key": self.keys, name: self.batch[name]})
+            yield table.name, events(rows, path).select(table.schema.names).cast(table.schema)
 
 
 def _repeat(values: Iterable[str], count: int) -> list[pa.Array[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from depotclient.copying.reading import Absent, find_absent
 from depotclient.database.errors import DatabaseError
-from depotclient.database.rows import PageRows, read_times, seen_rows
+from depotclient.database.rows import PageSessions, read_times
 from depotclient.database.schema import (
     EVENTS,
     REPORTS,
@@ -50,12 +50,15 @@ class PageCounts:
         changed: Number of sessions whose rows were replaced.
         unchanged: Number of other sessions that belong to the database.
         strays: Ids of the sessions whose start lies outside of the span.
+        unknown_fields: Number of reports by the path of a field that no column holds. Pages that
+            change nothing are not searched.
     """
 
     new: int
     changed: int
     unchanged: int
     strays: tuple[int | None, ...]
+    unknown_fields: Mapping[str, int]
 
 
 @attrs.frozen(eq=False)
@@ -85,15 +88,15 @@ class Store:
 
         self._connection.transact(work)
 
-    def add(self, rows: PageRows, state: ConnectorState, now: datetime) -> PageCounts:
+    def add(self, page: PageSessions, state: ConnectorState, now: datetime) -> PageCounts:
         """Write the reports of a page, and the state after it.
 
         Args:
-            rows: Reports of the page.
+            page: Sessions of the page.
             state: State of the connector, with the cursor after the page.
             now: Time to note with the rows.
         """
-        return self._connection.transact(lambda t: _add(t, rows, state, now))
+        return self._connection.transact(lambda t: _add(t, page, state, now))
 
     def finish(
         self, connector: tuple[str, str], reading: Reading, now: datetime, *, delete: bool
@@ -176,32 +179,43 @@ def _write_state(
 
 
 def _add(
-    transaction: Transaction, rows: PageRows, state: ConnectorState, now: datetime
+    transaction: Transaction, page: PageSessions, state: ConnectorState, now: datetime
 ) -> PageCounts:
     assert state.reading is not None  # noqa: S101
     span = state.reading.coverage.span
-    transaction.select(rows.last)
-    stored = _read_stored(transaction, rows.connector)
-    kept = [i for i in rows.last.values() if span.includes(rows.sessions[i])]
-    new = [i for i in kept if rows.keys[i] not in stored]
-    changed = [
-        i for i in kept if rows.keys[i] in stored and stored[rows.keys[i]] != rows.digests[i]
-    ]
+    unknown_fields: Mapping[str, int] = {}
+    transaction.select(page.last)
+    stored = _read_stored(transaction, page.connector)
+    kept = {key: i for key, i in page.last.items() if span.includes(page.sessions[i])}
+    new = [i for key, i in kept.items() if key not in stored]
+    changed = [i for key, i in kept.items() if stored.get(key, page.digests[i]) != page.digests[i]]
     if changed:
-        transaction.select(rows.keys[i] for i in changed)
+        transaction.select(page.keys[i] for i in changed)
         _delete_selected(transaction)
-    written = sorted(new + changed)
-    if written:
-        transaction.append(REPORTS.name, rows.reports(written, now))
-        if state.reading.loaded.events:
-            for name, table in rows.events(written):
-                transaction.append(name, table)
-    transaction.append(SEEN.name, seen_rows(rows.connector, rows.sessions, rows.keys, stored))
-    _write_state(transaction, rows.connector, state)
-    strays = tuple(
-        rows.sessions[i].session_id for i in sorted(kept) if span.is_stray(rows.sessions[i])
+    if written := sorted(new + changed):
+        unknown_fields = _write(transaction, page, written, now, state.reading.loaded.events)
+    transaction.append(SEEN.name, page.seen(stored))
+    _write_state(transaction, page.connector, state)
+    strays = [i for i in sorted(kept.values()) if span.is_stray(page.sessions[i])]
+    return PageCounts(
+        new=len(new),
+        changed=len(changed),
+        unchanged=len(kept) - len(written),
+        strays=tuple(page.sessions[i].session_id for i in strays),
+        unknown_fields=unknown_fields,
     )
-    return PageCounts(len(new), len(changed), len(kept) - len(written), strays)
+
+
+def _write(
+    transaction: Transaction, page: PageSessions, indexes: list[int], now: datetime, events: bool
+) -> Mapping[str, int]:
+    """Insert reports of a page. Return the counts of their unknown fields."""
+    reports = page.decode(indexes)
+    transaction.append(REPORTS.name, reports.reports(now))
+    if events:
+        for name, table in reports.events():
+            transaction.append(name, table)
+    return reports.unknown_fields
 
 
 def _read_stored(transaction: Transaction, connector: tuple[str, str]) -> dict[int, str | None]:
