@@ -118,11 +118,20 @@ CLAIMS = (
         "{other errors:,} other errors for {bodies:,} bodies",
         "test_r13_hostile_bodies",
     ),
-    Claim(
-        "R14 parquet",
-        "An export killed at any moment and run again writes every report once",
-        "{lost:,} lost after {kills:,} kills",
-        "test_r14_killed_copies",
+    *(
+        Claim(
+            f"R14 {target}",
+            f"{text} killed at any moment holds every session once after the next run",
+            "{lost:,} lost, {duplicated:,} doubled after {kills:,} kills",
+            "test_r14_killed_copies",
+        )
+        for target, text in (
+            ("parquet", "An export into Parquet files"),
+            ("ndjson", "An export into NDJSON files"),
+            ("duckdb", "A load into DuckDB"),
+            ("sqlite", "A load into SQLite"),
+            ("postgresql", "A load into PostgreSQL"),
+        )
     ),
     Claim(
         "R15",

@@ -84,6 +84,11 @@ class PostgresServer:
             self._keeper.communicate(timeout=60)
             self._keeper = None
 
+    @property
+    def is_running(self) -> bool:
+        """Return True between `start` and `stop`."""
+        return self._keeper is not None
+
     def address(self, database: str = SUPERUSER) -> str:
         """Return the address of a database."""
         return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{database}"

@@ -1,4 +1,4 @@
-"""R16: copies of several nights hold what the depot has, with its corrections and deletions."""
+"""R14: copies of several nights hold what the depot has, with its corrections and deletions."""
 
 from __future__ import annotations
 
