@@ -151,9 +151,9 @@ class Quarantine:
 def rejected_folder(root: Path) -> Path:
     """Return the folder of the quarantines of an export.
 
-    It is `_rejected/lake` beside `lake`, because readers of a lake fail on other files, or take
-    Parquet files in any of its folders for data. It is `_rejected` inside the lake if it can't be
-    beside it: on another disk, or without the permission to write there.
+    It is `_rejected/lake` next to `lake`, because readers of a lake fail on other files, or take
+    Parquet files in any of its folders for data. It is `_rejected` inside the lake if the
+    place next to it is on another disk, or can't be written to.
     """
     inner, resolved = root / REJECTED, root.resolve()
     beside = resolved.parent / REJECTED / resolved.name

@@ -104,7 +104,7 @@ async def export_session_reports(
         refresh: Whether to read all windows whole, the closed ones too.
         accept_deletions: Whether to delete sessions that the server no longer has.
         on_bad_report: With `fail`, the windows that an invalid report is read for are not written.
-            With `quarantine`, the report is kept in `_rejected/lake` beside `lake`, and the others
+            With `quarantine`, the report is kept in `_rejected/lake` next to `lake`, and the others
             are written. The connector has an error in the run that rejects the report first. A
             later run takes it in if this version of the library can read it, or if the vendor has
             corrected it. For `ndjson`, only a report with an invalid start is invalid.
