@@ -9,19 +9,12 @@ from typing import Any, get_args
 
 import attrs
 import dlt
+import msgspec
 import pyarrow as pa
 from dlt.extract.resource import DltResource
 
 from depotclient.dlt.destination import current_capabilities, require_storable
-from depotclient.dlt.rows import (
-    PRIMARY_KEY,
-    ROWS,
-    Rows,
-    columns_of,
-    deletions,
-    rows_of,
-    sessions_of,
-)
+from depotclient.dlt.rows import NO_ROWS, PRIMARY_KEY, Rows, columns_of, deletions, rows_of
 from depotclient.dlt.state import LOOK_BACK, ConnectorRun, Progress, Stored, start_of_run
 from depotclient.pages import Page
 from depotclient.partitions import Connector, Partition, ReadSettings, Window, plan
@@ -29,7 +22,7 @@ from depotclient.partitions.batches import Reading, Shape, fleet_batch
 from depotclient.partitions.calendar import connector_key
 from depotclient.partitions.settings import require_settings
 from depotclient.query import require_aware, to_utc, validate_duration
-from depotclient.sessions import Span
+from depotclient.sessions import Session, Span
 from evtransport.validation import validate_int
 
 __all__ = ["session_reports"]
@@ -219,9 +212,15 @@ class _Run:
     def _rows(self, page: Page[Any], partition: Partition) -> pa.RecordBatch:
         """Return the rows of a page that the table lacks."""
         run = self._runs[connector_key(partition.charger_id, partition.connector_id)]
-        batch = fleet_batch(page, partition)
-        sessions = sessions_of(batch, page.keys)
-        return rows_of(batch, sessions).filter(pa.array(run.select(sessions, page.raw_reports)))
+        reports = page.raw_reports
+        sessions = [
+            Session.read(msgspec.Raw(report), session_id, key)
+            for report, session_id, key in zip(reports, page.ids, page.keys, strict=True)
+        ]
+        selected = run.select(sessions, reports)
+        if not any(selected):
+            return NO_ROWS  # Most pages of a later run have nothing new: don't decode them.
+        return rows_of(fleet_batch(page, partition), sessions).filter(pa.array(selected))
 
     def _finish(self, partition: Partition) -> pa.RecordBatch | None:
         """Store the progress of a connector. Return the rows that remove others."""
@@ -234,4 +233,4 @@ class _Run:
 
 
 def _no_rows(rows: Rows) -> object:
-    return ROWS.empty_table() if rows == "arrow" else dlt.mark.materialize_table_schema()
+    return NO_ROWS if rows == "arrow" else dlt.mark.materialize_table_schema()

@@ -14,7 +14,7 @@ from depotclient.arrow import FLEET_REPORTS
 from depotclient.arrow.schema import TIME
 from depotclient.sessions import Session
 
-__all__ = ["PRIMARY_KEY", "ROWS", "Rows", "columns_of", "deletions", "rows_of", "sessions_of"]
+__all__ = ["NO_ROWS", "PRIMARY_KEY", "ROWS", "Rows", "columns_of", "deletions", "rows_of"]
 
 Rows: TypeAlias = Literal["arrow", "objects"]
 """Data that dlt receives: Arrow batches, or a Python dict for each report."""
@@ -42,6 +42,8 @@ _FLEET_ROWS: Final = FLEET_REPORTS.append(pa.field(_SESSION_KEY, pa.string())).a
 ROWS: Final = pa.schema([_dlt_field(field) for field in _FLEET_ROWS])
 """Schema of the rows that dlt receives."""
 
+NO_ROWS: Final = pa.RecordBatch.from_pylist([], ROWS)
+
 _DATA_TYPES: Final[dict[pa.DataType, TDataType]] = {
     pa.int64(): "bigint",
     pa.float64(): "double",
@@ -65,13 +67,6 @@ def columns_of(rows: Rows) -> dict[str, TColumnSchema]:
     # dlt removes the row with the same key from the table instead of storing a row with this mark.
     columns[_DELETED]["hard_delete"] = True
     return columns
-
-
-def sessions_of(batch: pa.RecordBatch, keys: Sequence[int]) -> list[Session]:
-    """Return the sessions of reports with the schema `FLEET_REPORTS`, and of their keys."""
-    names = ("session_id", "session_time_start", "session_time_end")
-    columns: list[list[Any]] = [batch[name].to_pylist() for name in names]
-    return [Session(*values) for values in zip(*columns, keys, strict=True)]
 
 
 def _session_key(session: Session) -> str:
