@@ -38,6 +38,10 @@ class StubTransport:
     def describe(self, request: Request[T], error: ApiError) -> None:
         """Do nothing: the reports are valid."""
 
+    def redact(self, text: str) -> str:
+        """Return a text, which has no credentials."""
+        return text
+
     def retire_connections(self) -> None:
         """Do nothing: there are no connections."""
 

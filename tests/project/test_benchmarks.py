@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.costs import Cost, scale
 from benchmarks.measure import load_candidate
 from benchmarks.report import END, START, replace_figures
 from benchmarks.runner import Results, rotate
@@ -109,3 +110,9 @@ def test_all_exported_sessions_start_within_the_span(sizes: Sizes) -> None:
     plans = simulate_sessions(0, *WALK, sizes.distinct)[:count]
     assert len(plans) == count
     assert all(start <= plan.start < end for plan in plans)
+
+
+def test_the_cost_of_more_connectors_grows_with_them_except_the_files_of_a_database() -> None:
+    cost = Cost(requests=34, read=1000, seconds=2.5, files=10, stored=50)
+    assert scale("folder", cost, 100) == Cost(3400, 100_000, 250.0, 1000, 5000)
+    assert scale("load, DuckDB", cost, 100).files == 10
