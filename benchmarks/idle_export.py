@@ -24,7 +24,7 @@ import msgspec
 from depotclient import DepotClient
 from depotclient.export import export_session_reports
 from depotclient.export.manifest import Manifest
-from depotclient.export.parquet import ParquetWriter
+from depotclient.export.parquet import ParquetFormat
 from depotclient.partitions import plan
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
@@ -58,7 +58,7 @@ def write_template(path: Path) -> bytes:
         bytes_read=0,
         missing_start={},
     )
-    writer = ParquetWriter(path)
+    writer = ParquetFormat().create(path)
     writer.finish(msgspec.json.encode(manifest))
     writer.close()
     return path.read_bytes()
@@ -86,6 +86,7 @@ async def export(root: Path, connectors: int, months: int) -> dict[str, float]:
     return {
         "skipped": sum(each.skipped for each in result.connectors),
         "seconds": round(time.monotonic() - started, 2),
+        "cpu_seconds": round(time.process_time(), 2),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Final
 
 __all__ = ["MANIFEST_KEY", "find_manifest"]
@@ -14,9 +15,10 @@ TAIL_BYTES: Final = 2**14
 """Bytes to read at the end of a file. They contain the metadata of nearly all files."""
 
 _MAGIC: Final = b"PAR1"
-# A pair of key and value in Thrift's compact protocol: the field header 0x18 stands before each
-# string, and the length of the string follows it.
-_BEFORE_VALUE: Final = b"\x18%c%s\x18" % (len(MANIFEST_KEY), MANIFEST_KEY.encode())
+# A pair of key and value in Thrift's compact protocol: before each string, the field header 0x18
+# and the length of the string, in groups of seven bits.
+_BEFORE_LENGTH: Final = b"\x18%c%s\x18" % (len(MANIFEST_KEY), MANIFEST_KEY.encode())
+_LENGTH: Final = re.compile(rb"[\x80-\xff]{0,4}[\x00-\x7f]")
 
 
 def find_manifest(descriptor: int, size: int) -> bytes | None:
@@ -42,16 +44,9 @@ def _read_end(descriptor: int, size: int, length: int) -> bytes:
 
 
 def _value_in(footer: bytes) -> bytes | None:
-    position = footer.rfind(_BEFORE_VALUE)
-    if position < 0:
+    position = footer.rfind(_BEFORE_LENGTH)
+    found = _LENGTH.match(footer, position + len(_BEFORE_LENGTH))
+    if position < 0 or found is None:
         return None
-    position += len(_BEFORE_VALUE)
-    length = shift = 0
-    for byte in footer[position : position + 5]:  # a number of at most 32 bits
-        position += 1
-        length |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            break
-    value = footer[position : position + length]
-    return value if len(value) == length else None
+    length = sum((byte & 0x7F) << 7 * index for index, byte in enumerate(found[0]))
+    return footer[found.end() : found.end() + length]

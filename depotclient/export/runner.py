@@ -36,7 +36,7 @@ from depotclient.export.plan import (
 )
 from depotclient.export.quarantine import ON_BAD_REPORT, OnBadReport, Quarantine, rejected_folder
 from depotclient.export.result import ConnectorExport, Export
-from depotclient.export.staging import prepare_staging, remove_staging
+from depotclient.export.staging import Staging
 from depotclient.partitions.calendar import MARGIN, Connector, Window, plan
 from depotclient.query import distinct_connectors, is_before, require_aware
 from depotclient.reports import first_cursor
@@ -160,7 +160,7 @@ async def export_session_reports(
             runs = [_ConnectorRun(job, pair).run for pair in pairs]
             return Export(await run_all(runs, concurrency))
         finally:
-            await run_to_the_end(thread, partial(remove_staging, staging))
+            await run_to_the_end(thread, staging.remove)
     finally:
         thread.shutdown(wait=False)  # The thread is idle, and waiting blocks the event loop.
 
@@ -175,13 +175,12 @@ def _plan(
     return pairs, tuple(CalendarWindow.of(each.window, kind) for each in partitions)
 
 
-def _prepare(root: Path, name: Format, keep_unknown: bool) -> tuple[FileFormat[Any], Path]:
+def _prepare(root: Path, name: Format, keep_unknown: bool) -> tuple[FileFormat[Any], Staging]:
     """Create the folders of an export. Return the format and the staging folder."""
-    file_format = open_format(
-        name, keep_unknown=keep_unknown
-    )  # It names a missing extra before any request.
+    # This names a missing extra before any request.
+    file_format = open_format(name, keep_unknown=keep_unknown)
     prepare_folder(root)
-    return file_format, prepare_staging(root)
+    return file_format, Staging.prepare(root)
 
 
 def _validate_span(from_: datetime, to: datetime | None, now: datetime) -> None:
@@ -217,7 +216,7 @@ class _Job:
 
     depot: DepotClient
     root: Path
-    staging: Path
+    staging: Staging
     kind: Window
     windows: tuple[CalendarWindow, ...]
     format: FileFormat[Any]
@@ -309,7 +308,7 @@ class _ConnectorRun:
         created = list[NewFile]()
 
         def create(name: str) -> NewFile:
-            file = NewFile.create(folder.file_of(name), job.staging, job.format)
+            file = NewFile.create(folder.file_of(name), job.staging.folder, job.format)
             created.append(file)
             return file
 

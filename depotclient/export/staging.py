@@ -9,9 +9,9 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Final
 
-from depotclient.atomic import AtomicWriter
+import attrs
 
-__all__ = ["INNER_STAGING", "prepare_staging", "remove_staging"]
+__all__ = ["INNER_STAGING", "Staging"]
 
 INNER_STAGING: Final = ".depotclient"
 """Name of the staging folder inside the lake, if the folder beside it can't be used."""
@@ -20,40 +20,48 @@ ABANDONED_SECONDS: Final = 24 * 3600
 """Age after which a staging file counts as left by a killed run."""
 
 
-def prepare_staging(root: Path) -> Path:
-    """Return the staging folder of a lake. Delete old files of killed runs.
+@attrs.frozen
+class Staging:
+    """Staging folder of one run.
 
-    The folder `.lake.depotclient` is beside `lake`, because some readers fail on a lake with other
-    files. It is inside the lake if it can't be beside it: on another disk, or without the
-    permission to write there.
-
-    Args:
-        root: Folder of the export, which exists.
-
-    Raises:
-        NotADirectoryError: A link or a file is in the place of the staging folder.
-        OSError: The folder of the export can't be written to.
+    Attributes:
+        folder: The folder.
+        keeper: Empty file of the run, so that another run does not remove the folder.
     """
-    inner, resolved = root / INNER_STAGING, root.resolve()
-    if inner.is_dir() and not inner.is_symlink():
-        _clean(inner)
-        remove_staging(inner)
-    beside = resolved.parent / f".{resolved.name}{INNER_STAGING}"
-    if resolved.name:
-        _require_folder(beside)
-        with suppress(OSError):
-            _probe(beside, root)
-            _clean(beside)
-            return beside
-    _require_folder(inner)
-    _probe(inner, root)
-    return inner
 
+    folder: Path
+    keeper: Path
 
-def remove_staging(staging: Path) -> None:
-    """Remove the staging folder, unless another run has files in it."""
-    with suppress(OSError):
-        staging.rmdir()
+    @classmethod
+    def prepare(cls, root: Path) -> Staging:
+        """Create the staging folder of a lake. Delete old files of killed runs.
+
+        The folder `.lake.depotclient` is beside `lake`, because some readers fail on a lake with
+        other files. It is inside the lake if it can't be beside it: on another disk, or without
+        the permission to write there.
+
+        Args:
+            root: Folder of the export, which exists.
+
+        Raises:
+            NotADirectoryError: A link or a file is in the place of the staging folder.
+            OSError: The folder of the export can't be written to.
+        """
+        inner, resolved = root / INNER_STAGING, root.resolve()
+        if inner.is_dir() and not inner.is_symlink():
+            _clean(inner)
+        beside = resolved.parent / f".{resolved.name}{INNER_STAGING}"
+        if resolved.name:
+            _require_folder(beside)
+            with suppress(OSError):
+                return cls(beside, _create(beside, root))
+        _require_folder(inner)
+        return cls(inner, _create(inner, root))
+
+    def remove(self) -> None:
+        """Remove the folder, unless another run uses it."""
+        self.keeper.unlink(missing_ok=True)
+        _remove_empty(self.folder)
 
 
 def _require_folder(staging: Path) -> None:
@@ -64,25 +72,38 @@ def _require_folder(staging: Path) -> None:
         )
 
 
-def _probe(staging: Path, root: Path) -> None:
-    """Create the staging folder, and check that a file can be renamed from there into the lake.
+def _create(staging: Path, root: Path) -> Path:
+    """Create the staging folder and the keeper of a run.
 
     Raises:
-        OSError: It can't.
+        OSError: The folder can't be created, or files can't be renamed from there into the lake.
     """
+    if staging.exists():
+        _clean(staging)
     staging.mkdir(exist_ok=True)
-    probe = AtomicWriter(root / f".{secrets.token_hex(8)}.part", staging)
+    name = f".{secrets.token_hex(8)}.part"
+    keeper, probe = staging / name, root / name
     try:
-        probe.staging.touch()
-        probe.staging.replace(probe.path)  # Readers ignore the empty file.
-        probe.path.unlink()
-    finally:
-        probe.discard()
+        keeper.touch()
+        keeper.replace(probe)  # Readers ignore the empty file.
+        probe.replace(keeper)
+    except OSError:
+        keeper.unlink(missing_ok=True)
+        _remove_empty(staging)
+        raise
+    return keeper
+
+
+def _remove_empty(staging: Path) -> None:
+    with suppress(OSError):
+        staging.rmdir()
 
 
 def _clean(staging: Path) -> None:
+    """Delete what killed runs have left."""
     for file in staging.glob("*.part"):
         with suppress(OSError):  # Another run may delete the same file.
             found = file.lstat()
             if S_ISREG(found.st_mode) and time.time() - found.st_mtime > ABANDONED_SECONDS:
                 file.unlink()
+    _remove_empty(staging)

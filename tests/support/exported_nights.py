@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 
 from depotclient import DepotClient
 from depotclient.export import ConnectorExport, export_session_reports
+from depotclient.export.files import NewFile
 from depotclient.export.formats import Format
 from depotclient.sandbox import DepotSandbox, make_report
 from tests.support.exports import FIRST, rows_in
@@ -49,6 +51,22 @@ class Nights:
         export = await export_session_reports(self.depot, FIRST, self.folder, **given)
         assert export.failed == ()
         return export.connectors[0]
+
+    async def stop_after(
+        self, files: int, monkeypatch: pytest.MonkeyPatch, now: str, **options: Any
+    ) -> None:
+        """Export at a time, but stop the run after some files."""
+        commit, committed = NewFile.commit, list[Path]()
+
+        def stop(file: NewFile, *args: Any) -> None:
+            if len(committed) == files:
+                raise RuntimeError("stopped")
+            committed.append(file.path)
+            commit(file, *args)
+
+        with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="stopped"):
+            patched.setattr(NewFile, "commit", stop)
+            await self.export(now, **options)
 
     def ids(self) -> dict[str, list[object]]:
         """Return the session ids in the file of each window."""

@@ -21,9 +21,11 @@ from depotclient.export.layout import ConnectorFolder, require_distinct_folders
 from tests.support.exports import (
     ALL,
     START,
+    Item,
     contents,
     export_first,
     ids_in,
+    serving,
 )
 
 both_formats = pytest.mark.parametrize("format_", FORMATS)
@@ -112,6 +114,10 @@ def write_another_table(month: Path) -> None:
     pq.write_table(table, month / "reports.parquet")
 
 
+def write_no_table(month: Path) -> None:
+    (month / "reports.parquet").write_bytes(b"PAR1")
+
+
 def write_another_sidecar(month: Path) -> None:
     (month / "reports.ndjson").touch()
     (month / "_reports.ndjson.json").write_text("{}")
@@ -121,7 +127,10 @@ def write_no_sidecar(month: Path) -> None:
     (month / "reports.ndjson").write_text("my precious\n")
 
 
-@pytest.mark.parametrize("write", [write_another_table, write_another_sidecar, write_no_sidecar])
+WRITERS = [write_another_table, write_no_table, write_another_sidecar, write_no_sidecar]
+
+
+@pytest.mark.parametrize("write", WRITERS)
 async def test_a_file_without_a_valid_manifest_is_not_replaced(
     depot: DepotClient, tmp_path: Path, write: Callable[[Path], None]
 ) -> None:
@@ -129,10 +138,25 @@ async def test_a_file_without_a_valid_manifest_is_not_replaced(
     month.mkdir(parents=True)
     write(month)
     before = contents(tmp_path)
-    format_ = "parquet" if write is write_another_table else "ndjson"
+    format_ = "parquet" if "table" in write.__name__ else "ndjson"
     export = await export_first(depot, tmp_path, format=format_)
     assert "was not written by an export" in str(export.error)
     assert (export.missing, export.is_over) == (1, True)
+    assert contents(tmp_path) == before
+
+
+async def test_a_parquet_file_that_does_not_match_its_manifest_is_not_replaced(
+    tmp_path: Path,
+) -> None:
+    items: list[Item] = [{"sessionId": 7}, {"sessionId": 8}]
+    async with serving(items) as depot:
+        await export_first(depot, tmp_path, to=None)
+        path = min(tmp_path.rglob("*.parquet"))
+        table = pq.ParquetFile(path).read()
+        pq.write_table(table.slice(1), path)  # The metadata of the schema has the manifest.
+        before = contents(tmp_path)
+        export = await export_first(depot, tmp_path, to=None, refresh=True)
+    assert "does not match its manifest: move it away" in str(export.error)
     assert contents(tmp_path) == before
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+import shutil
 from typing import Any
 
 import pytest
 
-from depotclient.export.files import NewFile
 from depotclient.export.runner import _ConnectorRun
 from tests.support.clients import client_of
 from tests.support.exported_nights import DAY, Nights
@@ -81,17 +80,7 @@ async def test_a_run_that_is_killed_between_two_files_loses_and_doubles_nothing(
     await nights.export("02-01 02:00")
     before = nights.ids()
     nights.correct(session_id, "02-01 00:10")
-    commit, committed = NewFile.commit, list[Path]()
-
-    def stop(file: NewFile, *args: Any) -> None:
-        if committed:
-            raise RuntimeError("killed")
-        committed.append(file.path)
-        commit(file, *args)
-
-    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="killed"):
-        patched.setattr(NewFile, "commit", stop)
-        await nights.export("02-01 20:00")
+    await nights.stop_after(1, monkeypatch, "02-01 20:00")
     between = nights.ids()
     assert between[JANUARY] == before[JANUARY]
     assert len(between[FEBRUARY]) == 2
@@ -100,6 +89,41 @@ async def test_a_run_that_is_killed_between_two_files_loses_and_doubles_nothing(
     assert nights.ids()[JANUARY] == [1]
     await nights.export("02-10 02:00")
     assert nights.ids() == {JANUARY: [1], FEBRUARY: between[FEBRUARY]}
+
+
+async def test_a_session_in_two_files_leaves_one_even_if_nothing_is_read(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights.add(7, "01-31 23:40")
+    await nights.export("03-20 02:00")
+    nights.correct(7, "02-01 00:10")
+    await nights.stop_after(1, monkeypatch, "03-20 02:00", refresh=True)
+    assert nights.ids() == {JANUARY: [1, 7], FEBRUARY: [7], MARCH: []}
+    for written in (0, 0):
+        export = await nights.export("03-20 02:00", to=at("03-01 00:00"))
+        assert export.written == written
+        assert nights.ids() == {JANUARY: [1], FEBRUARY: [7], MARCH: []}
+
+
+async def test_a_file_that_is_deleted_during_a_reading_is_read_whole_by_the_next_run(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights.add(2, "01-20 10:00")
+    await nights.export("01-20 20:00")
+    walk = _ConnectorRun._walk
+
+    async def delete(run: _ConnectorRun, *args: Any) -> int:
+        size = await walk(run, *args)
+        await asyncio.to_thread(shutil.rmtree, nights.folder)
+        await asyncio.to_thread(nights.folder.mkdir)
+        return size
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_ConnectorRun, "_walk", delete)
+        await nights.export("01-21 02:00")
+    assert nights.ids() == {JANUARY: [2]}
+    await nights.export("01-21 02:00")
+    assert nights.ids() == {JANUARY: [1, 2]}
 
 
 # Two runs at once.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import pytest
 
 from depotclient import DepotClient
 from depotclient.export.files import NewFile
+from depotclient.export.staging import Staging
 from tests.support.exports import contents, export_first, staging_files
 
 BESIDE, INSIDE = ".lake.depotclient", "lake/.depotclient"
@@ -80,3 +83,30 @@ async def test_the_staging_folder_is_beside_the_lake_and_removed_at_the_end(
     assert [path.parent for path in seen] == [tmp_path / "disk" / BESIDE]
     assert [path.name for path in (tmp_path / "disk").iterdir()] == ["lake"]
     assert len(contents(tmp_path / "disk/lake")) == 1
+
+
+async def test_the_staging_folder_is_in_the_lake_if_it_can_not_be_beside_it(
+    depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.parent.name == BESIDE:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert (await export_first(depot, tmp_path / "lake")).error is None
+    assert [path.name for path in tmp_path.iterdir()] == ["lake"]
+    assert len(contents(tmp_path / "lake")) == 1
+
+
+async def test_a_staging_folder_that_another_run_uses_is_not_removed(
+    depot: DepotClient, tmp_path: Path
+) -> None:
+    (tmp_path / "lake").mkdir()
+    other = await asyncio.to_thread(Staging.prepare, tmp_path / "lake")
+    await export_first(depot, tmp_path / "lake")
+    assert other.keeper.exists()
+    await asyncio.to_thread(other.remove)
+    assert [path.name for path in tmp_path.iterdir()] == ["lake"]
