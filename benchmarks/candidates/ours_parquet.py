@@ -71,8 +71,8 @@ class OursParquet(base.Candidate):
         writer = await asyncio.to_thread(file_format.create, file)
 
         def write(page: Page[SessionReport]) -> None:
-            rows, sessions = file_format.decode(page)
-            writer.write(rows, range(len(sessions)))
+            decoded = file_format.decode(page)
+            writer.write(decoded.rows, range(len(decoded.sessions)))
 
         async with aclosing(reports.pages()) as walk:
             async for page in walk:
