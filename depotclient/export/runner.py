@@ -77,13 +77,14 @@ async def export_session_reports(
     Each connector and window becomes one file in the folder, such as
     `charger_id=CP-001/connector_id=1/month=2026-10/reports.parquet`, with percent-encoded ids. A
     file under its final name is complete. A later run reads an open window from its last reading
-    on, less `margin` and `lag`, and once more when it closes: `margin` and `lag` after its end.
+    on, less `margin` and `lag`. A window closes `margin` and `lag` after its end: then the whole
+    window is read a last time.
 
     A file holds what the last reading that covered each session returned. A report belongs to the
-    window of its `session_time_start`, whichever timestamp the server filters on. A start outside
-    of the exported span comes from a clock that was not set, or from a vehicle that was parked for
-    longer than `margin`: the report is then in the window of its end, else of its reading. A
-    session that the server no longer has is kept, and named in the result.
+    window of its `session_time_start`, whichever timestamp the server filters on. A start that is
+    missing, or more than `margin` off the span, is that of a stray: a clock was not set, or a
+    vehicle was parked for long. A stray is in the window of its end, else of its reading. A session
+    that the server no longer has is kept, and named in the result.
 
     Args:
         depot: Client. Its limiter applies to all connectors together.
@@ -212,7 +213,7 @@ def _validate_options(
 
 @attrs.frozen
 class _Job:
-    """What all connectors of an export share."""
+    """Arguments and resources that all connectors of an export share."""
 
     depot: DepotClient
     root: Path

@@ -14,7 +14,7 @@ import attrs
 __all__ = ["INNER_STAGING", "Staging"]
 
 INNER_STAGING: Final = ".depotclient"
-"""Name of the staging folder inside the lake, if the folder beside it can't be used."""
+"""Name of the staging folder inside the lake, if the folder next to it can't be used."""
 
 ABANDONED_SECONDS: Final = 24 * 3600
 """Age after which a staging file counts as left by a killed run."""
@@ -36,9 +36,8 @@ class Staging:
     def prepare(cls, root: Path) -> Staging:
         """Create the staging folder of a lake. Delete old files of killed runs.
 
-        The folder `.lake.depotclient` is beside `lake`, because some readers fail on a lake with
-        other files. It is inside the lake if it can't be beside it: on another disk, or without
-        the permission to write there.
+        The folder `.lake.depotclient` is next to `lake`, because some readers fail on a lake with
+        other files. It is inside the lake if that place is on another disk or not writable.
 
         Args:
             root: Folder of the export, which exists.
