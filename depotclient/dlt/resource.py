@@ -187,7 +187,9 @@ class _Run:
     state: dict[str, Stored]
     now: datetime
     after: dict[str, Stored] = attrs.field(init=False, factory=dict[str, Stored])
-    _runs: dict[str, ConnectorRun] = attrs.field(init=False, factory=dict[str, ConnectorRun])
+    _runs: dict[tuple[str, str], ConnectorRun] = attrs.field(
+        init=False, factory=dict[tuple[str, str], ConnectorRun]
+    )
 
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
         """Yield the rows to load, with the schema `ROWS`."""
@@ -198,20 +200,33 @@ class _Run:
 
     def _plan(self, ids: tuple[str, str]) -> tuple[Partition, ...]:
         """Return the windows of a connector to read, if its span has a time that is not read."""
-        loader, end = self.loader, _end_of_run(self.loader.to, self.now)
-        progress = Progress.load(self.state.get(connector_key(*ids)), self.now)
-        start = start_of_run(progress, loader.from_, loader.look_back)
-        if start >= end:
+        run = self._new_run(*ids)
+        if run.start >= run.span.end:
             return ()
-        margin = loader.settings.margin
-        span, read_to = Span(loader.from_, end, margin), min(end + margin, self.now)
-        run = ConnectorRun(progress, span, start, read_to, loader.look_back)
-        self._runs[connector_key(*ids)] = run
-        return plan([ids], start, end, loader.window, whole=False)
+        return plan([ids], run.start, run.span.end, self.loader.window, whole=False)
+
+    def _new_run(self, charger_id: str, connector_id: str) -> ConnectorRun:
+        loader, end = self.loader, _end_of_run(self.loader.to, self.now)
+        progress = Progress.load(self.state.get(connector_key(charger_id, connector_id)), self.now)
+        span = Span(loader.from_, end, loader.settings.margin)
+        return ConnectorRun(
+            progress,
+            span,
+            start_of_run(progress, loader.from_, loader.look_back),
+            min(end + span.margin, self.now),
+            loader.look_back,
+        )
+
+    def _run_of(self, partition: Partition) -> ConnectorRun:
+        """Return the run of a connector. Only those that are being read are in memory."""
+        ids = partition.charger_id, partition.connector_id
+        if ids not in self._runs:
+            self._runs[ids] = self._new_run(*ids)
+        return self._runs[ids]
 
     def _rows(self, page: Page[Any], partition: Partition) -> pa.RecordBatch:
         """Return the rows of a page that the table lacks."""
-        run = self._runs[connector_key(partition.charger_id, partition.connector_id)]
+        run = self._run_of(partition)
         reports = page.raw_reports
         sessions = [
             Session.read(msgspec.Raw(report), session_id, key)
@@ -224,8 +239,8 @@ class _Run:
 
     def _finish(self, partition: Partition) -> pa.RecordBatch | None:
         """Store the progress of a connector. Return the rows that remove others."""
-        ids = partition.charger_id, partition.connector_id
-        run = self._runs.pop(connector_key(*ids))
+        ids, run = (partition.charger_id, partition.connector_id), self._run_of(partition)
+        del self._runs[ids]
         moved = run.moved()
         if (after := run.progress_after(moved)) is not None:
             self.after[connector_key(*ids)] = after.dump()

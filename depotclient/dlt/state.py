@@ -55,8 +55,7 @@ class Known:
         """Return the session in an entry of the state."""
         session_id, start, end, key, digest = entry
         times = _load_time(start), _load_time(end)
-        session = Session(session_id if isinstance(session_id, int) else None, *times, int(key, 16))
-        return cls(session, digest)
+        return cls(Session(session_id, *times, int(key, 16)), digest)
 
     def dump(self) -> Entry:
         """Return the entry for the state."""

@@ -26,6 +26,7 @@ from depotclient import (
     SessionReportsMany,
 )
 from depotclient.arrow import SESSION_REPORTS, events, record_batches, session_reports_from
+from depotclient.dlt import session_reports as dlt_session_reports
 from depotclient.export import ConnectorExport, Export, export_session_reports
 from depotclient.partitions import Partition, plan
 from depotclient.plot import save_figure, session_figure
@@ -353,6 +354,13 @@ async def arrow_batches(depot: DepotClient) -> list[SessionReport]:
         return session_reports_from(batch)
     assert_type(SESSION_REPORTS, pa.Schema)
     return []
+
+
+def dlt_resource() -> str:
+    """Describe a resource of dlt."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    reports = dlt_session_reports([("CP-001", 1)], start, rows="objects", concurrency=8)
+    return assert_type(reports.name, str)
 
 
 def windows() -> str:
