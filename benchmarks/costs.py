@@ -228,7 +228,7 @@ def costs_of(options: argparse.Namespace) -> Iterator[tuple[str, Cost]]:
 
 
 def scale(target: str, cost: Cost, factor: float) -> Cost:
-    """Return the cost for more connectors. Each one is read, and stored in a folder, by itself."""
+    """Return the cost for more connectors. Each connector has requests and files of its own."""
     return Cost(
         round(cost.requests * factor),
         round(cost.read * factor),
