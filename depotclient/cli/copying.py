@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Generic, TypeVar
@@ -112,7 +120,7 @@ class CopyCommand(Generic[C]):
 
 @attrs.define(eq=False)
 class CopyProgress(Generic[C]):
-    """Progress of a copy: a bar on stderr for each connector, and totals.
+    """Progress of a copy: bars for all connectors and for each in progress, and totals.
 
     Attributes:
         command: Command that copies.
@@ -142,40 +150,50 @@ class CopyProgress(Generic[C]):
     def show(self, result: C) -> None:
         """Show the progress of a connector. Remove its bar at the end."""
         self._results[result.name] = result
-        if self.display is not None:
-            self._show_bar(self.display, result)
-
-    def _show_bar(self, display: Progress, result: C) -> None:
-        name, bar = escape_controls(result.name), self.command.bar(result)
-        if name not in self._bars:
-            task = display.add_task(name, total=bar.total, progress="")
-            self._bars[name] = task, self.clock()
-        task, started = self._bars[name]
-        rate = format_rate(result.bytes_read, self.clock() - started)
-        text = f"{result.reports:>7,} reports {rate:>11} {bar.left}"
-        display.update(task, completed=bar.completed, progress=text)
+        if self.display is None:
+            return
+        if self.total > 1:
+            over = sum(each.is_over for each in self._results.values())
+            bar = Bar(over, self.total, f"{over:,} of {self.total:,} connectors")
+            self._show_bar(self.display, "all", bar, self._results.values())
+        name = escape_controls(result.name)
+        self._show_bar(self.display, name, self.command.bar(result), [result])
         if result.is_over:
             # Thousands of bars don't fit on a terminal. The summary has all connectors.
-            display.remove_task(task)
-            del self._bars[name]
+            self.display.remove_task(self._bars.pop(name)[0])
+
+    def _show_bar(self, display: Progress, name: str, bar: Bar, results: Collection[C]) -> None:
+        if name not in self._bars:
+            self._bars[name] = display.add_task(name, total=bar.total, progress=""), self.clock()
+        task, started = self._bars[name]
+        size, reports = _measure(results)
+        text = f"{reports:>7,} reports {_rate(size, self.clock() - started):>10} {bar.left}"
+        display.update(task, completed=bar.completed, progress=text)
 
     def summary(self) -> str:
         """Return the time since the start, and what is done in all connectors."""
         results, seconds = self._results.values(), self.clock() - self._started
-        over = sum(result.is_over and result.is_complete for result in results)
-        size = sum(result.bytes_read for result in results)
+        complete = sum(each.is_over and each.is_complete for each in results)
+        failed = sum(each.is_over and not each.is_complete for each in results)
+        size, reports = _measure(results)
         counts = (
-            f"{over:,} of {self.total:,} connectors complete",
+            f"{complete:,} of {self.total:,} connectors complete",
+            f"{failed:,} failed" if failed else "",
             self.command.count(results),
-            f"{sum(result.reports for result in results):,} reports",
+            f"{reports:,} reports",
             f"{size / 1e6:,.1f} MB",
-            format_rate(size, seconds),
+            _rate(size, seconds),
         )
         return f"after {timedelta(seconds=int(seconds))}: {', '.join(filter(None, counts))}"
 
 
-def format_rate(size: int, seconds: float) -> str:
-    """Return the rate of bytes that were read within some seconds."""
+def _measure(results: Iterable[ConnectorCopy]) -> tuple[int, int]:
+    """Return the number of bytes and reports that were read."""
+    pairs = [(each.bytes_read, each.reports) for each in results]
+    return sum(size for size, _ in pairs), sum(reports for _, reports in pairs)
+
+
+def _rate(size: int, seconds: float) -> str:
     return f"{size / 1e6 / max(seconds, 0.001):,.1f} MB/s"
 
 

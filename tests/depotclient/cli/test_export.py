@@ -102,7 +102,9 @@ def test_results_go_to_stdout_and_failures_to_stderr_even_if_stdout_is_full(
         assert run("export", str(lake), "CP-1/1", "CP-9/1", *JANUARY) == 1
     out, err = capsys.readouterr()
     ended, error, *lines = err.splitlines()
-    assert re.fullmatch(ENDED.format("1 of 2 connectors complete, 1 month, 12 reports"), ended)
+    assert re.fullmatch(
+        ENDED.format("1 of 2 connectors complete, 1 failed, 1 month, 12 reports"), ended
+    )
     assert error.startswith("error: CP-9/1: GET sessionReports CP-9/1 page 1: 404 Not Found: ")
     assert lines == [
         "1 of 2 connectors are not complete",
