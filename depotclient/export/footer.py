@@ -39,7 +39,8 @@ def find_manifest(descriptor: int, size: int) -> bytes | None:
 
 
 def _read_end(descriptor: int, size: int, length: int) -> bytes:
-    os.lseek(descriptor, max(0, size - length), os.SEEK_SET)
+    if size > length:
+        os.lseek(descriptor, size - length, os.SEEK_SET)
     return os.read(descriptor, length)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -73,6 +73,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     previous: Manifest | None = None
 
 
+_DECODER: Final = msgspec.json.Decoder(Manifest)
+
+
 def parse_manifest(path: str, text: bytes | None) -> Manifest:
     """Return the manifest of a file.
 
@@ -84,7 +87,7 @@ def parse_manifest(path: str, text: bytes | None) -> Manifest:
         FileExistsError: There is no manifest of this version.
     """
     try:
-        return msgspec.json.decode(text or b"", type=Manifest)
+        return _DECODER.decode(text or b"")
     except (ValueError, RecursionError):
         raise FileExistsError(
             f"{path} was not written by an export of this version:"
