@@ -10,7 +10,7 @@ import attrs
 
 from depotclient.sessions import Identity, Session, Span
 
-__all__ = ["Absent", "Coverage", "find_absent"]
+__all__ = ["Absent", "Coverage", "find_absent", "is_unique"]
 
 
 @attrs.frozen
@@ -21,13 +21,14 @@ class Coverage:
         from_: Start of the query, as it was sent.
         to: End of the query, as it was sent.
         span: Span of the copy.
-        timeless: Sessions without a usable time that the same query has returned before.
+        expected: Further sessions that the reading must return, such as those without a usable
+            time that the same query has returned before.
     """
 
     from_: datetime
     to: datetime
     span: Span
-    timeless: Container[Identity] = frozenset[Identity]()
+    expected: Container[Identity] = frozenset[Identity]()
 
     def covers(self, session: Session) -> bool:
         """Return True if the server returns a session for the query, if the session still exists.
@@ -36,9 +37,8 @@ class Coverage:
         of the query are inside. So all known times of the session must be inside the query.
         """
         times = self.span.times_of(session)
-        if not times:
-            return session.identity in self.timeless
-        return all(self.from_ < time < self.to for time in times)
+        is_inside = bool(times) and all(self.from_ < time < self.to for time in times)
+        return is_inside or session.identity in self.expected
 
 
 @attrs.frozen
@@ -83,7 +83,7 @@ def find_absent(held: Iterable[Session], returned: Iterable[Session], coverage: 
         session = known[identity]
         is_covered = coverage.covers(session)
         may_move = session.session_id is not None and starts[session.session_id] > 0
-        is_timeless = coverage.span.time_of(session) is None and _is_unique(session.session_id)
+        is_timeless = coverage.span.time_of(session) is None and is_unique(session.session_id)
         if may_move and (is_covered or is_timeless):
             starts[session.session_id] -= 1
             moved.append(session)
@@ -101,11 +101,11 @@ def _count_other_starts(
         session.session_id
         for identity, session in found.items()
         if identity not in known
-        or (returned[session.session_id] == 1 and _is_unique(session.session_id))
+        or (returned[session.session_id] == 1 and is_unique(session.session_id))
     )
 
 
-def _is_unique(session_id: int | None) -> bool:
+def is_unique(session_id: int | None) -> bool:
     """Return False for ids that chargers send for many sessions while they are offline."""
     return session_id is not None and session_id > 0
 

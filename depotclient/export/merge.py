@@ -9,14 +9,14 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from depotclient.copying.reading import Absent, Coverage, find_absent
+from depotclient.copying.reading import Absent, Coverage, find_absent, is_unique
 from depotclient.export.files import NewFile
 from depotclient.export.layout import ConnectorFolder
 from depotclient.export.manifest import Departure, Manifest
 from depotclient.export.placement import Homes, Router, place_held
 from depotclient.export.plan import CalendarWindow, Options, Reading
 from depotclient.query import format_time
-from depotclient.sessions import Session
+from depotclient.sessions import Identity, Session
 from evtransport._version import __version__
 
 __all__ = ["Merge", "needs_merge"]
@@ -128,15 +128,9 @@ class Merge:
             ) from None
 
     def _find_absent(self, held: Mapping[str, Sequence[Session]]) -> None:
-        span, reading = self.router.homes.span, self._reading
-        timeless = {
-            session.identity
-            for window in reading.windows
-            if reading.covers(window, span.margin)
-            for session in held.get(window.name, ())
-            if span.time_of(session) is None
-        }
-        coverage = Coverage(reading.from_, reading.to, span, frozenset(timeless))
+        coverage = Coverage(
+            self._reading.from_, self._reading.to, self.router.homes.span, self._expected(held)
+        )
         earlier = [
             session
             for name, sessions in held.items()
@@ -145,6 +139,26 @@ class Merge:
             if session.session_id not in self.router.rejected_ids
         ]
         self.absent = find_absent(earlier, self.router.returned.values(), coverage)
+
+    def _expected(self, held: Mapping[str, Sequence[Session]]) -> frozenset[Identity]:
+        """Return sessions that the reading must return, but that its times don't show as such."""
+        span = self.router.homes.span
+        timeless = {
+            session.identity
+            for window in self._reading.windows
+            if self._reading.covers(window, span.margin)
+            for session in held.get(window.name, ())
+            if span.time_of(session) is None
+        }
+        # A vanished session may come back with another start, in any later reading.
+        vanished = {
+            session.identity
+            for manifest in self._current.values()
+            if manifest is not None
+            for session in manifest.vanished
+            if is_unique(session.session_id)
+        }
+        return frozenset(timeless | vanished)
 
     def _place(self, held: Mapping[str, Sequence[Session]]) -> dict[str, _Source]:
         """Return the rows of the files that are there, with their new places."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import attrs
+
 from depotclient.copying.reading import Absent, Coverage, find_absent
 from depotclient.sessions import Session, Span
 
@@ -64,5 +66,13 @@ def test_both_present_are_two_sessions() -> None:
     assert find_absent([A], [A, B], COVERAGE) == Absent()
 
 
-def test_a_session_without_any_time_never_vanishes() -> None:
-    assert find_absent([Session(None, None, None, key=3)], [], COVERAGE) == Absent()
+def test_a_session_without_any_time_vanishes_only_from_the_query_that_returned_it() -> None:
+    timeless = Session(7, None, None, key=3)
+    assert find_absent([timeless], [], COVERAGE) == Absent()
+
+    same_query = attrs.evolve(COVERAGE, expected={timeless.identity})
+    assert find_absent([timeless], [], same_query) == Absent(vanished=(timeless,))
+
+
+def test_an_offline_session_without_any_time_takes_no_other_start() -> None:
+    assert find_absent([Session(-1, None, None, key=3)], [A], COVERAGE) == Absent()

@@ -82,6 +82,19 @@ async def test_a_vanished_session_that_comes_again_is_a_session_like_others(nigh
     assert nights.ids() == {JANUARY: [7]}
 
 
+async def test_a_vanished_session_moves_when_its_id_comes_with_another_start(
+    nights: Nights,
+) -> None:
+    nights.add(7, "01-20 10:00")
+    await nights.export("03-20 02:00")
+    nights.remove(7)
+    assert (await nights.export("03-20 02:00", refresh=True)).vanished == (7,)
+    nights.add(7, "03-20 10:00")
+    export = await nights.export("03-21 02:00")
+    assert (export.moved, export.vanished) == ((7,), ())
+    assert nights.ids() == {JANUARY: [1], FEBRUARY: [], "2026-03": [7]}
+
+
 # Strays.
 
 
