@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import json
 import subprocess
 import sys
@@ -55,7 +56,7 @@ class Measurement:
         """Return the figures of a workload."""
         method = getattr(self, workload.lower())
         figures: Figures = (
-            method() if workload in {"W1", "W6", "W7", "W8"} else asyncio.run(method())
+            asyncio.run(method()) if inspect.iscoroutinefunction(method) else method()
         )
         return figures
 
@@ -156,6 +157,32 @@ class Measurement:
             raise RuntimeError(f"the export failed: {connector.error}")
         size = sum(connector.bytes_read for connector in export.connectors)
         return metrics.figures | {"speed": size / metrics.figures["seconds"]}
+
+    def w9(self) -> Figures:
+        """Copy some connectors on two nights."""
+        return asyncio.run(self._copy(nights=2, concurrency=3))
+
+    def w10(self) -> Figures:
+        """Load some connectors, one after another."""
+        return asyncio.run(self._copy(nights=1, concurrency=1))
+
+    async def _copy(self, nights: int, concurrency: int) -> Figures:
+        # Its drivers are an extra, which other workloads don't need.
+        from benchmarks.copies import Copier, connectors_of, measure_load, measure_nights, new_place
+        from depotclient import DepotClient
+
+        target, count = self.row.target, self.row.connectors
+        measure = measure_nights if nights == 2 else measure_load
+        with new_place(target) as place:
+            async with DepotClient(
+                token=self.depot.credential, base_url=self.depot.base_url
+            ) as client:
+                # The clock stands at the end of the span.
+                client.now = lambda: workloads.LOAD_SPAN[1]
+                copier = Copier(
+                    client, place, target == "parquet", connectors_of(count), concurrency
+                )
+                return await measure(copier, self.sizes.loaded // workloads.LOAD[1] * count)
 
     @property
     def _candidate(self) -> Candidate:

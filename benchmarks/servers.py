@@ -6,7 +6,16 @@ import asyncio
 import json
 import sys
 
-from benchmarks.workloads import CHARGEBOXES, EXPORT, FLEET, FLEET_REPORTS, LATENCY, WALK, Sizes
+from benchmarks.workloads import (
+    CHARGEBOXES,
+    EXPORT,
+    FLEET,
+    FLEET_REPORTS,
+    LATENCY,
+    LOAD,
+    WALK,
+    Sizes,
+)
 from depotclient.sandbox import DepotSandbox, ReportShape
 from depotclient.sandbox.simulation import render, simulate_sessions
 from evtransport.testing.sandbox import Sandbox
@@ -19,7 +28,11 @@ def connector_ids(count: int) -> list[str]:
 
 
 def depot_sandbox(
-    reports: list[bytes], fleet: int = 0, exported: int = 0, latency: float = 0.0
+    reports: list[bytes],
+    fleet: int = 0,
+    exported: int = 0,
+    loaded: int = 0,
+    latency: float = 0.0,
 ) -> DepotSandbox:
     """Return a server of the given reports.
 
@@ -27,20 +40,26 @@ def depot_sandbox(
         reports: Reports of the connector of W2.
         fleet: Number of connectors of W5.
         exported: Number of reports of each connector of W8.
+        loaded: Number of reports of each connector of W9 and W10.
         latency: Seconds added to each response.
     """
     charger_id, connector_id = WALK
-    exporter, count = EXPORT
-    ids = {charger_id: [connector_id], FLEET: connector_ids(fleet), exporter: connector_ids(count)}
+    copies = {EXPORT: exported, LOAD: loaded}
+    ids = {
+        charger_id: [connector_id],
+        FLEET: connector_ids(fleet),
+        **{charger: connector_ids(count) for charger, count in copies},
+    }
     sandbox = DepotSandbox(chargers=ids, sessions=0, latency=latency)
     for report in reports:
         sandbox.add(charger_id, connector_id, report)
     for index, connector_id in enumerate(ids[FLEET]):
         for number in range(index * FLEET_REPORTS, (index + 1) * FLEET_REPORTS):
             sandbox.add(FLEET, connector_id, reports[number % len(reports)])
-    for connector_id in ids[exporter]:
-        for report in reports[:exported]:
-            sandbox.add(exporter, connector_id, report)
+    for (charger, _), copied in copies.items():
+        for connector_id in ids[charger]:
+            for report in reports[:copied]:
+                sandbox.add(charger, connector_id, report)
     return sandbox
 
 
@@ -48,8 +67,8 @@ async def serve(sizes: Sizes) -> None:
     """Serve until stdin is closed."""
     # Reports are rendered once, so serving them only copies bytes.
     reports = [render(plan, ReportShape()) for plan in simulate_sessions(0, *WALK, sizes.distinct)]
-    exported = sizes.exported // EXPORT[1]
-    depot = depot_sandbox(reports[: sizes.reports], sizes.connectors, exported)
+    exported, loaded = sizes.exported // EXPORT[1], sizes.loaded // LOAD[1]
+    depot = depot_sandbox(reports[: sizes.reports], sizes.connectors, exported, loaded)
     slow = depot_sandbox(reports[: sizes.slow_reports], latency=LATENCY)
     thor = ThorSandbox(chargeboxes=CHARGEBOXES)
     async with depot, slow, thor:

@@ -7,12 +7,22 @@ from typing import Literal
 
 import attrs
 
-from benchmarks.workloads import BY_KEY, CAST, FROZEN, MANY, PYLIST, format_number
+from benchmarks.workloads import (
+    BY_KEY,
+    CAST,
+    FROZEN,
+    MANY,
+    PARQUET,
+    POSTGRESQL,
+    PYLIST,
+    format_number,
+)
 
 Medians = Mapping[tuple[str, str, str], float]
 """Median of all rounds, by workload, row and metric."""
 
 MIB = 2.0**20
+DATABASES = ("DuckDB", "SQLite", POSTGRESQL)
 HTTPX, FULL, INTO = "httpx-pydantic", "ours, read_ahead", "ours-into, read_ahead"
 
 
@@ -93,6 +103,20 @@ TARGETS = (
     _speed("Parquet: speed against from_pylist()", "W7", "ours", PYLIST, 2.5),
     _speed("Parquet: speed against from_pylist() and cast()", "W7", "ours", CAST, None),
     Target("memory growth in an export", "W8", "growth", "ours", "<=", 200 * MIB),
+    _speed("bytes to DuckDB: speed against Parquet", "W9", "DuckDB", PARQUET, 0.8),
+    _speed("bytes to PostgreSQL: speed against Parquet", "W9", POSTGRESQL, PARQUET, 0.4),
+    _speed("bytes to SQLite: speed against Parquet", "W9", "SQLite", PARQUET, None),
+    *(
+        Target(f"{name}: second night against the first", "W9", "share", name, "<=", 0.1)
+        for name in DATABASES
+    ),
+    *(
+        Target(
+            f"{name}: memory of ten times the reports",
+            *("W10", "growth", f"{name}, all", "<=", 1.25, f"{name}, a tenth"),
+        )
+        for name in DATABASES
+    ),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import attrs
 
@@ -16,7 +16,11 @@ LATENCY = 0.05  # seconds that the slow server adds to each response
 SLOW_LIMIT = 10  # `limit` of the walk in W3
 LOOP_LIMIT = 100  # `limit` of the hand-written loops
 EXPORT = ("CP-EXPORT", 10)  # charger of W8, and the number of its connectors: they share reports
+LOAD = ("CP-LOAD", 10)  # charger of W9 and W10, and the number of its connectors
+COPIED = 4  # connectors of W9
 EXPORT_SPAN = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+LOAD_SPAN = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
+LAG = timedelta(days=366)  # a second night reads the span again
 
 
 @attrs.frozen(kw_only=True)
@@ -30,6 +34,7 @@ class Sizes:
         calls: Calls of W4.
         seconds: Time for which W1 and W7 repeat their work.
         exported: Reports of W8, of all connectors together.
+        loaded: Reports of W10, of all connectors together. W9 copies some of the connectors.
     """
 
     reports: int = 2000
@@ -38,15 +43,27 @@ class Sizes:
     calls: int = 20_000
     seconds: float = 1.0
     exported: int = 20_000
+    loaded: int = 10_000
 
     @property
     def distinct(self) -> int:
         """Return the number of distinct reports. Connectors share them."""
-        return max(self.reports, self.slow_reports, self.exported // EXPORT[1])
+        return max(
+            *(self.reports, self.slow_reports),
+            *(self.exported // EXPORT[1], self.loaded // LOAD[1]),
+        )
 
 
 FULL = Sizes()
-SHORT = Sizes(reports=300, slow_reports=1200, connectors=16, calls=4000, seconds=0.2, exported=2000)
+SHORT = Sizes(
+    reports=300,
+    slow_reports=1200,
+    connectors=16,
+    calls=4000,
+    seconds=0.2,
+    exported=2000,
+    loaded=1000,
+)
 
 
 @attrs.frozen
@@ -82,6 +99,8 @@ class Row:
         share: Share of the calls to make. Times are scaled to the full number of calls.
         freeze: Call `gc.freeze()` before the walk.
         statement: Program whose whole run is timed, instead of a candidate.
+        target: Target of a copy: `parquet` or a database.
+        connectors: Number of connectors of a copy.
     """
 
     name: str
@@ -90,6 +109,8 @@ class Row:
     share: float = 1.0
     freeze: bool = False
     statement: str = ""
+    target: str = ""
+    connectors: int = COPIED
 
 
 @attrs.frozen
@@ -129,6 +150,9 @@ SPEED = Metric("speed", "speed", "MB/s", 1e-6)
 STALL = Metric("stall", "longest stall", "ms", 1e3)
 GROWTH = Metric("growth", "memory growth", "MiB", 2.0**-20)
 FIRST = Metric("first", "first report after", "ms", 1e3)
+READING = Metric("reading", "reading alone", "s")
+AGAIN = Metric("again", "second night", "s")
+AGAIN_SHARE = Metric("share", "second night beyond reading", "%", 100)
 
 OURS, INTO = Row("ours", "ours:FULL"), Row("ours-into", "ours:INTO")
 AIOHTTP_JSON = Row("aiohttp-json", "loops:JSON")
@@ -142,6 +166,13 @@ READ_AHEAD = tuple(
     Row(f"{name}, read_ahead={count}", candidate, read_ahead=count)
     for name, candidate in (("ours", "ours:SLOW"), ("ours-into", "ours:SLOW_INTO"))
     for count in (0, 1, 4, 8)
+)
+
+PARQUET, POSTGRESQL = "Parquet", "PostgreSQL"
+LOADS = tuple(
+    Row(f"{name}, {share}", target=name.lower(), connectors=connectors)
+    for name in ("DuckDB", "SQLite", POSTGRESQL)
+    for share, connectors in (("a tenth", 1), ("all", LOAD[1]))
 )
 
 WORKLOADS = (
@@ -204,6 +235,25 @@ WORKLOADS = (
         "export into Parquet files ({exported:,} reports)",
         (OURS,),
         (GROWTH, SECONDS, CPU, SPEED, STALL),
+        max_rounds=1,
+    ),
+    Workload(
+        "W9",
+        "nightly copies of 4 of the 10 connectors of W10",
+        (
+            Row(PARQUET, target="parquet"),
+            Row("DuckDB", target="duckdb"),
+            Row("SQLite", target="sqlite"),
+            Row(POSTGRESQL, target="postgresql"),
+        ),
+        (SECONDS, CPU, SPEED, READING, AGAIN, AGAIN_SHARE),
+        max_rounds=3,
+    ),
+    Workload(
+        "W10",
+        "memory of a load of {loaded:,} reports, and of a tenth of them",
+        LOADS,
+        (GROWTH, SECONDS, CPU, STALL),
         max_rounds=1,
     ),
 )

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -20,7 +21,7 @@ from hypothesis import settings
 
 from tests.support.blocking import no_blocking
 from tests.support.figures import FIGURES, Figures, Record, table
-from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.postgres import PostgresMissing, PostgresServer, running_postgres
 from tests.support.retries import no_retry_delays
 
 # Choose one with --hypothesis-profile.
@@ -97,7 +98,11 @@ def record(pytestconfig: pytest.Config) -> Record:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """Run a PostgreSQL server for the tests of this process."""
-    with running_postgres() as server:
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running_postgres())
+        except PostgresMissing as missing:
+            pytest.skip(str(missing))
         yield server
 
 

@@ -12,7 +12,19 @@ from benchmarks.measure import load_candidate
 from benchmarks.report import END, START, replace_figures
 from benchmarks.runner import Results, rotate
 from benchmarks.targets import TARGETS, Target
-from benchmarks.workloads import BY_KEY, EXPORT, EXPORT_SPAN, FULL, SHORT, WALK, Row, Sizes
+from benchmarks.workloads import (
+    BY_KEY,
+    EXPORT,
+    EXPORT_SPAN,
+    FULL,
+    LAG,
+    LOAD,
+    LOAD_SPAN,
+    SHORT,
+    WALK,
+    Row,
+    Sizes,
+)
 from depotclient.sandbox.simulation import ReportShape, render, simulate_sessions
 
 FASTER = Target("speed", "W1", "seconds", "pydantic", ">=", 1.5, "ours")
@@ -103,13 +115,21 @@ def fill_missing_lists(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("sizes", [FULL, SHORT], ids=["full", "short"])
-def test_all_exported_sessions_start_within_the_span(sizes: Sizes) -> None:
-    count, rest = divmod(sizes.exported, EXPORT[1])
-    assert rest == 0
-    start, end = (moment.timestamp() * 1000 for moment in EXPORT_SPAN)
-    plans = simulate_sessions(0, *WALK, sizes.distinct)[:count]
-    assert len(plans) == count
-    assert all(start <= plan.start < end for plan in plans)
+def test_all_copied_sessions_start_within_the_span(sizes: Sizes) -> None:
+    plans = simulate_sessions(0, *WALK, sizes.distinct)
+    for total, (_, connectors), span in (
+        (sizes.exported, EXPORT, EXPORT_SPAN),
+        (sizes.loaded, LOAD, LOAD_SPAN),
+    ):
+        count, rest = divmod(total, connectors)
+        assert rest == 0
+        start, end = (moment.timestamp() * 1000 for moment in span)
+        assert len(plans) >= count
+        assert all(start <= plan.start < end for plan in plans[:count])
+
+
+def test_a_second_night_reads_the_span_again() -> None:
+    assert LOAD_SPAN[1] - LAG <= LOAD_SPAN[0]
 
 
 def test_the_cost_of_more_connectors_grows_with_them_except_the_files_of_a_database() -> None:

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
-import pytest
 
 from tests.support.waiting import until
 
@@ -36,6 +35,10 @@ full_page_writes = off
 synchronous_commit = off
 shared_buffers = 32MB
 """
+
+
+class PostgresMissing(Exception):
+    """The package with the binaries is not installed."""
 
 
 @attrs.define
@@ -120,10 +123,14 @@ class PostgresServer:
 
 @contextmanager
 def running_postgres() -> Generator[PostgresServer]:
-    """Run a new server. Skip the test without the package that brings the binaries."""
+    """Run a new server.
+
+    Raises:
+        PostgresMissing: The package with the binaries is not installed.
+    """
     package = find_package()
     if package is None:
-        pytest.skip(f"PostgreSQL is missing: install {PACKAGE.replace('_', '-')}")
+        raise PostgresMissing(f"PostgreSQL is missing: install {PACKAGE.replace('_', '-')}")
     with tempfile.TemporaryDirectory(prefix="postgres-") as name:
         folder, user = Path(name), None
         if os.geteuid() == 0:
