@@ -20,10 +20,11 @@ from depotclient.cli.options import (
     select_connectors,
 )
 from depotclient.cli.results import name_sessions
+from depotclient.copying.result import Copy
 from depotclient.export import runner
 from depotclient.export.formats import Format
 from depotclient.export.quarantine import OnBadReport
-from depotclient.export.result import ConnectorExport, Export
+from depotclient.export.result import ConnectorExport
 from depotclient.partitions.calendar import MARGIN, Window
 from depotclient.text import parse_duration
 from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption
@@ -141,7 +142,7 @@ def _number(count: int, window: Window) -> str:
     return f"{count:,} {window}{'' if count == 1 else 's'}"
 
 
-def advise(result: Export, *, keeps_unknown: bool) -> Iterator[str]:
+def advise(result: Copy[ConnectorExport], *, keeps_unknown: bool) -> Iterator[str]:
     """Yield lines about reports in quarantine, and about options that help with this result.
 
     Args:
