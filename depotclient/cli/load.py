@@ -48,7 +48,7 @@ _NO_EVENTS = typer.Option(
     "--no-events", help="Load only the table session_reports, without meter values and states."
 )
 _SCHEMA = typer.Option(
-    metavar="NAME", help="Schema of the tables in PostgreSQL or DuckDB. It must exist."
+    metavar="NAME", help="Schema of the tables in PostgreSQL or DuckDB. Created if missing."
 )
 
 

@@ -15,7 +15,7 @@ import adbc_driver_manager.dbapi
 import attrs
 from filelock import FileLock, Timeout
 
-from depotclient.database.errors import DatabaseError, DatabaseInUse
+from depotclient.database.errors import DatabaseError, DatabaseInUse, shorten
 from depotclient.database.schema import create_keys
 from depotclient.database.target import Target
 from depotclient.database.transaction import Transaction
@@ -62,7 +62,7 @@ class Connection:
             connection.commit()
         except adbc_driver_manager.Error as error:
             self._disconnect()
-            message = self.target.redact(str(error))
+            message = shorten(self.target.redact(str(error)))
         except Exception:
             self._roll_back()
             raise

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["DatabaseError", "DatabaseInUse"]
+import re
+from typing import Final
+
+__all__ = ["DatabaseError", "DatabaseInUse", "shorten"]
+
+_STATEMENT: Final = re.compile(r"Failed to (?:execute|prepare) query '.*?': ", re.DOTALL)
 
 
 class DatabaseError(OSError):
@@ -23,3 +28,13 @@ class DatabaseInUse(DatabaseError):
         >>> issubclass(DatabaseInUse, DatabaseError)
         True
     """
+
+
+def shorten(message: str) -> str:
+    """Return the first line of a driver's message, without the statement that failed.
+
+    Example:
+        >>> shorten("[libpq] Failed to execute query 'SELECT 1': ERROR:  permission denied")
+        '[libpq] ERROR:  permission denied'
+    """
+    return _STATEMENT.sub("", message).partition("\n")[0].strip()

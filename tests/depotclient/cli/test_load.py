@@ -74,8 +74,6 @@ def test_a_later_run_writes_only_what_is_new_or_has_changed(
 
 
 def test_the_options_choose_the_rows_and_the_schema(depot: DepotSandbox, capsys: Capture) -> None:
-    with duckdb.connect("depot.duckdb") as connection:
-        connection.sql("create schema night")
     options = ("--no-events", "--schema", "night", "--accept-deletions")
     assert run("load", "depot.duckdb", "CP-1/1", *SINCE, *options) == 0
     depot.remove("CP-1", "1", depot.session_ids("CP-1", "1")[3])

@@ -1,0 +1,30 @@
+"""Messages of a database that failed."""
+
+from __future__ import annotations
+
+import pytest
+
+from depotclient.database.errors import shorten
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        (
+            "UNAUTHORIZED: [libpq] Failed to execute query 'CREATE TABLE\na (b TEXT)': ERROR:  denied"
+            "\nLINE 1: CREATE TABLE\n. SQLSTATE: 42501",
+            "UNAUTHORIZED: [libpq] ERROR:  denied",
+        ),
+        (
+            "IO: [libpq] Failed to connect: Connection refused\n\tIs the server running?\n",
+            "IO: [libpq] Failed to connect: Connection refused",
+        ),
+        (
+            "[SQLite] Failed to prepare query: file is not a database\nquery: CREATE TABLE a",
+            "[SQLite] Failed to prepare query: file is not a database",
+        ),
+        ("IO Error: disk full", "IO Error: disk full"),
+    ],
+)
+def test_a_message_of_a_driver_is_one_line_without_the_statement(message: str, line: str) -> None:
+    assert shorten(message) == line
