@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, TypeVar
 
 # Import this first: without a driver, its error names the extra.
@@ -80,21 +81,29 @@ class Connection:
     def _open(self) -> adbc_driver_manager.dbapi.Connection:
         file = self.target.file
         if file is not None and self._lock is None:
-            self._lock_file()
+            self._lock_file(file)
         address = self.target.address.reveal() if file is None else str(file)
         self._connection = self.dialect.connect(address)
-        transaction = Transaction(self._connection, self.dialect, self.schema)
-        if self.dialect.has_schemas and self.schema is None:
-            (self.schema,) = transaction.query("SELECT current_schema()").column(0).to_pylist()
-        if file is None:
-            self._lock_server(transaction)
-        transaction.execute(create_keys(self.dialect))
-        self._connection.commit()
+        try:
+            self._prepare(Transaction(self._connection, self.dialect, self.schema))
+            self._connection.commit()
+        except BaseException:
+            self._disconnect()
+            raise
         return self._connection
 
-    def _lock_file(self) -> None:
-        file = self.target.file
-        assert file is not None  # noqa: S101
+    def _prepare(self, transaction: Transaction) -> None:
+        if self.dialect.has_schemas and self.schema is None:
+            (self.schema,) = transaction.query("SELECT current_schema()").column(0).to_pylist()
+        if self.target.file is None:
+            # The lock lasts as long as the connection.
+            name = f"depotclient.load {self.schema}"
+            found = transaction.query("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name)
+            if not found.column(0).to_pylist()[0]:
+                raise _in_use(self.target)
+        transaction.execute(create_keys(self.dialect))
+
+    def _lock_file(self, file: Path) -> None:
         if not file.parent.is_dir():
             raise DatabaseError(f"{self.target.name}: the folder {file.parent} does not exist")
         if file.exists() and not file.is_file():
@@ -111,13 +120,6 @@ class Connection:
         except Timeout:
             raise _in_use(self.target) from None
         self._lock = lock
-
-    def _lock_server(self, transaction: Transaction) -> None:
-        """Lock the schema until the connection ends."""
-        name = f"depotclient.load {self.schema}"
-        found = transaction.query("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name)
-        if not found.column(0).to_pylist()[0]:
-            raise _in_use(self.target)
 
     def _roll_back(self) -> None:
         if self._connection is not None:

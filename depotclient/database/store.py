@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -247,8 +247,7 @@ def _finish(
     if state.reading is None:
         # The database committed the transaction before, but the connection broke.
         return Absent()
-    missing, marked = _read_missing(transaction, connector)
-    absent = _find_absent(transaction, connector, reading, missing)
+    absent, marked = _find_absent(transaction, connector, reading), _marked(transaction, connector)
     gone = {session.key for session in absent.moved}
     if delete:
         gone |= {session.key for session in absent.vanished} | marked
@@ -266,29 +265,33 @@ def _finish(
     return Absent(absent.moved, vanished)
 
 
-def _read_missing(
-    transaction: Transaction, connector: tuple[str, str]
-) -> tuple[list[Session], set[int]]:
-    """Return the sessions that the reading lacks, and the keys of those that are marked."""
-    rows = transaction.query(
-        "SELECT session_key, session_id, session_time_start, session_time_end,"
-        " vanished_at IS NOT NULL AS vanished"
-        " FROM {session_reports} r WHERE {of_connector}"
-        " AND NOT EXISTS (SELECT 1 FROM {load_seen} s WHERE s.charger_id = r.charger_id"
-        " AND s.connector_id = r.connector_id AND s.session_key = r.session_key)",
+def _marked(transaction: Transaction, connector: tuple[str, str]) -> set[int]:
+    """Return the keys of the sessions that are marked as vanished."""
+    found = transaction.query(
+        "SELECT session_key FROM {session_reports}"
+        " WHERE {of_connector} AND vanished_at IS NOT NULL",
         *connector,
     )
-    flags = zip(*(rows[name].to_pylist() for name in ("session_key", "vanished")), strict=True)
-    return _sessions(rows), {key for key, is_vanished in flags if is_vanished}
+    keys: list[int] = found["session_key"].to_pylist()  # type: ignore[assignment]
+    return set(keys)
 
 
-def _find_absent(
-    transaction: Transaction,
-    connector: tuple[str, str],
-    reading: Reading,
-    missing: Sequence[Session],
-) -> Absent:
-    """Return the missing sessions that have moved or vanished."""
+def _find_absent(transaction: Transaction, connector: tuple[str, str], reading: Reading) -> Absent:
+    """Return the sessions that the reading lacks, and that have moved or vanished."""
+    coverage = reading.coverage
+    # Most sessions of a connector are older than the query, and none of these can be absent.
+    missing = _sessions(
+        transaction.query(
+            "SELECT r.* FROM (SELECT session_key, session_id, session_time_start, session_time_end"
+            " FROM {session_reports} WHERE {of_connector} AND (session_time_start IS NULL"
+            " OR session_time_start < $3 OR session_time_start >= $4)) AS r"
+            " LEFT JOIN (SELECT session_key FROM {load_seen} WHERE {of_connector}) AS s"
+            " ON s.session_key = r.session_key WHERE s.session_key IS NULL",
+            *connector,
+            coverage.span.start - coverage.span.margin,
+            coverage.from_,
+        )
+    )
     if not missing:
         return Absent()
     seen = transaction.query("SELECT * FROM {load_seen} WHERE {of_connector}", *connector)
@@ -297,7 +300,7 @@ def _find_absent(
     # A page may be written twice. Then a new session has one row with each flag.
     new = {key for key, was_stored in flags if not was_stored}
     stored = [session for session in returned if session.key not in new]
-    return find_absent([*missing, *stored], returned, reading.coverage)
+    return find_absent([*missing, *stored], returned, coverage)
 
 
 def _sessions(rows: pa.Table) -> list[Session]:

@@ -10,6 +10,7 @@ import pytest
 from depotclient import DepotClient
 from depotclient.sandbox import DepotSandbox, ReportShape
 from tests.support.clients import client_of
+from tests.support.tables import Tables
 
 
 @pytest.fixture
@@ -27,8 +28,18 @@ async def depot(sandbox: DepotSandbox) -> AsyncGenerator[DepotClient]:
 
 
 @pytest.fixture(params=["duckdb", "sqlite", "postgresql"])
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Tables:
+    """Return an empty database of each kind."""
+    match request.param:
+        case "postgresql":
+            return Tables("postgresql", request.getfixturevalue("postgres_address"))
+        case "sqlite":
+            return Tables("sqlite", f"sqlite:///{tmp_path / 'depot.sqlite'}")
+        case _:
+            return Tables("duckdb", str(tmp_path / "depot.duckdb"))
+
+
+@pytest.fixture
+def target(tables: Tables) -> str:
     """Return the address of an empty database of each kind."""
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_address"))
-    return f"{request.param}:///{tmp_path / 'depot.db'}"
+    return tables.target
