@@ -41,6 +41,7 @@ class Connection:
 
     target: Target
     schema: str | None
+    _catalog: str | None = None
     _connection: adbc_driver_manager.dbapi.Connection | None = None
     _lock: FileLock | None = None
 
@@ -59,7 +60,7 @@ class Connection:
         """
         try:
             connection = self._connection or self._open()
-            result = work(Transaction(connection, self.dialect, self.schema))
+            result = work(Transaction(connection, self.dialect, self.schema, self._catalog))
             connection.commit()
         except adbc_driver_manager.Error as error:
             self._disconnect()
@@ -93,8 +94,11 @@ class Connection:
         return self._connection
 
     def _prepare(self, transaction: Transaction) -> None:
-        if self.dialect.has_schemas and self.schema is None:
-            (self.schema,) = transaction.query("SELECT current_schema()").column(0).to_pylist()
+        if self.dialect.has_schemas:
+            names = "SELECT current_database() AS catalog, current_schema() AS schema"
+            [current] = transaction.query(names).to_pylist()
+            self.schema = self.schema or current["schema"]
+            self._catalog = current["catalog"] if self.dialect.has_catalogs else None
         if self.target.file is None:
             # The lock lasts as long as the connection.
             name = f"depotclient.load {self.schema}"

@@ -41,6 +41,8 @@ class Dialect:
         seconds: Expression for the seconds of a session.
         tables: Query for the names of all tables in the schema.
         has_schemas: Whether tables have a schema.
+        has_catalogs: Whether a schema needs the name of its database, because both may be the same.
+            DuckDB names a database after its file.
         indexes_events: Whether the tables of events need an index. DuckDB's block statistics find
             the rows of a session without one.
     """
@@ -53,6 +55,7 @@ class Dialect:
         " WHERE table_schema = $1 AND table_catalog = current_database()"
     )
     has_schemas: bool = True
+    has_catalogs: bool = False
     indexes_events: bool = True
 
     def type_of(self, kind: pa.DataType) -> str:
@@ -81,7 +84,9 @@ def _connect_to_server(address: str) -> adbc_driver_manager.dbapi.Connection:
 
 
 DIALECTS: Final[Mapping[Kind, Dialect]] = {
-    "duckdb": Dialect(connect=adbc_driver_duckdb.dbapi.connect, indexes_events=False),
+    "duckdb": Dialect(
+        connect=adbc_driver_duckdb.dbapi.connect, has_catalogs=True, indexes_events=False
+    ),
     "postgresql": Dialect(connect=_connect_to_server),
     "sqlite": Dialect(
         connect=adbc_driver_sqlite.dbapi.connect,

@@ -34,16 +34,23 @@ class Transaction:
     Attributes:
         dialect: Dialect of the database.
         schema: Schema of the tables, or None if the database has no schemas.
+        catalog: Name of the database, if a schema needs it.
     """
 
     _connection: adbc_driver_manager.dbapi.Connection
     dialect: Dialect
     schema: str | None
+    catalog: str | None = None
+
+    @property
+    def path(self) -> str:
+        """Return the quoted name of the schema."""
+        return ".".join(quote(name) for name in (self.catalog, self.schema) if name is not None)
 
     @property
     def paths(self) -> dict[str, str]:
         """Return the quoted names of the tables and the view."""
-        prefix = "" if self.schema is None else f"{quote(self.schema)}."
+        prefix = self.path and f"{self.path}."
         names = (*(table.name for table in TABLES), VIEW)
         return {name: prefix + quote(name) for name in names}
 
@@ -51,7 +58,7 @@ class Transaction:
         return statement.format_map(
             {
                 **self.paths,
-                "schema": quote(self.schema or ""),
+                "schema": self.path,
                 "load_keys": quote(KEYS.name),
                 "of_connector": "charger_id = $1 AND connector_id = $2",
                 "is_selected": "session_key IN (SELECT session_key FROM load_keys)",
@@ -74,7 +81,9 @@ class Transaction:
         if rows.num_rows == 0:
             return
         with self._connection.cursor() as cursor:
-            cursor.adbc_ingest(table, rows, mode="append", db_schema_name=self.schema)
+            cursor.adbc_ingest(
+                table, rows, mode="append", db_schema_name=self.schema, catalog_name=self.catalog
+            )
 
     def select(self, keys: Iterable[int]) -> None:
         """Replace the keys in the temporary table `load_keys`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,11 @@ Select = Callable[[str], Awaitable[list[Row]]]
 
 @pytest.mark.parametrize(
     ("identity", "key"),
-    [((7, JANUARY), -1781270996513137202), ((7, 123), 4310495458642027177), ((-1, JANUARY), 5568844044422927500)],
+    [
+        ((7, JANUARY), -1781270996513137202),
+        ((7, 123), 4310495458642027177),
+        ((-1, JANUARY), 5568844044422927500),
+    ],
 )
 def test_the_key_of_a_session_is_the_same_in_every_version(identity: Any, key: int) -> None:
     assert compute_key(("CP-001", "1"), identity) == key
@@ -54,7 +57,7 @@ async def select(depot: DepotClient, tmp_path: Path) -> Select:
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
-    return partial(asyncio.to_thread, run)
+    return lambda table: asyncio.to_thread(run, table)
 
 
 async def test_the_scalars_of_a_report_are_one_row(report: SessionReport, select: Select) -> None:

@@ -1,0 +1,73 @@
+"""The tables are made once, in the schema that the caller names, and only for this library."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+
+from depotclient import DepotClient
+from depotclient.database import DatabaseError, load_session_reports
+from depotclient.database.connection import Connection
+from depotclient.database.store import Store
+from depotclient.database.target import parse_target
+from tests.support.tables import Tables
+
+JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
+SCHEMA = 'the "depot"; DROP'
+
+
+def run(tables: Tables, statement: str, schema: str | None = None) -> None:
+    """Run a statement in its own connection."""
+    connection = Connection(parse_target(tables.target), schema)
+    connection.transact(lambda t: t.execute(statement))
+    connection.close()
+
+
+def prepare(tables: Tables, schema: str | None = None) -> None:
+    store = Store(Connection(parse_target(tables.target), schema))
+    try:
+        store.prepare()
+    finally:
+        store.close()
+
+
+def test_newer_tables_are_refused(tables: Tables) -> None:
+    prepare(tables)
+    run(tables, "INSERT INTO {load_state} (version) VALUES (2)")
+
+    with pytest.raises(DatabaseError, match=r"version 2, .* up to 1: upgrade it with pip install"):
+        prepare(tables)
+
+
+def test_tables_of_another_program_are_refused(tables: Tables) -> None:
+    run(tables, "CREATE TABLE sessions (a BIGINT)")
+
+    with pytest.raises(DatabaseError, match="tables sessions of another program"):
+        prepare(tables)
+
+
+async def test_a_schema_is_created_and_its_name_is_quoted(
+    depot: DepotClient, tables: Tables
+) -> None:
+    if tables.kind == "sqlite":
+        pytest.skip("SQLite has no schemas")
+    # DuckDB names the database after its file, which is depot.duckdb.
+    for schema in ("depot", SCHEMA, SCHEMA, None):
+        done = await load_session_reports(
+            depot, [("CP-001", 1)], tables.target, from_=JANUARY, schema=schema
+        )
+        assert done.failed == ()
+        select = partial(run, tables, "SELECT digest FROM {session_reports}", schema)
+        await asyncio.to_thread(select)
+
+
+def test_an_existing_schema_is_used(tables: Tables) -> None:
+    if tables.kind == "sqlite":
+        pytest.skip("SQLite has no schemas")
+    run(tables, "CREATE SCHEMA other")
+
+    for _ in range(2):
+        prepare(tables, "other")
