@@ -13,6 +13,7 @@ import pytest
 
 from depotclient import DepotClient
 from depotclient.partitions import Connector
+from depotclient.sandbox.store import TimeFilter
 from tests.support.copies import follow
 from tests.support.fleet import settings_of
 from tests.support.nights import BEGIN, Contents, NightlyDepot, Row
@@ -79,7 +80,11 @@ def rows_of(table: pa.Table, meter_values: Iterable[Any]) -> Counter[Row]:
     return Counter(map(Row, *columns, meter_values))
 
 
-async def test_a_duckdb_table_holds_the_truth_after_each_night() -> None:
+@pytest.mark.parametrize(
+    "time_filter",
+    ["start", *(pytest.param(name, marks=pytest.mark.slow) for name in ("end", "overlap"))],
+)
+async def test_a_duckdb_table_holds_the_truth_after_each_night(time_filter: TimeFilter) -> None:
     duckdb = pytest.importorskip("duckdb", reason="DuckDB is not installed")
 
     def rows() -> Counter[Row]:
@@ -89,7 +94,7 @@ async def test_a_duckdb_table_holds_the_truth_after_each_night() -> None:
             table: pa.Table = connection.sql(text).to_arrow_table()
         return rows_of(table, table["n"].to_pylist())
 
-    depot = NightlyDepot()
+    depot = NightlyDepot(options={"time_filter": time_filter})
     await follow(depot, Table(depot, dlt.destinations.duckdb("fleet.duckdb"), rows))
 
 
