@@ -11,9 +11,8 @@ from depotclient.database.errors import shorten
     ("message", "line"),
     [
         (
-            "UNAUTHORIZED: [libpq] Failed to execute query 'CREATE TABLE\na (b TEXT)': ERROR:  denied"
-            "\nLINE 1: CREATE TABLE\n. SQLSTATE: 42501",
-            "UNAUTHORIZED: [libpq] ERROR:  denied",
+            "IO: [libpq] Failed to execute query 'CREATE\nTABLE a': ERROR:  denied\nLINE 1: CREATE",
+            "IO: [libpq] ERROR:  denied",
         ),
         (
             "IO: [libpq] Failed to connect: Connection refused\n\tIs the server running?\n",
