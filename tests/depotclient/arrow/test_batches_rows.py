@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
+from depotclient import SchemaError
 from depotclient.arrow import batches
-from depotclient.arrow.batches import PageRows, rows_of
+from depotclient.arrow.batches import PageRows, row_of, rows_of
 from depotclient.drift import count_reports, find_unknown
 from depotclient.pages import Page
 from tests.support.pages import PageTransport
@@ -22,6 +23,13 @@ LARGE = b'{"sessionId": %d}' % 2**64
 WRONG = b'{"sessionId": 3, "vehicleId": 7, "tariff": 2}'
 WITHOUT_ID = b'{"vehicleId": "BUS-1"}'
 MIXED = [b'{"sessionId": 4, "tariff": [1, "x"]}', b'{"sessionId": 5, "tariff": {}}']
+
+
+def test_one_report_is_one_row_or_an_error() -> None:
+    assert row_of(GOOD).num_rows == 1
+    for invalid in (WRONG, LARGE):
+        with pytest.raises(SchemaError, match=r"^\$"):
+            row_of(invalid)
 
 
 def page_with(items: list[bytes]) -> Page[Any]:

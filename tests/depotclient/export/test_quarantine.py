@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,6 +17,7 @@ from depotclient.arrow.batches import PageRows, row_of
 from depotclient.export.quarantine import RejectedReport, rejected_folder
 from depotclient.pages import Page, Refused
 from tests.support.exports import (
+    END,
     FEBRUARY_20,
     Item,
     contents,
@@ -135,6 +137,20 @@ async def test_a_later_version_takes_in_what_it_can_read_without_a_request(
     assert (export.error, export.written, export.bytes_read) == (None, 0, 0)
     assert (export.rejected, len(rejected_in(lake))) == (((), 0) if is_readable else ((2,), 1))
     assert ids_in(lake) == ({1: 1, 2: 1} if is_readable else {1: 1})
+
+
+async def test_a_report_stays_in_quarantine_while_its_window_has_no_file(tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    await quarantine([GOOD, BAD], lake)
+    (path,) = (tmp_path / "_rejected").rglob("reports.ndjson")
+    path.write_bytes(path.read_bytes().replace(rb"\"80 %\"", b"80"))  # It can be read now.
+    (window,) = lake.rglob("month=2026-01")
+    shutil.move(window, tmp_path / "elsewhere")
+    february = {"from_": END, "to": None}
+    assert (await quarantine([], lake, **february)).rejected == (2,)
+    shutil.move(tmp_path / "elsewhere", window)
+    assert (await quarantine([], lake, **february)).rejected == ()
+    assert ids_in(lake) == {1: 1, 2: 1}
 
 
 def refuse_all_but_the_first(page: Page[Any]) -> PageRows:

@@ -230,6 +230,8 @@ async def test_a_full_disk_leaves_complete_files(
         ({"margin": timedelta(days=-1)}, "margin must be from 0 to 366 days"),
         ({"concurrency": 0}, "concurrency must be"),
         ({"verify": 1}, "verify must be a bool, got 1"),
+        ({"on_bad_report": "skip"}, "on_bad_report must be one of fail, quarantine, got 'skip'"),
+        ({"keep_unknown": 1}, "keep_unknown must be a bool, got 1"),
         ({"refresh": None}, "refresh must be a bool, got None"),
         ({"accept_deletions": "no"}, "accept_deletions must be a bool, got 'no'"),
         ({"lag": 3}, "lag must be from 0 to 366 days, got 3"),
