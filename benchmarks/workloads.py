@@ -20,7 +20,7 @@ LOAD = ("CP-LOAD", 10)  # charger of W9 and W10, and the number of its connector
 COPIED = 4  # connectors of W9
 EXPORT_SPAN = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
 LOAD_SPAN = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
-LAG = timedelta(days=366)  # a second night reads the span again
+LAG = timedelta(days=366)  # a second night, a day later, reads the span again
 
 
 @attrs.frozen(kw_only=True)
