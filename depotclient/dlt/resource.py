@@ -171,11 +171,14 @@ class _Loader:
             require_storable(self.rows, capabilities, table)
         state: dict[str, Stored] = dlt.current.resource_state().setdefault("connectors", {})
         run = _Run(self, state, datetime.now(UTC))
-        yield _no_rows(self.rows)  # A run without reports creates the table too.
+        has_table = bool(state)
         with closing(run.batches()) as batches:
             for batch in batches:
                 if batch.num_rows:
+                    has_table = True
                     yield batch.to_pylist() if self.rows == "objects" else batch
+        if not has_table:
+            yield _no_rows(self.rows)  # A first run without reports creates the table too.
         state.update(run.after)
 
 
