@@ -144,7 +144,10 @@ def later_schema(counter: pyarrow.DataType) -> pyarrow.Schema:
             )
         ),
     }
-    fields = [field.with_type(changed.get(field.name, field.type)) for field in SESSION_REPORTS]
+    fields = [
+        field.with_type(changed[field.name]) if field.name in changed else field
+        for field in SESSION_REPORTS
+    ]
     return pyarrow.schema([*fields, pyarrow.field("tariff", pyarrow.string())])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -337,9 +337,13 @@ async def export_reports(depot: DepotClient, folder: Path, progress: list[Connec
         margin=timedelta(hours=36),
         concurrency=2,
         verify=True,
+        on_bad_report="quarantine",
+        keep_unknown=True,
         on_progress=progress.append,
     )
     assert_type(export, Export)
+    assert_type(export.connectors[0].rejected, tuple[int | None, ...])
+    assert_type(export.connectors[0].unknown_fields, Mapping[str, int])
     assert_type(export.failed, tuple[ConnectorExport, ...])
     first = export.connectors[0]
     assert_type(first.error, ApiError | OSError | None)
