@@ -115,8 +115,8 @@ def plan_readings(
     """Return the readings of one connector, ordered by time.
 
     A window without a usable file is read whole, and so is one that has closed since its last
-    reading. An open window with a file is read from its last reading on, less margin and lag: this
-    is a tail. A tail joins a neighbour whose query overlaps with its own, so that nothing is read
+    reading, or is verified. Another open window with a file is read from its last reading on, less
+    margin and lag: this is a tail. A tail joins a neighbour whose query overlaps with its own, so that nothing is read
     twice. Two whole windows are two readings, so that a stop loses at most one of them.
 
     Args:
@@ -182,7 +182,7 @@ def _first_time(
         return first
     if manifest.read_at >= closed_at:
         return None
-    if now >= closed_at:
+    if options.verify or now >= closed_at:
         return first
     return max(first, manifest.read_at - options.margin - options.lag)
 

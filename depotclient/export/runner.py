@@ -99,8 +99,8 @@ async def export_session_reports(
         margin: Time read on both sides of a window. It must cover the longest session and the
             longest reporting delay.
         concurrency: Number of connectors to read at a time. Each holds some pages of about 8 MiB.
-        verify: Whether to walk each reading until a whole pass finds nothing new. Windows that were
-            read without it are read again.
+        verify: Whether to walk each reading until a whole pass finds nothing new. Open windows, and
+            windows that were read without it, are read whole.
         lag: Time in which the vendor may still change a report, after the margin.
         refresh: Whether to read all windows whole, the closed ones too.
         accept_deletions: Whether to delete sessions that the server no longer has.

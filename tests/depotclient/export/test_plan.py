@@ -133,6 +133,13 @@ def test_a_closed_window_is_read_again_with_other_options(
     assert [reading.name for reading in readings] == names
 
 
+def test_a_verified_run_reads_an_open_window_whole() -> None:
+    manifests = {FEBRUARY.name: manifest_of(FEBRUARY, NIGHT - DAY, verify=True)}
+    (reading,) = plan_readings([FEBRUARY], manifests, NIGHT, Options(DAY, verify=True))
+
+    assert reading.from_ == FEBRUARY.start - DAY
+
+
 @pytest.mark.parametrize(("vanished", "count"), [((), 0), ((GONE,), 1)])
 def test_accepted_deletions_are_confirmed_by_a_reading(
     vanished: tuple[Session, ...], count: int
