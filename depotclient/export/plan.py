@@ -115,9 +115,10 @@ def plan_readings(
     """Return the readings of one connector, ordered by time.
 
     A window without a usable file is read whole, and so is one that has closed since its last
-    reading, or is verified. Another open window with a file is read from its last reading on, less
-    margin and lag: this is a tail. A tail joins a neighbour whose query overlaps with its own, so that nothing is read
-    twice. Two whole windows are two readings, so that a stop loses at most one of them.
+    reading, or an open one with `verify`. Another open window with a file is read from its last
+    reading on, less margin and lag: this is a tail. A tail joins a neighbour whose query overlaps
+    with its own, so that nothing is read twice. Two whole windows are two readings, so that a stop
+    loses at most one of them.
 
     Args:
         windows: Consecutive windows of the export.
