@@ -13,13 +13,13 @@ from depotclient.copying.reading import Absent, Coverage, find_absent, is_unique
 from depotclient.export.files import NewFile
 from depotclient.export.layout import ConnectorFolder
 from depotclient.export.manifest import Departure, Manifest
-from depotclient.export.placement import Homes, Router, place_held
+from depotclient.export.placement import Router, place_held
 from depotclient.export.plan import CalendarWindow, Options, Reading
 from depotclient.query import format_time
 from depotclient.sessions import Identity, Session
 from evtransport._version import __version__
 
-__all__ = ["Merge", "needs_merge"]
+__all__ = ["Merge"]
 
 
 @attrs.frozen
@@ -30,19 +30,6 @@ class _Source:
     manifest: Manifest
     sessions: Sequence[Session]
     targets: Sequence[str | None]
-
-
-def needs_merge(homes: Homes, manifests: Mapping[str, Manifest]) -> bool:
-    """Return True if sessions must move from file to file, even if nothing is read."""
-    return any(
-        departure.window in manifests
-        for manifest in manifests.values()
-        for departure in manifest.moved
-    ) or any(
-        homes.is_misplaced(stray, name)
-        for name, manifest in manifests.items()
-        for stray in manifest.strays
-    )
 
 
 @attrs.define(eq=False)

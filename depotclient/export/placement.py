@@ -79,10 +79,6 @@ class Homes:
         # Until the file of its home exists, the first window keeps it.
         return None if whole.covers(session) else first
 
-    def is_misplaced(self, session: Session, name: str) -> bool:
-        """Return True if a session that a file holds belongs to another file."""
-        return self.home_of(session) not in {None, name}
-
     def reads(self, name: str) -> bool:
         """Return True if a window is one of the reading."""
         return any(window.name == name for window in self.reading.windows)

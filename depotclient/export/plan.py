@@ -91,9 +91,7 @@ class Reading:
 
     @property
     def name(self) -> str:
-        """Return the windows as text, such as `window 2026-10`. Without windows, it is empty."""
-        if not self.windows:
-            return ""
+        """Return the windows as text, such as `window 2026-10`. There must be one."""
         first, last = self.windows[0].name, self.windows[-1].name
         return f"window {first}" if first == last else f"windows {first} to {last}"
 

@@ -24,7 +24,7 @@ from depotclient.export.layout import (
     prepare_folder,
     require_distinct_folders,
 )
-from depotclient.export.merge import Merge, needs_merge
+from depotclient.export.merge import Merge
 from depotclient.export.placement import Homes, Router
 from depotclient.export.plan import (
     CalendarWindow,
@@ -264,9 +264,11 @@ class _ConnectorRun:
                 self._report(self.export)
                 homes = Homes.of(span, job.kind, reading, folder.manifests)
                 await self._read(folder, homes, now)
-            homes = Homes.of(span, job.kind, Reading((), now, now), folder.manifests)
             adopts = self.quarantine is not None and self.quarantine.reports
-            if adopts or (not readings and needs_merge(homes, folder.manifests)):
+            # A killed run may have left sessions in the files that they have moved out of.
+            was_killed = not readings and any(each.moved for each in folder.manifests.values())
+            if adopts or was_killed:
+                homes = Homes.of(span, job.kind, Reading((), now, now), folder.manifests)
                 await self._read(folder, homes, now)
         except (ApiError, OSError) as error:
             self._fail(error, missing=self.export.left)

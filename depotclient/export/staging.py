@@ -50,10 +50,9 @@ class Staging:
         if inner.is_dir() and not inner.is_symlink():
             _clean(inner)
         beside = resolved.parent / f".{resolved.name}{INNER_STAGING}"
-        if resolved.name:
-            _require_folder(beside)
-            with suppress(OSError):
-                return cls(beside, _create(beside, root))
+        _require_folder(beside)
+        with suppress(OSError):
+            return cls(beside, _create(beside, root))
         _require_folder(inner)
         return cls(inner, _create(inner, root))
 

@@ -202,4 +202,6 @@ async def test_days_and_months_in_one_folder_are_rejected(
     await export_first(depot, tmp_path)
     export = await export_first(depot, tmp_path, window="day")
     assert "a file for each month" in str(export.error)
+    (next(tmp_path.glob("*/*")) / "notes").mkdir()
+    assert (await export_first(depot, tmp_path)).skipped == 1
     assert ids_in(tmp_path).total() == 60

@@ -105,6 +105,24 @@ async def test_a_session_in_two_files_leaves_one_even_if_nothing_is_read(
         assert nights.ids() == {JANUARY: [1], FEBRUARY: [7], MARCH: []}
 
 
+async def test_a_broken_file_is_named_even_if_nothing_is_read(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights.add(7, "01-31 23:40")
+    await nights.export("03-20 02:00")
+    nights.correct(7, "02-01 00:10")
+    await nights.stop_after(1, monkeypatch, "03-20 02:00", refresh=True)
+
+    def refuse(*_: object) -> None:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(
+        f"depotclient.export.{nights.format}.{nights.format.title()}Format.read_sessions", refuse
+    )
+    with pytest.raises(AssertionError, match="does not match its manifest"):
+        await nights.export("03-20 02:00", to=at("03-01 00:00"))
+
+
 async def test_a_file_that_is_deleted_during_a_reading_is_read_whole_by_the_next_run(
     nights: Nights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
