@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
@@ -121,31 +122,41 @@ class Quarantine:
         return resolved
 
     def update(
-        self, rejected: Iterable[RejectedReport], resolved: Collection[Identity]
+        self,
+        lock: Callable[[], AbstractContextManager[object]],
+        rejected: Collection[RejectedReport],
+        resolved: Collection[Identity],
     ) -> Quarantine:
         """Add and remove reports, and return the new state.
 
         The file is read again first, because another run may have written it.
 
         Args:
+            lock: Function that keeps other runs from writing the file.
             rejected: Reports to add. They replace reports of the same sessions.
             resolved: Identities of the sessions to remove.
 
         Raises:
             OSError: The file can't be read or written.
         """
-        current = self.open(self.path)
-        kept = {key: report for key, report in current.reports.items() if key not in resolved}
-        kept |= {report.session.identity: report for report in rejected if not current.has(report)}
-        if kept == current.reports:
-            return current
-        if kept:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lines = [msgspec.json.encode(report) + b"\n" for report in kept.values()]
-            write_atomically(self.path, b"".join(lines))
-        else:
-            self.path.unlink(missing_ok=True)
+        if not rejected and not resolved:
+            return self
+        with lock():
+            current = self.open(self.path)
+            kept = {key: report for key, report in current.reports.items() if key not in resolved}
+            new = [report for report in rejected if not current.has(report)]
+            kept |= {report.session.identity: report for report in new}
+            if kept != current.reports:
+                _write(self.path, kept.values())
         return Quarantine(self.path, kept)
+
+
+def _write(path: Path, reports: Collection[RejectedReport]) -> None:
+    if not reports:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, b"".join(msgspec.json.encode(report) + b"\n" for report in reports))
 
 
 def rejected_folder(root: Path) -> Path:

@@ -324,7 +324,7 @@ class _ConnectorRun:
                 merge.bytes_read = await self._walk(
                     reading, intake, first_limit(reading, folder.manifests)
                 )
-                await self._in_thread(self._reject, intake)
+                await self._in_thread(self._reject, folder, intake)
             elif quarantine is not None:
                 adopted = await self._in_thread(intake.adopt, quarantine.reports.values())
             await self._in_thread(merge.commit)
@@ -337,7 +337,7 @@ class _ConnectorRun:
             for file in created:
                 await self._in_thread(file.discard)
         if quarantine is not None and adopted:
-            self.quarantine = await self._in_thread(quarantine.update, (), adopted)
+            self.quarantine = await self._in_thread(quarantine.update, folder.lock, (), adopted)
         self.written |= {window.name for window in reading.windows}
         moved = tuple(session.session_id for session in merge.absent.moved)
         if job.options.accept_deletions:
@@ -345,13 +345,13 @@ class _ConnectorRun:
         self.export = attrs.evolve(self.export, moved=(*self.export.moved, *moved))
         self._count(folder)
 
-    def _reject(self, intake: Intake) -> None:
+    def _reject(self, folder: ConnectorFolder, intake: Intake) -> None:
         """Keep the rejected reports of a complete reading, before its files are replaced."""
         if (quarantine := self.quarantine) is None:
             return
         deletes = self.job.options.accept_deletions
         resolved = quarantine.find_resolved(intake.router, accept_deletions=deletes)
-        self.quarantine = quarantine.update(intake.rejected, resolved)
+        self.quarantine = quarantine.update(folder.lock, intake.rejected, resolved)
         for report, error in zip(intake.rejected, intake.errors, strict=True):
             if not quarantine.has(report):
                 error.add_note(f"window {report.window}, in quarantine: {quarantine.path}")
