@@ -7,15 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
-# Import this first: without a driver, its error names the extra.
-from depotclient.database.dialect import DIALECTS, Dialect
-
-# isort: split
 import adbc_driver_manager
 import adbc_driver_manager.dbapi
 import attrs
 from filelock import FileLock, Timeout
 
+from depotclient.database.dialect import DIALECTS, Dialect
 from depotclient.database.errors import DatabaseError, DatabaseInUse, shorten
 from depotclient.database.schema import create_keys
 from depotclient.database.target import Target

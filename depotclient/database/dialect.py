@@ -6,24 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+import adbc_driver_duckdb.dbapi
+import adbc_driver_manager.dbapi
+import adbc_driver_postgresql.dbapi
+import adbc_driver_sqlite.dbapi
 import attrs
-
-# Import this first: without pyarrow, its error names the extra.
-from depotclient.arrow.schema import TIME
-
-# isort: split
 import pyarrow as pa
 
-try:
-    import adbc_driver_duckdb.dbapi
-    import adbc_driver_manager.dbapi
-    import adbc_driver_postgresql.dbapi
-    import adbc_driver_sqlite.dbapi
-except ImportError as error:
-    raise ImportError(
-        "depotclient.database needs database drivers: pip install 'thor-depot-clients[database]'"
-    ) from error
-
+from depotclient.arrow.schema import TIME
 from depotclient.database.target import Kind
 
 __all__ = ["DIALECTS", "Dialect", "quote"]

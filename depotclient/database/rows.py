@@ -9,13 +9,9 @@ from typing import Any, Final
 
 import attrs
 import msgspec
-
-# Import this first: without pyarrow, its error names the extra.
-from depotclient.arrow import events
-
-# isort: split
 import pyarrow as pa
 
+from depotclient.arrow import events
 from depotclient.arrow.batches import rows_of
 from depotclient.arrow.schema import TIME
 from depotclient.database.schema import EVENTS, REPORTS, SEEN

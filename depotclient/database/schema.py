@@ -6,13 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import attrs
-
-# Import this first: without pyarrow, its error names the extra.
-from depotclient.arrow import SESSION_REPORTS
-
-# isort: split
 import pyarrow as pa
 
+from depotclient.arrow import SESSION_REPORTS
 from depotclient.arrow.schema import TIME
 from depotclient.database.dialect import Dialect, quote
 
@@ -150,20 +146,22 @@ WHERE vanished_at IS NULL
 """
 
 
-def create_tables(dialect: Dialect, path_of: Mapping[str, str]) -> Iterator[str]:
+def create_tables(dialect: Dialect, path_of: Mapping[str, str], schema_path: str) -> Iterator[str]:
     """Yield the statements that create the tables and the view.
 
     Args:
         dialect: Dialect of the database.
         path_of: Quoted name with schema, by table and view.
+        schema_path: Quoted name of the schema.
     """
     for table in TABLES:
         yield table.create(dialect, path_of[table.name])
-    yield _VIEW.format(
-        view=path_of[VIEW],
-        seconds=dialect.seconds,
-        reports=path_of[REPORTS.name],
-    )
+    view, reports = path_of[VIEW], path_of[REPORTS.name]
+    if dialect.has_catalogs:
+        # DuckDB 2.0 creates no view by its full name if schema and database have the same name.
+        yield f"USE {schema_path}"
+        view, reports = quote(VIEW), quote(REPORTS.name)
+    yield _VIEW.format(view=view, seconds=dialect.seconds, reports=reports)
 
 
 def create_keys(dialect: Dialect) -> str:

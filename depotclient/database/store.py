@@ -8,14 +8,10 @@ from typing import Any, Final
 
 import attrs
 import msgspec
-
-# Import this first: without a driver, its error names the extra.
-from depotclient.database.connection import Connection
-
-# isort: split
 import pyarrow as pa
 
 from depotclient.copying.reading import Absent, find_absent
+from depotclient.database.connection import Connection
 from depotclient.database.errors import DatabaseError
 from depotclient.database.rows import PageSessions, read_times
 from depotclient.database.schema import (
@@ -144,7 +140,7 @@ def _create(transaction: Transaction) -> None:
         schemas = transaction.query(SCHEMAS, transaction.schema)
         if not schemas.num_rows:
             transaction.execute("CREATE SCHEMA {schema}")
-    for statement in create_tables(transaction.dialect, transaction.paths):
+    for statement in create_tables(transaction.dialect, transaction.paths, transaction.path):
         transaction.execute(statement)
 
 

@@ -6,15 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, TypeAlias
 
-# Import this first: without a driver, its error names the extra.
-from depotclient.database.dialect import Dialect, quote
-
-# isort: split
 import adbc_driver_manager.dbapi
 import attrs
 import pyarrow as pa
 
 from depotclient.arrow.schema import TIME
+from depotclient.database.dialect import Dialect, quote
 from depotclient.database.schema import KEYS, TABLES, VIEW
 
 __all__ = ["Transaction", "Value"]

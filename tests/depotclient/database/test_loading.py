@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -83,3 +85,16 @@ async def test_a_wrong_argument_is_refused_before_any_request(
         await load_session_reports(depot, **given)  # type: ignore[arg-type]
 
     assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("driver", ["adbc_driver_postgresql", "duckdb", "pyarrow", "filelock"])
+def test_a_missing_package_is_an_error_that_names_the_extra(driver: str) -> None:
+    code = (
+        f"import sys; sys.modules[{driver!r}] = None\n"
+        "try:\n    import depotclient.database\n"
+        "except ImportError as error:\n    print(error)"
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "pip install 'thor-depot-clients[database]'" in done.stdout
