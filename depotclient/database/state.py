@@ -1,4 +1,4 @@
-"""What the database holds of a connector, and which reading brings it up to date."""
+"""State of a connector in the database, and the reading that brings it up to date."""
 
 from __future__ import annotations
 

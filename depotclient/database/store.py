@@ -39,7 +39,7 @@ SCHEMAS: Final = (
 
 @attrs.frozen
 class PageCounts:
-    """What a page has changed.
+    """Changes of a page.
 
     Attributes:
         new: Number of sessions that the database did not have.

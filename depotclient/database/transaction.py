@@ -25,8 +25,8 @@ class Transaction:
     """Statements of one transaction.
 
     In a statement, `{name}` stands for the quoted name of a table, and `$1` for a parameter.
-    `{of_connector}` selects the rows of the connector whose ids are the first two parameters, and
-    `{is_selected}` those of the sessions in the temporary table `load_keys`.
+    `{of_connector}` selects the rows of a connector: its ids are the first two parameters.
+    `{is_selected}` selects the rows of the sessions in the temporary table `load_keys`.
 
     Attributes:
         dialect: Dialect of the database.

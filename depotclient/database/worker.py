@@ -44,8 +44,8 @@ class Worker:
         """Run a function that makes one transaction. Repeat it if the database fails.
 
         Args:
-            work: Function that may run again although its transaction was committed: the connection
-                can break before the confirmation.
+            work: Function. It may run again after its commit, because the connection can break
+                before the database confirms.
             *args: Arguments of the function.
             **kwargs: Keyword arguments of the function.
 
