@@ -27,7 +27,7 @@ _MAX_NAMED: Final = 5
 def encode_result(result: ConnectorCopy) -> bytes:
     """Return the result of one connector as a JSON object."""
     error = None if result.error is None else escape_controls(format_error(result.error))
-    values = attrs.asdict(result, recurse=False, filter=lambda each, _: each.name != "is_over")
+    values = attrs.asdict(result, recurse=False, filter=lambda each, _: each.name != "has_ended")
     return msgspec.json.encode({**values, "error": error})
 
 

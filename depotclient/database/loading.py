@@ -203,7 +203,7 @@ class _ConnectorRun:
                 self._report()
         except ApiError as error:
             self._update(error=error)
-        self._update(is_over=True)
+        self._update(has_ended=True)
         self._report()
         return self.load
 

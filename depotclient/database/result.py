@@ -17,10 +17,10 @@ class ConnectorLoad(ConnectorCopy):
         new: Number of sessions that the database did not have.
         changed: Number of sessions whose rows were replaced.
         unchanged: Number of sessions whose rows were left as they are.
-        is_over: True if nothing is left to do.
+        has_ended: True if nothing is left to do.
 
     Example:
-        >>> done = ConnectorLoad("CP-001", "1", new=3, unchanged=40, reports=43, is_over=True)
+        >>> done = ConnectorLoad("CP-001", "1", new=3, unchanged=40, reports=43, has_ended=True)
         >>> done.new, done.is_over
         (3, True)
     """
@@ -28,7 +28,12 @@ class ConnectorLoad(ConnectorCopy):
     new: int = attrs.field(default=0, kw_only=True)
     changed: int = attrs.field(default=0, kw_only=True)
     unchanged: int = attrs.field(default=0, kw_only=True)
-    is_over: bool = attrs.field(default=False, kw_only=True)
+    has_ended: bool = attrs.field(default=False, kw_only=True)
+
+    @property
+    def is_over(self) -> bool:
+        """Return True if the run does nothing more for the connector."""
+        return self.has_ended
 
 
 @attrs.frozen
