@@ -40,6 +40,7 @@ class Connection:
     schema: str | None
     _catalog: str | None = None
     _connection: adbc_driver_manager.dbapi.Connection | None = None
+    _transactions: int = 0
     _lock: FileLock | None = None
 
     @property
@@ -59,6 +60,9 @@ class Connection:
             connection = self._connection or self._open()
             result = work(Transaction(connection, self.dialect, self.schema, self._catalog))
             connection.commit()
+            self._transactions += 1
+            if self._transactions == self.dialect.max_transactions:
+                self._disconnect()
         except adbc_driver_manager.Error as error:
             self._disconnect()
             message = shorten(self.target.redact(str(error)))
@@ -130,7 +134,7 @@ class Connection:
                 self._disconnect()
 
     def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._transactions = self._connection, None, 0
         if connection is not None:
             with suppress(adbc_driver_manager.Error):
                 connection.rollback()

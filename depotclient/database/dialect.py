@@ -27,6 +27,8 @@ class Dialect:
 
     Attributes:
         connect: Function that opens an address.
+        max_transactions: Number of transactions after which to reconnect, or None. DuckDB keeps the
+            blocks that it wrote in memory: 160 MB after 150 pages, and 25 MB with 50 transactions.
         time_type: Column type of a time in UTC.
         seconds: Expression for the seconds of a session.
         tables: Query for the names of all tables in the schema.
@@ -38,6 +40,7 @@ class Dialect:
     """
 
     connect: Connect
+    max_transactions: int | None = None
     time_type: str = "TIMESTAMP WITH TIME ZONE"
     seconds: str = "extract(epoch FROM session_time_end) - extract(epoch FROM session_time_start)"
     tables: str = (
@@ -75,7 +78,10 @@ def _connect_to_server(address: str) -> adbc_driver_manager.dbapi.Connection:
 
 DIALECTS: Final[Mapping[Kind, Dialect]] = {
     "duckdb": Dialect(
-        connect=adbc_driver_duckdb.dbapi.connect, has_catalogs=True, indexes_events=False
+        connect=adbc_driver_duckdb.dbapi.connect,
+        max_transactions=50,
+        has_catalogs=True,
+        indexes_events=False,
     ),
     "postgresql": Dialect(connect=_connect_to_server),
     "sqlite": Dialect(

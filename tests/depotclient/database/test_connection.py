@@ -37,6 +37,21 @@ def test_a_second_connection_is_refused_until_the_first_is_closed(tables: Tables
     second.close()
 
 
+def test_a_connection_that_is_renewed_keeps_its_rows_and_its_lock(tmp_path: Path) -> None:
+    target = str(tmp_path / "depot.duckdb")
+    database = connection(target)
+    number = database.dialect.max_transactions or 0
+    database.transact(lambda transaction: transaction.execute("CREATE TABLE kept (number int)"))
+    for _ in range(number):
+        database.transact(lambda transaction: transaction.execute("INSERT INTO kept VALUES (1)"))
+
+    with pytest.raises(DatabaseInUse):
+        connection(target).transact(ping)
+    rows = database.transact(lambda transaction: transaction.query("SELECT * FROM kept").num_rows)
+    assert rows == number == 50
+    database.close()
+
+
 def test_two_schemas_of_a_server_are_locked_separately(postgres_address: str) -> None:
     first, second = connection(postgres_address, "one"), connection(postgres_address, "two")
     assert first.transact(ping) == second.transact(ping) == [1]
