@@ -18,7 +18,7 @@ from depotclient.dlt.rows import NO_ROWS, PRIMARY_KEY, Rows, columns_of, deletio
 from depotclient.dlt.state import LOOK_BACK, ConnectorRun, Progress, Stored, start_of_run
 from depotclient.pages import Page
 from depotclient.partitions import Connector, Partition, ReadSettings, Window, plan
-from depotclient.partitions.batches import Reading, Shape, fleet_batch
+from depotclient.partitions.batches import PartitionReader, Shape, fleet_batch
 from depotclient.partitions.calendar import connector_key
 from depotclient.partitions.settings import require_settings
 from depotclient.query import require_aware, to_utc, validate_duration
@@ -199,7 +199,7 @@ class _Run:
         partitions = [part for ids in self.loader.connectors for part in self._plan(ids)]
         shape = Shape(self._rows, self._finish, whole_pages=True)
         settings, concurrency = self.loader.settings, self.loader.concurrency
-        return Reading(partitions, settings, shape, concurrency=concurrency).batches()
+        return PartitionReader(partitions, settings, shape, concurrency=concurrency).batches()
 
     def _plan(self, ids: tuple[str, str]) -> tuple[Partition, ...]:
         """Return the windows of a connector to read, if its span has a time that is not read."""

@@ -28,7 +28,7 @@ from depotclient.reports import SessionReports
 from evtransport.errors import ApiError
 from evtransport.tasks import TaskPool
 
-__all__ = ["FLEET_SHAPE", "Reading", "Shape", "fleet_batch"]
+__all__ = ["FLEET_SHAPE", "PartitionReader", "Shape", "fleet_batch"]
 
 
 def fleet_batch(page: Page[Any], partition: Partition) -> pa.RecordBatch:
@@ -67,8 +67,8 @@ FLEET_SHAPE: Final = Shape()
 """Shape of the reports of each partition, with the schema `FLEET_REPORTS`."""
 
 
-class Reading:
-    """Reading of partitions in a thread with its own event loop.
+class PartitionReader:
+    """Reader of partitions in a thread with its own event loop.
 
     The thread allows the consumer to be interrupted, to call from several threads, and to stop
     while another loop runs. A forked process has nothing to clean up.

@@ -82,12 +82,12 @@ def read_batches(
         >>> sum(batch.num_rows for batch in read_batches([Partition("CP-001", "1", "2026-01")]))
         60
     """
-    from depotclient.partitions.batches import Reading
+    from depotclient.partitions.batches import PartitionReader
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return Reading(partitions, require_settings(settings)).batches()
+        return PartitionReader(partitions, require_settings(settings)).batches()
     raise RuntimeError(
         "partitions are read synchronously, which would block the running event loop:"
         " call the function with asyncio.to_thread, or use DepotClient"

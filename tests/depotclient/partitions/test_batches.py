@@ -13,7 +13,7 @@ pytest.importorskip("pyarrow")
 
 from depotclient import NotFoundError
 from depotclient.partitions import Connector, plan
-from depotclient.partitions.batches import Reading
+from depotclient.partitions.batches import PartitionReader
 from depotclient.sandbox import DepotSandbox, Fault
 from tests.support.fleet import BEGIN, END, connectors_of, fleet, settings_of
 
@@ -31,9 +31,9 @@ def sandbox() -> Iterator[DepotSandbox]:
         yield sandbox
 
 
-def reading_of(sandbox: DepotSandbox, *connectors: Connector, concurrency: int) -> Reading:
+def reading_of(sandbox: DepotSandbox, *connectors: Connector, concurrency: int) -> PartitionReader:
     partitions = plan(connectors or connectors_of(sandbox), BEGIN, END)
-    return Reading(partitions, settings_of(sandbox), concurrency=concurrency)
+    return PartitionReader(partitions, settings_of(sandbox), concurrency=concurrency)
 
 
 def is_reading() -> bool:
