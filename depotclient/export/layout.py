@@ -36,7 +36,7 @@ class ConnectorFolder:
         kind: Kind of the windows.
         format: File format.
         manifests: Manifests of the files, by window.
-        windows: Windows of the export, and those with a file, by name.
+        windows: Windows of the export, and other windows with a file, by name.
     """
 
     charger_id: str

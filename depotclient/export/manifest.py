@@ -1,4 +1,4 @@
-"""Manifest of an exported file: which window it holds, and how that window was read."""
+"""Manifest of an exported file: its window, and how that window was read."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Departure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A session that has left the file of another window.
 
     Attributes:
-        window: Window of the file that may still hold the session, if a run was killed.
-        session: The session, as that file holds it.
+        window: Window of that file. If the run was killed, the file may still have the session.
+        session: The session, with the times that it has in that file.
     """
 
     window: str
@@ -49,8 +49,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             the file.
         strays: Sessions in the file that start outside of the window, or whose start is missing.
         vanished: Sessions in the file that the server no longer has.
-        moved: Sessions that the same reading has moved out of files which are replaced after this
-            one.
+        departures: Sessions that the same reading has taken out of other files. These files are
+            replaced after this one.
         previous: Manifest of the file before, while an NDJSON file is replaced.
     """
 
@@ -69,7 +69,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     missing_start: dict[int, int | None]
     strays: tuple[Session, ...] = ()
     vanished: tuple[Session, ...] = ()
-    moved: tuple[Departure, ...] = ()
+    departures: tuple[Departure, ...] = ()
     previous: Manifest | None = None
 
 

@@ -1,4 +1,4 @@
-"""End of a reading: its reports and the files that are there become the new files."""
+"""Merge at the end of a reading: its reports and the rows of the earlier files become new files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from depotclient.copying.reading import Absent, Coverage, find_absent, is_unique
 from depotclient.export.files import NewFile
 from depotclient.export.layout import ConnectorFolder
 from depotclient.export.manifest import Departure, Manifest
-from depotclient.export.placement import Router, place_held
+from depotclient.export.placement import Placement, place_held
 from depotclient.export.plan import CalendarWindow, Options, Reading
 from depotclient.query import format_time
 from depotclient.sessions import Identity, Session
@@ -38,7 +38,7 @@ class Merge:
 
     Attributes:
         folder: Folder of the connector.
-        router: Sessions of the reading.
+        placement: Sessions of the reading.
         options: Options of the export.
         read_at: Time of the reading.
         create: Function that creates the new file of a window.
@@ -48,7 +48,7 @@ class Merge:
     """
 
     folder: ConnectorFolder
-    router: Router
+    placement: Placement
     options: Options
     read_at: datetime
     create: Callable[[str], NewFile]
@@ -60,7 +60,7 @@ class Merge:
 
     @property
     def _reading(self) -> Reading:
-        return self.router.homes.reading
+        return self.placement.homes.reading
 
     def commit(self) -> None:
         """Replace the files that change.
@@ -87,8 +87,8 @@ class Merge:
 
     def _concerned(self) -> set[str]:
         """Return the windows whose files the reading may change."""
-        manifests, homes = self.folder.manifests, self.router.homes
-        returned = {session.session_id for session in self.router.returned.values()} - {None}
+        manifests, homes = self.folder.manifests, self.placement.homes
+        returned = {session.session_id for session in self.placement.returned.values()} - {None}
         concerned = {window.name for window in self._reading.windows} | self.files.keys()
         concerned |= {w.name for w in self.folder.held if self._reading.overlaps(w)}
         for name, manifest in manifests.items():
@@ -99,8 +99,8 @@ class Merge:
             for home in map(homes.home_of, manifest.strays):
                 if home is not None and home != name:
                     concerned |= {name, home}
-            if manifest.moved:
-                departed = {departure.window for departure in manifest.moved}
+            if manifest.departures:
+                departed = {departure.window for departure in manifest.departures}
                 concerned |= {name, *(departed & manifests.keys())}
         return concerned
 
@@ -116,20 +116,20 @@ class Merge:
 
     def _find_absent(self, held: Mapping[str, Sequence[Session]]) -> None:
         coverage = Coverage(
-            self._reading.from_, self._reading.to, self.router.homes.span, self._expected(held)
+            self._reading.from_, self._reading.to, self.placement.homes.span, self._expected(held)
         )
         earlier = [
             session
             for name, sessions in held.items()
             if name not in self._later
             for session in sessions
-            if session.session_id not in self.router.rejected_ids
+            if session.session_id not in self.placement.rejected_ids
         ]
-        self.absent = find_absent(earlier, self.router.returned.values(), coverage)
+        self.absent = find_absent(earlier, self.placement.returned.values(), coverage)
 
     def _expected(self, held: Mapping[str, Sequence[Session]]) -> frozenset[Identity]:
         """Return sessions that the reading must return, but that its times don't show as such."""
-        span = self.router.homes.span
+        span = self.placement.homes.span
         timeless = {
             session.identity
             for window in self._reading.windows
@@ -156,13 +156,13 @@ class Merge:
             (departure.window, departure.session.identity)
             for manifest in self._current.values()
             if manifest is not None
-            for departure in manifest.moved
+            for departure in manifest.departures
         }
         # The rows of a later reading win.
         won = {session.identity for name in self._later for session in held[name]}
-        routed = self.router.routed.keys() - won
-        homes = attrs.evolve(self.router.homes, names=frozenset(self._current))
-        targets = place_held(held, homes, routed, dropped - won, departed)
+        replaced = self.placement.placed.keys() - won
+        homes = attrs.evolve(self.placement.homes, names=frozenset(self._current))
+        targets = place_held(held, homes, replaced, dropped - won, departed)
         return {
             name: _Source(self.folder.file_of(name), manifest, held[name], targets[name])
             for name, manifest in self._current.items()
@@ -191,7 +191,7 @@ class Merge:
     def _departures(self, sources: Mapping[str, _Source]) -> dict[str, list[Departure]]:
         """Return the sessions that leave files, by the windows of the files that take them in."""
         new_homes = dict[int | None, set[str]]()
-        for (session_id, _), home in self.router.routed.items():
+        for (session_id, _), home in self.placement.placed.items():
             new_homes.setdefault(session_id, set()).add(home)
         moved = {session.identity for session in self.absent.moved}
         departures = dict[str, list[Departure]]()
@@ -202,8 +202,8 @@ class Merge:
                     homes = {target}
                 elif session.identity in moved:
                     homes = new_homes.get(session.session_id, homes)
-                elif session.identity in self.router.routed:
-                    homes = {self.router.routed[session.identity]}
+                elif session.identity in self.placement.placed:
+                    homes = {self.placement.placed[session.identity]}
                 for home in homes - {name}:
                     departure = Departure(window=name, session=session)
                     departures.setdefault(home, []).append(departure)
@@ -218,8 +218,12 @@ class Merge:
         for name, source in sources.items():
             manifest = source.manifest
             has_changed = any(target != name for target in source.targets)
-            # Forget the sessions that an earlier reading has moved: they are gone by now.
-            if has_changed or manifest.moved or self._vanished(name, source) != manifest.vanished:
+            # Forget the departures of an earlier reading: the other files lack these rows by now.
+            if (
+                has_changed
+                or manifest.departures
+                or self._vanished(name, source) != manifest.vanished
+            ):
                 changed.add(name)
             changed |= {target for target in source.targets if target not in {None, name}}
         return changed
@@ -262,7 +266,7 @@ class Merge:
             missing_start={each.key: each.session_id for each in file.sessions if not each.start},
             strays=tuple(each for each in file.sessions if not window.contains_start(each)),
             vanished=vanished,
-            moved=tuple(departures),
+            departures=tuple(departures),
             size=None,
         )
 

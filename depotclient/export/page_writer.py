@@ -1,4 +1,4 @@
-"""Reports of one reading on their way into new files, and into the quarantine."""
+"""Writer of the pages of a reading: valid reports go into new files, invalid ones are collected."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from depotclient.copying.invalid import session_of
 from depotclient.drift import add_counts
 from depotclient.export.files import NewFile
 from depotclient.export.formats import FileFormat
-from depotclient.export.placement import Router
+from depotclient.export.placement import Placement
 from depotclient.export.quarantine import RejectedReport
 from depotclient.pages import Page
 from depotclient.sessions import Identity, Session
 from evtransport._version import __version__
 from evtransport.errors import ApiError, SchemaError
 
-__all__ = ["Intake"]
+__all__ = ["PageWriter"]
 
 
 @attrs.define(eq=False)
-class Intake:
-    """Receiver of the reports of one reading. The methods block.
+class PageWriter:
+    """Writer of the pages of one reading into the new files of their windows. The methods block.
 
     Attributes:
         connector: Charger id and connector id.
         format: Format of the files.
-        router: Homes of the sessions.
+        placement: Sessions of the reading, and their windows.
         create: Function that creates the new file of a window.
         read_at: Time of the reading.
-        rejects: Whether an invalid report is rejected. Otherwise it is an error.
+        rejects: Whether an invalid report is collected in `rejected`. Otherwise `write` raises.
         files: New files so far, by window.
         rejected: Reports that belong to the copy, but can't be read.
-        errors: Why these can't be read.
+        errors: Errors of these reports.
         unknown_fields: Number of reports by the path of a field that `SessionReport` lacks.
     """
 
     connector: tuple[str, str]
     format: FileFormat[Any]
-    router: Router
+    placement: Placement
     create: Callable[[str], NewFile]
     read_at: datetime
     rejects: bool = False
@@ -64,7 +64,7 @@ class Intake:
         for refused in decoded.refused:
             self._reject(texts[refused.index], refused.error, page.path_at(refused.index))
         self.unknown_fields = add_counts(self.unknown_fields, decoded.unknown_fields)
-        for name, indexes in self.router.route(decoded.sessions).items():
+        for name, indexes in self.placement.place(decoded.sessions).items():
             self._write_rows(name, decoded.rows, decoded.sessions, indexes)
 
     def _write_rows(
@@ -76,7 +76,7 @@ class Intake:
 
     def _reject(self, report: bytes, error: ApiError, item: str) -> None:
         session = session_of(report)
-        window = self.router.reject(session)
+        window = self.placement.reject(session)
         if window is None:
             return
         path, problem = _describe(error, item)
@@ -96,26 +96,26 @@ class Intake:
             )
         )
 
-    def adopt(self, reports: Iterable[RejectedReport]) -> set[Identity]:
+    def restore(self, reports: Iterable[RejectedReport]) -> set[Identity]:
         """Write the rejected reports that this version can read.
 
         Returns:
             The identities of their sessions in the quarantine. A report whose window has no file
             stays there.
         """
-        adopted = set[Identity]()
+        restored = set[Identity]()
         for report in reports:
             try:
                 rows, session = self.format.decode_report(report.report.encode())
             except ApiError:
                 continue
-            homes = self.router.homes
+            homes = self.placement.homes
             name = homes.home_of(session) or report.window
             if name in homes.names:
-                self.router.adopt(session, name)
+                self.placement.restore(session, name)
                 self._write_rows(name, rows, [session], [0])
-                adopted.add(report.session.identity)
-        return adopted
+                restored.add(report.session.identity)
+        return restored
 
 
 def _describe(error: ApiError, item: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Homes of sessions: which file keeps each session of a reading and of the files before it."""
+"""Placement of sessions: which file keeps each session of a reading and of the earlier files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from depotclient.export.plan import CalendarWindow, Reading
 from depotclient.partitions.calendar import Window, window_of
 from depotclient.sessions import Identity, Session, Span
 
-__all__ = ["Homes", "Router", "place_held"]
+__all__ = ["Homes", "Placement", "place_held"]
 
 
 @attrs.frozen
@@ -85,26 +85,26 @@ class Homes:
 
 
 @attrs.define(eq=False)
-class Router:
-    """Sessions of one reading, and their homes.
+class Placement:
+    """Sessions of one reading, and the windows whose files keep them.
 
     Attributes:
         homes: Files that can keep the sessions.
         returned: All sessions so far, by identity.
-        routed: Windows of the sessions that belong to the copy, by identity.
+        placed: Windows of the sessions that belong to the copy, by identity.
         reports: Number of reports in the windows of the reading.
-        rejected_ids: Ids of the sessions whose reports can't be read. The files keep what they
-            hold of these sessions.
+        rejected_ids: Ids of the sessions whose reports can't be read. The files keep their earlier
+            rows of these sessions.
     """
 
     homes: Homes
     returned: dict[Identity, Session] = attrs.field(factory=dict[Identity, Session])
-    routed: dict[Identity, str] = attrs.field(factory=dict[Identity, str])
+    placed: dict[Identity, str] = attrs.field(factory=dict[Identity, str])
     reports: int = 0
     rejected_ids: set[int | None] = attrs.field(factory=set["int | None"])
     _seen: set[int] = attrs.field(factory=set[int])
 
-    def route(self, sessions: Iterable[Session]) -> dict[str, list[int]]:
+    def place(self, sessions: Iterable[Session]) -> dict[str, list[int]]:
         """Record the sessions of a page. Return the indexes of the new ones, by their windows."""
         indexes = dict[str, list[int]]()
         for index, session in enumerate(sessions):
@@ -114,7 +114,7 @@ class Router:
             self.returned[session.identity] = session
             name = self.homes.target_of(session)
             if name is not None:
-                self.routed[session.identity] = name
+                self.placed[session.identity] = name
                 self.reports += self.homes.reads(name)
                 indexes.setdefault(name, []).append(index)
         return indexes
@@ -132,28 +132,28 @@ class Router:
         self.rejected_ids.add(session.session_id)
         return self.homes.target_of(session)
 
-    def adopt(self, session: Session, window: str) -> None:
+    def restore(self, session: Session, window: str) -> None:
         """Record a session that comes from the quarantine instead of the server."""
         self.returned[session.identity] = session
-        self.routed[session.identity] = window
+        self.placed[session.identity] = window
 
 
 def place_held(
     held: Mapping[str, Sequence[Session]],
     homes: Homes,
-    routed: Collection[Identity],
+    replaced: Collection[Identity],
     dropped: Collection[Identity],
     departed: Collection[tuple[str, Identity]],
 ) -> dict[str, list[str | None]]:
-    """Return the windows that keep the sessions of the files before a reading.
+    """Return the windows that keep the sessions of the files after a reading.
 
     Args:
         held: Sessions of the files, by window.
         homes: Files that can keep sessions.
-        routed: Identities that the reading brings. They replace the sessions of the files.
+        replaced: Identities of sessions that the reading has placed, with newer reports.
         dropped: Identities that the copy no longer keeps.
-        departed: Windows and identities of sessions that an earlier reading has moved, but whose
-            old file was not replaced because the run was killed.
+        departed: Windows and identities of sessions that have left these windows. A killed run has
+            not removed them from the files.
 
     Returns:
         The window of each session, in the order of the file. None if no file keeps the session.
@@ -161,7 +161,7 @@ def place_held(
 
     def place(name: str, session: Session) -> str | None:
         identity = session.identity
-        if identity in routed or identity in dropped or (name, identity) in departed:
+        if identity in replaced or identity in dropped or (name, identity) in departed:
             return None
         return homes.home_of(session) or name
 

@@ -91,7 +91,7 @@ class Reading:
 
     @property
     def name(self) -> str:
-        """Return the windows as text, such as `window 2026-10`. There must be one."""
+        """Return the windows as text, such as `window 2026-10`. At least one window is required."""
         first, last = self.windows[0].name, self.windows[-1].name
         return f"window {first}" if first == last else f"windows {first} to {last}"
 
@@ -114,8 +114,8 @@ def plan_readings(
 
     A window without a usable file is read whole, and so is one that has closed since its last
     reading, or an open one with `verify`. Another open window with a file is read from its last
-    reading on, less margin and lag: this is a tail. A tail joins a neighbour whose query overlaps
-    with its own, so that nothing is read twice. Two whole windows are two readings, so that a stop
+    reading on, less margin and lag. Such a reading joins a neighbour whose query overlaps with
+    its own, so that nothing is read twice. Two whole windows are two readings, so that a stop
     loses at most one of them.
 
     Args:

@@ -15,13 +15,13 @@ import msgspec
 from depotclient.atomic import write_atomically
 from depotclient.copying.invalid import session_of
 from depotclient.copying.reading import Coverage, find_absent
-from depotclient.export.placement import Router
+from depotclient.export.placement import Placement
 from depotclient.sessions import Identity, Session
 
 __all__ = ["ON_BAD_REPORT", "OnBadReport", "Quarantine", "RejectedReport", "rejected_folder"]
 
 OnBadReport: TypeAlias = Literal["fail", "quarantine"]
-"""What an invalid report does."""
+"""Effect of an invalid report."""
 
 ON_BAD_REPORT: Final[tuple[OnBadReport, ...]] = get_args(OnBadReport)
 
@@ -102,20 +102,20 @@ class Quarantine:
         known = self.reports.get(report.session.identity)
         return known is not None and known.report == report.report
 
-    def find_resolved(self, router: Router, *, accept_deletions: bool) -> set[Identity]:
-        """Return the sessions that a complete reading has brought in another form.
+    def find_resolved(self, placement: Placement, *, accept_deletions: bool) -> set[Identity]:
+        """Return the rejected sessions that a complete reading has shown to be corrected or gone.
 
         Args:
-            router: Sessions of the reading.
-            accept_deletions: Whether a session is resolved that the server no longer has.
+            placement: Sessions of the reading.
+            accept_deletions: Whether to include sessions that the server no longer has.
         """
-        span, reading = router.homes.span, router.homes.reading
+        span, reading = placement.homes.span, placement.homes.reading
         whole = {window.name for window in reading.windows if reading.covers(window, span.margin)}
         held = [(report.session, report.window) for report in self.reports.values()]
         timeless = frozenset(each.identity for each, window in held if window in whole)
         coverage = Coverage(reading.from_, reading.to, span, timeless)
-        absent = find_absent([each for each, _ in held], router.returned.values(), coverage)
-        resolved = {each.identity for each, _ in held if each.identity in router.routed}
+        absent = find_absent([each for each, _ in held], placement.returned.values(), coverage)
+        resolved = {each.identity for each, _ in held if each.identity in placement.placed}
         resolved |= {each.identity for each in absent.moved}
         if accept_deletions:
             resolved |= {each.identity for each in absent.vanished}

@@ -18,14 +18,14 @@ from depotclient.drift import add_counts
 from depotclient.export.files import NewFile, open_format
 from depotclient.export.folder import folder_path
 from depotclient.export.formats import FORMATS, FileFormat, Format
-from depotclient.export.intake import Intake
 from depotclient.export.layout import (
     ConnectorFolder,
     prepare_folder,
     require_distinct_folders,
 )
 from depotclient.export.merge import Merge
-from depotclient.export.placement import Homes, Router
+from depotclient.export.page_writer import PageWriter
+from depotclient.export.placement import Homes, Placement
 from depotclient.export.plan import (
     CalendarWindow,
     Options,
@@ -264,10 +264,10 @@ class _ConnectorRun:
                 self._report(self.export)
                 homes = Homes.of(span, job.kind, reading, folder.manifests)
                 await self._read(folder, homes, now)
-            adopts = self.quarantine is not None and self.quarantine.reports
-            # A killed run may have left sessions in the files that they have moved out of.
-            was_killed = not readings and any(each.moved for each in folder.manifests.values())
-            if adopts or was_killed:
+            restores = self.quarantine is not None and self.quarantine.reports
+            # A killed run may have left sessions in the files that they have departed from.
+            was_killed = not readings and any(each.departures for each in folder.manifests.values())
+            if restores or was_killed:
                 homes = Homes.of(span, job.kind, Reading((), now, now), folder.manifests)
                 await self._read(folder, homes, now)
         except (ApiError, OSError) as error:
@@ -315,18 +315,20 @@ class _ConnectorRun:
             created.append(file)
             return file
 
-        router, quarantine = Router(homes), self.quarantine
-        intake = Intake(self.connector, job.format, router, create, now, quarantine is not None)
-        merge = Merge(folder, router, job.options, now, create, intake.files)
-        adopted = set[Identity]()
+        placement, quarantine = Placement(homes), self.quarantine
+        writer = PageWriter(
+            self.connector, job.format, placement, create, now, quarantine is not None
+        )
+        merge = Merge(folder, placement, job.options, now, create, writer.files)
+        restored = set[Identity]()
         try:
             if reading.windows:
                 merge.bytes_read = await self._walk(
-                    reading, intake, first_limit(reading, folder.manifests)
+                    reading, writer, first_limit(reading, folder.manifests)
                 )
-                await self._in_thread(self._reject, folder, intake)
+                await self._in_thread(self._reject, folder, writer)
             elif quarantine is not None:
-                adopted = await self._in_thread(intake.adopt, quarantine.reports.values())
+                restored = await self._in_thread(writer.restore, quarantine.reports.values())
             await self._in_thread(merge.commit)
         except (SchemaError, FileExistsError) as error:
             if reading.windows:
@@ -336,8 +338,8 @@ class _ConnectorRun:
         finally:
             for file in created:
                 await self._in_thread(file.discard)
-        if quarantine is not None and adopted:
-            self.quarantine = await self._in_thread(quarantine.update, folder.lock, (), adopted)
+        if quarantine is not None and restored:
+            self.quarantine = await self._in_thread(quarantine.update, folder.lock, (), restored)
         self.written |= {window.name for window in reading.windows}
         moved = tuple(session.session_id for session in merge.absent.moved)
         if job.options.accept_deletions:
@@ -345,19 +347,19 @@ class _ConnectorRun:
         self.export = attrs.evolve(self.export, moved=(*self.export.moved, *moved))
         self._count(folder)
 
-    def _reject(self, folder: ConnectorFolder, intake: Intake) -> None:
+    def _reject(self, folder: ConnectorFolder, writer: PageWriter) -> None:
         """Keep the rejected reports of a complete reading, before its files are replaced."""
         if (quarantine := self.quarantine) is None:
             return
         deletes = self.job.options.accept_deletions
-        resolved = quarantine.find_resolved(intake.router, accept_deletions=deletes)
-        self.quarantine = quarantine.update(folder.lock, intake.rejected, resolved)
-        for report, error in zip(intake.rejected, intake.errors, strict=True):
+        resolved = quarantine.find_resolved(writer.placement, accept_deletions=deletes)
+        self.quarantine = quarantine.update(folder.lock, writer.rejected, resolved)
+        for report, error in zip(writer.rejected, writer.errors, strict=True):
             if not quarantine.has(report):
                 error.add_note(f"window {report.window}, in quarantine: {quarantine.path}")
                 self._fail(error, missing=0)
 
-    async def _walk(self, reading: Reading, intake: Intake, limit: int | None) -> int:
+    async def _walk(self, reading: Reading, writer: PageWriter, limit: int | None) -> int:
         """Write the pages of a reading. Return their total size in bytes."""
         job, before, size = self.job, self.export, 0
         reports = job.depot.session_reports(
@@ -373,14 +375,14 @@ class _ConnectorRun:
             reports = attrs.evolve(reports, resume=cursor)
         async with aclosing(reports.pages()) as pages:
             async for page in pages:
-                await self._in_thread(intake.write, page)
+                await self._in_thread(writer.write, page)
                 size += len(page.raw)
                 del page  # Release the page while the next one is awaited.
                 self.export = attrs.evolve(
                     self.export,
-                    reports=before.reports + intake.router.reports,
+                    reports=before.reports + writer.placement.reports,
                     bytes_read=before.bytes_read + size,
-                    unknown_fields=add_counts(before.unknown_fields, intake.unknown_fields),
+                    unknown_fields=add_counts(before.unknown_fields, writer.unknown_fields),
                 )
                 self._report(self.export)
         return size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from depotclient.export.placement import Homes, Router
+from depotclient.export.placement import Homes, Placement
 from depotclient.export.plan import CalendarWindow, Reading
 from depotclient.sessions import Session, Span
 from tests.support.exported_nights import DAY
@@ -14,8 +14,8 @@ FIRST, SECOND = (Session(number, JANUARY.start, None, key=number) for number in 
 
 
 def test_a_report_that_a_reading_returns_twice_is_kept_once() -> None:
-    router = Router(Homes.of(SPAN, "month", READING, {}))
-    assert router.reject(FIRST) == "2026-01"
-    assert router.reject(FIRST) is None
-    assert router.route([FIRST, SECOND, SECOND]) == {"2026-01": [1]}
-    assert router.route([SECOND]) == {}
+    placement = Placement(Homes.of(SPAN, "month", READING, {}))
+    assert placement.reject(FIRST) == "2026-01"
+    assert placement.reject(FIRST) is None
+    assert placement.place([FIRST, SECOND, SECOND]) == {"2026-01": [1]}
+    assert placement.place([SECOND]) == {}
