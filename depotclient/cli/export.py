@@ -52,8 +52,8 @@ _LAG = typer.Option(
 )
 _REFRESH = typer.Option("--refresh", help="Read all windows again, the closed ones too.")
 _BAD_REPORT = typer.Option(
-    help="What to do with a report that can't be read: do not write its window, or write the"
-    " others, and keep the report in _rejected beside the folder."
+    help="What to do with a report that can't be read: do not write its windows, or write the"
+    " others, and keep the report in _rejected next to the folder."
 )
 _UNKNOWN = typer.Option(
     "--keep-unknown", help="Keep fields without a column in the column unknown_fields, as JSON."
