@@ -167,12 +167,15 @@ class NewFile:
         self._writer.finish(manifest)
         self._writer.close()
 
-    def commit(self, manifest: Manifest, previous: Manifest | None) -> None:
+    def commit(self, manifest: Manifest, previous: Manifest | None) -> Manifest:
         """Sync the file to disk, and give it its final name.
 
         Args:
             manifest: Manifest of the file.
             previous: Manifest of the file that is there.
+
+        Returns:
+            The manifest as a later run reads it.
 
         Raises:
             OSError: The disk is full, or the file can't be renamed.
@@ -181,7 +184,7 @@ class NewFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".parquet":
             self._file.commit()
-            return
+            return manifest
         size = self._file.staging.stat().st_size
         manifest = msgspec.structs.replace(manifest, size=size)
         write = partial(write_sidecar, path, folder=self._file.staging.parent)
@@ -191,6 +194,7 @@ class NewFile:
         self._file.commit()
         if previous is not None:
             write(manifest)
+        return manifest
 
     def discard(self) -> None:
         """Close the file, and delete it if it was not committed."""

@@ -185,8 +185,9 @@ class Merge:
             manifests[name] = self._describe(name, file, vanished, departures.get(name, ()))
             file.finish(msgspec.json.encode(manifests[name]))
         for name in order:
-            self.files[name].commit(manifests[name], self._current.get(name))
-            self.folder.manifests[name] = manifests[name]
+            committed = self.files[name].commit(manifests[name], self._current.get(name))
+            # Otherwise the next reading takes the file for that of another run.
+            self.folder.manifests[name] = committed
 
     def _departures(self, sources: Mapping[str, _Source]) -> dict[str, list[Departure]]:
         """Return the sessions that leave files, by the windows of the files that take them in."""

@@ -13,6 +13,7 @@ from depotclient import DepotClient
 from depotclient.export import ConnectorExport, export_session_reports
 from depotclient.export.files import NewFile
 from depotclient.export.formats import Format
+from depotclient.export.manifest import Manifest
 from depotclient.sandbox import DepotSandbox, make_report
 from tests.support.exports import FIRST, rows_in
 from tests.support.nights import at, times
@@ -63,11 +64,11 @@ class Nights:
         """Export at a time, but stop the run after some files."""
         commit, committed = NewFile.commit, list[Path]()
 
-        def stop(file: NewFile, *args: Any) -> None:
+        def stop(file: NewFile, *args: Any) -> Manifest:
             if len(committed) == files:
                 raise RuntimeError("stopped")
             committed.append(file.path)
-            commit(file, *args)
+            return commit(file, *args)
 
         with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="stopped"):
             patched.setattr(NewFile, "commit", stop)

@@ -95,6 +95,17 @@ async def test_a_vanished_session_moves_when_its_id_comes_with_another_start(
     assert nights.ids() == {JANUARY: [1], FEBRUARY: [], "2026-03": [7]}
 
 
+async def test_a_session_moves_even_if_another_reading_of_the_same_run_brings_its_new_start(
+    nights: Nights,
+) -> None:
+    nights.add(7, "01-20 10:00")
+    await nights.export("02-20 02:00")
+    nights.correct(7, "02-10 10:00")
+    export = await nights.export("02-21 02:00", refresh=True)
+    assert (export.moved, export.vanished) == ((7,), ())
+    assert nights.ids() == {JANUARY: [1], FEBRUARY: [7]}
+
+
 # Strays.
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from depotclient import DepotClient
 from depotclient.export.files import NewFile
+from depotclient.export.manifest import Manifest
 from depotclient.export.staging import Staging
 from tests.support.exports import contents, export_first, staging_files
 
@@ -74,9 +75,9 @@ async def test_the_staging_folder_is_beside_the_lake_and_removed_at_the_end(
     seen = list[Path]()
     commit = NewFile.commit
 
-    def note(file: NewFile, *args: Any) -> None:
+    def note(file: NewFile, *args: Any) -> Manifest:
         seen.append(file.staging)
-        commit(file, *args)
+        return commit(file, *args)
 
     monkeypatch.setattr(NewFile, "commit", note)
     await export_first(depot, tmp_path / "link")
