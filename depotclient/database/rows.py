@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import Any, Final
 
 import attrs
@@ -76,8 +76,8 @@ class PageSessions:
         reports = page.raw_reports
         sessions = [*map(_read_session, reports, page.ids, page.keys)]
         keys = [compute_key(connector, session.identity) for session in sessions]
-        salt = b"with events" if events else b"without events"
-        digests = [blake2b(report, digest_size=16, salt=salt).hexdigest() for report in reports]
+        suffix = b" with events" if events else b" without events"
+        digests = [_digest(report, suffix) for report in reports]
         last = {key: index for index, key in enumerate(keys)}
         return cls(connector, page, sessions, keys, digests, last)
 
@@ -113,6 +113,13 @@ class PageSessions:
             pa.array([self.digests[index] for index in indexes], pa.string()),
             count_reports(found.unknown),
         )
+
+
+def _digest(report: bytes, suffix: bytes) -> str:
+    """Return a digest of a report. SHA-256 takes half the time of BLAKE2 on current processors."""
+    digest = sha256(report)
+    digest.update(suffix)
+    return digest.hexdigest()[:32]
 
 
 def _read_session(report: bytes, session_id: int | None, key: int) -> Session:
