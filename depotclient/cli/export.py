@@ -20,6 +20,7 @@ from depotclient.cli.options import (
     select_connectors,
 )
 from depotclient.cli.results import name_sessions
+from depotclient.copying import options
 from depotclient.copying.result import Copy
 from depotclient.export import runner
 from depotclient.export.formats import Format
@@ -48,12 +49,12 @@ _MARGIN = typer.Option(
 _LAG = typer.Option(
     metavar="DAYS",
     help="How long after the margin the server can still change a report, such as 3d. Each run"
-    " reads from this long before the last one.",
+    " reads from the margin and this time before the last one.",
 )
 _REFRESH = typer.Option("--refresh", help="Read all windows again, the closed ones too.")
 _BAD_REPORT = typer.Option(
-    help="What to do with a report that can't be read: do not write its windows, or write the"
-    " others, and keep the report in _rejected next to the folder."
+    help="Effect of a report that can't be read. fail: its windows are not written. quarantine: the"
+    " other reports are written, and this one is kept in _rejected next to the folder."
 )
 _UNKNOWN = typer.Option(
     "--keep-unknown", help="Keep fields without a column in the column unknown_fields, as JSON."
@@ -75,7 +76,7 @@ def export(
     window: Annotated[Window, _WINDOW] = "month",
     format_: Annotated[Format, _FORMAT] = "parquet",
     margin: Annotated[str, _MARGIN] = f"{MARGIN.days}d",
-    concurrency: Annotated[int, CONCURRENCY] = runner.CONCURRENCY,
+    concurrency: Annotated[int, CONCURRENCY] = options.CONCURRENCY,
     verify: Annotated[bool, _VERIFY] = False,
     lag: Annotated[str, _LAG] = "0d",
     refresh: Annotated[bool, _REFRESH] = False,

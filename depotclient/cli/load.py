@@ -22,6 +22,7 @@ from depotclient.cli.options import (
     TO,
     select_connectors,
 )
+from depotclient.copying import options
 from depotclient.text import parse_duration
 from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption
 from evtransport.cli.run import run
@@ -63,7 +64,7 @@ def load(
     no_events: Annotated[bool, _NO_EVENTS] = False,
     schema: Annotated[str | None, _SCHEMA] = None,
     accept_deletions: Annotated[bool, ACCEPT_DELETIONS] = False,
-    concurrency: Annotated[int, CONCURRENCY] = 3,
+    concurrency: Annotated[int, CONCURRENCY] = options.CONCURRENCY,
     json: JsonOption = False,
     sandbox: SandboxOption = False,
     verbose: VerboseOption = False,

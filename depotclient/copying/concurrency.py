@@ -1,15 +1,20 @@
-"""Connectors side by side, and blocking work in a thread that a cancellation waits for."""
+"""Several connectors at a time, and a thread for blocking work that a cancellation waits for."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Executor
-from typing import TypeVar
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
 
-__all__ = ["CallbackFailed", "run_all", "run_to_the_end"]
+import attrs
 
+__all__ = ["CallbackFailed", "Worker", "notify", "run_all"]
+
+P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class CallbackFailed(Exception):
@@ -19,7 +24,42 @@ class CallbackFailed(Exception):
         self.error = error
 
 
-async def run_to_the_end(thread: Executor, work: Callable[[], R]) -> R:
+def notify(on_progress: Callable[[T], object], progress: T) -> None:
+    """Call the caller's function with the progress of a connector.
+
+    Raises:
+        CallbackFailed: The function has raised an error.
+    """
+    try:
+        on_progress(progress)
+    except Exception as error:
+        raise CallbackFailed(error) from None
+
+
+def _new_thread() -> Executor:
+    return ThreadPoolExecutor(1, "copy")
+
+
+@attrs.define(eq=False)
+class Worker:
+    """One thread for the blocking work of all connectors.
+
+    It also converts pages: a conversion uses several times the memory of its page, and allocators
+    keep memory for each thread.
+    """
+
+    _thread: Executor = attrs.field(init=False, factory=_new_thread)
+
+    async def call(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a function in the thread. A cancellation waits until it returns."""
+        return await _run_to_the_end(self._thread, partial(work, *args, **kwargs))
+
+    def shut_down(self) -> None:
+        """End the thread, which must be idle."""
+        self._thread.shutdown(wait=False)  # Waiting blocks the event loop.
+
+
+async def _run_to_the_end(thread: Executor, work: Callable[[], R]) -> R:
     """Run a blocking function in a thread. A cancellation waits until the function returns.
 
     Otherwise a file could be deleted, or a connection closed, while the thread still uses it.
@@ -47,14 +87,14 @@ async def run_all(runs: Sequence[Callable[[], Awaitable[R]]], concurrency: int) 
     results: dict[int, R] = {}
     waiting = iter(enumerate(runs))
 
-    async def worker() -> None:
+    async def run_next() -> None:
         for index, run in waiting:
             results[index] = await run()
 
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(min(concurrency, len(runs))):
-                group.create_task(worker())
+                group.create_task(run_next())
     except BaseExceptionGroup as failures:
         error = failures.exceptions[0]
         raise error.error if isinstance(error, CallbackFailed) else error from None

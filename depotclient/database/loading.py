@@ -5,29 +5,34 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 import attrs
 
 from depotclient.client import DepotClient
-from depotclient.copying.concurrency import CallbackFailed, run_all
+from depotclient.copying.concurrency import notify, run_all
+from depotclient.copying.options import (
+    CONCURRENCY,
+    choose_read_ahead,
+    require_bool,
+    require_function,
+    require_span,
+)
 from depotclient.database.connection import Connection
 from depotclient.database.dialect import DIALECTS
 from depotclient.database.result import ConnectorLoad, Load
 from depotclient.database.rows import PageSessions
-from depotclient.database.state import ConnectorState, Loaded, Reading, Request, plan_reading
+from depotclient.database.state import ConnectorState, Loaded, Options, Reading, plan_reading
 from depotclient.database.store import PageCounts, Store
 from depotclient.database.target import Target, parse_target
-from depotclient.database.worker import Worker
+from depotclient.database.worker import TransactionWorker
 from depotclient.drift import add_counts
 from depotclient.pages import Page
 from depotclient.query import (
     Connector,
     distinct_connectors,
-    is_before,
-    require_aware,
     to_utc,
     validate_duration,
 )
@@ -36,9 +41,6 @@ from evtransport.errors import ApiError
 from evtransport.validation import validate_int
 
 __all__ = ["CONCURRENCY", "LAG", "load_session_reports"]
-
-CONCURRENCY: Final = 3
-"""Default number of connectors to read at a time. Each holds one or two pages in memory."""
 
 LAG: Final = timedelta(days=3)
 """Default time in which reports can still change."""
@@ -110,28 +112,29 @@ async def load_session_reports(
         [(60,)]
     """
     now = depot.now()
-    _validate_span(from_, to, now)
-    _validate_options(events, accept_deletions, concurrency, on_progress)
+    require_span(from_, to, now)
+    require_bool("events", events)
+    require_bool("accept_deletions", accept_deletions)
+    require_function("on_progress", on_progress)
+    validate_int("concurrency", concurrency, minimum=1)
     validate_duration("lag", lag)
     database = parse_target(target)
     del target  # A traceback may show it.
     _validate_schema(database, schema)
     every = distinct_connectors(connectors)
     end = now if to is None else min(to_utc(to), now)
-    request = Request(truncate(to_utc(from_)), truncate(end), truncate(now), lag, events)
-    worker, store = Worker(), Store(Connection(database, schema))
+    options = Options(truncate(to_utc(from_)), truncate(end), truncate(now), lag, events)
+    worker, store = TransactionWorker(), Store(Connection(database, schema))
     try:
         await worker.call(store.prepare)
-        # With several connectors, the others already use the time between two pages.
-        read_ahead = 1 if min(concurrency, len(every)) == 1 else 0
         run = partial(
             _ConnectorRun,
             depot=depot,
             store=store,
             worker=worker,
-            request=request,
+            options=options,
             delete=accept_deletions,
-            read_ahead=read_ahead,
+            read_ahead=choose_read_ahead(concurrency, len(every)),
             on_progress=on_progress,
         )
         return Load(
@@ -142,29 +145,6 @@ async def load_session_reports(
             await worker.call(store.close)
         finally:
             worker.shut_down()
-
-
-def _validate_span(from_: datetime, to: datetime | None, now: datetime) -> None:
-    require_aware("from_", from_)
-    if to is not None:
-        require_aware("to", to)
-        if not is_before(from_, to):
-            raise ValueError(f"from_={from_.isoformat()} must be before to={to.isoformat()}")
-    if not is_before(from_, now):
-        raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to load")
-    if is_before(from_, datetime(2, 1, 1, tzinfo=UTC)):
-        raise ValueError(f"from_ must be in the year 2 or later, got {from_.isoformat()}")
-
-
-def _validate_options(
-    events: object, accept_deletions: object, concurrency: object, on_progress: object
-) -> None:
-    for name, value in (("events", events), ("accept_deletions", accept_deletions)):
-        if not isinstance(value, bool):
-            raise ValueError(f"{name} must be a bool, got {value!r}")
-    validate_int("concurrency", concurrency, minimum=1)
-    if not callable(on_progress):
-        raise ValueError(f"on_progress must be a function, got {on_progress!r}")
 
 
 def _validate_schema(database: Target, schema: object) -> None:
@@ -184,8 +164,8 @@ class _ConnectorRun:
 
     depot: DepotClient
     store: Store
-    worker: Worker
-    request: Request
+    worker: TransactionWorker
+    options: Options
     delete: bool
     read_ahead: int
     on_progress: Callable[[ConnectorLoad], object]
@@ -212,7 +192,7 @@ class _ConnectorRun:
         state = await self.worker.transact(self.store.read_state, self.connector)
         reading = state.reading
         if reading is None:
-            reading = plan_reading(state.loaded, self.request)
+            reading = plan_reading(state.loaded, self.options)
             if reading is None:
                 return False
             await self.worker.transact(self.store.begin, self.connector, state.loaded, reading)
@@ -265,7 +245,4 @@ class _ConnectorRun:
         self.load = attrs.evolve(self.load, **changes)
 
     def _report(self) -> None:
-        try:
-            self.on_progress(self.load)
-        except Exception as error:
-            raise CallbackFailed(error) from None
+        notify(self.on_progress, self.load)

@@ -10,12 +10,12 @@ from depotclient.copying.reading import Coverage
 from depotclient.partitions.calendar import MARGIN
 from depotclient.sessions import Span
 
-__all__ = ["ConnectorState", "Loaded", "Reading", "Request", "plan_reading"]
+__all__ = ["ConnectorState", "Loaded", "Options", "Reading", "plan_reading"]
 
 
 @attrs.frozen
-class Request:
-    """Sessions that a run must load.
+class Options:
+    """Span and options of a load, which decide what a run must read.
 
     Attributes:
         start: Start of the span (in UTC).
@@ -88,7 +88,7 @@ class ConnectorState:
     reading: Reading | None = None
 
 
-def plan_reading(loaded: Loaded | None, request: Request) -> Reading | None:
+def plan_reading(loaded: Loaded | None, options: Options) -> Reading | None:
     """Return the reading that brings a connector up to date, or None if nothing can have changed.
 
     The span of a connector only grows, and has no gap: a run loads all between the sessions that
@@ -97,19 +97,19 @@ def plan_reading(loaded: Loaded | None, request: Request) -> Reading | None:
     Example:
         >>> from datetime import UTC
         >>> def day(number): return datetime(2026, 1, number, tzinfo=UTC)
-        >>> request = Request(day(1), day(20), day(20), timedelta(days=3), events=True)
-        >>> plan_reading(Loaded(day(1), day(19), day(19), events=True), request).from_.day
+        >>> options = Options(day(1), day(20), day(20), timedelta(days=3), events=True)
+        >>> plan_reading(Loaded(day(1), day(19), day(19), events=True), options).from_.day
         16
     """
     if loaded is None:
-        start, end = request.start, request.end
+        start, end = options.start, options.end
     else:
-        start, end = min(loaded.start, request.start), max(loaded.end, request.end)
-    first, last = start - MARGIN, min(end + MARGIN, request.now)
+        start, end = min(loaded.start, options.start), max(loaded.end, options.end)
+    first, last = start - MARGIN, min(end + MARGIN, options.now)
     from_ = first
-    if loaded is not None and start == loaded.start and loaded.events == request.events:
-        from_ = max(first, loaded.read_at - request.lag)
+    if loaded is not None and start == loaded.start and loaded.events == options.events:
+        from_ = max(first, loaded.read_at - options.lag)
         if end > loaded.end:
             from_ = max(first, min(from_, loaded.end - MARGIN))
-    after = Loaded(start, end, request.now, request.events)
+    after = Loaded(start, end, options.now, options.events)
     return None if after == loaded or from_ >= last else Reading(after, from_, last)

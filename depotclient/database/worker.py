@@ -1,19 +1,15 @@
-"""Thread that uses a database for the tasks of a load, and repeats failed transactions."""
+"""Thread of a load, which uses the database and repeats failed transactions."""
 
 from __future__ import annotations
 
 from asyncio import sleep
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
-from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
-import attrs
-
-from depotclient.copying.concurrency import run_to_the_end
+from depotclient.copying.concurrency import Worker
 from depotclient.database.errors import DatabaseError
 
-__all__ = ["Worker"]
+__all__ = ["TransactionWorker"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,23 +18,8 @@ RETRY_DELAYS: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Waits before a failed transaction is repeated, in seconds. A server restarts in this time."""
 
 
-def _new_thread() -> Executor:
-    return ThreadPoolExecutor(1, "load")
-
-
-@attrs.define(eq=False)
-class Worker:
-    """One thread for all connectors.
-
-    A connection is for one thread at a time. The thread also converts pages: a conversion uses
-    several times the memory of its page, and allocators keep memory for each thread.
-    """
-
-    _thread: Executor = attrs.field(init=False, factory=_new_thread)
-
-    async def call(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a function in the thread. A cancellation waits until it returns."""
-        return await run_to_the_end(self._thread, partial(work, *args, **kwargs))
+class TransactionWorker(Worker):
+    """Thread that uses the connection, which is for one thread at a time."""
 
     async def transact(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a function that makes one transaction. Repeat it if the database fails.
@@ -63,7 +44,3 @@ class Worker:
         except DatabaseError as error:
             error.add_note("the database holds all pages before this error: run the load again")
             raise
-
-    def shut_down(self) -> None:
-        """End the thread, which must be idle."""
-        self._thread.shutdown(wait=False)  # Waiting blocks the event loop.

@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 from dlt.extract.resource import DltResource
 
+from depotclient.copying.options import CONCURRENCY
 from depotclient.dlt.destination import current_capabilities, require_storable
 from depotclient.dlt.rows import NO_ROWS, PRIMARY_KEY, Rows, columns_of, deletions, rows_of
 from depotclient.dlt.state import LOOK_BACK, ConnectorRun, Progress, Stored, start_of_run
@@ -26,9 +27,6 @@ from depotclient.sessions import Session, Span
 from evtransport.validation import validate_int
 
 __all__ = ["session_reports"]
-
-CONCURRENCY = 3
-"""Default number of connectors to read at a time. Each holds one or two pages in memory."""
 
 
 def session_reports(
@@ -56,9 +54,9 @@ def session_reports(
     the start of a session is corrected within `look_back`, its old row is removed. The row of a
     session that the API no longer has stays.
 
-    A session belongs to the span of its start. The start may be missing, or more than the margin of
-    `settings` outside of the span, because the clock of the charger was not set, or the vehicle was
-    parked for weeks. Then the end decides. A report with neither time belongs to the run that reads
+    A session belongs to the span of its start. If the start is missing, or off the span by more
+    than the margin of `settings`, the end decides: the clock of the charger was not set, or the
+    vehicle was parked for weeks. A report with neither time belongs to the run that reads
     it.
 
     The state changes only after a complete run. A failed run loads nothing, and the next run starts

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 from attrs import Attribute
 
+from depotclient.copying.options import require_bool
 from depotclient.export.manifest import Manifest
 from depotclient.partitions.calendar import Window, next_start, window_start
 from depotclient.query import validate_duration
@@ -49,8 +50,7 @@ def _is_duration(_: object, attribute: Attribute[Any], value: object) -> None:
 
 
 def _is_bool(_: object, attribute: Attribute[Any], value: object) -> None:
-    if not isinstance(value, bool):
-        raise ValueError(f"{attribute.name} must be a bool, got {value!r}")
+    require_bool(attribute.name, value)
 
 
 @attrs.frozen

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import attrs
 
 from depotclient.client import DepotClient
-from depotclient.copying.concurrency import CallbackFailed, run_all, run_to_the_end
+from depotclient.copying.concurrency import Worker, notify, run_all
+from depotclient.copying.options import (
+    CONCURRENCY,
+    choose_read_ahead,
+    require_bool,
+    require_function,
+    require_span,
+)
 from depotclient.drift import add_counts
 from depotclient.export.files import NewFile, open_format
 from depotclient.export.folder import folder_path
@@ -38,19 +43,13 @@ from depotclient.export.quarantine import ON_BAD_REPORT, OnBadReport, Quarantine
 from depotclient.export.result import ConnectorExport, Export
 from depotclient.export.staging import Staging
 from depotclient.partitions.calendar import MARGIN, Connector, Window, plan
-from depotclient.query import distinct_connectors, is_before, require_aware
+from depotclient.query import distinct_connectors
 from depotclient.reports import first_cursor
 from depotclient.sessions import Identity
 from evtransport.errors import ApiError, SchemaError
 from evtransport.validation import validate_int
 
 __all__ = ["CONCURRENCY", "export_session_reports"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-CONCURRENCY = 3
-"""Default number of connectors to read at a time. Each holds one or two pages in memory."""
 
 
 async def export_session_reports(
@@ -80,11 +79,11 @@ async def export_session_reports(
     on, less `margin` and `lag`. A window closes `margin` and `lag` after its end: then the whole
     window is read a last time.
 
-    A file holds what the last reading that covered each session returned. A report belongs to the
-    window of its `session_time_start`, whichever timestamp the server filters on. A start that is
-    missing, or more than `margin` off the span, is that of a stray: a clock was not set, or a
-    vehicle was parked for long. A stray is in the window of its end, else of its reading. A session
-    that the server no longer has is kept, and named in the result.
+    A file has each session as the last reading that covered it returned it. A report belongs to the
+    window of its `session_time_start`, whichever timestamp the server filters on. The start of a
+    stray is missing, or more than `margin` off the span, because a clock was not set or a vehicle
+    was parked for long. A stray is in the window of its end, else of its reading. A session that
+    the server no longer has is kept, and named in the result.
 
     Args:
         depot: Client. Its limiter applies to all connectors together.
@@ -107,7 +106,7 @@ async def export_session_reports(
         on_bad_report: With `fail`, the windows that an invalid report is read for are not written.
             With `quarantine`, the report is kept in `_rejected/lake` next to `lake`, and the others
             are written. The connector has an error in the run that rejects the report first. A
-            later run takes it in if this version of the library can read it, or if the vendor has
+            later run writes it if its version of the library can read it, or if the vendor has
             corrected it. For `ndjson`, only a report with an invalid start is invalid.
         keep_unknown: Whether to keep the fields that the schema lacks as JSON, in the column
             `unknown_fields` of a `parquet` file. An `ndjson` file has them in any case.
@@ -135,35 +134,30 @@ async def export_session_reports(
         ((), 60)
     """
     now, root = depot.now(), folder_path(folder)
-    _validate_span(from_, to, now)
+    require_span(from_, to, now)
     _validate_options(format, concurrency, on_bad_report, keep_unknown, on_progress)
     options = Options(margin, lag, verify, refresh, accept_deletions)
     # A window that has not started has no reports.
     end = now if to is None else min(to, now)
-    # One thread converts the pages of all connectors: a conversion uses several times the memory of
-    # its page, and allocators keep memory for each thread.
-    thread = ThreadPoolExecutor(1, "export")
+    worker = Worker()
     try:
-        planning = partial(_plan, connectors, from_, end, window)
-        pairs, windows = await run_to_the_end(thread, planning)
-        preparing = partial(_prepare, root, format, keep_unknown)
-        file_format, staging = await run_to_the_end(thread, preparing)
+        pairs, windows = await worker.call(_plan, connectors, from_, end, window)
+        file_format, staging = await worker.call(_prepare, root, format, keep_unknown)
         rejected = None
         if on_bad_report == "quarantine":
-            rejected = await run_to_the_end(thread, partial(rejected_folder, root))
-        # With several connectors, the others already use the time between two pages.
-        read_ahead = 1 if min(concurrency, len(pairs)) == 1 else 0
+            rejected = await worker.call(rejected_folder, root)
+        read_ahead = choose_read_ahead(concurrency, len(pairs))
         job = _Job(
             depot, root, staging, window, windows, file_format, options, rejected, read_ahead,
-            on_progress, thread,
+            on_progress, worker,
         )  # fmt: skip
         try:
             runs = [_ConnectorRun(job, pair).run for pair in pairs]
             return Export(await run_all(runs, concurrency))
         finally:
-            await run_to_the_end(thread, staging.remove)
+            await worker.call(staging.remove)
     finally:
-        thread.shutdown(wait=False)  # The thread is idle, and waiting blocks the event loop.
+        worker.shut_down()
 
 
 def _plan(
@@ -184,14 +178,6 @@ def _prepare(root: Path, name: Format, keep_unknown: bool) -> tuple[FileFormat[A
     return file_format, Staging.prepare(root)
 
 
-def _validate_span(from_: datetime, to: datetime | None, now: datetime) -> None:
-    require_aware("from_", from_)
-    if to is not None:
-        require_aware("to", to)
-    if not is_before(from_, now):
-        raise ValueError(f"from_={from_.isoformat()} is in the future: there is nothing to export")
-
-
 def _validate_options(
     format_: object,
     concurrency: object,
@@ -202,13 +188,11 @@ def _validate_options(
     if on_bad_report not in ON_BAD_REPORT:
         expected = ", ".join(ON_BAD_REPORT)
         raise ValueError(f"on_bad_report must be one of {expected}, got {on_bad_report!r}")
-    if not isinstance(keep_unknown, bool):
-        raise ValueError(f"keep_unknown must be a bool, got {keep_unknown!r}")
+    require_bool("keep_unknown", keep_unknown)
     if format_ not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format_!r}")
     validate_int("concurrency", concurrency, minimum=1)
-    if not callable(on_progress):
-        raise ValueError(f"on_progress must be a function, got {on_progress!r}")
+    require_function("on_progress", on_progress)
 
 
 @attrs.frozen
@@ -225,7 +209,7 @@ class _Job:
     rejected: Path | None
     read_ahead: int
     on_progress: Callable[[ConnectorExport], object]
-    thread: Executor
+    worker: Worker
 
 
 @attrs.define(eq=False)
@@ -248,12 +232,12 @@ class _ConnectorRun:
         self._report(self.export)
         job = self.job
         try:
-            folder = await self._in_thread(
+            folder = await self.job.worker.call(
                 ConnectorFolder.open, job.root, self.connector, job.kind, job.format, job.windows
             )
             if job.rejected is not None:
                 path = job.rejected / folder.path.relative_to(job.root) / "reports.ndjson"
-                self.quarantine = await self._in_thread(Quarantine.open, path)
+                self.quarantine = await self.job.worker.call(Quarantine.open, path)
             now = job.depot.now()
             readings = plan_readings(job.windows, folder.manifests, now, job.options)
             read = {window.name for reading in readings for window in reading.windows}
@@ -275,14 +259,8 @@ class _ConnectorRun:
         self._report(self.export)
         return self.export
 
-    async def _in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return await run_to_the_end(self.job.thread, partial(work, *args, **kwargs))
-
     def _report(self, export: ConnectorExport) -> None:
-        try:
-            self.job.on_progress(export)
-        except Exception as error:
-            raise CallbackFailed(error) from None
+        notify(self.job.on_progress, export)
 
     def _fail(self, error: ApiError | OSError, *, missing: int) -> None:
         first, missing = self.export.error or error, self.export.missing + missing
@@ -326,10 +304,10 @@ class _ConnectorRun:
                 merge.bytes_read = await self._walk(
                     reading, writer, first_limit(reading, folder.manifests)
                 )
-                await self._in_thread(self._reject, folder, writer)
+                await job.worker.call(self._reject, folder, writer)
             elif quarantine is not None:
-                restored = await self._in_thread(writer.restore, quarantine.reports.values())
-            await self._in_thread(merge.commit)
+                restored = await job.worker.call(writer.restore, quarantine.reports.values())
+            await job.worker.call(merge.commit)
         except (SchemaError, FileExistsError) as error:
             if reading.windows:
                 error.add_note(reading.name)
@@ -337,9 +315,9 @@ class _ConnectorRun:
             return
         finally:
             for file in created:
-                await self._in_thread(file.discard)
+                await job.worker.call(file.discard)
         if quarantine is not None and restored:
-            self.quarantine = await self._in_thread(quarantine.update, folder.lock, (), restored)
+            self.quarantine = await job.worker.call(quarantine.update, folder.lock, (), restored)
         self.written |= {window.name for window in reading.windows}
         moved = tuple(session.session_id for session in merge.absent.moved)
         if job.options.accept_deletions:
@@ -375,7 +353,7 @@ class _ConnectorRun:
             reports = attrs.evolve(reports, resume=cursor)
         async with aclosing(reports.pages()) as pages:
             async for page in pages:
-                await self._in_thread(writer.write, page)
+                await self.job.worker.call(writer.write, page)
                 size += len(page.raw)
                 del page  # Release the page while the next one is awaited.
                 self.export = attrs.evolve(

@@ -222,7 +222,7 @@ async def test_a_full_disk_leaves_complete_files(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"from_": NOW + timedelta(days=1)}, "in the future: there is nothing to export"),
+        ({"from_": NOW + timedelta(days=1)}, "in the future: there is nothing to copy"),
         ({"from_": "2026-01-01"}, "from_ must be a datetime"),
         ({"to": START}, "must be before"),
         ({"to": END.replace(tzinfo=None)}, "to must be aware"),
