@@ -167,11 +167,11 @@ def rejected_folder(root: Path) -> Path:
     place next to it is on another disk, or can't be written to.
     """
     inner, resolved = root / REJECTED, root.resolve()
-    beside = resolved.parent / REJECTED / resolved.name
+    outer = resolved.parent / REJECTED / resolved.name
     if inner.is_dir() or not resolved.name:
         return inner
-    if beside.is_dir():
-        return beside
+    if outer.is_dir():
+        return outer
     parent = resolved.parent
     is_usable = os.access(parent, os.W_OK) and parent.stat().st_dev == resolved.stat().st_dev
-    return beside if is_usable else inner
+    return outer if is_usable else inner

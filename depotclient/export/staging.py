@@ -49,10 +49,10 @@ class Staging:
         inner, resolved = root / INNER_STAGING, root.resolve()
         if inner.is_dir() and not inner.is_symlink():
             _clean(inner)
-        beside = resolved.parent / f".{resolved.name}{INNER_STAGING}"
-        _require_folder(beside)
+        outer = resolved.parent / f".{resolved.name}{INNER_STAGING}"
+        _require_folder(outer)
         with suppress(OSError):
-            return cls(beside, _create(beside, root))
+            return cls(outer, _create(outer, root))
         _require_folder(inner)
         return cls(inner, _create(inner, root))
 

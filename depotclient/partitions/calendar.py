@@ -177,7 +177,7 @@ def _windows(
     while start < to:
         end = next_start(start, kind)
         yield (
-            start.date().isoformat()[: 7 if kind == "month" else 10],
+            window_of(start, kind),
             from_ if start < from_ and not whole else None,
             to if to < end and not whole else None,
         )

@@ -70,9 +70,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def staging_files(folder: Path) -> list[str]:
     """Return the names of the incomplete files."""
-    beside = folder.parent / f".{folder.name}{INNER_STAGING}"
+    outer = folder.parent / f".{folder.name}{INNER_STAGING}"
     return sorted(
-        path.name for staging in (beside, folder / INNER_STAGING) for path in staging.glob("*")
+        path.name for staging in (outer, folder / INNER_STAGING) for path in staging.glob("*")
     )
 
 

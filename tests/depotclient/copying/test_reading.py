@@ -1,4 +1,4 @@
-"""A reading tells which sessions of a copy have moved and which have vanished."""
+"""A reading shows which sessions of a copy have moved, and which have vanished."""
 
 from __future__ import annotations
 

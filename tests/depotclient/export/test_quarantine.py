@@ -195,18 +195,18 @@ async def test_a_file_of_another_program_is_not_replaced(tmp_path: Path) -> None
     assert path.read_text() == "{}\n"
 
 
-def test_the_quarantine_is_inside_the_lake_where_it_can_not_be_beside(
+def test_the_quarantine_is_inside_the_lake_where_it_can_not_be_next_to_the_lake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = tmp_path / "lake"
     lake.mkdir()
-    beside = tmp_path / "_rejected" / "lake"
-    assert rejected_folder(lake) == beside
+    outer = tmp_path / "_rejected" / "lake"
+    assert rejected_folder(lake) == outer
     assert rejected_folder(Path("/")) == Path("/_rejected")
     with monkeypatch.context() as patched:
         patched.setattr(os, "access", lambda path, mode: False)
         assert rejected_folder(lake) == lake / "_rejected"
-        beside.mkdir(parents=True)
-        assert rejected_folder(lake) == beside
+        outer.mkdir(parents=True)
+        assert rejected_folder(lake) == outer
     (lake / "_rejected").mkdir()
     assert rejected_folder(lake) == lake / "_rejected"

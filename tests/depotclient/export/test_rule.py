@@ -1,4 +1,4 @@
-"""What a window's file holds: what the last reading that covered each session returned."""
+"""Content of the files: each session as the last reading that covered it returned it."""
 
 from __future__ import annotations
 

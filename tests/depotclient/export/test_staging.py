@@ -1,4 +1,4 @@
-"""The staging folder of an export: beside the lake, and never in the way of other files."""
+"""The staging folder of an export: next to the lake, and never in the way of other files."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_staging_files_of_killed_runs_are_deleted_after_a_day(
     assert mine.exists()
 
 
-async def test_the_staging_folder_is_beside_the_lake_and_removed_at_the_end(
+async def test_the_staging_folder_is_next_to_the_lake_and_removed_at_the_end(
     depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "disk/lake").mkdir(parents=True)
@@ -86,7 +86,7 @@ async def test_the_staging_folder_is_beside_the_lake_and_removed_at_the_end(
     assert len(contents(tmp_path / "disk/lake")) == 1
 
 
-async def test_the_staging_folder_is_in_the_lake_if_it_can_not_be_beside_it(
+async def test_the_staging_folder_is_in_the_lake_if_it_can_not_be_next_to_it(
     depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace = Path.replace
