@@ -148,8 +148,8 @@ def prepare_folder(root: Path) -> None:
     Raises:
         OSError: The folder is a file, or can't be created.
     """
-    if root.exists() and not root.is_dir():
-        raise NotADirectoryError(f"{root} is a file: an export needs a folder")
+    if (root.exists() or root.is_symlink()) and not root.is_dir():
+        raise NotADirectoryError(f"{root} is a file or a broken link: an export needs a folder")
     root.mkdir(parents=True, exist_ok=True)
 
 

@@ -133,7 +133,7 @@ async def export_session_reports(
         >>> export.failed, export.connectors[0].reports
         ((), 60)
     """
-    now, root = depot.now(), folder_path(folder)
+    now, path = depot.now(), folder_path(folder)
     require_span(from_, to, now)
     _validate_options(format, concurrency, on_bad_report, keep_unknown, on_progress)
     options = Options(margin, lag, verify, refresh, accept_deletions)
@@ -142,7 +142,7 @@ async def export_session_reports(
     worker = Worker()
     try:
         pairs, windows = await worker.call(_plan, connectors, from_, end, window)
-        file_format, staging = await worker.call(_prepare, root, format, keep_unknown)
+        root, file_format, staging = await worker.call(_prepare, path, format, keep_unknown)
         rejected = None
         if on_bad_report == "quarantine":
             rejected = await worker.call(rejected_folder, root)
@@ -170,12 +170,15 @@ def _plan(
     return pairs, tuple(CalendarWindow.of(each.window, kind) for each in partitions)
 
 
-def _prepare(root: Path, name: Format, keep_unknown: bool) -> tuple[FileFormat[Any], Staging]:
-    """Create the folders of an export. Return the format and the staging folder."""
+def _prepare(
+    folder: Path, name: Format, keep_unknown: bool
+) -> tuple[Path, FileFormat[Any], Staging]:
+    """Create the folders of an export. Return the folder, the format and the staging folder."""
     # This names a missing extra before any request.
     file_format = open_format(name, keep_unknown=keep_unknown)
+    root = folder.absolute()  # The caller may change the working directory during the export.
     prepare_folder(root)
-    return file_format, Staging.prepare(root)
+    return root, file_format, Staging.prepare(root)
 
 
 def _validate_options(

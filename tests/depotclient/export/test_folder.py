@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,15 @@ async def test_a_relative_folder_may_have_a_colon(
         export = await export_first(depot, Path("lake:2026"), format=format_)
         assert (export.error, export.written) == (None, written)
     assert ids_in(tmp_path / "lake:2026").total() == 60
+
+
+async def test_a_relative_folder_stays_the_same_if_the_working_directory_changes(
+    depot: DepotClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    export = await export_first(
+        depot, Path("lake"), on_progress=lambda _: os.chdir(tmp_path / "other")
+    )
+    assert (export.error, ids_in(tmp_path / "lake").total()) == (None, 60)
+    assert [*(tmp_path / "other").iterdir()] == []

@@ -30,10 +30,15 @@ def link_to_folder(path: Path) -> None:
     path.symlink_to(path.parents[1])
 
 
+def link_to_nothing(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
 @pytest.mark.parametrize(
     ("name", "make", "message"),
     [
-        ("lake", make_old, r"lake is a file: an export needs a folder"),
+        ("lake", make_old, r"lake is a file or a broken link: an export needs a folder"),
+        ("lake", link_to_nothing, r"lake is a file or a broken link: an export needs a folder"),
         (BESIDE, make_old, r"[.]lake[.]depotclient is a link or a file: an export needs"),
         (BESIDE, link_to_folder, r"is a link or a file: an export needs"),
     ],
