@@ -109,6 +109,20 @@ class Connection:
         transaction.execute(create_keys(self.dialect))
 
     def _lock_file(self, file: Path) -> None:
+        try:
+            self._check_file(file)
+            # Links to one database have one lock.
+            lock = FileLock(f"{file.resolve()}.lock")
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise _in_use(self.target) from None
+        except (OSError, RuntimeError, NotImplementedError) as error:
+            if isinstance(error, DatabaseError):
+                raise
+            raise DatabaseError(f"{self.target.name}: it can't be locked: {error}") from error
+        self._lock = lock
+
+    def _check_file(self, file: Path) -> None:
         if not file.parent.is_dir():
             raise DatabaseError(f"{self.target.name}: the folder {file.parent} does not exist")
         if file.exists() and not file.is_file():
@@ -119,12 +133,6 @@ class Connection:
                     raise DatabaseError(
                         f"{self.target.name} is an SQLite file: write sqlite:///{self.target.name}"
                     )
-        lock = FileLock(f"{file}.lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            raise _in_use(self.target) from None
-        self._lock = lock
 
     def _roll_back(self) -> None:
         if self._connection is not None:

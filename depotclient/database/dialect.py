@@ -37,6 +37,7 @@ class Dialect:
             DuckDB names a database after its file.
         indexes_events: Whether the tables of events need an index. DuckDB's block statistics find
             the rows of a session without one.
+        has_nul: Whether texts may have the character NUL.
     """
 
     connect: Connect
@@ -50,6 +51,7 @@ class Dialect:
     has_schemas: bool = True
     has_catalogs: bool = False
     indexes_events: bool = True
+    has_nul: bool = True
 
     def type_of(self, kind: pa.DataType) -> str:
         """Return the column type for an Arrow type."""
@@ -83,7 +85,7 @@ DIALECTS: Final[Mapping[Kind, Dialect]] = {
         has_catalogs=True,
         indexes_events=False,
     ),
-    "postgresql": Dialect(connect=_connect_to_server),
+    "postgresql": Dialect(connect=_connect_to_server, has_nul=False),
     "sqlite": Dialect(
         connect=adbc_driver_sqlite.dbapi.connect,
         # The driver writes times as ISO text, such as 2026-01-31T18:00:00.000.

@@ -45,6 +45,9 @@ __all__ = ["CONCURRENCY", "LAG", "load_session_reports"]
 LAG: Final = timedelta(days=3)
 """Default time in which reports can still change."""
 
+MAX_NAME_BYTES: Final = 63
+"""Maximum length of a name in PostgreSQL."""
+
 
 async def load_session_reports(
     depot: DepotClient,
@@ -155,6 +158,11 @@ def _validate_schema(database: Target, schema: object) -> None:
     if not DIALECTS[database.kind].has_schemas:
         raise ValueError(
             f"{database.kind} has no schemas: leave schema={schema!r} out, or use another file"
+        )
+    if database.kind == "postgresql" and len(schema.encode(errors="replace")) > MAX_NAME_BYTES:
+        # PostgreSQL cuts a longer name, so that two names may mean the same schema.
+        raise ValueError(
+            f"schema must have at most {MAX_NAME_BYTES} bytes in PostgreSQL, got {schema!r}"
         )
 
 

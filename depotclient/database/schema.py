@@ -43,12 +43,12 @@ class Table:
     has_index: bool = True
 
     def create(self, dialect: Dialect, path: str, *, temporary: bool = False) -> str:
-        """Return the statement that creates the table, unless it exists."""
+        """Return the statement that creates the table, or a temporary table unless it exists."""
         columns = [f"{quote(field.name)} {dialect.type_of(field.type)}" for field in self.schema]
         if self.unique and (self.has_index or dialect.indexes_events):
             columns.append(f"UNIQUE ({', '.join(map(quote, self.unique))})")
-        kind = "TEMPORARY TABLE" if temporary else "TABLE"
-        return f"CREATE {kind} IF NOT EXISTS {path} ({', '.join(columns)})"
+        kind = "TEMPORARY TABLE IF NOT EXISTS" if temporary else "TABLE"
+        return f"CREATE {kind} {path} ({', '.join(columns)})"
 
 
 def _flatten(fields: pa.Schema) -> Iterator[pa.Field[Any]]:
@@ -146,20 +146,14 @@ WHERE vanished_at IS NULL
 """
 
 
-def create_tables(dialect: Dialect, path_of: Mapping[str, str], schema_path: str) -> Iterator[str]:
-    """Yield the statements that create the tables and the view.
-
-    Args:
-        dialect: Dialect of the database.
-        path_of: Quoted name with schema, by table and view.
-        schema_path: Quoted name of the schema.
-    """
+def create_tables(dialect: Dialect) -> Iterator[str]:
+    """Yield the statements that create the tables and the view, for `Transaction.execute`."""
     for table in TABLES:
-        yield table.create(dialect, path_of[table.name])
-    view, reports = path_of[VIEW], path_of[REPORTS.name]
+        yield table.create(dialect, f"{{{table.name}}}")
+    view, reports = f"{{{VIEW}}}", f"{{{REPORTS.name}}}"
     if dialect.has_catalogs:
         # DuckDB 2.0 creates no view by its full name if schema and database have the same name.
-        yield f"USE {schema_path}"
+        yield "USE {schema}"
         view, reports = quote(VIEW), quote(REPORTS.name)
     yield _VIEW.format(view=view, seconds=dialect.seconds, reports=reports)
 

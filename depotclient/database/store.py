@@ -22,6 +22,7 @@ from depotclient.database.schema import (
     TABLES,
     VERSION,
     VIEW,
+    Table,
     create_tables,
 )
 from depotclient.database.state import ConnectorState, Loaded, Reading
@@ -133,6 +134,22 @@ def _prepare(transaction: Transaction) -> None:
             f"the tables have version {version}, and this library knows versions up to {VERSION}:"
             " upgrade it with pip install --upgrade 'thor-depot-clients[database]'"
         )
+    for table in TABLES:
+        _check_columns(transaction, table)
+
+
+def _check_columns(transaction: Transaction, table: Table) -> None:
+    """Check that a table has its columns.
+
+    Raises:
+        DatabaseError: Somebody has changed the table, or it belongs to another program.
+    """
+    names = transaction.query(f"SELECT * FROM {{{table.name}}} WHERE 1 = 0").column_names  # noqa: S608
+    if different := sorted({*names} ^ {*table.schema.names}):
+        raise DatabaseError(
+            f"the table {table.name} was changed, or belongs to another program: compare its"
+            f" columns {', '.join(different)} with a new database"
+        )
 
 
 def _create(transaction: Transaction) -> None:
@@ -140,7 +157,7 @@ def _create(transaction: Transaction) -> None:
         schemas = transaction.query(SCHEMAS, transaction.schema)
         if not schemas.num_rows:
             transaction.execute("CREATE SCHEMA {schema}")
-    for statement in create_tables(transaction.dialect, transaction.paths, transaction.path):
+    for statement in create_tables(transaction.dialect):
         transaction.execute(statement)
 
 
@@ -152,9 +169,15 @@ def _read_state(transaction: Transaction, connector: tuple[str, str]) -> Connect
     loaded = None
     if start is not None and end is not None and read_at is not None:
         loaded = Loaded(start, end, read_at, bool(found["events"].to_pylist()[0]))
-    text = found["reading"].to_pylist()[0]
-    reading = None if text is None else msgspec.json.decode(text, type=Reading)
-    return ConnectorState(loaded, reading)
+    return ConnectorState(loaded, _decode_reading(found["reading"].to_pylist()[0]))
+
+
+def _decode_reading(text: object) -> Reading | None:
+    """Return the reading in progress. Without a valid one, another reading starts anew."""
+    try:
+        return None if text is None else msgspec.json.decode(str(text), type=Reading)
+    except msgspec.MsgspecError:
+        return None
 
 
 def _write_state(

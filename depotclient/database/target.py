@@ -18,6 +18,7 @@ Kind: TypeAlias = Literal["duckdb", "sqlite", "postgresql"]
 """Kind of a database."""
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _KINDS: Final[dict[str, Kind]] = {
     "duckdb": "duckdb",
     "sqlite": "sqlite",
@@ -93,6 +94,8 @@ def _parse(target: object, *, allow_password: bool) -> Target | str:
     text = os.fspath(target) if isinstance(target, str | os.PathLike) else None
     if not isinstance(text, str) or not text.strip() or "\0" in text:
         return f"target must be the address of a database, such as {_EXAMPLES}"
+    if _SURROGATE.search(text):
+        return "target must be text in UTF-8: it has bytes that are not"
     scheme = _SCHEME.fullmatch(text)
     if scheme is None:
         return _file("duckdb", text)

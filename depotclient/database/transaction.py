@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import adbc_driver_manager.dbapi
 import attrs
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from depotclient.arrow.schema import TIME
 from depotclient.database.dialect import Dialect, quote
@@ -77,6 +78,8 @@ class Transaction:
         """Add rows to a table."""
         if rows.num_rows == 0:
             return
+        if not self.dialect.has_nul:
+            rows = _replace_nul(rows)
         with self._connection.cursor() as cursor:
             cursor.adbc_ingest(
                 table, rows, mode="append", db_schema_name=self.schema, catalog_name=self.catalog
@@ -92,6 +95,17 @@ class Transaction:
     def delete_selected(self, table: str) -> None:
         """Delete the rows of the sessions in the temporary table `load_keys`."""
         self.execute(f"DELETE FROM {{{table}}} WHERE {{is_selected}}")  # noqa: S608
+
+
+def _replace_nul(rows: pa.Table) -> pa.Table:
+    """Return rows with U+FFFD instead of each character NUL."""
+    for index, field in enumerate(rows.schema):
+        if field.type == pa.string():
+            texts = rows.column(index)
+            if pc.any(pc.match_substring(texts, "\0")).as_py():
+                texts = pc.replace_substring(texts, "\0", "\ufffd")
+                rows = rows.set_column(index, field, texts)
+    return rows
 
 
 def _bind(values: tuple[Value, ...]) -> pa.RecordBatch | None:

@@ -64,6 +64,18 @@ async def test_only_a_changed_report_is_written(
     assert (await select(tables, values, "session_reports r")).count(False) == 1
 
 
+async def test_the_character_nul_is_replaced_where_a_database_refuses_it(
+    sandbox: DepotSandbox, load: Load, tables: Tables
+) -> None:
+    sandbox.correct(*FIRST, TWO, vehicle_id="a\0b")
+
+    first, second = await load(), await load()
+
+    assert (first.new, second.unchanged) == (60, 60)
+    expected = "a\ufffdb" if tables.kind == "postgresql" else "a\0b"
+    assert (await select(tables, "vehicle_id"))[1] == expected
+
+
 async def test_a_corrected_start_leaves_one_row(
     sandbox: DepotSandbox, load: Load, tables: Tables
 ) -> None:

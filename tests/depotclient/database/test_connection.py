@@ -52,6 +52,27 @@ def test_a_connection_that_is_renewed_keeps_its_rows_and_its_lock(tmp_path: Path
     database.close()
 
 
+def test_links_to_one_file_have_one_lock(tmp_path: Path) -> None:
+    (tmp_path / "link.sqlite").symlink_to(tmp_path / "depot.sqlite")
+    first, second = (
+        connection(f"sqlite:///{tmp_path / name}") for name in ("depot.sqlite", "link.sqlite")
+    )
+    assert first.transact(ping) == [1]
+    with pytest.raises(DatabaseInUse):
+        second.transact(ping)
+    first.close()
+    second.close()
+
+
+def test_a_file_that_can_not_be_locked_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "depot.duckdb.lock").mkdir()
+    database = connection(str(tmp_path / "depot.duckdb"))
+
+    with pytest.raises(DatabaseError, match=r"depot\.duckdb: it can't be locked: .*Is a directory"):
+        database.transact(ping)
+    database.close()
+
+
 def test_two_schemas_of_a_server_are_locked_separately(postgres_address: str) -> None:
     first, second = connection(postgres_address, "one"), connection(postgres_address, "two")
     assert first.transact(ping) == second.transact(ping) == [1]

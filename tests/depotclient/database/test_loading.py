@@ -74,6 +74,7 @@ async def test_events_are_loaded_even_if_the_stopped_run_before_left_them_out(
         ({"on_progress": None}, "on_progress must be a function"),
         ({"schema": ""}, "schema must be the name of a schema"),
         ({"target": "sqlite:///a.sqlite", "schema": "depot"}, "sqlite has no schemas"),
+        ({"target": "postgresql://h/d", "schema": "ä" * 32}, "at most 63 bytes in PostgreSQL"),
         ({"connectors": "CP-001/1"}, "a connector must be a pair"),
     ],
 )

@@ -16,7 +16,7 @@ from depotclient.database.target import parse_target
 from tests.support.tables import Tables
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
-SCHEMA = 'the "depot"; DROP'
+SCHEMA = 'the "depot"; DROP {load_state} $1'
 
 
 def run(tables: Tables, statement: str, schema: str | None = None) -> None:
@@ -46,6 +46,35 @@ def test_tables_of_another_program_are_refused(tables: Tables) -> None:
     run(tables, "CREATE TABLE sessions (a BIGINT)")
 
     with pytest.raises(DatabaseError, match="tables sessions of another program"):
+        prepare(tables)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE meter_values DROP COLUMN value",
+        "ALTER TABLE meter_values ADD COLUMN note TEXT",
+    ],
+)
+def test_a_table_with_other_columns_is_refused(tables: Tables, change: str) -> None:
+    prepare(tables)
+    run(tables, change)
+
+    with pytest.raises(
+        DatabaseError, match=r"meter_values was changed, .* (value|note) with a new"
+    ):
+        prepare(tables)
+
+
+def test_a_table_of_another_program_is_not_used_whatever_the_case_of_its_name(
+    tables: Tables,
+) -> None:
+    run(tables, 'CREATE TABLE "Load_Seen" (a BIGINT)')
+
+    if tables.kind == "postgresql":  # Its quoted names differ by case.
+        prepare(tables)
+        return
+    with pytest.raises(DatabaseError, match=r"(?i)load_seen.* already exists"):
         prepare(tables)
 
 

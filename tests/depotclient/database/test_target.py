@@ -77,6 +77,7 @@ def test_an_address_without_a_password_is_accepted_on_a_command_line() -> None:
         (":memory:", "path of a file"),
         ("", "address of a database, such as depot.duckdb"),
         ("a\0b", "address of a database"),
+        (f"postgresql://loader:{SECRET}\udcff@host/depot", "text in UTF-8"),
         (None, "address of a database"),
         (b"depot.duckdb", "address of a database"),
     ],
