@@ -90,7 +90,7 @@ async def record_batches(reports: SessionReports[Any]) -> AsyncGenerator[pa.Reco
 
 @attrs.frozen(eq=False)
 class PageRows:
-    """Rows of a page, and what the rows lack.
+    """Rows of a page, and its invalid reports and unknown fields.
 
     Attributes:
         batch: Rows of the valid reports.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from types import NoneType
 from typing import Any, Final, get_args, get_origin
 
@@ -13,9 +13,11 @@ from depotclient.models import SessionReport
 from evtransport.structure import Into
 from evtransport.structure.types import Field, fields_of, has_fields
 
-__all__ = ["FLEET_REPORTS", "SESSION_REPORTS", "TIME", "schema_of"]
+__all__ = ["FLEET_REPORTS", "SESSION_REPORTS", "TIME", "read_times", "schema_of"]
 
 TIME: Final = pa.timestamp("ms", tz="UTC")
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SCALARS: Final[dict[object, pa.DataType]] = {
     int: pa.int64(),
@@ -86,6 +88,13 @@ def _scalar_of(annotation: Any) -> pa.DataType | None:
     if has_fields(annotation):
         return pa.struct(_fields_of(annotation))
     return _SCALARS.get(annotation)
+
+
+def read_times(column: pa.ChunkedArray[Any] | pa.Array[Any]) -> list[datetime | None]:
+    """Return the times of a column in UTC, without the digits after their milliseconds."""
+    # Arrow itself converts times to datetimes with pandas, if it is installed.
+    numbers = column.cast(TIME, safe=False).cast(pa.int64()).to_pylist()
+    return [None if n is None else _EPOCH + timedelta(milliseconds=n) for n in numbers]
 
 
 SESSION_REPORTS: Final = schema_of(SessionReport)

@@ -105,7 +105,7 @@ def _unnest(table: pa.Table, column: str, kept: Mapping[str, str]) -> pa.Table:
 
 
 def _unnest_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return the same for a batch whose last column holds the events."""
+    """Return one row for each event of a batch whose last column has the events."""
     *kept, lists = batch.columns
     sessions = pc.list_parent_indices(lists)
     columns = [

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import blake2b, sha256
-from typing import Any, Final
+from typing import Any
 
 import attrs
 import msgspec
@@ -13,15 +13,13 @@ import pyarrow as pa
 
 from depotclient.arrow import events
 from depotclient.arrow.batches import rows_of
-from depotclient.arrow.schema import TIME
+from depotclient.arrow.schema import TIME, read_times
 from depotclient.database.schema import EVENTS, REPORTS, SEEN
 from depotclient.drift import count_reports
 from depotclient.pages import Page
 from depotclient.sessions import Identity, Session, truncate
 
-__all__ = ["DecodedReports", "PageSessions", "compute_key", "read_times"]
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+__all__ = ["DecodedReports", "PageSessions", "compute_key", "parse_times"]
 
 
 def compute_key(connector: tuple[str, str], identity: Identity) -> int:
@@ -32,14 +30,12 @@ def compute_key(connector: tuple[str, str], identity: Identity) -> int:
     return int.from_bytes(digest.digest(), signed=True)
 
 
-def read_times(column: pa.ChunkedArray[Any] | pa.Array[Any]) -> list[datetime | None]:
-    """Return the times of a column, as a database returns it."""
+def parse_times(column: pa.ChunkedArray[Any] | pa.Array[Any]) -> list[datetime | None]:
+    """Return the times of a column that a database has returned. SQLite returns text."""
     if pa.types.is_string(column.type):
         texts = column.to_pylist()
         return [None if t is None else datetime.fromisoformat(t).replace(tzinfo=UTC) for t in texts]
-    # Arrow converts times to datetimes with pandas if it is installed.
-    numbers = column.cast(TIME, safe=False).cast(pa.int64()).to_pylist()
-    return [None if n is None else _EPOCH + timedelta(milliseconds=n) for n in numbers]
+    return read_times(column)
 
 
 @attrs.frozen(eq=False)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from depotclient.copying.reading import Absent, find_absent
 from depotclient.database.connection import Connection
 from depotclient.database.errors import DatabaseError
-from depotclient.database.rows import PageSessions, read_times
+from depotclient.database.rows import PageSessions, parse_times
 from depotclient.database.schema import (
     EVENTS,
     REPORTS,
@@ -165,7 +165,9 @@ def _read_state(transaction: Transaction, connector: tuple[str, str]) -> Connect
     found = transaction.query("SELECT * FROM {load_state} WHERE {of_connector}", *connector)
     if not found.num_rows:
         return ConnectorState()
-    start, end, read_at = (read_times(found[n])[0] for n in ("loaded_from", "loaded_to", "read_at"))
+    start, end, read_at = (
+        parse_times(found[n])[0] for n in ("loaded_from", "loaded_to", "read_at")
+    )
     loaded = None
     if start is not None and end is not None and read_at is not None:
         loaded = Loaded(start, end, read_at, bool(found["events"].to_pylist()[0]))
@@ -325,5 +327,5 @@ def _find_absent(transaction: Transaction, connector: tuple[str, str], reading: 
 def _sessions(rows: pa.Table) -> list[Session]:
     """Return the sessions in rows. Keys are those of the database."""
     ids, keys = rows["session_id"].to_pylist(), rows["session_key"].to_pylist()
-    times = (read_times(rows[f"session_time_{name}"]) for name in ("start", "end"))
+    times = (parse_times(rows[f"session_time_{name}"]) for name in ("start", "end"))
     return [*map(Session, ids, *times, keys)]

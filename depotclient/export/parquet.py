@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 # Import this first: without pyarrow, its error names the extra.
 from depotclient.arrow import SESSION_REPORTS, session_reports_from
 from depotclient.arrow.batches import row_of, rows_of
+from depotclient.arrow.schema import read_times
 
 # isort: split
 import attrs
@@ -35,8 +35,6 @@ T = TypeVar("T", pa.RecordBatch, pa.Table)
 _IDENTITY: Final = ["session_id", "session_time_start", "session_time_end"]
 
 _UNKNOWN_FIELDS: Final = pa.field("unknown_fields", pa.string())
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_manifest(path: Path) -> bytes | None:
@@ -156,7 +154,10 @@ class ParquetFormat:
         with _open(path, "rb") as file:
             table = parquet.ParquetFile(file).read(_IDENTITY)
         ids = table["session_id"].to_pylist()
-        starts, ends = _times(table["session_time_start"]), _times(table["session_time_end"])
+        starts, ends = (
+            read_times(table["session_time_start"]),
+            read_times(table["session_time_end"]),
+        )
         keys = iter(missing_start.items())
         sessions = list[Session]()
         for session_id, start, end in zip(ids, starts, ends, strict=True):
@@ -170,16 +171,8 @@ class ParquetFormat:
 def _sessions_of(
     rows: pa.RecordBatch, ids: Iterable[int | None], keys: Iterable[int]
 ) -> list[Session]:
-    starts, ends = _times(rows["session_time_start"]), _times(rows["session_time_end"])
+    starts, ends = read_times(rows["session_time_start"]), read_times(rows["session_time_end"])
     return [*map(Session, ids, starts, ends, keys)]
-
-
-def _times(column: Any) -> list[datetime | None]:
-    """Return the times of a column. Arrow itself uses pandas for that, if it is installed."""
-    return [
-        None if number is None else _EPOCH + timedelta(milliseconds=number)
-        for number in column.cast(pa.int64()).to_pylist()
-    ]
 
 
 class ParquetWriter:
