@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 import attrs
 import msgspec
@@ -22,6 +22,8 @@ class _Times:
     session_time_start: JsonValue = None
     session_time_end: JsonValue = None
 
+
+_Time: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 
 _decode_times: Final = STRUCTURES.of(_Times)
 
@@ -46,7 +48,6 @@ def session_of(report: bytes) -> Session:
 def read_time(value: JsonValue) -> datetime | None:
     """Return a time of a report in UTC, or None if it is missing or invalid."""
     try:
-        time = msgspec.convert(value, Annotated[datetime, msgspec.Meta(tz=True)] | None)
-        return None if time is None else time.astimezone(UTC)
+        return msgspec.convert(value, _Time).astimezone(UTC)
     except (ValueError, OverflowError):  # A ValidationError is a ValueError.
         return None

@@ -226,7 +226,7 @@ class Merge:
                 or self._vanished(name, source) != manifest.vanished
             ):
                 changed.add(name)
-            changed |= {target for target in source.targets if target not in {None, name}}
+            changed |= {t for t in source.targets if t is not None and t != name}
         return changed
 
     def _fill(self, name: str, sources: Mapping[str, _Source]) -> NewFile:

@@ -94,8 +94,11 @@ class NdjsonFormat:
         """Open a writer of a new file."""
         return NdjsonWriter(path)
 
-    def read_sessions(self, path: Path, _: Mapping[int, int | None]) -> tuple[Session, ...]:
-        """Return the session of each line of a file."""
+    def read_sessions(
+        self, path: Path, missing_start: Mapping[int, int | None]
+    ) -> tuple[Session, ...]:
+        """Return the session of each line of a file. `missing_start` is not needed."""
+        del missing_start
         with path.open("rb") as file:
             return tuple(
                 _session(line, _decode_times(msgspec.Raw(line))) for line in map(bytes.strip, file)
