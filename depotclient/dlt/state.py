@@ -59,9 +59,9 @@ class Known:
 
     def dump(self) -> Entry:
         """Return the entry for the state."""
-        one = self.session
-        key = f"{one.key:016x}"
-        return one.session_id, _dump_time(one.start), _dump_time(one.end), key, self.digest
+        session, key = self.session, f"{self.session.key:016x}"
+        times = _dump_time(session.start), _dump_time(session.end)
+        return session.session_id, *times, key, self.digest
 
 
 @attrs.frozen
@@ -128,7 +128,7 @@ class ConnectorRun:
 
     def __attrs_post_init__(self) -> None:
         known = () if self.progress is None else self.progress.known
-        self._held = {one.session.identity: one for one in known}
+        self._held = {each.session.identity: each for each in known}
 
     def select(self, sessions: Iterable[Session], reports: Iterable[bytes]) -> list[bool]:
         """Record reports that the server returned. Return True for each report to load.
@@ -168,16 +168,16 @@ class ConnectorRun:
             # The span ends before the known one. A longer span must read the gap.
             return self.progress
         gone = {session.identity for session in moved}
-        held = {identity: one for identity, one in self._held.items() if identity not in gone}
+        held = {identity: each for identity, each in self._held.items() if identity not in gone}
         every = (held | self._returned).values()
-        known = [one for one in every if self.span.includes(one.session)]
+        known = [each for each in every if self.span.includes(each.session)]
         if self.progress is None and not known:
             return None
-        times = [self.span.time_of(one.session) for one in known]
+        times = [self.span.time_of(each.session) for each in known]
         before = self.span.start if self.progress is None else self.progress.latest
         latest = max([before, *(time for time in times if time is not None)])
         next_start = max(self.span.start, latest - self.look_back) - self.span.margin
-        recent = (one for one in known if self._may_be_read(one.session, next_start))
+        recent = (each for each in known if self._may_be_read(each.session, next_start))
         return Progress(self.span.start, latest, tuple(recent))
 
     def _may_be_read(self, session: Session, start: datetime) -> bool:

@@ -120,7 +120,7 @@ async def test_a_rejected_report_that_vanishes_stays_unless_deletions_are_accept
 
 
 @pytest.mark.parametrize("start", [BAD["sessionTimeStart"], None, 5])
-async def test_a_later_version_takes_in_what_it_can_read_without_a_request(
+async def test_a_later_version_restores_the_reports_that_it_can_read_without_a_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: object
 ) -> None:
     lake = tmp_path / "lake"
