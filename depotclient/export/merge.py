@@ -123,9 +123,14 @@ class Merge:
             for name, sessions in held.items()
             if name not in self._later
             for session in sessions
-            if session.session_id not in self.placement.rejected_ids
+            if not self.placement.may_be_rejected(session)
         ]
-        self.absent = find_absent(earlier, self.placement.returned.values(), coverage)
+        valid = [
+            session
+            for identity, session in self.placement.returned.items()
+            if identity not in self.placement.rejected
+        ]
+        self.absent = find_absent(earlier, valid, coverage)
 
     def _expected(self, held: Mapping[str, Sequence[Session]]) -> frozenset[Identity]:
         """Return sessions that the reading must return, but that its times don't show as such."""

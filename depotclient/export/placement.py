@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
-from depotclient.copying.reading import Coverage
+from depotclient.copying.reading import Coverage, is_unique
 from depotclient.export.manifest import Manifest
 from depotclient.export.plan import CalendarWindow, Reading
 from depotclient.partitions.calendar import Window, window_of
@@ -93,14 +93,15 @@ class Placement:
         returned: All sessions so far, by identity.
         placed: Windows of the sessions that belong to the copy, by identity.
         reports: Number of reports in the windows of the reading.
-        rejected_ids: Ids of the sessions whose reports can't be read. The files keep their earlier
-            rows of these sessions.
+        rejected: Identities of the sessions whose reports can't be read.
+        rejected_ids: Ids of these sessions, except for an id such as -1 with a start.
     """
 
     homes: Homes
     returned: dict[Identity, Session] = attrs.field(factory=dict[Identity, Session])
     placed: dict[Identity, str] = attrs.field(factory=dict[Identity, str])
     reports: int = 0
+    rejected: set[Identity] = attrs.field(factory=set[Identity])
     rejected_ids: set[int | None] = attrs.field(factory=set["int | None"])
     _seen: set[int] = attrs.field(factory=set[int])
 
@@ -129,8 +130,15 @@ class Placement:
             return None
         self._seen.add(session.key)
         self.returned[session.identity] = session
-        self.rejected_ids.add(session.session_id)
+        self.rejected.add(session.identity)
+        number = session.session_id
+        if number is None or is_unique(number) or session.start is None:
+            self.rejected_ids.add(number)
         return self.homes.target_of(session)
+
+    def may_be_rejected(self, session: Session) -> bool:
+        """Return True if a session may be one whose report can't be read: its file keeps it."""
+        return session.session_id in self.rejected_ids or session.identity in self.rejected
 
     def restore(self, session: Session, window: str) -> None:
         """Record a session that comes from the quarantine instead of the server."""

@@ -210,3 +210,12 @@ def test_the_quarantine_is_inside_the_lake_where_it_can_not_be_next_to_the_lake(
         assert rejected_folder(lake) == outer
     (lake / "_rejected").mkdir()
     assert rejected_folder(lake) == lake / "_rejected"
+
+
+async def test_an_offline_session_moves_although_another_one_is_rejected(tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    offline: list[Item] = [{**each, "sessionId": -1} for each in (GOOD, BAD)]
+    await quarantine(offline, lake)
+    offline[0] = {**offline[0], "sessionTimeStart": "2026-01-12T00:00:00Z"}
+    export = await quarantine(offline, lake, refresh=True)
+    assert (export.moved, export.vanished, ids_in(lake)) == ((-1,), (), {-1: 1})
