@@ -63,7 +63,10 @@ class Connection:
             self._transactions += 1
             if self._transactions == self.dialect.max_transactions:
                 self._disconnect()
-        except adbc_driver_manager.Error as error:
+        except DatabaseError:
+            self._roll_back()
+            raise
+        except (adbc_driver_manager.Error, OSError) as error:  # Reading rows raises an OSError.
             self._disconnect()
             message = shorten(self.target.redact(str(error)))
         except Exception:

@@ -38,6 +38,7 @@ class Dialect:
         indexes_events: Whether the tables of events need an index. DuckDB's block statistics find
             the rows of a session without one.
         has_nul: Whether texts may have the character NUL.
+        query_options: Options of the driver for a query.
     """
 
     connect: Connect
@@ -52,6 +53,7 @@ class Dialect:
     has_catalogs: bool = False
     indexes_events: bool = True
     has_nul: bool = True
+    query_options: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
     def type_of(self, kind: pa.DataType) -> str:
         """Return the column type for an Arrow type."""
@@ -93,6 +95,8 @@ DIALECTS: Final[Mapping[Kind, Dialect]] = {
         seconds="round((julianday(session_time_end) - julianday(session_time_start)) * 86400, 3)",
         tables="SELECT name FROM sqlite_master",
         has_schemas=False,
+        # The first rows decide the types of the columns, and all of them may be null.
+        query_options={"adbc.sqlite.query.batch_rows": str(2**20)},
     ),
 }
 

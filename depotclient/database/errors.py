@@ -7,6 +7,7 @@ from typing import Final
 
 __all__ = ["DatabaseError", "DatabaseInUse", "shorten"]
 
+_CODES: Final = re.compile(r"^(?:[A-Z_]+: )?(?:\[\w+\] )?")
 _STATEMENT: Final = re.compile(r"Failed to (?:execute|prepare) query '.*?': ", re.DOTALL)
 
 
@@ -31,10 +32,10 @@ class DatabaseInUse(DatabaseError):
 
 
 def shorten(message: str) -> str:
-    """Return the first line of a driver's message, without the statement that failed.
+    """Return the first line of a driver's message, without its codes and the failed statement.
 
     Example:
-        >>> shorten("[libpq] Failed to execute query 'SELECT 1': ERROR:  permission denied")
-        '[libpq] ERROR:  permission denied'
+        >>> shorten("IO: [libpq] Failed to execute query 'SELECT 1': ERROR:  permission denied")
+        'ERROR:  permission denied'
     """
-    return _STATEMENT.sub("", message).partition("\n")[0].strip()
+    return _STATEMENT.sub("", _CODES.sub("", message)).partition("\n")[0].strip()

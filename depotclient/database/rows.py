@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b, sha256
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import msgspec
@@ -20,6 +20,8 @@ from depotclient.pages import Page
 from depotclient.sessions import Identity, Session, truncate
 
 __all__ = ["DecodedReports", "PageSessions", "compute_key", "parse_times"]
+
+_ID_BITS: Final = 64
 
 
 def compute_key(connector: tuple[str, str], identity: Identity) -> int:
@@ -119,7 +121,9 @@ def _digest(report: bytes, suffix: bytes) -> str:
 
 
 def _read_session(report: bytes, session_id: int | None, key: int) -> Session:
-    """Return a session with times as the database holds them."""
+    """Return a session with its id and times as the database holds them."""
+    if session_id is not None and session_id.bit_length() >= _ID_BITS:
+        session_id = None  # The report is invalid, but it may belong to another span.
     session = Session.read(msgspec.Raw(report), session_id, key)
     start, end = (time and truncate(time) for time in (session.start, session.end))
     return attrs.evolve(session, start=start, end=end)

@@ -126,6 +126,7 @@ def _file(kind: Kind, path: str) -> Target | str:
 
 
 def _server(address: str, *, allow_password: bool) -> Target | str:
+    address = f"postgresql://{address.partition('://')[2]}"  # libpq refuses capital letters.
     try:
         parts = urlsplit(address)
         user, password = parts.username or "", parts.password
@@ -134,6 +135,9 @@ def _server(address: str, *, allow_password: bool) -> Target | str:
     # An unescaped @ or / ends a password where nobody expects it.
     if parts.netloc.count("@") > 1 or "@" in address.partition("://")[2][len(parts.netloc) :]:
         return "target has a / or @ in its user or password: write %2F and %40 there"
+    host = parts.netloc.rpartition("@")[2]
+    if "password=" in (host + parts.path).lower() or "%3a" in user.lower():
+        return "target must be like postgresql://USER:PASSWORD@HOST/DATABASE?NAME=VALUE"
     values = [value for name, value in parse_qsl(parts.query) if "password" in name.lower()]
     passwords = [value for value in (password, *values) if value]
     if passwords and not allow_password:
@@ -142,6 +146,6 @@ def _server(address: str, *, allow_password: bool) -> Target | str:
             " address into DEPOT_DATABASE_URL, the password into PGPASSWORD, or into the password"
             " file ~/.pgpass"
         )
-    name = f"postgresql://{user and f'{user}@'}{parts.netloc.rpartition('@')[2]}{parts.path}"
+    name = f"postgresql://{user and f'{user}@'}{host}{parts.path}"
     forms = {form for text in passwords for form in (text, unquote(text))}
     return Target("postgresql", name, Secret(address), tuple(map(Secret, sorted(forms))))

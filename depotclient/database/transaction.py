@@ -71,6 +71,7 @@ class Transaction:
     def query(self, statement: str, *values: Value) -> pa.Table:
         """Run a query. Return its rows."""
         with self._connection.cursor() as cursor:
+            cursor.adbc_statement.set_options(**self.dialect.query_options)
             cursor.execute(self._format(statement), _bind(values))
             return cursor.fetch_arrow_table()
 

@@ -76,6 +76,34 @@ async def test_the_character_nul_is_replaced_where_a_database_refuses_it(
     assert (await select(tables, "vehicle_id"))[1] == expected
 
 
+async def test_a_larger_id_outside_of_the_span_is_left_out(
+    sandbox: DepotSandbox, load: Load, tables: Tables
+) -> None:
+    await load()
+    sandbox.add(
+        *FIRST,
+        b'{"sessionId": 18446744073709551616, "sessionTimeStart": "2025-12-31T12:00:00Z",'
+        b' "sessionTimeEnd": "2025-12-31T13:00:00Z"}',
+    )
+
+    second = await load()
+
+    assert (second.unchanged, second.vanished) == (60, ())
+
+
+async def test_many_sessions_without_an_end_do_not_hide_the_ends_of_others(
+    sandbox: DepotSandbox, load: Load
+) -> None:
+    for number in range(1100):  # They start before all others, in the margin.
+        time = JANUARY - DAY / 2 + timedelta(seconds=number)
+        report = {"sessionId": number + 1, "sessionTimeStart": time}
+        sandbox.add(*FIRST, msgspec.json.encode(report))
+    await load()
+    sandbox.remove(*FIRST, TWO)
+
+    assert (await load()).vanished == (TWO,)
+
+
 async def test_a_corrected_start_leaves_one_row(
     sandbox: DepotSandbox, load: Load, tables: Tables
 ) -> None:

@@ -12,15 +12,15 @@ from depotclient.database.errors import shorten
     [
         (
             "IO: [libpq] Failed to execute query 'CREATE\nTABLE a': ERROR:  denied\nLINE 1: CREATE",
-            "IO: [libpq] ERROR:  denied",
+            "ERROR:  denied",
         ),
         (
             "IO: [libpq] Failed to connect: Connection refused\n\tIs the server running?\n",
-            "IO: [libpq] Failed to connect: Connection refused",
+            "Failed to connect: Connection refused",
         ),
         (
             "[SQLite] Failed to prepare query: file is not a database\nquery: CREATE TABLE a",
-            "[SQLite] Failed to prepare query: file is not a database",
+            "Failed to prepare query: file is not a database",
         ),
         ("IO Error: disk full", "IO Error: disk full"),
     ],

@@ -30,11 +30,12 @@ def test_a_file_has_an_absolute_path(address: Any, kind: str, path: str) -> None
     assert target.file == Path(path).absolute()
 
 
-@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "PostgreSQL"])
 def test_a_server_is_named_without_its_password(scheme: str) -> None:
     target = parse_target(f"{scheme}://loader:{SECRET}@db.example:5433/depot?password={SECRET}")
 
     assert target.kind == "postgresql"
+    assert target.address.reveal().startswith("postgresql://")
     assert target.name == "postgresql://loader@db.example:5433/depot"
     assert SECRET not in repr(target)
 
@@ -71,6 +72,8 @@ def test_an_address_without_a_password_is_accepted_on_a_command_line() -> None:
         ("sqlite://depot.sqlite", "three slashes.*sqlite:///depot.sqlite"),
         (f"postgresql://loader:12/{SECRET}@host/depot", "write %2F and %40"),
         (f"postgresql://loader:{SECRET}@{SECRET}@host/depot", "write %2F and %40"),
+        (f"postgresql://loader%3A{SECRET}@host/depot", "USER:PASSWORD@HOST"),
+        (f"postgresql://loader@host/depot&password={SECRET}", "USER:PASSWORD@HOST"),
         (f"host=db.example password={SECRET}", "not a list of keys"),
         ("depot.sqlite", "for SQLite, write sqlite:///depot.sqlite"),
         ("sqlite:///", "path of a file"),
