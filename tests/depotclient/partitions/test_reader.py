@@ -26,7 +26,7 @@ pytest.importorskip("pyarrow")
 
 import pyarrow as pa
 
-from depotclient import AuthError, DeadlineExceeded, RetryPolicy, ServerError, Timeout
+from depotclient import AuthError, DeadlineExceeded, RetryPolicy, SchemaError, ServerError, Timeout
 from depotclient.arrow import FLEET_REPORTS
 from depotclient.partitions import (
     Partition,
@@ -130,6 +130,16 @@ def test_each_partition_logs_the_reports_that_it_leaves_out(
         ("2026-01", [0]),
         ("2026-02", [1]),
     ]
+
+
+def test_an_invalid_report_is_an_error_that_names_its_partition() -> None:
+    with fleet(chargers=1, sessions=0) as sandbox:
+        start = "2026-01-20T00:00:00Z"
+        report = {"sessionId": 1, "sessionTimeStart": start, "vehicleId": 7}
+        sandbox.add("CP-001", "1", json.dumps(report).encode())
+        with pytest.raises(SchemaError, match="vehicleId") as invalid:
+            read_partition(JANUARY, settings_of(sandbox))
+    assert "partition CP-001/1/2026-01" in invalid.value.__notes__
 
 
 def test_partitions_share_a_token_and_no_request_is_sent_while_a_batch_is_used(
