@@ -11,6 +11,7 @@ import pytest
 from depotclient import DepotClient
 from depotclient.database import DatabaseError, load_session_reports
 from depotclient.database.connection import Connection
+from depotclient.database.state import ConnectorState
 from depotclient.database.store import Store
 from depotclient.database.target import parse_target
 from tests.support.tables import Tables
@@ -76,6 +77,16 @@ def test_a_table_of_another_program_is_not_used_whatever_the_case_of_its_name(
         return
     with pytest.raises(DatabaseError, match=r"(?i)load_seen.* already exists"):
         prepare(tables)
+
+
+def test_a_reading_that_can_not_be_decoded_starts_anew(tables: Tables) -> None:
+    prepare(tables)
+    row = "INSERT INTO {load_state} (charger_id, connector_id, reading) VALUES ('A', '1', '{{')"
+    run(tables, row)
+    store = Store(Connection(parse_target(tables.target), None))
+
+    assert store.read_state(("A", "1")) == ConnectorState()
+    store.close()
 
 
 async def test_a_schema_is_created_and_its_name_is_quoted(
