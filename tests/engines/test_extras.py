@@ -21,7 +21,9 @@ import pytest
 def test_the_error_about_a_missing_extra_names_it(
     monkeypatch: pytest.MonkeyPatch, extra: str, module: str, name: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
+    loaded = [name for name in sys.modules if name.startswith(f"{module}.")]
+    for missing in (module, *loaded):
+        monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.delitem(sys.modules, f"depotclient.{extra}", raising=False)
     with pytest.raises(ImportError) as caught:
         importlib.import_module(f"depotclient.{extra}")
