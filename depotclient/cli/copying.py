@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import (
-    AsyncGenerator,
-    Awaitable,
-    Callable,
-    Collection,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Generic, TypeVar
@@ -134,6 +127,7 @@ class CopyProgress(Generic[C]):
     display: Progress | None = None
     clock: Callable[[], float] = time.monotonic
     _results: dict[str, C] = attrs.field(init=False, factory=dict[str, C])
+    _totals: Counter[str] = attrs.field(init=False, factory=Counter[str])
     _bars: dict[str, tuple[TaskID, float]] = attrs.field(
         init=False, factory=dict[str, tuple[TaskID, float]]
     )
@@ -149,25 +143,31 @@ class CopyProgress(Generic[C]):
 
     def show(self, result: C) -> None:
         """Show the progress of a connector. Remove its bar at the end."""
+        # Adding up all results at each call takes 7 s for 4,000 connectors with nothing to do.
+        if result.name in self._results:
+            self._totals.subtract(_measure(self._results[result.name]))
+        self._totals.update(_measure(result))
         self._results[result.name] = result
         if self.display is None:
             return
         if self.total > 1:
-            over = sum(each.is_over for each in self._results.values())
+            over = self._totals["over"]
             bar = Bar(over, self.total, f"{over:,} of {self.total:,} connectors")
-            self._show_bar(self.display, "all", bar, self._results.values())
+            self._show_bar(self.display, "all", bar, self._totals)
         name = escape_controls(result.name)
-        self._show_bar(self.display, name, self.command.bar(result), [result])
+        self._show_bar(self.display, name, self.command.bar(result), _measure(result))
         if result.is_over:
             # Thousands of bars don't fit on a terminal. The summary has all connectors.
             self.display.remove_task(self._bars.pop(name)[0])
 
-    def _show_bar(self, display: Progress, name: str, bar: Bar, results: Collection[C]) -> None:
+    def _show_bar(
+        self, display: Progress, name: str, bar: Bar, measured: Mapping[str, int]
+    ) -> None:
         if name not in self._bars:
             self._bars[name] = display.add_task(name, total=bar.total, progress=""), self.clock()
         task, started = self._bars[name]
-        size, reports = _measure(results)
-        text = f"{reports:>7,} reports {_rate(size, self.clock() - started):>10} {bar.left}"
+        rate = _rate(measured["bytes"], self.clock() - started)
+        text = f"{measured['reports']:>7,} reports {rate:>10} {bar.left}"
         display.update(task, completed=bar.completed, progress=text)
 
     def summary(self) -> str:
@@ -175,7 +175,7 @@ class CopyProgress(Generic[C]):
         results, seconds = self._results.values(), self.clock() - self._started
         complete = sum(each.is_over and each.is_complete for each in results)
         failed = sum(each.is_over and not each.is_complete for each in results)
-        size, reports = _measure(results)
+        size, reports = self._totals["bytes"], self._totals["reports"]
         counts = (
             f"{complete:,} of {self.total:,} connectors complete",
             f"{failed:,} failed" if failed else "",
@@ -187,10 +187,9 @@ class CopyProgress(Generic[C]):
         return f"after {timedelta(seconds=int(seconds))}: {', '.join(filter(None, counts))}"
 
 
-def _measure(results: Iterable[ConnectorCopy]) -> tuple[int, int]:
-    """Return the number of bytes and reports that were read."""
-    pairs = [(each.bytes_read, each.reports) for each in results]
-    return sum(size for size, _ in pairs), sum(reports for _, reports in pairs)
+def _measure(result: ConnectorCopy) -> dict[str, int]:
+    """Return the bytes and reports that were read, and 1 as `over` at the end of a connector."""
+    return {"bytes": result.bytes_read, "reports": result.reports, "over": result.is_over}
 
 
 def _rate(size: int, seconds: float) -> str:
