@@ -49,7 +49,7 @@ class Homes:
     def home_of(self, session: Session) -> str | None:
         """Return the window that a session belongs to by its times, if it can have a file."""
         time = self.span.time_of(session)
-        if time is None or not self.span.start <= time < self.span.end:
+        if time is None or not self.span.includes(session):
             return None
         name = window_of(time, self.kind)
         return name if name in self.names else None
@@ -69,7 +69,7 @@ class Homes:
             # Without a start, the identity depends on the bytes of the report.
             is_unchanged = session.start is None and not self.reads(held)
             return None if is_unchanged else held
-        if not self.span.start <= time < self.span.end:
+        if not self.span.includes(session):
             return None
         home = CalendarWindow.of(window_of(time, self.kind), self.kind)
         if home.name in self.names:
