@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import datetime
-from typing import Any
 
 import attrs
 import pytest
@@ -18,45 +15,13 @@ pytest.importorskip("pyarrow")
 # Arrow imports pandas when it is first used, which blocks an event loop.
 pytest.importorskip("pandas")
 
-import pyarrow as pa
 
-from depotclient import DepotClient, OcppStatus, SessionReports
+from depotclient import DepotClient
 from depotclient.arrow import record_batches, schema_of, session_reports_from
-from depotclient.sandbox import DepotSandbox, ReportShape
+from depotclient.sandbox import DepotSandbox
+from tests.support.arrow_tables import Part, read
 
 CHARGER, CONNECTOR = "CP-001", "1"
-OPTIONAL_TEXT: Any = str | None
-
-
-@attrs.frozen
-class Part:
-    """Some of the fields, in another order."""
-
-    ocpp_status: list[OcppStatus]
-    session_time_start: datetime | None
-    vehicle_id: str | None = attrs.field(default=None, init=False)
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[DepotSandbox]:
-    async with DepotSandbox(sessions=30, shape=ReportShape.small()) as running:
-        yield running
-
-
-@pytest.fixture
-async def depot(sandbox: DepotSandbox) -> AsyncIterator[DepotClient]:
-    async with client_of(sandbox) as client:
-        yield client
-
-
-@pytest.fixture
-async def table(depot: DepotClient) -> pa.Table:
-    return await read(depot.session_reports(CHARGER, CONNECTOR))
-
-
-async def read(reports: SessionReports[Any]) -> pa.Table:
-    batches = [batch async for batch in record_batches(reports)]
-    return pa.Table.from_batches(batches, schema_of(reports.into))
 
 
 async def test_a_class_without_fields_is_rejected_before_any_request(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from tests.support.clients import client_of
 
 pytest.importorskip("pyarrow")
 # Arrow imports pandas when it is first used, which blocks an event loop.
@@ -16,34 +14,10 @@ pytest.importorskip("pandas")
 
 import pyarrow as pa
 
-from depotclient import DepotClient, SessionReports
-from depotclient.arrow import SESSION_REPORTS, record_batches, schema_of, session_reports_from
-from depotclient.sandbox import DepotSandbox, ReportShape
+from depotclient import DepotClient
+from depotclient.arrow import SESSION_REPORTS, session_reports_from
 
 CHARGER, CONNECTOR = "CP-001", "1"
-OPTIONAL_TEXT: Any = str | None
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[DepotSandbox]:
-    async with DepotSandbox(sessions=30, shape=ReportShape.small()) as running:
-        yield running
-
-
-@pytest.fixture
-async def depot(sandbox: DepotSandbox) -> AsyncIterator[DepotClient]:
-    async with client_of(sandbox) as client:
-        yield client
-
-
-@pytest.fixture
-async def table(depot: DepotClient) -> pa.Table:
-    return await read(depot.session_reports(CHARGER, CONNECTOR))
-
-
-async def read(reports: SessionReports[Any]) -> pa.Table:
-    batches = [batch async for batch in record_batches(reports)]
-    return pa.Table.from_batches(batches, schema_of(reports.into))
 
 
 async def test_rows_become_the_objects_of_the_walk_whatever_the_columns(

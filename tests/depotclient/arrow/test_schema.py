@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import attrs
@@ -12,19 +11,11 @@ pytest.importorskip("pyarrow")
 
 import pyarrow as pa
 
-from depotclient import OcppStatus, SessionReport
+from depotclient import SessionReport
 from depotclient.arrow import SESSION_REPORTS, schema_of
+from tests.support.arrow_tables import Part
 
 OPTIONAL_TEXT: Any = str | None
-
-
-@attrs.frozen
-class Part:
-    """Some of the fields, in another order."""
-
-    ocpp_status: list[OcppStatus]
-    session_time_start: datetime | None
-    vehicle_id: str | None = attrs.field(default=None, init=False)
 
 
 def test_the_schema_has_the_names_and_types_of_the_objects() -> None:

@@ -91,27 +91,29 @@ async def test_a_run_that_is_killed_between_two_files_loses_and_doubles_nothing(
     assert nights.ids() == {JANUARY: [1], FEBRUARY: between[FEBRUARY]}
 
 
-async def test_a_session_in_two_files_leaves_one_even_if_nothing_is_read(
-    nights: Nights, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def stop_while_a_session_moves(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop an export between the two files of a session that moves from January to February."""
     nights.add(7, "01-31 23:40")
     await nights.export("03-20 02:00")
     nights.correct(7, "02-01 00:10")
     await nights.stop_after(1, monkeypatch, "03-20 02:00", refresh=True)
+
+
+async def test_a_session_in_two_files_leaves_one_even_if_nothing_is_read(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stop_while_a_session_moves(nights, monkeypatch)
     assert nights.ids() == {JANUARY: [1, 7], FEBRUARY: [7], MARCH: []}
-    for written in (0, 0):
+    for _ in range(2):
         export = await nights.export("03-20 02:00", to=at("03-01 00:00"))
-        assert export.written == written
+        assert export.written == 0
         assert nights.ids() == {JANUARY: [1], FEBRUARY: [7], MARCH: []}
 
 
 async def test_a_broken_file_is_named_even_if_nothing_is_read(
     nights: Nights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nights.add(7, "01-31 23:40")
-    await nights.export("03-20 02:00")
-    nights.correct(7, "02-01 00:10")
-    await nights.stop_after(1, monkeypatch, "03-20 02:00", refresh=True)
+    await stop_while_a_session_moves(nights, monkeypatch)
 
     def refuse(*_: object) -> None:
         raise ValueError("broken")
