@@ -8,8 +8,12 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 
 from depotclient.sessions import Session
+from evtransport._version import __version__
 
-__all__ = ["Departure", "Manifest", "parse_manifest"]
+__all__ = ["LIBRARY", "Departure", "Manifest", "parse_manifest"]
+
+LIBRARY: Final = f"thor-depot-clients {__version__}"
+"""Name and version of this library, as files store them."""
 
 WireTime: TypeAlias = Annotated[
     str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")

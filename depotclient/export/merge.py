@@ -12,12 +12,11 @@ import msgspec
 from depotclient.copying.reading import Absent, Coverage, find_absent, is_unique
 from depotclient.export.files import NewFile
 from depotclient.export.layout import ConnectorFolder
-from depotclient.export.manifest import Departure, Manifest
+from depotclient.export.manifest import LIBRARY, Departure, Manifest
 from depotclient.export.placement import Placement, place_held
 from depotclient.export.plan import CalendarWindow, Options, Reading
 from depotclient.query import format_time
 from depotclient.sessions import Identity, Session
-from evtransport._version import __version__
 
 __all__ = ["Merge"]
 
@@ -288,7 +287,7 @@ class Merge:
         else:  # The file was deleted during the reading: the next run reads the window whole.
             from_, verify = format_time(window.end), options.verify
         return Manifest(
-            library=f"thor-depot-clients {__version__}",
+            library=LIBRARY,
             charger_id=self.folder.charger_id,
             connector_id=self.folder.connector_id,
             window=window.name,

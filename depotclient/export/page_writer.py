@@ -12,11 +12,11 @@ from depotclient.copying.invalid import session_of
 from depotclient.drift import add_counts
 from depotclient.export.files import NewFile
 from depotclient.export.formats import FileFormat
+from depotclient.export.manifest import LIBRARY
 from depotclient.export.placement import Placement
 from depotclient.export.quarantine import RejectedReport
 from depotclient.pages import Page
 from depotclient.sessions import Identity, Session
-from evtransport._version import __version__
 from evtransport.errors import ApiError, SchemaError
 
 __all__ = ["PageWriter"]
@@ -91,7 +91,7 @@ class PageWriter:
                 problem=problem,
                 session_id=session.session_id,
                 rejected_at=self.read_at,
-                library=f"thor-depot-clients {__version__}",
+                library=LIBRARY,
                 report=report.decode(),
             )
         )
