@@ -54,9 +54,9 @@ def session_reports(
     the start of a session is corrected within `look_back`, its old row is removed. The row of a
     session that the API no longer has stays.
 
-    A session belongs to the span of its start. If the start is missing, or off the span by more
-    than the margin of `settings`, the end decides: a clock was not set, or a vehicle was parked for
-    weeks. A report with neither time belongs to the run that reads it.
+    A session belongs to the span of its start. The end decides if the start is missing, or off the
+    span by more than the margin of `settings`. Then a clock was not set, or a vehicle was parked
+    for weeks. A report with neither time belongs to the run that reads it.
 
     The state changes only after a complete run. A failed run loads nothing, and the next run starts
     at the same time. So load a long span in parts: increase `to` from run to run.
