@@ -35,6 +35,13 @@ METHODS_WITH_EXAMPLES = (
 )
 
 
+def attributes_of(value: object, package: str) -> Iterator[tuple[str, object]]:
+    """Yield the attributes of a class, with those that it inherits within its package."""
+    for owner in inspect.getmro(value) if inspect.isclass(value) else ():
+        if owner is value or owner.__module__.startswith(f"{package}."):
+            yield from vars(owner).items()
+
+
 def public_objects() -> dict[str, object]:
     """Return each public class, function and method by its name, under one name each."""
     found: dict[int, tuple[str, object]] = {}
@@ -46,7 +53,7 @@ def public_objects() -> dict[str, object]:
             if not value.__module__.startswith(PACKAGES):
                 continue
             found.setdefault(id(value), (f"{module.__name__}.{name}", value))
-            for method, function in vars(value).items() if inspect.isclass(value) else ():
+            for method, function in attributes_of(value, module.__name__):
                 function = getattr(function, "__func__", function)
                 if not method.startswith("_") and isinstance(function, FunctionType):
                     full_name = f"{module.__name__}.{name}.{method}"
