@@ -5,7 +5,7 @@ from evtransport.cli.start import start
 
 def main() -> None:
     """Run the command line."""
-    start("thorclient", "thorclient.cli:app")
+    start("thorclient", "thorclient.cli.app:app")
 
 
 if __name__ == "__main__":

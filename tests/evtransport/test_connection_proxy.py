@@ -13,7 +13,7 @@ import typer
 from yarl import URL
 
 import depotclient.cli.app
-import thorclient.cli
+import thorclient.cli.app
 from evtransport import (
     ApiError,
     ClientCredentials,
@@ -195,7 +195,7 @@ async def test_a_command_line_uses_the_proxy_and_authorities_of_the_environment(
         monkeypatch.setenv("THOR_BASE_URL", wire.url)
         monkeypatch.setenv("HTTPS_PROXY", at(proxy, WITH_PASSWORD))
         monkeypatch.setenv("SSL_CERT_FILE", CERTIFICATE)
-        command = Command(thorclient.cli.app, "thorclient")
+        command = Command(thorclient.cli.app.app, "thorclient")
         status, out, err = await asyncio.to_thread(command.completed, "analytics", "CP-1")
 
     assert (status, err) == (0, b"")
@@ -206,7 +206,7 @@ async def test_a_command_line_uses_the_proxy_and_authorities_of_the_environment(
 @pytest.mark.parametrize(
     ("app", "argv"),
     [
-        (thorclient.cli.app, ("chargebox", ThorSandbox().chargebox_ids[0], "--sandbox")),
+        (thorclient.cli.app.app, ("chargebox", ThorSandbox().chargebox_ids[0], "--sandbox")),
         (depotclient.cli.app.app, ("reports", "CP-001/1", "--sandbox")),
     ],
     ids=["thorclient", "depotclient"],

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 import depotclient.cli.app
-import thorclient.cli
+import thorclient.cli.app
 from tests.promises.candidates import CHARGEBOX
 from tests.promises.secret_search import (
     API_KEY,
@@ -27,7 +27,7 @@ from tests.support.commands import Command, Terminal
 from tests.support.responses import serve
 from tests.support.wire import Wire
 
-THOR = Command(thorclient.cli.app, "thorclient")
+THOR = Command(thorclient.cli.app.app, "thorclient")
 DEPOT = Command(depotclient.cli.app.app, "depotclient")
 ANALYTICS = (THOR, "analytics", CHARGEBOX)
 CHARGEBOXES = (THOR, "chargebox", CHARGEBOX)

@@ -17,6 +17,7 @@ from typing import TypeVar
 import attrs
 import pytest
 import typer
+from rich.console import Console, RenderableType
 
 from depotclient.sandbox import DepotSandbox
 from evtransport.cli.run import run_app
@@ -136,6 +137,13 @@ class Command:
                 interrupt = None
         os.close(master)
         return process.wait(60), output.decode()
+
+
+def render(view: RenderableType) -> list[str]:
+    """Return the lines of a view on a terminal of 80 columns."""
+    screen = io.StringIO()
+    Console(file=screen, width=80).print(view)
+    return [line.rstrip() for line in screen.getvalue().splitlines()]
 
 
 def _read(master: int) -> bytes:

@@ -14,7 +14,7 @@ from evtransport.cli.app import command_line
 from evtransport.cli.commands import Command as PlainCommand
 from evtransport.cli.commands import name_options
 from tests.support.commands import Command
-from thorclient.cli import app as thor
+from thorclient.cli.app import app as thor
 
 Capture = pytest.CaptureFixture[str]
 

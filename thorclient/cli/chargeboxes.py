@@ -1,9 +1,8 @@
-"""The `thorclient` command: analytics and chargeboxes as a table or JSON, and the sandbox."""
+"""The commands `thorclient chargebox` and `chargeboxes`, as a table or NDJSON."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import attrs
@@ -13,60 +12,25 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption, command_line
-from evtransport.cli.commands import Command
+from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption
 from evtransport.cli.output import (
     cell,
-    echo_error,
-    escape_controls,
-    format_error,
     output_console,
     plain_table,
     prints_json,
     write_json,
 )
 from evtransport.cli.progress import progress_line
-from evtransport.cli.run import FAILED, run
-from evtransport.cli.sandbox import (
-    FaultRateOption,
-    LatencyOption,
-    PortOption,
-    SeedOption,
-    serve,
-)
-from evtransport.errors import ApiError
+from evtransport.cli.run import run
 from evtransport.structure import JsonValue
-from thorclient.client import ThorClient
-from thorclient.models import Analytics, Chargebox, ChargeboxType, Connector, Coordinates
+from thorclient.cli.options import open_client
+from thorclient.models import Chargebox, ChargeboxType, Connector, Coordinates
 from thorclient.selection import Area, validate_area
 
-__all__ = ["app"]
-
-app = command_line(
-    "Read analytics and chargeboxes of a Thor integration. The environment variable THOR_API_KEY"
-    " holds the API key. THOR_BASE_URL changes the server's address."
-)
+__all__ = ["chargebox", "chargeboxes", "encode_chargebox", "render_chargebox"]
+__all__ += ["render_chargeboxes"]
 
 
-@app.command(cls=Command)
-def analytics(
-    chargebox_id: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of chargeboxes.")],
-    json: JsonOption = False,
-    sandbox: SandboxOption = False,
-    verbose: VerboseOption = False,
-) -> None:
-    """Show analytics of chargeboxes.
-
-    Analytics are charges, disconnections, energy and users of the last 7, 30 and 60 days. A
-    terminal receives a table, with energy in kWh. A pipe receives one JSON object for each
-    chargebox as soon as it arrives, with energy in Wh, or with the error if there is one. If one
-    chargebox fails, the others are still read.
-    """
-    unique = tuple(dict.fromkeys(chargebox_id))
-    run(_print_analytics(unique, as_json=prints_json(json), sandbox=sandbox))
-
-
-@app.command(cls=Command)
 def chargebox(
     chargebox_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the chargebox.")],
     json: JsonOption = False,
@@ -77,7 +41,6 @@ def chargebox(
     run(_print_chargebox(chargebox_id, as_json=prints_json(json), sandbox=sandbox))
 
 
-@app.command(cls=Command)
 def chargeboxes(
     every: Annotated[
         bool,
@@ -108,121 +71,8 @@ def chargeboxes(
     )
 
 
-@app.command(cls=Command)
-def sandbox(
-    port: PortOption = 0,
-    chargeboxes: Annotated[
-        int, typer.Option(min=1, max=10_000, metavar="N", help="Number of chargeboxes.")
-    ] = 20,
-    seed: SeedOption = 0,
-    latency: LatencyOption = 0.0,
-    fault_rate: FaultRateOption = 0.0,
-    api_key: Annotated[
-        str, typer.Option(metavar="KEY", help="API key that the server accepts.")
-    ] = "sandbox-key",
-) -> None:
-    """Run a local server that simulates the API.
-
-    The output can be pasted into a second terminal: it sets the environment variables of a client.
-    """
-    from thorclient.sandbox import ThorSandbox
-
-    server = ThorSandbox(
-        port=port,
-        chargeboxes=chargeboxes,
-        seed=seed,
-        latency=latency,
-        fault_rate=fault_rate,
-        api_key=api_key,
-    )
-    first, last = server.chargebox_ids[0], server.chargebox_ids[-1]
-    data = f"Data: {chargeboxes} chargeboxes from {first} to {last}."
-    run(serve(server, data, f"Try: thorclient analytics {first}"))
-
-
-@asynccontextmanager
-async def _open_client(sandbox: bool) -> AsyncGenerator[ThorClient]:
-    if not sandbox:
-        async with ThorClient.from_env() as client:
-            yield client
-        return
-    from thorclient.sandbox import ThorSandbox
-
-    async with (
-        ThorSandbox() as server,
-        ThorClient(api_key=server.api_key, base_url=server.base_url, proxy=False) as client,
-    ):
-        yield client
-
-
-async def _print_analytics(ids: Sequence[str], *, as_json: bool, sandbox: bool) -> int:
-    """Print analytics and errors as they arrive. Print the table at the end, in order of `ids`."""
-    found: dict[str, Analytics] = {}
-    total = len(ids)
-    failures = 0
-    try:
-        async with (
-            _open_client(sandbox) as client,
-            aclosing(client.get_analytics_many(ids)) as results,
-        ):
-            with progress_line(_format_progress(0, total)) as line:
-                count = 0
-                async for chargebox_id, result in results:
-                    count += 1
-                    if isinstance(result, ApiError):
-                        failures += 1
-                        echo_error(f"error: {format_error(result)}")
-                    elif not as_json:
-                        found[chargebox_id] = result
-                    if as_json:
-                        with line.paused():
-                            write_json(encode_result(chargebox_id, result))
-                    line.show(_format_progress(count, total))
-    finally:  # An error or a signal must not hide the results before it.
-        if found:
-            in_order = {name: found[name] for name in ids if name in found}
-            output_console().print(render_analytics(in_order))
-    return FAILED if failures else 0
-
-
-def _format_progress(count: int, total: int) -> str:
-    return f"{count:,} of {total:,} chargeboxes"
-
-
-def encode_result(chargebox_id: str, result: Analytics | ApiError) -> bytes:
-    """Return analytics, with energy in Wh, or an error as a JSON object that starts with the id."""
-    if isinstance(result, ApiError):
-        fields = {"error": escape_controls(format_error(result))}
-    else:
-        fields = attrs.asdict(result)
-    return msgspec.json.encode({"id": chargebox_id} | fields)
-
-
-def render_analytics(found: Mapping[str, Analytics]) -> Table:
-    """Return a table with three rows for each chargebox: the last 7, 30 and 60 days."""
-    table = plain_table()
-    table.add_column("Chargebox", overflow="fold")
-    table.add_column("Active since", no_wrap=True)
-    for name in ("Days", "Charges", "Disconnections", "Energy kWh", "Users"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for chargebox_id, analytics in found.items():
-        since = analytics.active_since
-        heading: tuple[object, object] = (chargebox_id, f"{since:%Y-%m-%d}" if since else None)
-        for days in ("7", "30", "60"):
-            numbers = _format_counts(analytics, f"last_{days}")
-            table.add_row(*map(cell, (*heading, days, *numbers)), end_section=days == "60")
-            heading = ("", "")
-    return table
-
-
-def _format_counts(analytics: Analytics, window: str) -> tuple[str, ...]:
-    counts = (analytics.charges, analytics.disconnections, analytics.energy, analytics.users)
-    charges, disconnections, energy, users = (getattr(count, window) for count in counts)
-    return f"{charges:,}", f"{disconnections:,}", f"{energy / 1000:,.1f}", f"{users:,}"
-
-
 async def _print_chargebox(chargebox_id: str, *, as_json: bool, sandbox: bool) -> int:
-    async with _open_client(sandbox) as client:
+    async with open_client(sandbox) as client:
         with progress_line(f"requesting {chargebox_id}"):
             box = await client.get_chargebox(chargebox_id)
     if as_json:
@@ -272,7 +122,7 @@ async def _print_chargeboxes(
     as_json: bool,
     sandbox: bool,
 ) -> int:
-    async with _open_client(sandbox) as client:
+    async with open_client(sandbox) as client:
         with progress_line("requesting chargeboxes"):
             boxes = await client.get_chargeboxes(
                 only_active=only_active, within=within, connector_type=connector_type
