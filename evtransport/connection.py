@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 from weakref import WeakSet
@@ -14,6 +15,7 @@ from yarl import URL
 from evtransport._version import __version__
 from evtransport.auth import Credential
 from evtransport.proxy import Proxy, SealedProxy, find_environment_proxy, parse_proxy
+from evtransport.retry import Timeout
 from evtransport.secrets import Secret
 
 if TYPE_CHECKING:
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-__all__ = ["CleanPoolConnector", "ClientSession", "Limiter", "NoHiddenRetry", "SessionManager"]
+__all__ = ["FAILURES", "CleanPoolConnector", "ClientSession", "ClientTimeout", "Limiter"]
+__all__ += ["NoHiddenRetry", "SessionManager", "limit_request", "reason_of"]
+
+FAILURES: Final = (aiohttp.ClientError, OSError)
+"""Errors that mean that no complete response arrived."""
 
 _HEADERS: Final = {
     "User-Agent": f"thor-depot-clients/{__version__}",
@@ -287,6 +293,21 @@ class SessionManager:
         if origin not in self._environment_proxies:
             self._environment_proxies[origin] = find_environment_proxy(url)
         return self._environment_proxies[origin]
+
+
+def limit_request(timeout: Timeout) -> ClientTimeout:
+    """Return the time limits of one request. The call itself limits the total."""
+    # `connect` would include the wait for a free connection.
+    return ClientTimeout(total=None, sock_connect=timeout.connect, sock_read=timeout.read)
+
+
+def reason_of(error: Exception) -> str:
+    """Return the reason for a failure, without the server's text, which may hold half a secret."""
+    text = str(error)
+    if not isinstance(error, OSError):
+        message = error.message if isinstance(error, aiohttp.ClientResponseError) else text
+        text = re.split(r"[:'\"`\n]", message)[0].strip()
+    return f"{type(error).__name__}: {text}"
 
 
 def _validate_session(session: object) -> None:

@@ -1,51 +1,34 @@
-"""Transport of one call: limiter, credentials, attempts, deadline and body.
-
-Only this module and `evtransport.connection` import aiohttp's client. No aiohttp object leaves
-them: a response is read completely and its connection released before anything is decoded. Errors
-are raised outside aiohttp's exception handlers, because its errors hold the request headers.
-"""
+"""Transport of one call: limiter, credentials, attempts, retries and deadline."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
-import re
 import time
 from asyncio import sleep
 from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeVar
 
-import aiohttp
 import attrs
 from yarl import URL
 
 from evtransport.auth import Auth, Credential
-from evtransport.connection import ClientSession, Limiter, SessionManager
+from evtransport.connection import ClientSession, Limiter, SessionManager, limit_request
 from evtransport.errors import (
     ApiError,
     AuthError,
-    ConnectionFailed,
     DeadlineExceeded,
     MisdirectedResponse,
-    ResponseTooLarge,
     StatusError,
 )
-from evtransport.http import (
-    ERROR_BODY_BYTES,
-    KEPT_HEADERS,
-    ErrorNames,
-    Request,
-    Response,
-    build_status_error,
-    shorten,
-)
-from evtransport.logs import LOGGER, log_request, log_retry
+from evtransport.exchange import Exchange, Exchanger
+from evtransport.http import ErrorNames, Request, Response, build_status_error
+from evtransport.logs import log_retry
 from evtransport.pauses import pause
 from evtransport.proxy import SealedProxy
 from evtransport.retry import RetryPolicy, RetryQuota, RetrySchedule, Timeout
-from evtransport.secrets import MAX_SECRET_LENGTH, Secret, redact
+from evtransport.secrets import Secret
 from evtransport.validation import validate_int
 
 __all__ = ["MAX_RESPONSE_BYTES", "Transport"]
@@ -74,24 +57,6 @@ class _Call:
     renewed: bool = False
     credential: Credential | None = None
     sent: tuple[Secret, ...] = ()
-
-
-@attrs.frozen
-class _Exchange:
-    """One HTTP request of a call, with its credential.
-
-    Attributes:
-        path: Path in log records.
-        label: Method, path and ids in log records.
-    """
-
-    method: str
-    path: str
-    label: str
-    url: URL
-    credential: Credential
-    attempt: int = 1
-    form: bytes | None = None
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -133,7 +98,7 @@ class Transport:
     wall_clock: Callable[[], float] = attrs.field(default=time.time, repr=False)
     _quota: RetryQuota = attrs.field(factory=RetryQuota, repr=False, alias="quota")
     _sessions: SessionManager = attrs.field(init=False, repr=False)
-    _client_timeout: aiohttp.ClientTimeout = attrs.field(init=False, repr=False)
+    _exchanger: Exchanger = attrs.field(init=False, repr=False)
     _owns_session: bool = attrs.field(default=True, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -149,9 +114,8 @@ class Transport:
         ):
             raise ValueError(f"limiter must be an async context manager, got {self.limiter!r}")
         self._sessions = SessionManager(self.session, self.proxy, self.base_url)
-        # `send` limits the total. `connect` would include the wait for a free connection.
-        self._client_timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=self.timeout.connect, sock_read=self.timeout.read
+        self._exchanger = Exchanger(
+            self.auth, self._sessions, limit_request(self.timeout), self.max_response_bytes
         )
 
     def with_options(
@@ -160,6 +124,7 @@ class Transport:
         """Return a transport with the same session, credentials and retry quota."""
         other = attrs.evolve(self, retry=retry, timeout=timeout, limiter=limiter)
         other._sessions = self._sessions
+        other._exchanger = attrs.evolve(other._exchanger, sessions=self._sessions)
         other._owns_session = False
         return other
 
@@ -231,7 +196,7 @@ class Transport:
                 call.renewed = True
                 response = await self._limited_get(request, call)
             if response.status != 200:
-                redact_text = partial(self._redact_text, sent=call.sent)
+                redact_text = partial(self._exchanger.redact, sent=call.sent)
                 raise build_status_error(
                     response, self.names, now=self.wall_clock(), redact=redact_text
                 )
@@ -254,14 +219,14 @@ class Transport:
 
     def redact(self, text: str) -> str:
         """Return a text with the current credentials masked, such as for a log record."""
-        return self._redact_text(text, ())
+        return self._exchanger.redact(text)
 
     def _describe(self, error: ApiError, request: Request[T], call: _Call) -> None:
         """Set the attributes of an error that name its call, without secrets."""
         request.describe(error)
         error.attempts, error.elapsed = call.attempts, _elapsed(call)
         error.hint = self.hint if isinstance(error, AuthError) else ""
-        error.redact(partial(self._redact_text, sent=call.sent))
+        error.redact(partial(self._exchanger.redact, sent=call.sent))
 
     async def _renew(self, response: Response, call: _Call) -> bool:
         """Invalidate the token after a 401, or renew it after a 403, if that may help.
@@ -291,107 +256,16 @@ class Transport:
             call.credential = credential
             call.sent += (credential.secret,)
         url = request.url(str(self.base_url))
-        return await self._exchange(
-            _Exchange("GET", request.path, request.label, url, credential, call.attempts)
+        return await self._exchanger.send(
+            Exchange("GET", request.path, request.label, url, credential, call.attempts)
         )
 
     async def _post(self, url: URL, credential: Credential, form: bytes) -> Response:
         path = url.raw_path
-        return await self._exchange(
-            _Exchange("POST", path, f"POST {path}", url, credential, form=form)
+        return await self._exchanger.send(
+            Exchange("POST", path, f"POST {path}", url, credential, form=form)
         )
-
-    async def _exchange(self, exchange: _Exchange) -> Response:
-        """Send one request and return its response.
-
-        Raises:
-            ConnectionFailed: No complete response arrived.
-            ResponseTooLarge: The body is larger than `max_response_bytes`.
-        """
-        started = time.perf_counter()
-        cancellations = _count_cancellations()
-        response = None
-        failure: ApiError = ResponseTooLarge(
-            f"the response is larger than max_response_bytes={self.max_response_bytes}"
-        )
-        try:
-            response = await self._read(exchange)
-        except (aiohttp.ClientError, OSError) as error:
-            reason = self._redact_text(_reason(error), (exchange.credential.secret,))
-            failure = ConnectionFailed(shorten(reason))
-        except asyncio.CancelledError as error:
-            # Closing a session cancels the tasks that wait for a connection.
-            if _count_cancellations() != cancellations or not self._sessions.is_closed:
-                raise error.with_traceback(None)  # noqa: B904
-        except BaseException as error:
-            # A hook of the session may raise anything. The frames below hold the headers.
-            raise error.with_traceback(None)  # noqa: B904
-        finally:
-            if LOGGER.isEnabledFor(logging.DEBUG):
-                sent = (exchange.credential.secret,)
-                log_request(
-                    exchange.method,
-                    self._redact_text(exchange.path, sent),
-                    self._redact_text(exchange.label, sent),
-                    status=None if response is None else response.status,
-                    attempt=exchange.attempt,
-                    elapsed=time.perf_counter() - started,
-                )
-        if response is not None:
-            return response
-        self._sessions.get_session()  # raises if the client was closed during the request
-        raise failure
-
-    async def _read(self, exchange: _Exchange) -> Response | None:
-        """Send one request and return its response, or None if its body is too large."""
-        credential = exchange.credential
-        async with self._sessions.request(
-            exchange.method, exchange.url, credential, exchange.form, self._client_timeout
-        ) as response:
-            if response.status == 200:
-                limit = self.max_response_bytes
-                if (response.content_length or 0) <= limit:
-                    chunks = await self._sessions.read_chunks(response, limit)
-                    if sum(map(len, chunks)) <= limit:
-                        return Response(200, {}, b"".join(chunks))
-                return None
-            # A cut inside a secret would leave a part that no mask covers.
-            limit = ERROR_BODY_BYTES + MAX_SECRET_LENGTH
-            start = b"".join(await self._sessions.read_chunks(response, limit))
-            sent = (credential.secret,)
-            headers = {
-                name: self._redact_text(", ".join(response.headers.getall(name)), sent)
-                for name in KEPT_HEADERS
-                if name in response.headers
-            }
-            body = redact(start, self._secrets(sent))[:ERROR_BODY_BYTES]
-            return Response(response.status, headers, body)
-
-    def _redact_text(self, text: str, sent: tuple[Secret, ...]) -> str:
-        return redact(text.encode(errors="replace"), self._secrets(sent)).decode()
-
-    def _secrets(self, sent: tuple[Secret, ...]) -> tuple[Secret, ...]:
-        """Return the secrets to mask: current credentials, sent ones, and those of proxies.
-
-        Another call may have replaced a token that was sent.
-        """
-        return tuple(dict.fromkeys((*self.auth.secrets, *sent, *self._sessions.secrets)))
 
 
 def _elapsed(call: _Call) -> float:
     return asyncio.get_running_loop().time() - call.started
-
-
-def _count_cancellations() -> int:
-    """Return the number of pending cancellation requests of this task."""
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
-
-
-def _reason(error: Exception) -> str:
-    """Return the reason for a failure, without the server's text, which may hold half a secret."""
-    text = str(error)
-    if not isinstance(error, OSError):
-        message = error.message if isinstance(error, aiohttp.ClientResponseError) else text
-        text = re.split(r"[:'\"`\n]", message)[0].strip()
-    return f"{type(error).__name__}: {text}"

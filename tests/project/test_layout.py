@@ -26,7 +26,7 @@ MAX_FUNCTION_LINES = 40
 
 SERVER = re.compile(r"evtransport/testing/\w+\.py|\w+/sandbox(/\w+)?\.py")
 COMMAND_LINE = re.compile(r"\w+/(cli|cli/\w+|__main__|pytest_plugin)\.py")
-MAY_IMPORT_AIOHTTP = re.compile(rf"evtransport/(transport|connection)\.py|{SERVER.pattern}")
+MAY_IMPORT_AIOHTTP = re.compile(rf"evtransport/connection\.py|{SERVER.pattern}")
 MAY_RUN_TASKS_IN_PAGING = {"evtransport/paging/driver.py"}
 
 LAYERS = (
