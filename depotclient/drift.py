@@ -17,6 +17,7 @@ from evtransport.structure.types import fields_of, has_fields, is_list, without_
 from evtransport.surrogates import replace_lone_surrogates
 
 __all__ = ["UnknownPart", "add_counts", "count_reports", "encode_part", "find_unknown"]
+__all__ += ["known_paths"]
 
 UnknownPart: TypeAlias = Mapping[str, "msgspec.Raw | UnknownPart | list[UnknownPart]"]
 """A report without its known values. The unknown values are JSON texts, as received.
@@ -66,6 +67,23 @@ class _Level:
 
 
 _REPORT: Final = _Level.of(SessionReport)
+
+
+def known_paths() -> frozenset[str]:
+    """Return the paths of all fields of a report.
+
+    Example:
+        >>> {"vehicleId", "deviceStatus[].errorCodes[].errorCode"} <= known_paths()
+        True
+    """
+    return frozenset(_known_paths(_REPORT, ""))
+
+
+def _known_paths(level: _Level, prefix: str) -> Iterator[str]:
+    for name in level.known:
+        yield prefix + name
+        if (nested := level.nested.get(name)) is not None:
+            yield from _known_paths(nested, f"{prefix}{name}{'[]' if nested.is_list else ''}.")
 
 
 def find_unknown(report: bytes) -> UnknownPart:

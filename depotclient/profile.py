@@ -1,0 +1,296 @@
+"""Profile of an account: how its API behaves where the vendor documents nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+import msgspec
+
+from depotclient.drift import known_paths
+
+__all__ = ["KNOWN_VALUES", "Profile"]
+
+_KIND: Final = "depot-profile"
+_VERSION: Final = 1
+
+KNOWN_VALUES: Final[Mapping[str, frozenset[str]]] = {
+    "ocppStatus[].value": frozenset(
+        {
+            *("Available", "Preparing", "Charging", "SuspendedEVSE", "SuspendedEV"),
+            *("Finishing", "Reserved", "Unavailable", "Faulted"),
+        }
+    ),
+    "chargeParameters[].paramType": frozenset({"Station", "Request"}),
+    "sessionMeterValues[].key": frozenset(
+        {"present_current", "present_voltage", "requested_current", "requested_voltage"}
+    ),
+}
+"""Values of the open enums, by path: those of OCPP 1.6, the vendor's example and the sandbox."""
+
+_PATHS: Final = known_paths()
+# Ids have digits. The name of a field has a few of them at most.
+_FIELD_NAME: Final = re.compile(r"(?!.*[0-9]{3})[A-Za-z_][A-Za-z0-9_]{0,63}")
+_MAX_PATHS: Final = 1000
+
+_Validator: TypeAlias = Callable[[object, "attrs.Attribute[Any]", Any], None]
+
+
+def _one_of(*choices: str, or_status: bool = False) -> _Validator:
+    """Return a validator of a choice. `or_status` also allows the status of an error."""
+
+    def validate(_: object, field: attrs.Attribute[Any], value: object) -> None:
+        is_status = or_status and _is_number(value) and value in range(300, 600)
+        if not (value is None or is_status or (isinstance(value, str) and value in choices)):
+            allowed = ", ".join(choices) + (" or a status from 300 to 599" if or_status else "")
+            raise ValueError(f"{field.name} must be one of {allowed}, got {_quote(value)}")
+
+    return validate
+
+
+def _number(minimum: float, *, above: bool = False, whole: bool = False) -> _Validator:
+    """Return a validator of a finite number: at least `minimum`, or above it."""
+
+    def validate(_: object, field: attrs.Attribute[Any], value: Any) -> None:
+        if value is None:
+            return
+        is_number = _is_number(value) and (isinstance(value, int) or not whole)
+        if not (is_number and minimum <= value < float("inf") and (value > minimum or not above)):
+            kind = "an int" if whole else "a finite number"
+            raise ValueError(
+                f"{field.name} must be {kind} {'>' if above else '>='} {minimum},"
+                f" got {_quote(value)}"
+            )
+
+    return validate
+
+
+def _bool(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not isinstance(value, bool):
+        raise ValueError(f"{field.name} must be true or false, got {_quote(value)}")
+
+
+def _shares(is_path: Callable[[str], bool], example: str) -> _Validator:
+    """Return a validator of shares (0 to 1) by path."""
+
+    def validate(_: object, field: attrs.Attribute[Any], value: object) -> None:
+        if value is None:
+            return
+        if not isinstance(value, Mapping) or len(value) > _MAX_PATHS:
+            raise ValueError(f"{field.name} must map at most {_MAX_PATHS} paths to shares")
+        for path, share in value.items():
+            if not (isinstance(path, str) and is_path(path)):
+                raise ValueError(f"{field.name}: {_quote(path)} is not a path, such as {example!r}")
+            if not (_is_number(share) and 0 <= share <= 1):
+                raise ValueError(
+                    f"{field.name}: the share of {path} must be a number from 0 to 1,"
+                    f" got {_quote(share)}"
+                )
+
+    return validate
+
+
+def _seconds_by_size(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not (
+        isinstance(value, Mapping)
+        and all(isinstance(size, int) and size > 0 for size in value)
+        and all(_is_number(seconds) and 0 <= seconds < float("inf") for seconds in value.values())
+    ):
+        raise ValueError(
+            f"{field.name} must map page sizes (int > 0) to seconds (>= 0), got {_quote(value)}"
+        )
+
+
+def _is_unknown_field(path: str) -> bool:
+    parent, dot, name = path.rpartition(".")
+    is_object = not dot or any(known.startswith(f"{parent}.") for known in _PATHS)
+    return is_object and path not in _PATHS and _FIELD_NAME.fullmatch(name) is not None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _quote(value: object) -> str:
+    return f"{value!r:.100}"
+
+
+def _copied(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+@attrs.frozen(kw_only=True)
+class Profile:
+    """Behavior of one account's API, as `depotclient.probe` measures it.
+
+    None means unknown. A profile holds no id, secret, vehicle or value of a report, so that it can
+    be passed on. `DepotSandbox(profile=...)` behaves as a profile says. The names are those of its
+    arguments.
+
+    Args:
+        credentials: Kind of credentials that the API accepts.
+        token_lifetime: Lifetime of an issued token, in seconds.
+        min_limit: Smallest `limit` that the server honours.
+        max_limit: Largest `limit` that the server honours.
+        low_limits: Response to a `limit` below `min_limit`: "clamp" serves `min_limit`. A number is
+            the status of an error.
+        high_limits: Response to a `limit` above `max_limit`: "clamp" serves `max_limit`.
+        odd_limits: Response to a `limit` that is not a multiple of 10: "clamp" serves the next
+            smaller multiple.
+        order: Order of the reports by time. "shuffled" is another order, the same each time.
+            "changing" means that a page read twice has another order.
+        ignore_page: True if the server returns the first page for every `page`.
+        past_the_end: Page after the last report: an empty one, the first one, or "null" instead of
+            the list of reports.
+        page_zero: Response to page 0.
+        time_filter: Time that `from` and `to` filter by: the start of a session, its end, or any
+            overlap.
+        includes_from: True if a time equal to `from` is in the range.
+        includes_to: True if a time equal to `to` is in the range.
+        echo: Form of the ids in a response: as requested, in other letters, or absent.
+        missing_fields: Share of the objects that lack a field, by path, such as
+            `deviceStatus[].errorCodes`. Fields that are never missing are left out.
+        null_fields: Share of the objects in which a field is null, by path.
+        unknown_fields: Share of the reports with a field that `SessionReport` lacks, by path.
+        unknown_values: Share of the values outside of `KNOWN_VALUES`, by path.
+        compression: Encoding of the responses.
+        latency: Seconds from a request to the start of its response.
+        bytes_per_second: Speed of the responses, in decoded bytes.
+        page_seconds: Measured seconds for a whole page, by number of reports.
+        report_bytes: Median size of a report.
+
+    Raises:
+        ValueError: A value is out of range.
+
+    Example:
+        >>> from depotclient.profile import Profile
+        >>> profile = Profile(max_limit=500, order="descending")
+        >>> Profile.parse(profile.to_json()) == profile
+        True
+    """
+
+    credentials: Literal["token", "client_credentials"] | None = attrs.field(
+        default=None, validator=_one_of("token", "client_credentials")
+    )
+    token_lifetime: float | None = attrs.field(default=None, validator=_number(0))
+    min_limit: int | None = attrs.field(default=None, validator=_number(1, whole=True))
+    max_limit: int | None = attrs.field(default=None, validator=_number(1, whole=True))
+    low_limits: Literal["clamp"] | int | None = attrs.field(
+        default=None, validator=_one_of("clamp", or_status=True)
+    )
+    high_limits: Literal["clamp"] | int | None = attrs.field(
+        default=None, validator=_one_of("clamp", or_status=True)
+    )
+    odd_limits: Literal["honoured", "clamp"] | int | None = attrs.field(
+        default=None, validator=_one_of("honoured", "clamp", or_status=True)
+    )
+    order: Literal["ascending", "descending", "shuffled", "changing"] | None = attrs.field(
+        default=None, validator=_one_of("ascending", "descending", "shuffled", "changing")
+    )
+    ignore_page: bool | None = attrs.field(default=None, validator=_bool)
+    past_the_end: Literal["empty", "first_page", "null"] | int | None = attrs.field(
+        default=None, validator=_one_of("empty", "first_page", "null", or_status=True)
+    )
+    page_zero: Literal["empty", "first_page", "null"] | int | None = attrs.field(
+        default=None, validator=_one_of("empty", "first_page", "null", or_status=True)
+    )
+    time_filter: Literal["start", "end", "overlap"] | None = attrs.field(
+        default=None, validator=_one_of("start", "end", "overlap")
+    )
+    includes_from: bool | None = attrs.field(default=None, validator=_bool)
+    includes_to: bool | None = attrs.field(default=None, validator=_bool)
+    echo: Literal["same", "upper", "lower", "absent"] | None = attrs.field(
+        default=None, validator=_one_of("same", "upper", "lower", "absent")
+    )
+    missing_fields: Mapping[str, float] | None = attrs.field(
+        default=None,
+        converter=_copied,
+        hash=False,
+        validator=_shares(_PATHS.__contains__, "vehicleId"),
+    )
+    null_fields: Mapping[str, float] | None = attrs.field(
+        default=None,
+        converter=_copied,
+        hash=False,
+        validator=_shares(_PATHS.__contains__, "vehicleId"),
+    )
+    unknown_fields: Mapping[str, float] | None = attrs.field(
+        default=None,
+        converter=_copied,
+        hash=False,
+        validator=_shares(_is_unknown_field, "ocppStatus[].reason"),
+    )
+    unknown_values: Mapping[str, float] | None = attrs.field(
+        default=None,
+        converter=_copied,
+        hash=False,
+        validator=_shares(KNOWN_VALUES.__contains__, "ocppStatus[].value"),
+    )
+    compression: Literal["identity", "gzip", "deflate"] | None = attrs.field(
+        default=None, validator=_one_of("identity", "gzip", "deflate")
+    )
+    latency: float | None = attrs.field(default=None, validator=_number(0))
+    bytes_per_second: float | None = attrs.field(default=None, validator=_number(0, above=True))
+    page_seconds: Mapping[int, float] | None = attrs.field(
+        default=None, converter=_copied, hash=False, validator=_seconds_by_size
+    )
+    report_bytes: int | None = attrs.field(default=None, validator=_number(1, whole=True))
+
+    def __attrs_post_init__(self) -> None:
+        if self.min_limit and self.max_limit and self.min_limit > self.max_limit:
+            raise ValueError(
+                f"max_limit must be at least min_limit ({self.min_limit}), got {self.max_limit}"
+            )
+        for path, share in (self.missing_fields or {}).items():
+            if share + (self.null_fields or {}).get(path, 0) > 1 + 1e-9:
+                raise ValueError(f"{path} is missing or null in more than all objects")
+
+    @classmethod
+    def parse(cls, text: bytes) -> Profile:
+        """Return the profile in a JSON text.
+
+        Args:
+            text: The result of `to_json`. A field that is null or absent is unknown.
+
+        Raises:
+            ValueError: The text is not a profile, has another version, or has a bad value.
+        """
+        try:
+            content = msgspec.json.decode(text, type=dict[str, Any])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            content = {}
+        if (kind := content.pop("kind", None)) != _KIND:
+            found = "has no kind" if kind is None else f"is of the kind {_quote(kind)}"
+            raise ValueError(
+                f"not a profile: the text {found}, instead of the JSON object that"
+                " `depotclient probe --profile FILE` writes"
+            )
+        if (version := content.pop("version", None)) != _VERSION:
+            raise ValueError(
+                f"the profile has version {_quote(version)}, but this release reads version"
+                f" {_VERSION}: run `depotclient probe --profile FILE` again"
+            )
+        known = attrs.fields_dict(cls)
+        if unknown := [name for name in content if name not in known]:
+            raise ValueError(
+                f"the profile has unknown fields: {', '.join(unknown):.100};"
+                f" version {_VERSION} has {', '.join(known)}"
+            )
+        if isinstance(seconds := content.get("page_seconds"), dict):
+            content["page_seconds"] = {_size(name): value for name, value in seconds.items()}
+        return cls(**content)
+
+    def to_json(self) -> bytes:
+        """Return the profile as JSON, with null for what is unknown.
+
+        The result has a kind, a version and a line for each value, so that two profiles can be
+        compared with `diff`.
+        """
+        content = {"kind": _KIND, "version": _VERSION} | attrs.asdict(self)
+        return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+
+
+def _size(name: str) -> int | str:
+    return int(name) if re.fullmatch("[0-9]{1,9}", name) else name
