@@ -1,0 +1,79 @@
+"""The schedule of items that are asked for again and again."""
+
+from __future__ import annotations
+
+import pytest
+
+from evtransport.schedule import Schedule, backoff
+
+
+def asked(schedule: Schedule[str], until: float, *, slow: float = 0.0) -> list[tuple[float, str]]:
+    """Take each item when it is due, put it back `slow` seconds later, and return all takes."""
+    found, running, now = list[tuple[float, str]](), list[tuple[float, str]](), 0.0
+    while now < until:
+        while running and running[0][0] <= now:
+            schedule.put_back(running.pop(0)[1], now, failed=False)
+        while (key := schedule.take(now)) is not None:
+            found.append((now, key))
+            running.append((now + slow, key))
+        times = [time for time, _ in running] + [schedule.next_due or until]
+        now = min(times)
+    return found
+
+
+def test_items_are_spread_evenly_over_each_interval() -> None:
+    schedule = Schedule(["a", "b", "a", "c", "d"], every=60, start=0)
+    times = [0, 15, 30, 45, 60, 75, 90, 105]
+    assert asked(schedule, 120) == list(zip(times, "abcdabcd", strict=True))
+
+
+def test_a_slow_item_skips_rounds_and_delays_no_other() -> None:
+    schedule = Schedule(["slow", "b"], every=60, start=0)
+    assert schedule.take(0) == "slow"
+    assert asked(schedule, 120) == [(30, "b"), (90, "b")]
+    assert schedule.put_back("slow", 130, failed=False) == 180
+
+
+def test_items_that_are_late_do_not_pile_up() -> None:
+    schedule, taken = Schedule(["a", "b", "c"], every=60, start=0), []
+    for now in (1000.0, 1005.0, 1011.0, 1021.0):
+        taken.append(key := schedule.take(now))
+        if key is not None:
+            schedule.put_back(key, now, failed=False)
+    assert taken == ["a", None, "b", "c"]
+    # Its next time was 1040, which is too soon after 1011.
+    assert [schedule.take(now) for now in (1060, 1080, 1099, 1100)] == ["c", "a", None, "b"]
+
+
+@pytest.mark.parametrize(
+    ("every", "failures", "wait"),
+    [(60, 0, 60), (60, 1, 120), (60, 3, 480), (60, 6, 3600), (60, 10**6, 3600), (7200, 1, 7200)],
+)
+def test_the_wait_doubles_with_each_failure_up_to_an_hour(
+    every: float, failures: int, wait: float
+) -> None:
+    assert backoff(every, failures) == wait
+
+
+def test_a_failing_item_backs_off_until_it_succeeds() -> None:
+    schedule = Schedule(["a"], every=60, start=0)
+    now, waits = 0.0, []
+    for failed in (True, True, False, True):
+        assert schedule.take(now) == "a"
+        due = schedule.put_back("a", now + 1, failed=failed)
+        assert due is not None
+        waits.append(due - now)
+        now = due
+    assert waits == [121, 241, 58, 121]  # A success returns to the times of the item.
+
+
+def test_replaced_items_keep_their_times() -> None:
+    schedule = Schedule(["a", "b"], every=60, start=0)
+    assert schedule.take(0) == "a"
+    schedule.replace(["c", "b", "a", "d"], 10)
+    assert schedule.put_back("a", 11, failed=False) == 60
+    assert [schedule.take(now) for now in (30, 45, 60, 67.5)] == ["b", "d", "c", "a"]
+    assert schedule.put_back("b", 70, failed=False) == 90
+    schedule.replace([], 70)
+    assert (schedule.next_due, schedule.take(1000)) == (None, None)
+    assert schedule.put_back("a", 80, failed=True) is None
