@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from contextlib import aclosing
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Annotated
 
-import attrs
 import typer
 from rich.table import Table
 
 from depotclient.cli.options import CONNECTOR, FROM, TO, open_client, parse_one_connector
+from depotclient.cli.summary import ReportSummary
 from depotclient.pages import Page
 from depotclient.reports import SessionReports
 from depotclient.text import parse_duration
@@ -96,20 +96,6 @@ def reports(
     run(command())
 
 
-@attrs.frozen
-class ReportSummary:
-    """Fields of a session report that the table shows. The other fields are not parsed."""
-
-    session_id: int
-    vehicle_id: str | None = None
-    session_time_start: datetime | None = None
-    session_time_end: datetime | None = None
-    energy_soc_start: float | None = None
-    energy_soc_end: float | None = None
-    energy_charge_start: float | None = None
-    energy_charge_end: float | None = None
-
-
 async def _print(
     session_reports: SessionReports[ReportSummary], *, as_json: bool, maximum: float
 ) -> None:
@@ -165,30 +151,10 @@ def report_table(rows: Iterable[ReportSummary], width: int, *, header: bool = Tr
         table.add_row(
             cell(row.session_id),
             cell(row.vehicle_id),
-            cell(_format_time(row.session_time_start)),
-            cell(_format_time(row.session_time_end)),
-            cell(_format_duration(row.session_time_start, row.session_time_end)),
-            cell(_format_energy(row.energy_charge_start, row.energy_charge_end)),
-            cell(f"{_format_soc(row.energy_soc_start)} -> {_format_soc(row.energy_soc_end)}"),
+            cell(row.start),
+            cell(row.end),
+            cell(row.duration),
+            cell(row.energy),
+            cell(row.soc),
         )
     return table
-
-
-def _format_time(time: datetime | None) -> str | None:
-    return None if time is None else f"{time:%Y-%m-%d %H:%M}"
-
-
-def _format_duration(start: datetime | None, end: datetime | None) -> str | None:
-    if start is None or end is None:
-        return None
-    minutes = (end - start) // timedelta(minutes=1)
-    sign = "-" if minutes < 0 else ""
-    return f"{sign}{abs(minutes) // 60}:{abs(minutes) % 60:02}"
-
-
-def _format_energy(start: float | None, end: float | None) -> str | None:
-    return None if start is None or end is None else f"{(end - start) / 1000:.1f}"
-
-
-def _format_soc(value: float | None) -> str:
-    return "?" if value is None else f"{value:.0f}"

@@ -15,7 +15,8 @@ from rich.console import Console
 
 from depotclient import Cursor
 from depotclient.cli.app import app
-from depotclient.cli.reports import ReportSummary, report_table
+from depotclient.cli.reports import report_table
+from depotclient.cli.summary import ReportSummary
 from depotclient.sandbox import DepotSandbox, Fault
 from tests.support.commands import Command, Terminal
 
