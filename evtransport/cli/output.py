@@ -24,6 +24,7 @@ __all__ = [
     "plain_table",
     "prints_json",
     "write_json",
+    "write_line",
 ]
 
 _MIN_WIDTH = 80
@@ -74,6 +75,12 @@ def write_json(*texts: bytes) -> None:
                 line = escape_controls(line.decode()).encode()
             sys.stdout.buffer.write(line + b"\n")
         sys.stdout.buffer.flush()
+
+
+def write_line(text: str) -> None:
+    """Print one line of text, with unprintable characters as JSON escapes, and flush."""
+    with handling_signals(interrupt):
+        print(escape_controls(text), flush=True)
 
 
 def literal_console(stream: TextIO) -> Console:
