@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import itertools
-import random
 import secrets
 import time
 from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, ClassVar, get_args
-from urllib.parse import parse_qs
 
 import attrs
 import msgspec
 from yarl import URL
 
-from depotclient.query import validate_connector
-from depotclient.sandbox.make import ReportFields, change_report
+from depotclient.sandbox.make import ReportFields
 from depotclient.sandbox.requests import PageQuery, RefusedError
-from depotclient.sandbox.simulation import (
-    ReportShape,
-    SessionPlan,
-    default_start,
-    plan_sessions,
-    render,
-    simulate_sessions,
-)
-from depotclient.sandbox.store import (
-    Churn,
-    ConnectorStore,
-    Order,
-    Pace,
-    StoredReport,
-    TimeFilter,
-    TimeRange,
-)
+from depotclient.sandbox.simulation import ReportShape, render
+from depotclient.sandbox.store import Churn, Order, Pace, TimeFilter, TimeRange
+from depotclient.sandbox.stores import Stores
+from depotclient.sandbox.tokens import TokenStore
 from evtransport.auth import ClientCredentials
 from evtransport.secrets import Secret, validate_secret
 from evtransport.testing.faults import Fault, SandboxResponse, validate_number
@@ -44,7 +26,7 @@ from evtransport.testing.sandbox import Channel, RecordedRequest, Sandbox
 from evtransport.validation import validate_int
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
     from typing import Unpack
 
@@ -135,12 +117,9 @@ class DepotSandbox(Sandbox):
     client_secret: str = attrs.field(factory=secrets.token_urlsafe)
     inserted: list[int] = attrs.field(init=False, factory=list[int])
     deleted: list[int] = attrs.field(init=False, factory=list[int])
-    _tokens: Channel = attrs.field(init=False)
-    _token_expiry: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
-    _new_ids: Iterator[int] = attrs.field(init=False)
-    _pace: Pace | None = attrs.field(init=False)
-    _stores: dict[str, dict[str, ConnectorStore]] = attrs.field(init=False)
-    _render: Callable[[SessionPlan], bytes] = attrs.field(init=False)
+    _token_channel: Channel = attrs.field(init=False)
+    _tokens: TokenStore = attrs.field(init=False)
+    _stores: Stores = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
@@ -156,41 +135,23 @@ class DepotSandbox(Sandbox):
         ClientCredentials(self.client_id, Secret(self.client_secret), URL())
         _validate_choice("order", self._order, get_args(Order))
         _validate_choice("time_filter", self.time_filter, get_args(TimeFilter))
-        self._tokens = Channel(iter(self._token_faults))
-        self._render = lru_cache(_RENDERED_REPORTS)(partial(render, shape=self._shape))
-        self._pace = Pace.starting_now(self._live_interval, self._clock) if self._live else None
-        first_ids = itertools.count(100_000_001, max(1, self._sessions))
-        self._stores = {
-            charger_id: {
-                connector_id: self._make_store(
-                    charger_id, connector_id, self._sessions, next(first_ids)
-                )
-                for connector_id in connector_ids
-            }
-            for charger_id, connector_ids in _parse_chargers(self._chargers).items()
-        }
-        self._new_ids = itertools.count(next(first_ids))
-
-    def _make_store(
-        self, charger_id: str, connector_id: str, sessions: int, first_id: int
-    ) -> ConnectorStore:
-        start = self._start or default_start(sessions)
-        upcoming = plan_sessions(self._seed, charger_id, connector_id, start, first_id)
-        plans = tuple(itertools.islice(upcoming, sessions))
-        if self._start is not None and plans and plans[-1].end > time.time() * 1000:
-            raise ValueError("start is too late: the last session ends in the future")
-        reports = tuple(
-            StoredReport.from_plan(plan.starting_at(plans[n - n % self._cluster].start))
-            for n, plan in enumerate(plans)
+        self._token_channel = Channel(iter(self._token_faults))
+        self._tokens = TokenStore(self._clock)
+        self._stores = Stores(
+            chargers=self._chargers,
+            sessions=self._sessions,
+            seed=self._seed,
+            order=self._order,
+            cluster=self._cluster,
+            start=self._start,
+            pace=Pace.starting_now(self._live_interval, self._clock) if self._live else None,
+            render=lru_cache(_RENDERED_REPORTS)(partial(render, shape=self._shape)),
         )
-        [template] = simulate_sessions(self._seed, charger_id, connector_id, 1)
-        draw = random.Random(f"{self._seed}/{charger_id}/{connector_id}/churn")  # noqa: S311
-        return ConnectorStore(reports, self._order, self._seed, template, draw, upcoming)
 
     @property
     def chargers(self) -> dict[str, tuple[str, ...]]:
         """Return the connector ids by charger id."""
-        return {charger_id: tuple(stores) for charger_id, stores in self._stores.items()}
+        return self._stores.ids
 
     @property
     def token_url(self) -> str:
@@ -200,7 +161,7 @@ class DepotSandbox(Sandbox):
     @property
     def token_requests(self) -> list[RecordedRequest]:
         """Return the last 10,000 token requests, in the order of their responses."""
-        return self._tokens.requests
+        return self._token_channel.requests
 
     @property
     def environment(self) -> dict[str, str]:
@@ -214,11 +175,12 @@ class DepotSandbox(Sandbox):
 
     def reports(self, charger_id: str, connector_id: str | int) -> list[bytes]:
         """Return the JSON of a connector's reports by start. Raise ValueError if it is unknown."""
-        return [self._json(report) for report in self._store(charger_id, connector_id).reports]
+        reports = self._stores.find(charger_id, connector_id).reports
+        return [self._stores.json(report) for report in reports]
 
     def session_ids(self, charger_id: str, connector_id: str | int) -> list[int]:
         """Return a connector's session ids by start. Raise ValueError if it is unknown."""
-        return [report.session_id for report in self._store(charger_id, connector_id).reports]
+        return [report.session_id for report in self._stores.find(charger_id, connector_id).reports]
 
     def add(self, charger_id: str, connector_id: str | int, report: bytes) -> None:
         """Add a report. A charger or connector that does not exist is created.
@@ -242,14 +204,7 @@ class DepotSandbox(Sandbox):
             >>> sandbox.session_ids("CP-9", "1")
             [7]
         """
-        charger_id, connector_id = validate_connector(charger_id, connector_id)
-        store = self._stores.get(charger_id, {}).get(connector_id)
-        last = store.reports[-1].start if store and store.reports else 0
-        stored = StoredReport.from_json(report, last)
-        if store is None:
-            new = self._make_store(charger_id, connector_id, 0, 0)
-            store = self._stores.setdefault(charger_id, {}).setdefault(connector_id, new)
-        store.add(stored)
+        self._stores.add(charger_id, connector_id, report)
 
     def correct(
         self,
@@ -277,9 +232,7 @@ class DepotSandbox(Sandbox):
             >>> b'"energySocEnd":80,' in sandbox.reports("CP-9", "1")[0]
             True
         """
-        self._store(charger_id, connector_id).correct(
-            session_id, lambda report: change_report(self._json(report), changes)
-        )
+        self._stores.correct(charger_id, connector_id, session_id, changes)
 
     def remove(self, charger_id: str, connector_id: str | int, session_id: int) -> None:
         """Remove a report. Raise ValueError if there is none.
@@ -292,51 +245,32 @@ class DepotSandbox(Sandbox):
             >>> sandbox.session_ids("CP-9", "1")
             []
         """
-        self._store(charger_id, connector_id).remove(session_id)
+        self._stores.find(charger_id, connector_id).remove(session_id)
 
     def revoke_tokens(self) -> None:
         """Respond to every token issued so far with 401. `token` stays valid."""
-        self._token_expiry.clear()
+        self._tokens.revoke()
 
     def _channel(self, path: str) -> Channel:
-        return self._tokens if path == _TOKEN_PATH else self._api
+        return self._token_channel if path == _TOKEN_PATH else self._api
 
     async def _respond(self, request: web.BaseRequest, path: str) -> SandboxResponse:
         try:
             if path == _TOKEN_PATH:
-                return self._issue_token(request, await request.read())
+                credentials = f"{self.client_id}:{self.client_secret}"
+                form = await request.read()
+                return self._tokens.issue(request, form, credentials, self.token_lifetime)
             if path != f"{self._prefix}/sessionReports":
                 return SandboxResponse.json({"message": "no such resource"}, 404)
-            self._authorize(request)
+            self._tokens.authorize(request, self.token)
             return await self._serve_page(request.query)
         except RefusedError as refused:
             return refused.response
 
-    def _issue_token(self, request: web.BaseRequest, form: bytes) -> SandboxResponse:
-        if request.method != "POST":
-            raise RefusedError(405, "the method must be POST")
-        pair = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
-        authorized = request.headers.get("Authorization") == f"Basic {pair}"
-        grant = parse_qs(form.decode("utf-8", "replace")).get("grant_type")
-        if not authorized or grant != ["client_credentials"]:
-            raise RefusedError(403, "Forbidden")
-        token = secrets.token_urlsafe()
-        self._token_expiry[token] = self._clock() + self.token_lifetime
-        return SandboxResponse.json(
-            {"access_token": token, "expires_in": self.token_lifetime, "token_type": "bearer"}
-        )
-
-    def _authorize(self, request: web.BaseRequest) -> None:
-        if request.method != "GET":
-            raise RefusedError(405, "the method must be GET")
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if token != self.token and self._token_expiry.get(token, 0.0) <= self._clock():
-            raise RefusedError(401, "Unauthorized")
-
     async def _serve_page(self, query: Mapping[str, str]) -> SandboxResponse:
         asked = PageQuery.parse(query)
         try:
-            store = self._store(asked.charger_id, asked.connector_id)
+            store = self._stores.find(asked.charger_id, asked.connector_id)
         except ValueError as error:
             raise RefusedError(404, str(error)) from None
         limit = max(asked.limit, self.min_limit)
@@ -346,47 +280,14 @@ class DepotSandbox(Sandbox):
         selected = store.select(time_range)
         items = list[msgspec.Raw]()
         for report in selected[offset : offset + limit]:
-            items.append(msgspec.Raw(self._json(report)))
+            items.append(msgspec.Raw(self._stores.json(report)))
             await asyncio.sleep(0)  # Rendering a report takes a few ms.
-        inserted, deleted = store.apply_churn(self.churn, self._new_ids)
+        inserted, deleted = store.apply_churn(self.churn, self._stores.new_ids)
         self.inserted += inserted
         self.deleted += deleted
         return SandboxResponse.json(
             {"items": items, "ChargerID": asked.charger_id, "ConnectorID": asked.connector_id}
         )
-
-    def _json(self, report: StoredReport) -> bytes:
-        content = report.content
-        return content if isinstance(content, bytes) else self._render(content)
-
-    def _store(self, charger_id: str, connector_id: str | int) -> ConnectorStore:
-        stores = self._stores.get(charger_id)
-        if stores is None:
-            raise ValueError(f"unknown charger {charger_id!r}; known: {', '.join([*self._stores])}")
-        store = stores.get(str(connector_id))
-        if store is None:
-            known = ", ".join([*stores])
-            raise ValueError(f"unknown connector {connector_id!r} of {charger_id}; known: {known}")
-        if self._pace is not None:
-            store.add_ended(self._pace.ends(), self._new_ids)
-        return store
-
-
-def _parse_chargers(
-    chargers: Mapping[str, Sequence[str | int]] | int,
-) -> dict[str, tuple[str, ...]]:
-    if not isinstance(chargers, Mapping):
-        validate_int("chargers", chargers, minimum=0, maximum=1_000_000)
-        return {f"CP-{number:03}": ("1", "2") for number in range(1, chargers + 1)}
-    ids: dict[str, tuple[str, ...]] = {}
-    for charger_id, connector_ids in chargers.items():
-        # A string would pass for a sequence of one-digit connectors.
-        if isinstance(connector_ids, str) or not charger_id:
-            raise ValueError("chargers must map non-empty charger ids to lists of connector ids")
-        ids[charger_id] = tuple(str(connector_id) for connector_id in connector_ids)
-        if len(set(ids[charger_id])) < len(connector_ids) or "" in ids[charger_id]:
-            raise ValueError(f"connector ids of {charger_id} must be distinct and not empty")
-    return ids
 
 
 def _validate_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
