@@ -11,7 +11,7 @@ import msgspec
 
 from depotclient.drift import known_paths
 
-__all__ = ["KNOWN_VALUES", "Profile"]
+__all__ = ["KNOWN_VALUES", "Profile", "is_unknown_field"]
 
 _KIND: Final = "depot-profile"
 _VERSION: Final = 1
@@ -103,7 +103,8 @@ def _seconds_by_size(_: object, field: attrs.Attribute[Any], value: object) -> N
         )
 
 
-def _is_unknown_field(path: str) -> bool:
+def is_unknown_field(path: str) -> bool:
+    """Return True if a path may be in `Profile.unknown_fields`: it looks like a name, not an id."""
     parent, dot, name = path.rpartition(".")
     is_object = not dot or any(known.startswith(f"{parent}.") for known in _PATHS)
     return is_object and path not in _PATHS and _FIELD_NAME.fullmatch(name) is not None
@@ -160,6 +161,7 @@ class Profile:
         bytes_per_second: Speed of the responses, in decoded bytes.
         page_seconds: Measured seconds for a whole page, by number of reports.
         report_bytes: Median size of a report.
+        longest_session: Longest session seen, in whole hours, rounded up.
 
     Raises:
         ValueError: A value is out of range.
@@ -220,7 +222,7 @@ class Profile:
         default=None,
         converter=_copied,
         hash=False,
-        validator=_shares(_is_unknown_field, "ocppStatus[].reason"),
+        validator=_shares(is_unknown_field, "ocppStatus[].reason"),
     )
     unknown_values: Mapping[str, float] | None = attrs.field(
         default=None,
@@ -237,6 +239,7 @@ class Profile:
         default=None, converter=_copied, hash=False, validator=_seconds_by_size
     )
     report_bytes: int | None = attrs.field(default=None, validator=_number(1, whole=True))
+    longest_session: int | None = attrs.field(default=None, validator=_number(1, whole=True))
 
     def __attrs_post_init__(self) -> None:
         if self.min_limit and self.max_limit and self.min_limit > self.max_limit:
