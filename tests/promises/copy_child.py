@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
-import signal
-import sys
-import traceback
 from collections.abc import Mapping
 from datetime import datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +16,8 @@ import pandas as pd  # noqa: F401
 import tests.support.tables  # noqa: F401
 from depotclient import DepotClient
 from tests.support.copies import CopyTarget
+from tests.support.kills import KILLED, Moment, start_child
 from tests.support.nights import CONNECTORS
-
-KILLED = {-signal.SIGKILL, -signal.SIGALRM}
-
-
-@attrs.frozen
-class Moment:
-    """Moment to kill a process: some seconds after the audit event with this number.
-
-    Python raises an audit event in every thread when it opens, renames or deletes a file, resolves
-    a name, connects a socket, and more. The system's timer adds the delay, because a timer of
-    Python waits for the C code of a database.
-    """
-
-    event: int
-    delay: float
-
-    def kill(self) -> None:
-        """Kill this process after the delay."""
-        if self.delay:
-            # Nothing handles the timer's signal, so the system ends the process at once.
-            signal.setitimer(signal.ITIMER_REAL, self.delay)
-        else:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 @attrs.frozen
@@ -66,16 +38,16 @@ class Task:
 
     def run(self, moment: Moment | None = None) -> int | None:
         """Run in a new process. Return the number of its audit events, or None if it was killed."""
-        # A process that has done the imports is forked for each run.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
-        process = context.Process(target=run_task, args=(self, moment))
-        process.start()
+        process = start_child(self, self.log, moment, [__name__])
         process.join(60)
         if process.exitcode in KILLED:
             return None
         assert process.exitcode == 0, self.log.read_text()
         return int(self.log.read_text())
+
+    def __call__(self) -> None:
+        """Copy the connectors in this process."""
+        asyncio.run(self.copy())
 
     async def copy(self) -> None:
         """Copy the connectors. Fail if the copy is not complete."""
@@ -83,21 +55,3 @@ class Task:
             depot.now = lambda: self.now
             errors = await self.target.copy(depot, CONNECTORS)
             assert not any(errors), errors
-
-
-def run_task(task: Task, moment: Moment | None) -> None:
-    """Run a task in this process, and kill the process at a moment."""
-    events = count()
-
-    def watch(event: str, _: tuple[object, ...]) -> None:
-        number = next(events)
-        if moment is not None and number == moment.event:
-            moment.kill()
-
-    sys.addaudithook(watch)
-    try:
-        asyncio.run(task.copy())
-    except BaseException:
-        task.log.write_text(traceback.format_exc())
-        raise
-    task.log.write_text(str(next(events)))

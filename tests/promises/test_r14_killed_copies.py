@@ -13,10 +13,11 @@ pytest.importorskip("pyarrow")
 
 from depotclient.sandbox import TimeFilter
 from evtransport.testing.sandbox import running_in_thread
-from tests.promises.copy_child import Moment, Task
+from tests.promises.copy_child import Task
 from tests.support.clients import account_of
 from tests.support.copies import Files
 from tests.support.figures import Record, nonzero, tally
+from tests.support.kills import Moment
 from tests.support.nights import NightlyDepot
 from tests.support.postgres import PostgresServer
 from tests.support.tables import TARGETS, make_target
