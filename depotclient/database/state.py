@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from depotclient.copying.reading import Coverage
-from depotclient.partitions.calendar import MARGIN
+from depotclient.reading import MARGIN, Coverage, changed_from
 from depotclient.sessions import Span
 
 __all__ = ["ConnectorState", "Loaded", "Options", "Reading", "plan_reading"]
@@ -108,7 +107,7 @@ def plan_reading(loaded: Loaded | None, options: Options) -> Reading | None:
     first, last = start - MARGIN, min(end + MARGIN, options.now)
     from_ = first
     if loaded is not None and start == loaded.start and loaded.events == options.events:
-        from_ = max(first, loaded.read_at - options.lag)
+        from_ = changed_from(first, loaded.read_at, options.lag)
         if end > loaded.end:
             from_ = max(first, min(from_, loaded.end - MARGIN))
     after = Loaded(start, end, options.now, options.events)

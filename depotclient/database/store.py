@@ -10,7 +10,6 @@ import attrs
 import msgspec
 import pyarrow as pa
 
-from depotclient.copying.reading import Absent, find_absent
 from depotclient.database.connection import Connection
 from depotclient.database.errors import DatabaseError
 from depotclient.database.rows import PageSessions, parse_times
@@ -27,6 +26,7 @@ from depotclient.database.schema import (
 )
 from depotclient.database.state import ConnectorState, Loaded, Reading
 from depotclient.database.transaction import Transaction
+from depotclient.reading import Absent, find_absent
 from depotclient.sessions import Session
 
 __all__ = ["PageCounts", "Store"]

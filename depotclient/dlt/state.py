@@ -9,7 +9,7 @@ from typing import Final, NotRequired, TypeAlias, TypedDict
 
 import attrs
 
-from depotclient.copying.reading import Coverage, find_absent
+from depotclient.reading import Coverage, changed_from, find_absent
 from depotclient.sessions import Identity, Session, Span
 
 __all__ = ["LOOK_BACK", "ConnectorRun", "Known", "Progress", "Stored", "digest_of"]
@@ -103,7 +103,7 @@ def start_of_run(progress: Progress | None, from_: datetime, look_back: timedelt
     """Return the time from which a run must read a connector."""
     if progress is None or from_ < progress.from_:
         return from_
-    return max(from_, progress.latest - look_back)
+    return changed_from(from_, progress.latest, look_back)
 
 
 @attrs.define(eq=False)

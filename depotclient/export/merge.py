@@ -9,13 +9,13 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from depotclient.copying.reading import Absent, Coverage, find_absent, is_unique
 from depotclient.export.files import NewFile
 from depotclient.export.layout import ConnectorFolder
 from depotclient.export.manifest import LIBRARY, Departure, Manifest
 from depotclient.export.placement import Placement, place_held
 from depotclient.export.plan import CalendarWindow, Options, Reading
 from depotclient.query import format_time
+from depotclient.reading import Absent, Coverage, find_absent, is_unique
 from depotclient.sessions import Identity, Session
 
 __all__ = ["Merge"]

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
-from depotclient.copying.reading import Coverage, is_unique
 from depotclient.export.manifest import Manifest
 from depotclient.export.plan import CalendarWindow, Reading
 from depotclient.partitions.calendar import Window, window_of
+from depotclient.reading import Coverage, is_unique
 from depotclient.sessions import Identity, Session, Span
 
 __all__ = ["Homes", "Placement", "place_held"]

@@ -14,6 +14,7 @@ from depotclient.copying.options import require_bool
 from depotclient.export.manifest import Manifest
 from depotclient.partitions.calendar import Window, next_start, window_start
 from depotclient.query import validate_duration
+from depotclient.reading import changed_from, is_final
 from depotclient.reports import LIMITS
 from depotclient.sessions import Session, Span
 
@@ -168,7 +169,7 @@ def _first_time(
 ) -> datetime | None:
     """Return the start of the query for a window, or None if its file is final."""
     first = window.start - options.margin
-    closed_at = window.end + options.margin + options.lag
+    lag = options.margin + options.lag
     if (
         manifest is None
         or options.refresh
@@ -179,11 +180,11 @@ def _first_time(
         or manifest.read_at > now
     ):
         return first
-    if manifest.read_at >= closed_at:
+    if is_final(window.end, manifest.read_at, lag):
         return None
-    if options.verify or now >= closed_at:
+    if options.verify or is_final(window.end, now, lag):
         return first
-    return max(first, manifest.read_at - options.margin - options.lag)
+    return changed_from(first, manifest.read_at, lag)
 
 
 def span_of(

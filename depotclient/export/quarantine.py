@@ -14,8 +14,8 @@ import msgspec
 
 from depotclient.atomic import write_atomically
 from depotclient.copying.invalid import session_of
-from depotclient.copying.reading import Coverage, find_absent
 from depotclient.export.placement import Placement
+from depotclient.reading import Coverage, find_absent
 from depotclient.sessions import Identity, Session
 
 __all__ = ["ON_BAD_REPORT", "OnBadReport", "Quarantine", "RejectedReport", "rejected_folder"]

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import attrs
 
 from depotclient.query import Connector, distinct_connectors, is_before, require_aware, to_utc
+from depotclient.reading import MARGIN
 
 __all__ = ["MARGIN", "WINDOWS", "Connector", "Partition", "Window"]
 __all__ += ["connector_key", "next_start", "plan", "window_of", "window_start"]
@@ -20,10 +21,6 @@ Window: TypeAlias = Literal["month", "day"]
 """Kind of a calendar window, in UTC."""
 
 WINDOWS: Final[tuple[Window, ...]] = get_args(Window)
-
-MARGIN: Final = timedelta(days=1)
-"""Default time read on both sides of a window. It must cover the longest session and the longest
-reporting delay."""
 
 _WINDOW: Final = re.compile(r"\d{4}-\d\d(-\d\d)?", re.ASCII)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 
-from depotclient.copying.reading import Absent, Coverage, find_absent
+from depotclient.reading import Absent, Coverage, find_absent
 from depotclient.sessions import Session, Span
 
 

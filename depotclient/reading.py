@@ -1,16 +1,55 @@
-"""Comparison of a reading with the sessions that a copy holds: which have moved or vanished."""
+"""Changes between two readings of a connector: what can change, what has moved or vanished.
+
+Export, load, the dlt resource and follow share these rules.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import attrs
 
 from depotclient.sessions import Identity, Session, Span
 
-__all__ = ["Absent", "Coverage", "find_absent", "is_unique"]
+__all__ = ["MARGIN", "Absent", "Coverage", "changed_from", "find_absent", "is_final", "is_unique"]
+
+MARGIN: Final = timedelta(days=1)
+"""Default time read on both sides of a window. It must cover the longest session and the longest
+reporting delay."""
+
+
+def changed_from(first: datetime, read_at: datetime, lag: timedelta) -> datetime:
+    """Return the time from which a connector must be read again.
+
+    A report can change until `lag` after the times of its session. So a reading has seen the final
+    reports of all earlier sessions.
+
+    Args:
+        first: Time from which the earlier readings have read.
+        read_at: Time at which the last complete reading began.
+        lag: Time in which reports can still change.
+
+    Example:
+        >>> from datetime import UTC
+        >>> def day(number): return datetime(2026, 1, number, tzinfo=UTC)
+        >>> changed_from(day(1), day(19), timedelta(days=3)).day
+        16
+    """
+    return max(first, read_at - lag)
+
+
+def is_final(end: datetime, read_at: datetime, lag: timedelta) -> bool:
+    """Return True if a reading has seen the final reports of all sessions before a time.
+
+    Args:
+        end: End of the sessions.
+        read_at: Time at which the reading began.
+        lag: Time in which reports can still change.
+    """
+    return read_at >= end + lag
 
 
 @attrs.frozen
