@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import attrs
 import msgspec
 
 from depotclient.drift import known_paths
 
-__all__ = ["KNOWN_VALUES", "Profile", "is_unknown_field"]
+__all__ = ["KNOWN_VALUES", "Compression", "Credentials", "Echo", "LimitRule", "OddLimitRule"]
+__all__ += ["Order", "PageRule", "Profile", "TimeFilter", "is_unknown_field"]
+
+Credentials = Literal["token", "client_credentials"]
+LimitRule = Literal["clamp"] | int
+OddLimitRule = Literal["honoured", "clamp"] | int
+Order = Literal["ascending", "descending", "shuffled", "changing"]
+PageRule = Literal["empty", "first_page", "null"] | int
+TimeFilter = Literal["start", "end", "overlap"]
+Echo = Literal["same", "upper", "lower", "absent"]
+Compression = Literal["identity", "gzip", "deflate"]
 
 _KIND: Final = "depot-profile"
 _VERSION: Final = 1
@@ -38,13 +48,16 @@ _MAX_PATHS: Final = 1000
 _Validator: TypeAlias = Callable[[object, "attrs.Attribute[Any]", Any], None]
 
 
-def _one_of(*choices: str, or_status: bool = False) -> _Validator:
-    """Return a validator of a choice. `or_status` also allows the status of an error."""
+def _one_of(annotation: Any) -> _Validator:
+    """Return a validator of a choice. An annotation with `int` also allows a status."""
+    or_status = int in get_args(annotation)
+    literal = get_args(annotation)[0] if or_status else annotation
+    choices: tuple[str, ...] = get_args(literal)
 
     def validate(_: object, field: attrs.Attribute[Any], value: object) -> None:
-        is_status = or_status and _is_number(value) and value in range(300, 600)
+        is_status = or_status and _is_number(value) and value in range(400, 600)
         if not (value is None or is_status or (isinstance(value, str) and value in choices)):
-            allowed = ", ".join(choices) + (" or a status from 300 to 599" if or_status else "")
+            allowed = ", ".join(choices) + (" or a status from 400 to 599" if or_status else "")
             raise ValueError(f"{field.name} must be one of {allowed}, got {_quote(value)}")
 
     return validate
@@ -173,39 +186,21 @@ class Profile:
         True
     """
 
-    credentials: Literal["token", "client_credentials"] | None = attrs.field(
-        default=None, validator=_one_of("token", "client_credentials")
-    )
+    credentials: Credentials | None = attrs.field(default=None, validator=_one_of(Credentials))
     token_lifetime: float | None = attrs.field(default=None, validator=_number(0))
     min_limit: int | None = attrs.field(default=None, validator=_number(1, whole=True))
     max_limit: int | None = attrs.field(default=None, validator=_number(1, whole=True))
-    low_limits: Literal["clamp"] | int | None = attrs.field(
-        default=None, validator=_one_of("clamp", or_status=True)
-    )
-    high_limits: Literal["clamp"] | int | None = attrs.field(
-        default=None, validator=_one_of("clamp", or_status=True)
-    )
-    odd_limits: Literal["honoured", "clamp"] | int | None = attrs.field(
-        default=None, validator=_one_of("honoured", "clamp", or_status=True)
-    )
-    order: Literal["ascending", "descending", "shuffled", "changing"] | None = attrs.field(
-        default=None, validator=_one_of("ascending", "descending", "shuffled", "changing")
-    )
+    low_limits: LimitRule | None = attrs.field(default=None, validator=_one_of(LimitRule))
+    high_limits: LimitRule | None = attrs.field(default=None, validator=_one_of(LimitRule))
+    odd_limits: OddLimitRule | None = attrs.field(default=None, validator=_one_of(OddLimitRule))
+    order: Order | None = attrs.field(default=None, validator=_one_of(Order))
     ignore_page: bool | None = attrs.field(default=None, validator=_bool)
-    past_the_end: Literal["empty", "first_page", "null"] | int | None = attrs.field(
-        default=None, validator=_one_of("empty", "first_page", "null", or_status=True)
-    )
-    page_zero: Literal["empty", "first_page", "null"] | int | None = attrs.field(
-        default=None, validator=_one_of("empty", "first_page", "null", or_status=True)
-    )
-    time_filter: Literal["start", "end", "overlap"] | None = attrs.field(
-        default=None, validator=_one_of("start", "end", "overlap")
-    )
+    past_the_end: PageRule | None = attrs.field(default=None, validator=_one_of(PageRule))
+    page_zero: PageRule | None = attrs.field(default=None, validator=_one_of(PageRule))
+    time_filter: TimeFilter | None = attrs.field(default=None, validator=_one_of(TimeFilter))
     includes_from: bool | None = attrs.field(default=None, validator=_bool)
     includes_to: bool | None = attrs.field(default=None, validator=_bool)
-    echo: Literal["same", "upper", "lower", "absent"] | None = attrs.field(
-        default=None, validator=_one_of("same", "upper", "lower", "absent")
-    )
+    echo: Echo | None = attrs.field(default=None, validator=_one_of(Echo))
     missing_fields: Mapping[str, float] | None = attrs.field(
         default=None,
         converter=_copied,
@@ -230,9 +225,7 @@ class Profile:
         hash=False,
         validator=_shares(KNOWN_VALUES.__contains__, "ocppStatus[].value"),
     )
-    compression: Literal["identity", "gzip", "deflate"] | None = attrs.field(
-        default=None, validator=_one_of("identity", "gzip", "deflate")
-    )
+    compression: Compression | None = attrs.field(default=None, validator=_one_of(Compression))
     latency: float | None = attrs.field(default=None, validator=_number(0))
     bytes_per_second: float | None = attrs.field(default=None, validator=_number(0, above=True))
     page_seconds: Mapping[int, float] | None = attrs.field(

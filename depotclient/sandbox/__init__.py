@@ -2,10 +2,11 @@
 
 # Nothing that the clients need belongs here.
 
+from depotclient.profile import TimeFilter
 from depotclient.sandbox.make import ReportFields, make_report
 from depotclient.sandbox.server import DepotSandbox
 from depotclient.sandbox.simulation import ReportShape
-from depotclient.sandbox.store import Churn, TimeFilter
+from depotclient.sandbox.store import Churn
 from evtransport.testing.faults import RETRYABLE, Fault
 from evtransport.testing.sandbox import RecordedRequest, running_in_thread
 

@@ -42,8 +42,6 @@ class PageQuery:
     def parse(cls, query: Mapping[str, str]) -> Self:
         """Return the query of a request. Raise RefusedError if a parameter is invalid."""
         page, limit = _parse_count(query, "page", 1), _parse_count(query, "limit", _DEFAULT_LIMIT)
-        if page == 0:
-            raise RefusedError(400, "page must be >= 1")
         times = _parse_time(query, "from"), _parse_time(query, "to")
         return cls(
             page, limit, *times, _require(query, "chargerId"), _require(query, "connectorId")

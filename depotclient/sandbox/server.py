@@ -6,17 +6,20 @@ import asyncio
 import secrets
 import time
 from collections.abc import Mapping
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, ClassVar, get_args
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 import msgspec
 from yarl import URL
 
 from depotclient.sandbox.make import ReportFields
+from depotclient.sandbox.paging import Paging
+from depotclient.sandbox.profiles import accept_profile, profile_of
 from depotclient.sandbox.requests import PageQuery, RefusedError
-from depotclient.sandbox.simulation import ReportShape, render
-from depotclient.sandbox.store import Churn, Order, Pace, TimeFilter, TimeRange
+from depotclient.sandbox.shares import FieldShares
+from depotclient.sandbox.simulation import ReportShape, SessionPlan, render
+from depotclient.sandbox.store import Churn, Pace, StoredReport, TimeRange
 from depotclient.sandbox.stores import Stores
 from depotclient.sandbox.tokens import TokenStore
 from evtransport.auth import ClientCredentials
@@ -28,9 +31,22 @@ from evtransport.validation import validate_int
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
+    from os import PathLike
     from typing import Unpack
 
     from aiohttp import web
+
+    from depotclient.profile import (
+        Compression,
+        Credentials,
+        Echo,
+        LimitRule,
+        OddLimitRule,
+        Order,
+        PageRule,
+        Profile,
+        TimeFilter,
+    )
 
 __all__ = ["DepotSandbox"]
 
@@ -40,6 +56,7 @@ _TOKEN_PATH = "/oauth2/token"  # noqa: S105
 _RENDERED_REPORTS = 256
 
 
+@accept_profile
 @attrs.define(kw_only=True, eq=False, repr=False)
 class DepotSandbox(Sandbox):
     """A server on loopback for `GET /v1/sessionReports` and `POST /oauth2/token`.
@@ -52,13 +69,37 @@ class DepotSandbox(Sandbox):
             CP-002 with 1. A number creates that many chargers with connectors 1 and 2 each.
         sessions: Sessions per connector.
         shape: Size of every report. The default varies from 50 to 500 kB.
-        order: Order of the items by time. "shuffled" is one fixed permutation.
-        max_limit: Largest page. The server lowers a larger `limit` to it. None sets no bound.
-        min_limit: Smallest page. The server raises a smaller `limit` to it.
-        ignore_page: Serve the first page for every `page`.
+        profile: Profile of an account, or the path of its file. The sandbox behaves as that account
+            does, except for other arguments that are given.
+        order: Order of the items by time. "shuffled" is one fixed permutation, and "changing" is
+            another one for each request.
+        max_limit: Largest limit that the server honours. None sets no bound.
+        min_limit: Smallest limit that the server honours.
+        low_limits: Response to a smaller limit: "clamp" raises it to `min_limit`. A number is the
+            status of an error.
+        high_limits: Response to a larger limit: "clamp" lowers it to `max_limit`, or a status.
+        odd_limits: Response to a limit that is not a multiple of 10: "honoured", "clamp" for the
+            next smaller multiple, or a status.
+        ignore_page: Serve the first page for every `page` from 1.
+        past_the_end: Response to a page after the last one: "empty", "first_page", "null" instead
+            of a list, or a status.
+        page_zero: The same for page 0.
         time_filter: Time that `from` and `to` filter by: the start of a session, its end, or any
             overlap.
         inclusive: Include times equal to `from` or `to` in the range.
+        includes_from: The same for `from` alone. The default is `inclusive`.
+        includes_to: The same for `to` alone.
+        echo: Form of the ids in a response: "same", "upper", "lower" or "absent".
+        missing_fields: Share of the objects that lack a field, by its path, such as
+            `{"vehicleId": 0.1, "ocppStatus[].value": 0.01}`. Added reports stay as they are.
+        null_fields: Share of the objects in which a field is null, by its path.
+        unknown_fields: Share of the reports with a field that `SessionReport` lacks, by its path.
+        unknown_values: Share of unknown values of the open enums, by the paths of
+            `depotclient.profile.KNOWN_VALUES`.
+        compression: Encoding of the pages, if the client accepts it: "identity", "gzip" or
+            "deflate".
+        bytes_per_second: Speed of a page, in bytes before the compression. None sets no bound.
+        credentials: Kind of credentials in `environment`. The server accepts both.
         churn: Sessions that appear and disappear between pages. The default is none.
         cluster: Number of consecutive sessions that start in the same millisecond.
         token_lifetime: Lifetime of an issued token, in seconds.
@@ -98,12 +139,28 @@ class DepotSandbox(Sandbox):
     )
     _sessions: int = attrs.field(default=60, alias="sessions")
     _shape: ReportShape | None = attrs.field(default=None, alias="shape")
+    _profile: Profile | str | PathLike[str] | None = attrs.field(default=None, alias="profile")
     _order: Order = attrs.field(default="ascending", alias="order")
     max_limit: int | None = 2000
     min_limit: int = 1
+    low_limits: LimitRule = "clamp"
+    high_limits: LimitRule = "clamp"
+    odd_limits: OddLimitRule = "honoured"
     ignore_page: bool = False
+    past_the_end: PageRule = "empty"
+    page_zero: PageRule = 400
     time_filter: TimeFilter = "start"
-    inclusive: bool = True
+    _inclusive: bool = attrs.field(default=True, alias="inclusive")
+    includes_from: bool = attrs.Factory(lambda self: self._inclusive, takes_self=True)
+    includes_to: bool = attrs.Factory(lambda self: self._inclusive, takes_self=True)
+    echo: Echo = "same"
+    _missing_fields: Mapping[str, float] = attrs.field(factory=dict, alias="missing_fields")
+    _null_fields: Mapping[str, float] = attrs.field(factory=dict, alias="null_fields")
+    _unknown_fields: Mapping[str, float] = attrs.field(factory=dict, alias="unknown_fields")
+    _unknown_values: Mapping[str, float] = attrs.field(factory=dict, alias="unknown_values")
+    compression: Compression = "identity"
+    bytes_per_second: float | None = None
+    credentials: Credentials = "client_credentials"
     churn: Churn = attrs.field(factory=Churn)
     _cluster: int = attrs.field(default=1, alias="cluster")
     token_lifetime: float = 3600
@@ -124,17 +181,12 @@ class DepotSandbox(Sandbox):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         validate_int("sessions", self._sessions, minimum=0)
-        validate_int("min_limit", self.min_limit, minimum=1)
-        if self.max_limit is not None:
-            validate_int("max_limit", self.max_limit, minimum=self.min_limit)
         validate_int("cluster", self._cluster, minimum=1)
-        validate_number("token_lifetime", self.token_lifetime)
         validate_number("live_interval", self._live_interval, minimum=0.001)
         validate_secret("token", Secret(self.token))
         # The constructor rejects invalid client credentials.
         ClientCredentials(self.client_id, Secret(self.client_secret), URL())
-        _validate_choice("order", self._order, get_args(Order))
-        _validate_choice("time_filter", self.time_filter, get_args(TimeFilter))
+        profile_of(self)
         self._token_channel = Channel(iter(self._token_faults))
         self._tokens = TokenStore(self._clock)
         self._stores = Stores(
@@ -145,8 +197,19 @@ class DepotSandbox(Sandbox):
             cluster=self._cluster,
             start=self._start,
             pace=Pace.starting_now(self._live_interval, self._clock) if self._live else None,
-            render=lru_cache(_RENDERED_REPORTS)(partial(render, shape=self._shape)),
+            render=lru_cache(_RENDERED_REPORTS)(self._render),
         )
+
+    def _render(self, plan: SessionPlan) -> bytes:
+        shares = FieldShares(
+            self._missing_fields, self._null_fields, self._unknown_fields, self._unknown_values
+        )
+        return shares.apply(plan.session_id, render(plan, self._shape))
+
+    @property
+    def profile(self) -> Profile:
+        """Return the behavior of the sandbox, as a complete probe would measure it."""
+        return profile_of(self)
 
     @property
     def chargers(self) -> dict[str, tuple[str, ...]]:
@@ -166,6 +229,8 @@ class DepotSandbox(Sandbox):
     @property
     def environment(self) -> dict[str, str]:
         """Return the environment variables of a client. Raise RuntimeError unless it is running."""
+        if self.credentials == "token":
+            return {"DEPOT_BASE_URL": self.base_url, "DEPOT_TOKEN": self.token}
         return {
             "DEPOT_BASE_URL": self.base_url,
             "DEPOT_TOKEN_URL": self.token_url,
@@ -263,33 +328,50 @@ class DepotSandbox(Sandbox):
             if path != f"{self._prefix}/sessionReports":
                 return SandboxResponse.json({"message": "no such resource"}, 404)
             self._tokens.authorize(request, self.token)
-            return await self._serve_page(request.query)
+            return await self._serve_page(request.query, request.headers.get("Accept-Encoding", ""))
         except RefusedError as refused:
             return refused.response
 
-    async def _serve_page(self, query: Mapping[str, str]) -> SandboxResponse:
+    async def _serve_page(self, query: Mapping[str, str], accepted: str) -> SandboxResponse:
         asked = PageQuery.parse(query)
         try:
             store = self._stores.find(asked.charger_id, asked.connector_id)
         except ValueError as error:
             raise RefusedError(404, str(error)) from None
-        limit = max(asked.limit, self.min_limit)
-        limit = limit if self.max_limit is None else min(limit, self.max_limit)
-        offset = 0 if self.ignore_page else (asked.page - 1) * limit
-        time_range = TimeRange(asked.start, asked.end, self.time_filter, self.inclusive)
-        selected = store.select(time_range)
-        items = list[msgspec.Raw]()
-        for report in selected[offset : offset + limit]:
-            items.append(msgspec.Raw(self._stores.json(report)))
-            await asyncio.sleep(0)  # Rendering a report takes a few ms.
+        paging = Paging(**{name: getattr(self, name) for name in attrs.fields_dict(Paging)})
+        limit = paging.page_size(asked.limit)
+        selected = store.select(self._time_range(asked))
+        rows = paging.rows(asked.page, limit, len(selected))
+        items = None if rows is None else await self._render_items(selected[rows])
         inserted, deleted = store.apply_churn(self.churn, self._stores.new_ids)
         self.inserted += inserted
         self.deleted += deleted
-        return SandboxResponse.json(
-            {"items": items, "ChargerID": asked.charger_id, "ConnectorID": asked.connector_id}
+        is_packed = self.compression != "identity" and self.compression in accepted
+        page = SandboxResponse.json({"items": items} | self._echo(asked))
+        return attrs.evolve(
+            page,
+            encoding=self.compression if is_packed else None,
+            seconds=len(page.body) / self.bytes_per_second if self.bytes_per_second else 0.0,
         )
 
+    async def _render_items(self, reports: Sequence[StoredReport]) -> list[msgspec.Raw]:
+        items = list[msgspec.Raw]()
+        for report in reports:
+            items.append(msgspec.Raw(self._stores.json(report)))
+            await asyncio.sleep(0)  # Rendering a report takes a few ms.
+        return items
 
-def _validate_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+    def _time_range(self, asked: PageQuery) -> TimeRange:
+        ends = self.includes_from, self.includes_to
+        return TimeRange(asked.start, asked.end, self.time_filter, *ends)
+
+    def _echo(self, asked: PageQuery) -> dict[str, str]:
+        ids = {"ChargerID": asked.charger_id, "ConnectorID": asked.connector_id}
+        match self.echo:
+            case "absent":
+                return {}
+            case "upper":
+                return {name: text.upper() for name, text in ids.items()}
+            case "lower":
+                return {name: text.lower() for name, text in ids.items()}
+        return ids

@@ -8,6 +8,15 @@ from evtransport.validation import validate_int
 
 __all__ = ["ReportShape"]
 
+# Bytes of a report without the events below, and of one event of each kind.
+_EMPTY_BYTES = 990
+_EVENT_BYTES = {
+    "meter_values": 84,
+    "charge_parameters": 151,
+    "detail_states": 90,
+    "device_states": 111,
+}
+
 
 @attrs.frozen
 class ReportShape:
@@ -46,3 +55,19 @@ class ReportShape:
             4
         """
         return cls(meter_values=4, charge_parameters=2, detail_states=2, device_states=1)
+
+    @classmethod
+    def of_size(cls, report_bytes: int) -> ReportShape:
+        """Return a shape whose reports have about a size, at least 1 kB of JSON.
+
+        Example:
+            >>> from depotclient.sandbox import ReportShape
+            >>> ReportShape.of_size(208_000).meter_values
+            2000
+        """
+        rest = max(0, report_bytes - _EMPTY_BYTES)
+        scale = rest / sum(getattr(cls(), name) * size for name, size in _EVENT_BYTES.items())
+        counts = {name: int(getattr(cls(), name) * scale) for name in _EVENT_BYTES}
+        rest -= sum(counts[name] * size for name, size in _EVENT_BYTES.items())
+        counts["meter_values"] += round(rest / _EVENT_BYTES["meter_values"])
+        return cls(**counts)

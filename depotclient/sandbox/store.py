@@ -9,11 +9,12 @@ import time
 import zlib
 from bisect import insort
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import attrs
 import msgspec
 
+from depotclient.profile import Order, TimeFilter
 from depotclient.sandbox.simulation import SessionPlan
 from evtransport.surrogates import replace_lone_surrogates
 from evtransport.testing.faults import validate_number
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["AwareTime", "Churn", "ConnectorStore", "Order", "Pace", "StoredReport"]
 __all__ += ["TimeFilter", "TimeRange", "epoch_us"]
 
-Order = Literal["ascending", "descending", "shuffled"]
-TimeFilter = Literal["start", "end", "overlap"]
 AwareTime = Annotated[datetime, msgspec.Meta(tz=True)]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -153,7 +152,8 @@ class TimeRange:
     start: int | None
     end: int | None
     time_filter: TimeFilter
-    inclusive: bool
+    includes_start: bool = True
+    includes_end: bool = True
 
     def contains(self, report: StoredReport) -> bool:
         """Return True if the server selects the report."""
@@ -161,9 +161,8 @@ class TimeRange:
             return True
         late = report.start if self.time_filter == "start" else report.end
         early = report.end if self.time_filter == "end" else report.start
-        slack = 0 if self.inclusive else 1
-        return (self.start is None or late >= self.start + slack) and (
-            self.end is None or early <= self.end - slack
+        return (self.start is None or late >= self.start + (not self.includes_start)) and (
+            self.end is None or early <= self.end - (not self.includes_end)
         )
 
 
@@ -197,15 +196,21 @@ class ConnectorStore:
     def select(self, time_range: TimeRange) -> list[StoredReport]:
         """Return the reports in a time range, in the order in which they are served."""
         reports, last = self.reports, self._selected
-        if last is not None and last[0] == time_range and last[1] is reports:
+        if (
+            self.order != "changing"
+            and last is not None
+            and last[0] == time_range
+            and last[1] is reports
+        ):
             return last[2]
         selected = [report for report in reports if time_range.contains(report)]
         if self.order == "descending":
             selected.reverse()
-        elif self.order == "shuffled":
+        elif self.order != "ascending":
+            request = self._pages if self.order == "changing" else 0
             # Unlike a shuffle, a hash keeps the order of the others when a report is inserted.
             selected.sort(
-                key=lambda report: zlib.crc32(f"{self.seed}/{report.session_id}".encode())
+                key=lambda r: zlib.crc32(f"{self.seed + request}/{r.session_id}".encode())
             )
         self._selected = time_range, reports, selected
         return selected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RETRYABLE", "Fault", "SandboxResponse", "validate_number"]
 
+# Sizes of zlib's window. 16 more select the format of gzip.
+_WINDOW_BITS = {"gzip": zlib.MAX_WBITS + 16, "deflate": zlib.MAX_WBITS}
 _MAINTENANCE_PAGE = b"<!doctype html><html><body><h1>Please come back later</h1></body></html>"
 
 
@@ -112,6 +115,8 @@ class SandboxResponse:
 
     Attributes:
         sent: Number of body bytes to send before the connection closes. None sends all.
+        encoding: Encoding in which the body is sent, "gzip" or "deflate". None sends it as it is.
+        seconds: Time that sending the body takes.
 
     Example:
         >>> SandboxResponse.json({"message": "busy"}, 503).status
@@ -123,11 +128,23 @@ class SandboxResponse:
     content_type: str = "application/json"
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     sent: int | None = None
+    encoding: str | None = None
+    seconds: float = 0.0
 
     @classmethod
     def json(cls, payload: object, status: int = 200) -> SandboxResponse:
         """Return a response with the payload as JSON."""
         return cls(msgspec.json.encode(payload), status)
+
+    def compressed(self) -> SandboxResponse:
+        """Return this response with its body in `encoding`. A part to be sent stays that part."""
+        if self.encoding is None:
+            return self
+        packer = zlib.compressobj(level=1, wbits=_WINDOW_BITS[self.encoding])
+        body = packer.compress(self.body) + packer.flush()
+        sent = None if self.sent is None else len(body) * self.sent // max(1, len(self.body))
+        headers = {**self.headers, "Content-Encoding": self.encoding}
+        return attrs.evolve(self, body=body, sent=sent, headers=headers, encoding=None)
 
     def apply_fault(self, fault: Fault | None) -> SandboxResponse | None:
         """Return this response changed by a fault. None means no response at all."""

@@ -239,6 +239,8 @@ class Sandbox(abc.ABC):
                     status = response.status if response else None
                     query = dict(request.query)
                     channel.record(RecordedRequest(request.method, path, query, status, fault))
+                if response is not None and response.encoding is not None:
+                    response = await asyncio.to_thread(response.compressed)
                 return await _send(request, response)
         finally:
             self._busy.discard(request.task)
@@ -256,7 +258,10 @@ async def _send(request: web.BaseRequest, content: SandboxResponse | None) -> we
         await response.prepare(request)
         body = memoryview(content.body)[: content.sent]
         for offset in range(0, len(body), _CHUNK):
-            await response.write(body[offset : offset + _CHUNK])
+            chunk = body[offset : offset + _CHUNK]
+            if content.seconds:
+                await asyncio.sleep(content.seconds * len(chunk) / len(content.body))
+            await response.write(chunk)
     if content.sent is not None:
         request.protocol.force_close()
     return response

@@ -20,7 +20,7 @@ from depotclient.sandbox.store import (
 )
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-EVERYTHING = TimeRange(None, None, "start", inclusive=True)
+EVERYTHING = TimeRange(None, None, "start")
 
 
 def make_store(count: int = 0, order: Order = "ascending", seed: int = 0) -> ConnectorStore:
@@ -57,8 +57,11 @@ def test_a_time_range_filters_by_the_chosen_time(
     store = make_store()
     for n in (1, 2, 3):
         store.add(StoredReport(n, start=10 * n, end=10 * n + 10, content=b""))
-    assert ids(store, TimeRange(start, end, time_filter, inclusive=True)) == inclusive
-    assert ids(store, TimeRange(start, end, time_filter, inclusive=False)) == exclusive
+    assert ids(store, TimeRange(start, end, time_filter)) == inclusive
+    assert (
+        ids(store, TimeRange(start, end, time_filter, includes_start=False, includes_end=False))
+        == exclusive
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,9 @@ def test_a_report_without_times_sorts_last_and_is_in_every_range() -> None:
     store = make_store(2)
     store.add(StoredReport.from_json(b'{"sessionId": 0}', store.reports[-1].start))
     assert ids(store) == [1, 2, 0]
-    assert ids(store, TimeRange(10**18, None, "end", inclusive=False)) == [0]
+    assert ids(store, TimeRange(10**18, None, "end", includes_start=False, includes_end=False)) == [
+        0
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,78 @@
+"""Profiles of the sandbox: settings made from a profile, and the profile of a sandbox."""
+
+from __future__ import annotations
+
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import attrs
+
+from depotclient.profile import Profile
+from depotclient.sandbox.shape import ReportShape
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+__all__ = ["accept_profile", "profile_of", "settings_of"]
+
+T = TypeVar("T")
+
+_NO_SETTINGS: Final = {"page_seconds", "report_bytes", "longest_session"}
+_MAY_BE_NONE: Final = {"max_limit", "bytes_per_second"}
+
+
+def accept_profile(cls: type[T]) -> type[T]:
+    """Let the argument `profile` of an attrs class replace the defaults of the others.
+
+    The constructor then knows which arguments were given: they win over the profile.
+    """
+    init = cls.__init__
+
+    @wraps(init)
+    def init_with_profile(self: T, **settings: Any) -> None:
+        profile = settings.get("profile")
+        defaults = {} if profile is None else settings_of(profile)
+        if "inclusive" in settings:
+            for name in ("includes_from", "includes_to"):
+                defaults.pop(name, None)
+        init(self, **{**defaults, **settings})
+
+    cls.__init__ = init_with_profile  # type: ignore[assignment]
+    return cls
+
+
+def settings_of(profile: Profile | str | PathLike[str]) -> dict[str, Any]:
+    """Return the settings of a sandbox that behaves as a profile says.
+
+    Args:
+        profile: A profile, or the path of its file.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It has no profile, or one of another version.
+    """
+    if not isinstance(profile, Profile):
+        profile = Profile.parse(Path(profile).read_bytes())
+    settings = attrs.asdict(
+        profile,
+        recurse=False,
+        filter=lambda field, value: value is not None and field.name not in _NO_SETTINGS,
+    )
+    if profile.report_bytes is not None:
+        settings["shape"] = ReportShape.of_size(profile.report_bytes)
+    return settings
+
+
+def profile_of(sandbox: attrs.AttrsInstance) -> Profile:
+    """Return the profile of a sandbox. Raise ValueError if one of its settings is invalid."""
+    names = set(attrs.fields_dict(Profile)) - _NO_SETTINGS
+    settings = {
+        field.alias: getattr(sandbox, field.name)
+        for field in attrs.fields(type(sandbox))
+        if field.alias in names
+    }
+    for name, value in settings.items():
+        if value is None and name not in _MAY_BE_NONE:
+            raise ValueError(f"{name} must not be None")
+    return Profile(**settings)
