@@ -35,7 +35,8 @@ class _Item:
     """State of one item.
 
     Attributes:
-        offset: One of the times at which the item is due without failures and delays.
+        offset: Time at which it was due first. Without failures, it is due `every` after that, and
+            so on.
         due: Time at which it is due next.
         failures: Number of failures in a row.
     """
@@ -50,7 +51,7 @@ class Schedule(Generic[K]):
 
     Item i of n is due at `start + (round + i / n) * every`. A taken item is due again only after it
     is put back: an item that takes longer than the interval skips rounds, and delays no other item.
-    After a delay of all items, they follow each other at most twice as fast as usual.
+    If all items are late, they follow each other at most twice as fast as usual.
 
     All times are seconds of one clock, such as that of the event loop.
 
@@ -68,11 +69,11 @@ class Schedule(Generic[K]):
     """
 
     def __init__(self, items: Iterable[K], *, every: float, start: float) -> None:
-        self._every, self._start = every, start
+        self._every = every
         self._items: dict[K, _Item] = {}
         self._heap: list[tuple[float, int, K, _Item]] = []
         self._pushed = 0
-        self._earliest = -math.inf
+        self._taken = -math.inf
         self.replace(items, start)
 
     @property
@@ -81,7 +82,7 @@ class Schedule(Generic[K]):
         while self._heap:
             due, _, key, item = self._heap[0]
             if self._items.get(key) is item:
-                return max(due, self._earliest)
+                return max(due, self._taken + self._every / len(self._items) / 2)
             heapq.heappop(self._heap)  # The item was removed.
         return None
 
@@ -91,8 +92,8 @@ class Schedule(Generic[K]):
         if next_due is None or next_due > now:
             return None
         _, _, key, item = heapq.heappop(self._heap)
-        self._earliest = now + self._every / len(self._items) / 2
-        # After a delay, the next slot may be so close that it is skipped.
+        self._taken = now
+        # An item that is late skips a slot that is too close.
         item.due = _next_slot(item.offset, self._every, now + self._every / 2)
         return key
 
@@ -121,15 +122,15 @@ class Schedule(Generic[K]):
     def replace(self, items: Iterable[K], now: float) -> None:
         """Replace the items. Those that remain keep their times and failures.
 
-        A new item is due at the first of its times that is not before `now`.
+        New item i of n is due at `now + i / n * every` for the first time.
         """
         keys = tuple(dict.fromkeys(items))
         before, self._items = self._items, {}
         for index, key in enumerate(keys):
             item = before.get(key)
             if item is None:
-                offset = self._start + index / len(keys) * self._every
-                item = _Item(offset, _next_slot(offset, self._every, now))
+                due = now + index / len(keys) * self._every
+                item = _Item(due, due)
                 self._push(key, item)
             self._items[key] = item
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from yarl import URL
 
 __all__ = ["CONTROL", "encode_segment", "is_loopback", "normalize_connector_id", "parse_base_url"]
 __all__ += ["parse_http_url", "require_unicode", "validate_id", "validate_int"]
+__all__ += ["validate_interval"]
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # yarl reads a port with int(), which accepts digits of any script, signs and underscores.
@@ -35,6 +37,24 @@ def validate_int(name: str, value: object, *, minimum: int, maximum: float = mat
     if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
         allowed = f">= {minimum}" if maximum == math.inf else f"from {minimum} to {maximum}"
         raise ValueError(f"{name} must be an int {allowed}, got {value!r}")
+    return value
+
+
+def validate_interval(name: str, value: object) -> timedelta:
+    """Return `value` if it is a time between repeated requests.
+
+    Args:
+        name: Name of the argument, used in the message.
+        value: Value to check.
+
+    Raises:
+        ValueError: The value is not a timedelta greater than 0.
+    """
+    if not isinstance(value, timedelta) or value <= timedelta():
+        raise ValueError(
+            f"{name} must be a timedelta greater than 0, such as timedelta(minutes=1),"
+            f" got {value!r}"
+        )
     return value
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
+from datetime import timedelta
 from itertools import islice
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, overload
 
 from yarl import URL
 
@@ -19,7 +20,12 @@ from evtransport.retry import RetryPolicy, Timeout
 from evtransport.secrets import Secret
 from evtransport.tasks import TaskPool
 from evtransport.transport import MAX_RESPONSE_BYTES, Transport
-from evtransport.validation import encode_segment, parse_base_url, validate_int
+from evtransport.validation import (
+    encode_segment,
+    parse_base_url,
+    validate_int,
+    validate_interval,
+)
 from thorclient.errors import ERROR_NAMES
 from thorclient.models import (
     STRUCTURES,
@@ -28,6 +34,13 @@ from thorclient.models import (
     ConnectorType,
     structure_analytics,
     structure_chargebox,
+)
+from thorclient.poll import (
+    Polled,
+    distinct_ids,
+    iterate_ids,
+    poll_analytics,
+    structure_listed_box,
 )
 from thorclient.selection import Area, Selection
 
@@ -241,9 +254,7 @@ class ThorClient(ApiClient):
             [('TB-0001', 'Analytics'), ('TB-9999', 'ChargeboxNotFound')]
         """
         validate_int("concurrency", concurrency, minimum=1)
-        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
-            raise ValueError(f"ids must be an iterable of ids, got {type(ids).__name__}")
-        return self._get_analytics_many(iter(ids), concurrency)
+        return self._get_analytics_many(iterate_ids(ids), concurrency)
 
     async def _get_analytics_many(
         self, ids: Iterator[str], concurrency: int
@@ -273,3 +284,71 @@ class ThorClient(ApiClient):
             return chargebox_id, await self.get_analytics(chargebox_id)
         except ApiError as error:
             return chargebox_id, error
+
+    @overload
+    def poll(
+        self, ids: Iterable[str], *, every: timedelta = ..., concurrency: int = ...
+    ) -> AsyncGenerator[_Result, None]: ...
+
+    @overload
+    def poll(
+        self, ids: None = None, *, every: timedelta = ..., concurrency: int = ...
+    ) -> AsyncGenerator[_Result | tuple[None, ApiError], None]: ...
+
+    def poll(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        every: timedelta = timedelta(minutes=5),
+        concurrency: int = 16,
+    ) -> AsyncGenerator[Polled, None]:
+        """Yield the analytics of chargeboxes forever, each chargebox once in an interval.
+
+        The requests are spread evenly over the interval. If a request takes longer than the
+        interval, the chargebox skips a turn. A chargebox whose call fails is requested again after
+        twice the interval, then four times the interval, and so on up to an hour. A success ends
+        that. No request starts while you handle a result.
+
+        Without `ids`, the list of active chargeboxes is requested again in each interval. If that
+        fails, the id is None, and the chargeboxes of the previous list are still requested.
+
+        If you leave the loop early, requests in flight are cancelled when the iterator is garbage
+        collected. Use `contextlib.aclosing` to cancel them at once.
+
+        Args:
+            ids: Chargebox ids. An id that occurs twice counts once. None requests
+                `get_chargeboxes()`.
+            every: Time between two requests for the same chargebox.
+            concurrency: Maximum number of calls in flight.
+
+        Yields:
+            The id, and its `Analytics` or the `ApiError` of its call. The id is None for the error
+            of the request for the list.
+
+        Raises:
+            ValueError: An argument is invalid.
+
+        Example:
+            >>> from contextlib import aclosing
+            >>> async with ThorClient.from_env() as thor:
+            ...     async with aclosing(thor.poll(every=timedelta(seconds=1))) as results:
+            ...         async for chargebox_id, result in results:
+            ...             if isinstance(result, ApiError):
+            ...                 print(chargebox_id or "list of chargeboxes", result)
+            ...             else:
+            ...                 print(chargebox_id, result.charges.last_7)
+            ...                 break
+            TB-...
+        """
+        validate_interval("every", every)
+        validate_int("concurrency", concurrency, minimum=1)
+        distinct = None if ids is None else distinct_ids(ids)
+        return poll_analytics(
+            self.get_analytics, self._list_ids, distinct, every=every, concurrency=concurrency
+        )
+
+    async def _list_ids(self) -> list[str]:
+        """Return the ids of all active chargeboxes. Other fields may be invalid."""
+        query = Selection.validated(True, None, None).query()
+        boxes = await self._get_list(("chargeboxes",), encode_query(query), structure_listed_box)
+        return [box.id for box in boxes]

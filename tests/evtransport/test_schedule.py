@@ -72,7 +72,7 @@ def test_replaced_items_keep_their_times() -> None:
     assert schedule.take(0) == "a"
     schedule.replace(["c", "b", "a", "d"], 10)
     assert schedule.put_back("a", 11, failed=False) == 60
-    assert [schedule.take(now) for now in (30, 45, 60, 67.5)] == ["b", "d", "c", "a"]
+    assert [schedule.take(now) for now in (10, 30, 55, 62.5)] == ["c", "b", "d", "a"]
     assert schedule.put_back("b", 70, failed=False) == 90
     schedule.replace([], 70)
     assert (schedule.next_due, schedule.take(1000)) == (None, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from yarl import URL
 
@@ -11,6 +13,7 @@ from evtransport.validation import (
     normalize_connector_id,
     parse_base_url,
     validate_int,
+    validate_interval,
 )
 
 
@@ -24,6 +27,12 @@ def test_an_int_within_its_range_is_returned() -> None:
     assert [validate_int("limit", n, minimum=1, maximum=5) for n in (1, 3, 5)] == [1, 3, 5]
     with pytest.raises(ValueError, match=r"^limit must be an int >= 1, got 0"):
         validate_int("limit", 0, minimum=1)
+
+
+@pytest.mark.parametrize("value", [timedelta(), -timedelta(1), 60, None])
+def test_an_interval_must_be_positive(value: object) -> None:
+    with pytest.raises(ValueError, match=r"^every must be a timedelta greater than 0, such as "):
+        validate_interval("every", value)
 
 
 @pytest.mark.parametrize(
