@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from evtransport.cli.run import run
 from evtransport.cli.sandbox import (
     FaultRateOption,
-    LatencyOption,
     PortOption,
     SeedOption,
     serve,
@@ -42,15 +41,43 @@ def sandbox(
         bool,
         typer.Option("--live", help="Let a session end on each connector every 10 seconds."),
     ] = False,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Behave as the account whose profile `depotclient probe --profile` wrote. Other"
+            " options win over it.",
+        ),
+    ] = None,
+    order: Annotated[
+        Literal["ascending", "descending", "shuffled", "changing"] | None,
+        typer.Option(help="Order of the reports by time.  [default: ascending]"),
+    ] = None,
     time_filter: Annotated[
-        Literal["start", "end", "overlap"],
+        Literal["start", "end", "overlap"] | None,
         typer.Option(
             help="Time of a session that the server compares with the requested time span."
+            "  [default: start]"
         ),
-    ] = "start",
-    max_limit: Annotated[int, typer.Option(min=1, metavar="N", help="Largest page.")] = 2000,
+    ] = None,
+    max_limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Largest page.  [default: 2000]")
+    ] = None,
+    compression: Annotated[
+        Literal["identity", "gzip", "deflate"] | None,
+        typer.Option(help="Encoding of the pages.  [default: identity]"),
+    ] = None,
+    bytes_per_second: Annotated[
+        float | None,
+        typer.Option(min=1, metavar="N", help="Speed of the pages. The default is no bound."),
+    ] = None,
     seed: SeedOption = 0,
-    latency: LatencyOption = 0.0,
+    latency: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="Delay of each response.  [default: 0]"),
+    ] = None,
     fault_rate: FaultRateOption = 0.0,
     client_id: Annotated[
         str, typer.Option(metavar="ID", help="Client id that the server accepts.")
@@ -65,20 +92,27 @@ def sandbox(
     """
     from depotclient.sandbox import DepotSandbox
 
-    make = partial(
-        DepotSandbox,
+    given = {
+        "chargers": chargers,
+        "profile": profile,
+        "order": order,
+        "time_filter": time_filter,
+        "max_limit": max_limit,
+        "compression": compression,
+        "bytes_per_second": bytes_per_second,
+        "latency": latency,
+    }
+    settings: dict[str, Any] = {n: value for n, value in given.items() if value is not None}
+    server = DepotSandbox(
         port=port,
         sessions=sessions,
         live=live,
-        time_filter=time_filter,
-        max_limit=max_limit,
         seed=seed,
-        latency=latency,
         fault_rate=fault_rate,
         client_id=client_id,
         client_secret=client_secret,
+        **settings,
     )
-    server = make() if chargers is None else make(chargers=chargers)
     run(serve(server, *_describe(server, sessions, live=live)))
 
 

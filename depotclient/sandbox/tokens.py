@@ -29,7 +29,7 @@ class TokenStore:
     """
 
     clock: Callable[[], float]
-    _expiry: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
+    expiry: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
 
     def issue(
         self, request: web.BaseRequest, form: bytes, credentials: str, lifetime: float
@@ -50,7 +50,7 @@ class TokenStore:
         if not authorized or grant != ["client_credentials"]:
             raise RefusedError(403, "Forbidden")
         token = secrets.token_urlsafe()
-        self._expiry[token] = self.clock() + lifetime
+        self.expiry[token] = self.clock() + lifetime
         return SandboxResponse.json(
             {"access_token": token, "expires_in": lifetime, "token_type": "bearer"}
         )
@@ -60,9 +60,9 @@ class TokenStore:
         if request.method != "GET":
             raise RefusedError(405, "the method must be GET")
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if token != lasting and self._expiry.get(token, 0.0) <= self.clock():
+        if token != lasting and self.expiry.get(token, 0.0) <= self.clock():
             raise RefusedError(401, "Unauthorized")
 
     def revoke(self) -> None:
         """Forget all tokens."""
-        self._expiry.clear()
+        self.expiry.clear()

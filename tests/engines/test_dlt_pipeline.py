@@ -186,7 +186,7 @@ def test_a_failed_run_loads_nothing_and_names_the_partition_without_a_secret(
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {".duckdb"} < {path.suffix for path in files}
     content = b"".join(path.read_bytes() for path in files) + text.encode()
-    for secret in (sandbox.client_secret, sandbox.token, *sandbox._token_expiry):
+    for secret in (sandbox.client_secret, sandbox.token, *sandbox._tokens.expiry):
         assert secret.encode() not in content
 
 

@@ -263,9 +263,7 @@ class NightlyDepot:
 
     def _is_served(self, session: _Session) -> bool:
         """Return True if the server has a session and returns it for a query of the whole span."""
-        query = TimeRange(
-            epoch_us(BEGIN - MARGIN), epoch_us(self.now), self.sandbox.time_filter
-        )
+        query = TimeRange(epoch_us(BEGIN - MARGIN), epoch_us(self.now), self.sandbox.time_filter)
         return not session.removed and query.contains(StoredReport.from_json(session.report, 0))
 
 

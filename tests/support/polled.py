@@ -219,6 +219,6 @@ class PolledDepot:
             report = change_report(report, version.fields)
             stored = StoredReport.from_json(report, 0)
             end = epoch_us(BEGIN + version.time)
-            asked = TimeRange(epoch_us(SINCE), end, self.time_filter, inclusive=True)
+            asked = TimeRange(epoch_us(SINCE), end, self.time_filter)
             is_new = stored.start >= epoch_us(SINCE) or not stored.has_times
             yield report if asked.contains(stored) and is_new else None

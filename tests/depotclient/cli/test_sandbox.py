@@ -41,6 +41,9 @@ def test_the_options_are_the_settings_of_the_sandbox(monkeypatch: pytest.MonkeyP
         "fault_rate": 0.5,
         "time_filter": "overlap",
         "max_limit": 10,
+        "order": "descending",
+        "compression": "gzip",
+        "bytes_per_second": 1e6,
         "client_id": "id",
         "client_secret": "secret",
     }
