@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 from yarl import URL
@@ -16,6 +17,7 @@ from evtransport.connection import ClientSession, Limiter
 from evtransport.proxy import reveal_proxy, seal_proxy
 from evtransport.retry import RetryPolicy, Timeout
 from evtransport.secrets import Secret
+from evtransport.telemetry import Telemetry
 from evtransport.transport import MAX_RESPONSE_BYTES, Transport
 from evtransport.validation import parse_base_url
 
@@ -51,6 +53,7 @@ class DepotClient(DepotCalls):
         timeout: Time limits of a call. In a walk, each page is one call.
         limiter: Async context manager, entered around each request for reports.
         max_response_bytes: Maximum size of a decompressed response, in bytes.
+        telemetry: Receiver of telemetry, such as `OpenTelemetry()`. None sends none.
 
     Attributes:
         now: Function that returns the current time as an aware datetime. Tests may replace it.
@@ -82,6 +85,7 @@ class DepotClient(DepotCalls):
         timeout: Timeout = Timeout(),  # noqa: B008
         limiter: Limiter | None = None,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
+        telemetry: Telemetry | None = None,
     ) -> None:
         sealed_token = token if token is None or callable(token) else Secret(token)
         sealed_secret = None if client_secret is None else Secret(client_secret)
@@ -89,14 +93,10 @@ class DepotClient(DepotCalls):
         del token, client_secret, proxy  # a traceback that shows locals must not show them
         if token_url is not None:
             token_url = parse_base_url("token_url", token_url)
+        find_token_url = partial(choose_address, "token_url", token_url, region)
         self._transport = Transport(
             base_url=choose_address("base_url", base_url, region),
-            auth=choose_auth(
-                sealed_token,
-                client_id,
-                sealed_secret,
-                lambda: choose_address("token_url", token_url, region),
-            ),
+            auth=choose_auth(sealed_token, client_id, sealed_secret, find_token_url),
             hint=hint_of(sealed_token),
             session=session,
             proxy=sealed_proxy,
@@ -104,6 +104,7 @@ class DepotClient(DepotCalls):
             timeout=timeout,
             limiter=limiter,
             max_response_bytes=max_response_bytes,
+            telemetry=telemetry,
         )
         self.now: Callable[[], datetime] = _utc_now
 
@@ -113,6 +114,7 @@ class DepotClient(DepotCalls):
         *,
         session: ClientSession | None = None,
         proxy: str | Literal[False] | None = None,
+        telemetry: Telemetry | None = None,
     ) -> DepotClient:
         """Return a client with the settings in the environment.
 
@@ -122,6 +124,7 @@ class DepotClient(DepotCalls):
         Args:
             session: Your `ClientSession`. Use `with_options` to change other settings.
             proxy: Same as in the constructor.
+            telemetry: Same as in the constructor.
 
         Raises:
             ValueError: No credentials or both kinds are set, or a variable is invalid.
@@ -151,4 +154,5 @@ class DepotClient(DepotCalls):
             token_url=read_environment("DEPOT_TOKEN_URL"),
             session=session,
             proxy=reveal_proxy(sealed_proxy),
+            telemetry=telemetry,
         )

@@ -15,7 +15,7 @@ from evtransport.errors import ApiError, DecodeError, SchemaError
 from evtransport.http import check_echo
 from evtransport.paging import Cursor, NewRows
 from evtransport.pauses import Pauses, pause
-from evtransport.structure import Structurer, decode
+from evtransport.structure import decode
 from evtransport.surrogates import replace_lone_surrogates
 from evtransport.validation import normalize_connector_id
 
@@ -211,7 +211,9 @@ class Page(Generic[T]):
         (1, 10, 100000001)
     """
 
-    def __init__(self, page: RawPage, rows: NewRows, structure: Structurer[T]) -> None:
+    def __init__(
+        self, page: RawPage, rows: NewRows, structure: Callable[[msgspec.Raw, str], T]
+    ) -> None:
         self.number: Final = rows.request.page
         self.limit: Final = rows.request.limit
         self.raw: Final = page.body
@@ -264,7 +266,7 @@ class _LazyReports(Sequence[T]):
     """New reports of a page, structured on access."""
 
     _delivery: _Delivery
-    _structure: Structurer[T]
+    _structure: Callable[[msgspec.Raw, str], T]
 
     def __len__(self) -> int:
         return len(self._delivery.indexes)

@@ -18,6 +18,7 @@ from evtransport.paging import Cursor, PageDriver, PageLimits, PageRequest, Pagi
 from evtransport.pauses import Pauses
 from evtransport.retry import is_retryable, is_throttled
 from evtransport.structure import Into, Structurer
+from evtransport.telemetry import DecodeTimer, PageRead
 from evtransport.transport import Transport
 from evtransport.validation import validate_int
 
@@ -135,6 +136,7 @@ class SessionReports(Generic[T]):
             # A failed trial is not retried: the next page is smaller.
             is_throttled if page_request.trial else is_retryable,
             title=f"sessionReports {self.query.label} page {page_request.page}",
+            template="/sessionReports",
         )
         page = await self._transport.send(request)
         page.describe = partial(self._transport.describe, request)
@@ -168,7 +170,9 @@ class PageReader(Generic[T]):
     """
 
     def __init__(self, reports: SessionReports[T], cursor: Cursor) -> None:
-        self._structure = reports._structure
+        self._reporter = reports._transport.reporter
+        self._timer = DecodeTimer(self._reporter)
+        self._structure = self._timer.wrap(reports._structure)
         paginator = Paginator(
             cursor,
             limit=reports.limit,
@@ -195,11 +199,14 @@ class PageReader(Generic[T]):
             ApiError: A request failed. A further call continues at the same position.
             RuntimeError: The reader is closed.
         """
+        self._timer.report()
         while (found := await self._driver.next_page()) is not None:
             self.strays.add(*found)
             page = Page(*found, self._structure)
             del found  # Release the page while the next one is awaited.
             if page.reports:
+                if self._reporter is not None:
+                    self._reporter.event(PageRead(len(page.reports), len(page.raw)))
                 return page
             del page
         self.strays.log()
@@ -207,6 +214,7 @@ class PageReader(Generic[T]):
 
     async def aclose(self) -> None:
         """Cancel and await the requests in flight. Further calls do nothing."""
+        self._timer.report()
         await self._driver.aclose()
 
 

@@ -7,40 +7,28 @@ import asyncio
 import base64
 import copy
 import math
-import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 import attrs
-import msgspec
 from yarl import URL
 
-from evtransport.errors import ApiError, AuthError, SchemaError, StatusError
-from evtransport.http import ErrorNames, Response, build_status_error, names_invalid_token
-from evtransport.secrets import MAX_SECRET_LENGTH, Secret, find_problem, validate_secret
-from evtransport.structure import JsonValue, decode
+from evtransport.errors import ApiError, StatusError
+from evtransport.http import Response, names_invalid_token
+from evtransport.secrets import Secret, find_problem, validate_secret
+from evtransport.telemetry import Reporter, TokenFetched
+from evtransport.tokens import parse_token, renewal_age
 from evtransport.validation import validate_id
 
 __all__ = ["ApiKey", "Auth", "BearerToken", "ClientCredentials", "Credential", "Post"]
 __all__ += ["RenewableToken", "TokenFunction"]
-
-OAUTH_ERRORS: ErrorNames = dict.fromkeys(
-    ("access_denied", "invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client"),
-    AuthError,
-)
-"""RFC 6749 errors that reject the credentials, whatever the status."""
-
-EXPIRY_SKEW = 60.0
-"""Seconds before expiry at which a token is renewed, but at most half of its lifetime."""
 
 FORBIDDEN_PAUSE = 60.0
 """Minimum number of seconds between two token requests that 403s cause.
 
 Also the age in seconds from which a token that gets a 403 is renewed.
 """
-
-_NUMBER = re.compile(r'"?\s*(-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?)\s*"?')
 
 
 @attrs.frozen
@@ -76,14 +64,20 @@ class Auth(abc.ABC):
         """Return the secrets that must not appear in an error."""
 
     @abc.abstractmethod
-    async def get_credential(self, post: Post) -> Credential:
+    async def get_credential(self, post: Post, reporter: Reporter | None = None) -> Credential:
         """Return the credential for one request. Use `post` to request a token if needed."""
 
     def invalidate(self, credential: Credential) -> bool:
         """Forget a credential that got a 401. Return True if another one is available."""
         return False
 
-    async def renew_forbidden(self, credential: Credential, response: Response, post: Post) -> bool:
+    async def renew_forbidden(
+        self,
+        credential: Credential,
+        response: Response,
+        post: Post,
+        reporter: Reporter | None = None,
+    ) -> bool:
         """Renew a credential that got this 403. Return True if another one is available."""
         return False
 
@@ -102,7 +96,7 @@ class _FixedSecret(Auth):
     def secrets(self) -> tuple[Secret, ...]:
         return (self.secret,)
 
-    async def get_credential(self, post: Post) -> Credential:
+    async def get_credential(self, post: Post, reporter: Reporter | None = None) -> Credential:
         return Credential(*self._header, self.secret)
 
 
@@ -140,47 +134,19 @@ class _Token:
         credential: Header with the token.
         requested_at: Time of the token request.
         renew_at: Time from which the token is renewed.
+        lifetime: Seconds from the request to the expiry, or None if unknown.
     """
 
     credential: Credential
     requested_at: float
     renew_at: float
+    lifetime: float | None
 
-
-class _TokenResponse(msgspec.Struct):
-    access_token: str | None = None
-    expires_in: msgspec.Raw = msgspec.Raw()
-    error: JsonValue = None
-
-
-_DECODER = msgspec.json.Decoder(_TokenResponse)
-
-
-def _parse_token(response: Response, requested_at: float) -> _Token:
-    """Return the token in a response from the token URL.
-
-    Raises:
-        StatusError: The response is an error. Its status may be 200.
-        ResponseError: The response has no token that a header can carry.
-    """
-    found = decode(response.body, _DECODER) if response.status == 200 else None
-    if found is None or (found.error and not found.access_token):
-        raise build_status_error(response, OAUTH_ERRORS, now=time.time())
-    if found.access_token is None:
-        raise SchemaError(("$: object missing required field access_token",))
-    if len(found.access_token) > MAX_SECRET_LENGTH:
-        text = f"the token has more than {MAX_SECRET_LENGTH:,} characters"
-        raise AuthError(text, status=200)
-    secret = Secret(found.access_token)
-    if problem := find_problem(secret):
-        raise SchemaError((f"$.access_token: {problem}",))
-    number = _NUMBER.fullmatch(bytes(found.expires_in).decode())
-    lifetime = max(0.0, float(number[1])) if number else math.inf
-    return _Token(
-        credential=Credential("Authorization", "Bearer ", secret),
-        requested_at=requested_at,
-        renew_at=requested_at + lifetime - min(EXPIRY_SKEW, lifetime / 2),
-    )
+    @classmethod
+    def of(cls, secret: Secret, requested_at: float, lifetime: float | None = None) -> _Token:
+        """Return a token with the time of its renewal."""
+        credential = Credential("Authorization", "Bearer ", secret)
+        return cls(credential, requested_at, requested_at + renewal_age(lifetime), lifetime)
 
 
 @attrs.define(eq=False)
@@ -209,7 +175,7 @@ class RenewableToken(Auth, abc.ABC):
         outcome = self._outcome
         return (outcome.credential.secret,) if isinstance(outcome, _Token) else ()
 
-    async def get_credential(self, post: Post) -> Credential:
+    async def get_credential(self, post: Post, reporter: Reporter | None = None) -> Credential:
         """Return the current token as a header. Renew it first if it is about to expire.
 
         Raises:
@@ -218,7 +184,7 @@ class RenewableToken(Auth, abc.ABC):
         """
         outcome = self._outcome
         if not isinstance(outcome, _Token) or self.clock() >= outcome.renew_at:
-            outcome = await self._renew(outcome, post)
+            outcome = await self._renew(outcome, post, reporter)
         return outcome.credential
 
     def invalidate(self, credential: Credential) -> bool:
@@ -227,7 +193,13 @@ class RenewableToken(Auth, abc.ABC):
             self._outcome = None
         return True
 
-    async def renew_forbidden(self, credential: Credential, response: Response, post: Post) -> bool:
+    async def renew_forbidden(
+        self,
+        credential: Credential,
+        response: Response,
+        post: Post,
+        reporter: Reporter | None = None,
+    ) -> bool:
         """Renew the token if this 403 may mean that the token is no longer valid.
 
         A token can become invalid early, for example when a key is rotated. A token older than a
@@ -252,19 +224,21 @@ class RenewableToken(Auth, abc.ABC):
             if not is_suspect or now - self._forbidden_at < FORBIDDEN_PAUSE:
                 return False
             self._forbidden_at = now
-            outcome = await self._request_token(post)
+            outcome = await self._request_token(post, reporter)
             if isinstance(outcome, ApiError):
                 raise outcome
             self._outcome = outcome
             return True
 
-    async def _renew(self, known: _Token | ApiError | None, post: Post) -> _Token:
+    async def _renew(
+        self, known: _Token | ApiError | None, post: Post, reporter: Reporter | None
+    ) -> _Token:
         """Return a newer token than `known`, which this call or another one requests."""
         async with self._lock:
             outcome, shared = self._outcome, True
             # None: the API rejected a new token before this waiting call could use it.
             if outcome is None or outcome is known:
-                outcome, shared = await self._request_token(post), False
+                outcome, shared = await self._request_token(post, reporter), False
             self._outcome = outcome
         if isinstance(outcome, _Token):
             return outcome
@@ -273,16 +247,18 @@ class RenewableToken(Auth, abc.ABC):
         error.shared = shared
         raise error
 
-    async def _request_token(self, post: Post) -> _Token | ApiError:
+    async def _request_token(self, post: Post, reporter: Reporter | None) -> _Token | ApiError:
         """Return a new token or the failure that all waiting calls share."""
-        requested_at = self.clock()
         try:
-            return await self._fetch(post, requested_at)
+            token = await self._fetch(post, self.clock())
         except ApiError as error:
             if isinstance(error, StatusError):
                 error.body = b""  # it may hold a token
             error.source = self._source
             return error.with_traceback(None)
+        if reporter is not None:
+            reporter.event(TokenFetched(token.lifetime))
+        return token
 
     @abc.abstractmethod
     async def _fetch(self, post: Post, requested_at: float) -> _Token:
@@ -333,7 +309,8 @@ class ClientCredentials(RenewableToken):
 
     async def _fetch(self, post: Post, requested_at: float) -> _Token:
         response = await post(self.token_url, self._basic, b"grant_type=client_credentials")
-        return _parse_token(response, requested_at)
+        secret, lifetime = parse_token(response)
+        return _Token.of(secret, requested_at, lifetime)
 
 
 @attrs.define(eq=False)
@@ -369,7 +346,7 @@ class TokenFunction(RenewableToken):
             raise error.with_traceback(None)  # noqa: B904
         if problem := find_problem(secret):
             raise ValueError(f"the result of the function that was passed as token {problem}")
-        return _Token(Credential("Authorization", "Bearer ", secret), requested_at, math.inf)
+        return _Token.of(secret, requested_at)
 
 
 def _drop_frames(error: BaseException) -> None:

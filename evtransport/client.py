@@ -18,6 +18,7 @@ from evtransport.pauses import Pauses
 from evtransport.query import QueryValue, encode_query
 from evtransport.retry import RetryPolicy, Timeout
 from evtransport.structure import Into, JsonValue, Structurer, Structures, decode
+from evtransport.telemetry import DecodeTimer, Telemetry
 from evtransport.transport import Transport
 from evtransport.validation import encode_segment
 
@@ -110,18 +111,23 @@ class ApiClient(AsyncCloseable):
         segments: tuple[str, ...],
         query: tuple[tuple[str, str], ...],
         structure: Structurer[T],
+        template: str = "",
     ) -> list[T]:
         """Request a JSON array. Structure its items with pauses for the event loop."""
-        request = Request(segments, _split_array, query)
+        request = Request(segments, _split_array, query, template=template)
         items = await self._transport.send(request)
         found, pauses = list[T](), Pauses()
+        timer = DecodeTimer(self._transport.reporter)
+        structure_item = timer.wrap(structure)
         try:
             for index, item in enumerate(items):
-                found.append(structure(item, f"$[{index}]"))
+                found.append(structure_item(item, f"$[{index}]"))
                 await pauses.pause_if_needed()
         except ApiError as error:
             self._transport.describe(request, error)
             raise
+        finally:
+            timer.report()
         return found
 
     def with_options(
@@ -130,6 +136,7 @@ class ApiClient(AsyncCloseable):
         retry: RetryPolicy | None = None,
         timeout: Timeout | None = None,
         limiter: Limiter | Unchanged | None = UNCHANGED,
+        telemetry: Telemetry | Unchanged | None = UNCHANGED,
     ) -> Self:
         """Return a client with other options.
 
@@ -139,12 +146,14 @@ class ApiClient(AsyncCloseable):
             retry: Retry settings. None keeps those of this client.
             timeout: Time limits. None keeps those of this client.
             limiter: Limiter around each request, or None for no limiter.
+            telemetry: Receiver of telemetry, or None for none.
         """
         transport, other = self._transport, copy.copy(self)
         other._transport = transport.with_options(
             retry=transport.retry if retry is None else retry,
             timeout=transport.timeout if timeout is None else timeout,
             limiter=transport.limiter if limiter is UNCHANGED else limiter,
+            telemetry=transport.telemetry if telemetry is UNCHANGED else telemetry,
         )
         return other
 

@@ -20,6 +20,7 @@ from evtransport.errors import ApiError, ConnectionFailed, ResponseTooLarge
 from evtransport.http import ERROR_BODY_BYTES, KEPT_HEADERS, Response, shorten
 from evtransport.logs import LOGGER, log_request
 from evtransport.secrets import MAX_SECRET_LENGTH, Secret, redact
+from evtransport.telemetry import Attempt, Reporter
 
 __all__ = ["Exchange", "Exchanger"]
 
@@ -32,6 +33,7 @@ class Exchange:
         method: HTTP method.
         path: Path in log records.
         label: Method, path and ids in log records.
+        template: Path without ids, for telemetry. Empty if unknown.
         url: Address.
         credential: Header that authenticates the request.
         attempt: Number of requests for reports or chargeboxes that the call has sent.
@@ -41,6 +43,7 @@ class Exchange:
     method: str
     path: str
     label: str
+    template: str
     url: URL
     credential: Credential
     attempt: int = 1
@@ -56,12 +59,14 @@ class Exchanger:
         sessions: Session that sends the requests.
         timeout: Time limits of a request.
         max_response_bytes: Maximum size of a decompressed body.
+        reporter: Receiver of telemetry.
     """
 
     auth: Auth
     sessions: SessionManager
     timeout: ClientTimeout
     max_response_bytes: int
+    reporter: Reporter | None = None
 
     async def send(self, exchange: Exchange) -> Response:
         """Send one request and return its response.
@@ -70,6 +75,23 @@ class Exchanger:
             ConnectionFailed: No complete response arrived.
             ResponseTooLarge: The body is larger than `max_response_bytes`.
         """
+        if self.reporter is None:
+            return await self._send(exchange, None)
+        sent = (exchange.credential.secret,)
+        attempt = Attempt(
+            method=exchange.method,
+            template=self.redact(exchange.template, sent),
+            url=self.redact(str(exchange.url), sent),
+            address=exchange.url.raw_host or "",
+            port=exchange.url.port or 0,
+            number=exchange.attempt,
+        )
+        with self.reporter.attempt(attempt):
+            response = await self._send(exchange, attempt)
+            attempt.body_bytes = len(response.body)
+            return response
+
+    async def _send(self, exchange: Exchange, attempt: Attempt | None) -> Response:
         started = time.perf_counter()
         cancellations = _count_cancellations()
         response = None
@@ -77,7 +99,7 @@ class Exchanger:
             f"the response is larger than max_response_bytes={self.max_response_bytes}"
         )
         try:
-            response = await self._read(exchange)
+            response = await self._read(exchange, attempt)
         except FAILURES as error:
             reason = self.redact(reason_of(error), (exchange.credential.secret,))
             failure = ConnectionFailed(shorten(reason))
@@ -104,12 +126,15 @@ class Exchanger:
         self.sessions.get_session()  # raises if the client was closed during the request
         raise failure
 
-    async def _read(self, exchange: Exchange) -> Response | None:
+    async def _read(self, exchange: Exchange, attempt: Attempt | None) -> Response | None:
         """Send one request and return its response, or None if its body is too large."""
         credential = exchange.credential
         async with self.sessions.request(
             exchange.method, exchange.url, credential, exchange.form, self.timeout
         ) as response:
+            if attempt is not None:
+                attempt.status = response.status
+                attempt.encoding = response.headers.get("Content-Encoding", "")
             if response.status == 200:
                 limit = self.max_response_bytes
                 if (response.content_length or 0) <= limit:

@@ -63,6 +63,8 @@ class Request(Generic[T]):
         is_retryable: Returns True for errors after which the request may be sent again.
         ids: Names and values of the ids in the path, for errors.
         title: Short form of path and ids, for messages. If empty, messages show the path.
+        template: Path without ids, such as `/analytics/{chargebox_id}`, for telemetry. Empty if
+            unknown.
     """
 
     segments: tuple[str, ...]
@@ -71,6 +73,7 @@ class Request(Generic[T]):
     is_retryable: Callable[[Exception], bool] = is_retryable
     ids: tuple[tuple[str, str], ...] = ()
     title: str = ""
+    template: str = ""
 
     @property
     def path(self) -> str:
@@ -82,10 +85,15 @@ class Request(Generic[T]):
         """Short name of the request, such as `GET sessionReports CP-001/1 page 3`."""
         return f"GET {self.title or self.path}"
 
+    @property
+    def context(self) -> dict[str, str]:
+        """Ids and query parameters."""
+        return dict((*self.ids, *self.query))
+
     def describe(self, error: ApiError) -> None:
         """Set the attributes of an error that name this request."""
         error.method, error.path, error.label = "GET", self.path, self.label
-        error.context = dict((*self.ids, *self.query))
+        error.context = self.context
 
     def url(self, base: str) -> URL:
         """Return the encoded URL below a base URL."""

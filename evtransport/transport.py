@@ -29,6 +29,7 @@ from evtransport.pauses import pause
 from evtransport.proxy import SealedProxy
 from evtransport.retry import RetryPolicy, RetryQuota, RetrySchedule, Timeout
 from evtransport.secrets import Secret
+from evtransport.telemetry import Call, DecodeTimer, Reporter, Retry, Telemetry, validate_telemetry
 from evtransport.validation import validate_int
 
 __all__ = ["MAX_RESPONSE_BYTES", "Transport"]
@@ -73,6 +74,7 @@ class Transport:
         retry: Retry settings.
         timeout: Time limits.
         limiter: Entered around every request.
+        telemetry: Receiver of telemetry.
         max_response_bytes: Maximum size of a decompressed body.
         uniform: Returns a random float between its two arguments.
         wall_clock: Returns the Unix time, for a `Retry-After` that is a date.
@@ -93,10 +95,12 @@ class Transport:
     retry: RetryPolicy = attrs.field(factory=RetryPolicy)
     timeout: Timeout = attrs.field(factory=Timeout)
     limiter: Limiter | None = None
+    telemetry: Telemetry | None = None
     max_response_bytes: int = MAX_RESPONSE_BYTES
     uniform: Callable[[float, float], float] = attrs.field(default=random.uniform, repr=False)
     wall_clock: Callable[[], float] = attrs.field(default=time.time, repr=False)
     _quota: RetryQuota = attrs.field(factory=RetryQuota, repr=False, alias="quota")
+    reporter: Reporter | None = attrs.field(init=False, repr=False)
     _sessions: SessionManager = attrs.field(init=False, repr=False)
     _exchanger: Exchanger = attrs.field(init=False, repr=False)
     _owns_session: bool = attrs.field(default=True, init=False, repr=False)
@@ -113,16 +117,29 @@ class Transport:
             hasattr(self.limiter, "__aenter__") and hasattr(self.limiter, "__aexit__")
         ):
             raise ValueError(f"limiter must be an async context manager, got {self.limiter!r}")
+        validate_telemetry(self.telemetry)
+        self.reporter = None if self.telemetry is None else Reporter(self.telemetry)
         self._sessions = SessionManager(self.session, self.proxy, self.base_url)
         self._exchanger = Exchanger(
-            self.auth, self._sessions, limit_request(self.timeout), self.max_response_bytes
+            auth=self.auth,
+            sessions=self._sessions,
+            timeout=limit_request(self.timeout),
+            max_response_bytes=self.max_response_bytes,
+            reporter=self.reporter,
         )
 
     def with_options(
-        self, *, retry: RetryPolicy, timeout: Timeout, limiter: Limiter | None
+        self,
+        *,
+        retry: RetryPolicy,
+        timeout: Timeout,
+        limiter: Limiter | None,
+        telemetry: Telemetry | None,
     ) -> Transport:
         """Return a transport with the same session, credentials and retry quota."""
-        other = attrs.evolve(self, retry=retry, timeout=timeout, limiter=limiter)
+        other = attrs.evolve(
+            self, retry=retry, timeout=timeout, limiter=limiter, telemetry=telemetry
+        )
         other._sessions = self._sessions
         other._exchanger = attrs.evolve(other._exchanger, sessions=self._sessions)
         other._owns_session = False
@@ -149,6 +166,23 @@ class Transport:
         """
         self._sessions.get_session()
         call = _Call(asyncio.get_running_loop().time())
+        if self.reporter is None:
+            return await self._send_in_time(request, call)
+        seen = Call(
+            method="GET",
+            template=request.template,
+            address=self.base_url.raw_host or "",
+            port=self.base_url.port or 0,
+            context={name: self.redact(value) for name, value in request.context.items()},
+        )
+        with self.reporter.call(seen):
+            try:
+                return await self._send_in_time(request, call)
+            finally:
+                seen.attempts = call.attempts
+
+    async def _send_in_time(self, request: Request[T], call: _Call) -> T:
+        """Send a request until it succeeds, its schedule ends or its time is over."""
         scope = asyncio.timeout_at(call.started + self.timeout.total)
         try:
             async with scope:
@@ -183,6 +217,8 @@ class Transport:
                 if wait is None:
                     raise
                 log_retry(error, wait=wait, attempts=self.retry.attempts)
+                if self.reporter is not None:
+                    self.reporter.event(Retry(wait, type(error).__name__))
             else:
                 self._quota.release(schedule.acquired)
                 return result
@@ -202,12 +238,21 @@ class Transport:
                 )
             if len(response.body) > LARGE_BODY_BYTES:
                 await pause()  # joining the body took time, and decoding will
-            return request.decode(response.body)
+            return self._decode(request, response.body)
         except ApiError as error:
             self._describe(error, request, call)
             if isinstance(error, MisdirectedResponse):
                 self.retire_connections()
             raise
+
+    def _decode(self, request: Request[T], body: bytes) -> T:
+        if self.reporter is None:
+            return request.decode(body)
+        timer = DecodeTimer(self.reporter)
+        try:
+            return timer.wrap(request.decode)(body)
+        finally:
+            timer.report()
 
     def describe(self, request: Request[T], error: ApiError) -> None:
         """Set the attributes of an error that name a request, without secrets.
@@ -241,7 +286,9 @@ class Transport:
         may_send = not call.renewed and call.attempts < max(2, self.retry.attempts)
         if response.status == 401:
             return self.auth.invalidate(call.credential) and may_send
-        return may_send and await self.auth.renew_forbidden(call.credential, response, self._post)
+        return may_send and await self.auth.renew_forbidden(
+            call.credential, response, self._post, self.reporter
+        )
 
     async def _limited_get(self, request: Request[T], call: _Call) -> Response:
         if self.limiter is None:
@@ -251,19 +298,27 @@ class Transport:
 
     async def _get(self, request: Request[T], call: _Call) -> Response:
         call.attempts += 1
-        credential = await self.auth.get_credential(self._post)
+        credential = await self.auth.get_credential(self._post, self.reporter)
         if credential != call.credential:
             call.credential = credential
             call.sent += (credential.secret,)
         url = request.url(str(self.base_url))
         return await self._exchanger.send(
-            Exchange("GET", request.path, request.label, url, credential, call.attempts)
+            Exchange(
+                method="GET",
+                path=request.path,
+                label=request.label,
+                template=request.template,
+                url=url,
+                credential=credential,
+                attempt=call.attempts,
+            )
         )
 
     async def _post(self, url: URL, credential: Credential, form: bytes) -> Response:
         path = url.raw_path
         return await self._exchanger.send(
-            Exchange("POST", path, f"POST {path}", url, credential, form=form)
+            Exchange("POST", path, f"POST {path}", path, url, credential, form=form)
         )
 
 

@@ -19,6 +19,7 @@ from evtransport.query import encode_query
 from evtransport.retry import RetryPolicy, Timeout
 from evtransport.secrets import Secret
 from evtransport.tasks import TaskPool
+from evtransport.telemetry import Telemetry
 from evtransport.transport import MAX_RESPONSE_BYTES, Transport
 from evtransport.validation import (
     encode_segment,
@@ -66,6 +67,7 @@ class ThorClient(ApiClient):
         timeout: Time limits of a call.
         limiter: Async context manager, entered around each request.
         max_response_bytes: Maximum size of a decompressed response, in bytes.
+        telemetry: Receiver of telemetry, such as `OpenTelemetry()`. None sends none.
 
     Raises:
         ValueError: An argument is invalid. The message never quotes the key.
@@ -90,6 +92,7 @@ class ThorClient(ApiClient):
         timeout: Timeout = Timeout(),  # noqa: B008
         limiter: Limiter | None = None,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
+        telemetry: Telemetry | None = None,
     ) -> None:
         secret, sealed_proxy = Secret(api_key), seal_proxy(proxy)
         del api_key, proxy  # a traceback that shows locals must not show them
@@ -104,6 +107,7 @@ class ThorClient(ApiClient):
             timeout=timeout,
             limiter=limiter,
             max_response_bytes=max_response_bytes,
+            telemetry=telemetry,
         )
 
     @classmethod
@@ -112,12 +116,14 @@ class ThorClient(ApiClient):
         *,
         session: ClientSession | None = None,
         proxy: str | Literal[False] | None = None,
+        telemetry: Telemetry | None = None,
     ) -> ThorClient:
         """Return a client with the settings in `THOR_API_KEY` and optionally `THOR_BASE_URL`.
 
         Args:
             session: Your `ClientSession`. Use `with_options` to change other settings.
             proxy: Same as in the constructor.
+            telemetry: Same as in the constructor.
 
         Raises:
             ValueError: `THOR_API_KEY` is not set, or a variable is invalid.
@@ -137,6 +143,7 @@ class ThorClient(ApiClient):
             base_url=read_environment("THOR_BASE_URL") or BASE_URL,
             session=session,
             proxy=reveal_proxy(sealed_proxy),
+            telemetry=telemetry,
         )
 
     async def get_analytics(self, chargebox_id: str) -> Analytics:
@@ -160,7 +167,9 @@ class ThorClient(ApiClient):
         """
         segments = ("analytics", encode_segment("chargebox_id", chargebox_id))
         ids = (("chargebox_id", chargebox_id),)
-        return await self._transport.send(Request(segments, structure_analytics, ids=ids))
+        return await self._transport.send(
+            Request(segments, structure_analytics, ids=ids, template="/analytics/{chargebox_id}")
+        )
 
     async def get_chargebox(self, chargebox_id: str) -> Chargebox:
         """Return a chargebox with its connectors (Thor: "Get chargebox").
@@ -190,7 +199,9 @@ class ThorClient(ApiClient):
             return box
 
         ids = (("chargebox_id", chargebox_id),)
-        return await self._transport.send(Request(segments, decode, ids=ids))
+        return await self._transport.send(
+            Request(segments, decode, ids=ids, template="/chargeboxes/{chargebox_id}")
+        )
 
     async def get_chargeboxes(
         self,
@@ -225,7 +236,9 @@ class ThorClient(ApiClient):
             [...]
         """
         query = Selection.validated(only_active, within, connector_type).query()
-        return await self._get_list(("chargeboxes",), encode_query(query), structure_chargebox)
+        return await self._get_list(
+            ("chargeboxes",), encode_query(query), structure_chargebox, "/chargeboxes"
+        )
 
     def get_analytics_many(
         self, ids: Iterable[str], concurrency: int = 16

@@ -69,6 +69,8 @@ class PageTransport:
         stalls: True if only the first request gets a response.
     """
 
+    reporter = None
+
     def __init__(self, items: Sequence[object] = (), body: bytes | None = None) -> None:
         self.items = items
         self.body = body
