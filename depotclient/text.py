@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 from urllib.parse import unquote
 
 from depotclient.partitions.calendar import Connector
+from evtransport.durations import parse_duration
 from evtransport.validation import validate_id
 
 __all__ = ["TIME", "parse_connector", "parse_duration", "parse_time", "read_connectors"]
@@ -40,28 +39,6 @@ def parse_time(name: str, text: str | None) -> datetime | None:
         raise ValueError(
             f"{name} must be a date or time in ISO 8601, such as 2026-01-31T18:00:00Z, got {text!r}"
         ) from None
-
-
-_UNITS: Final = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_DURATION: Final = re.compile(rf"(\d+(?:\.\d+)?) ?([{''.join(_UNITS)}]?)", re.ASCII)
-
-
-def parse_duration(name: str, text: str) -> timedelta:
-    """Return the duration in a string such as `1d`, `36h`, `5m` or `30s`.
-
-    A plain number is in days.
-
-    Raises:
-        ValueError: The text has a different format, or the number is too large.
-
-    Example:
-        >>> parse_duration("--margin", "36h")
-        datetime.timedelta(days=1, seconds=43200)
-    """
-    with suppress(OverflowError):
-        if found := _DURATION.fullmatch(text):
-            return timedelta(**{_UNITS[found[2] or "d"]: float(found[1])})
-    raise ValueError(f"{name} must be a duration such as 1d, 36h, 5m or 30s, got {text!r}")
 
 
 def parse_connector(text: str) -> Connector:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from depotclient.partitions.calendar import connector_key
-from depotclient.text import parse_connector, parse_duration, parse_time, read_connectors
+from depotclient.text import parse_connector, parse_time, read_connectors
 
 
 @pytest.mark.parametrize(
@@ -25,20 +25,6 @@ def test_a_time_without_an_offset_is_utc(text: str, time: datetime) -> None:
     assert read == time
     assert read is not None
     assert read.utcoffset() == timedelta(0)
-
-
-@pytest.mark.parametrize(
-    ("text", "hours"),
-    [("1", 24), ("1.5d", 36), ("36h", 36), ("0", 0), ("90m", 1.5), ("1800 s", 0.5)],
-)
-def test_a_duration_without_a_unit_is_in_days(text: str, hours: float) -> None:
-    assert parse_duration("--margin", text) == timedelta(hours=hours)
-
-
-@pytest.mark.parametrize("text", ["", "d", "-1", "nan", "1w", "1e3", "9" * 400])
-def test_other_durations_are_rejected(text: str) -> None:
-    with pytest.raises(ValueError, match="--margin must be a duration such as 1d, 36h"):
-        parse_duration("--margin", text)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from tests.support.simulated_loop import run_simulated
+from tests.support.simulated import run_simulated
 from tests.support.waiting import iterate_loop
 from thorclient import (
     Analytics,

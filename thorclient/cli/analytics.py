@@ -28,7 +28,7 @@ from evtransport.errors import ApiError
 from thorclient.cli.options import open_client
 from thorclient.models import Analytics
 
-__all__ = ["analytics", "encode_result", "render_analytics"]
+__all__ = ["analytics", "encode_result", "render_analytics", "result_fields"]
 
 
 def analytics(
@@ -83,12 +83,15 @@ def _format_progress(count: int, total: int) -> str:
 
 
 def encode_result(chargebox_id: str, result: Analytics | ApiError) -> bytes:
-    """Return analytics, with energy in Wh, or an error as a JSON object that starts with the id."""
+    """Return a result as a JSON object that starts with the id."""
+    return msgspec.json.encode({"id": chargebox_id} | result_fields(result))
+
+
+def result_fields(result: Analytics | ApiError) -> dict[str, object]:
+    """Return analytics, with energy in Wh, or an error as fields of a JSON object."""
     if isinstance(result, ApiError):
-        fields = {"error": escape_controls(format_error(result))}
-    else:
-        fields = attrs.asdict(result)
-    return msgspec.json.encode({"id": chargebox_id} | fields)
+        return {"error": escape_controls(format_error(result))}
+    return attrs.asdict(result)
 
 
 def render_analytics(found: Mapping[str, Analytics]) -> Table:

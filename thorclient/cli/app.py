@@ -6,6 +6,7 @@ from evtransport.cli.app import command_line
 from evtransport.cli.commands import Command
 from thorclient.cli.analytics import analytics
 from thorclient.cli.chargeboxes import chargebox, chargeboxes
+from thorclient.cli.poll import poll
 from thorclient.cli.sandbox import sandbox
 
 __all__ = ["app"]
@@ -17,4 +18,5 @@ app = command_line(
 app.command(cls=Command)(analytics)
 app.command(cls=Command)(chargebox)
 app.command(cls=Command)(chargeboxes)
+app.command(cls=Command)(poll)
 app.command(cls=Command)(sandbox)
