@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, TypeAlias, get_args
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 import attrs
-import msgspec
 
 from depotclient.drift import known_paths
+from evtransport.profiles import (
+    ProfileFormat,
+    copied,
+    is_field_name,
+    is_number,
+    number,
+    one_of,
+    quote,
+    refuse_impossible_shares,
+    shares,
+    true_or_false,
+)
 
 __all__ = ["KNOWN_VALUES", "Compression", "Credentials", "Echo", "LimitRule", "OddLimitRule"]
 __all__ += ["Order", "PageRule", "Profile", "TimeFilter", "is_unknown_field"]
@@ -23,8 +34,7 @@ TimeFilter = Literal["start", "end", "overlap"]
 Echo = Literal["same", "upper", "lower", "absent"]
 Compression = Literal["identity", "gzip", "deflate"]
 
-_KIND: Final = "depot-profile"
-_VERSION: Final = 1
+_FORMAT: Final = ProfileFormat("depot-profile", 1, "depotclient probe --profile FILE")
 
 KNOWN_VALUES: Final[Mapping[str, frozenset[str]]] = {
     "ocppStatus[].value": frozenset(
@@ -41,78 +51,16 @@ KNOWN_VALUES: Final[Mapping[str, frozenset[str]]] = {
 """Values of the open enums, by path: those of OCPP 1.6, the vendor's example and the sandbox."""
 
 _PATHS: Final = known_paths()
-# Ids have digits. The name of a field has a few of them at most.
-_FIELD_NAME: Final = re.compile(r"(?!.*[0-9]{3})[A-Za-z_][A-Za-z0-9_]{0,63}")
-_MAX_PATHS: Final = 1000
-
-_Validator: TypeAlias = Callable[[object, "attrs.Attribute[Any]", Any], None]
-
-
-def _one_of(annotation: Any) -> _Validator:
-    """Return a validator of a choice. An annotation with `int` also allows a status."""
-    or_status = int in get_args(annotation)
-    literal = get_args(annotation)[0] if or_status else annotation
-    choices: tuple[str, ...] = get_args(literal)
-
-    def validate(_: object, field: attrs.Attribute[Any], value: object) -> None:
-        is_status = or_status and _is_number(value) and value in range(400, 600)
-        if not (value is None or is_status or (isinstance(value, str) and value in choices)):
-            allowed = ", ".join(choices) + (" or a status from 400 to 599" if or_status else "")
-            raise ValueError(f"{field.name} must be one of {allowed}, got {_quote(value)}")
-
-    return validate
-
-
-def _number(minimum: float, *, above: bool = False, whole: bool = False) -> _Validator:
-    """Return a validator of a finite number: at least `minimum`, or above it."""
-
-    def validate(_: object, field: attrs.Attribute[Any], value: Any) -> None:
-        if value is None:
-            return
-        is_number = _is_number(value) and (isinstance(value, int) or not whole)
-        if not (is_number and minimum <= value < float("inf") and (value > minimum or not above)):
-            kind = "an int" if whole else "a finite number"
-            raise ValueError(
-                f"{field.name} must be {kind} {'>' if above else '>='} {minimum},"
-                f" got {_quote(value)}"
-            )
-
-    return validate
-
-
-def _bool(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    if value is not None and not isinstance(value, bool):
-        raise ValueError(f"{field.name} must be true or false, got {_quote(value)}")
-
-
-def _shares(is_path: Callable[[str], bool], example: str) -> _Validator:
-    """Return a validator of shares (0 to 1) by path."""
-
-    def validate(_: object, field: attrs.Attribute[Any], value: object) -> None:
-        if value is None:
-            return
-        if not isinstance(value, Mapping) or len(value) > _MAX_PATHS:
-            raise ValueError(f"{field.name} must map at most {_MAX_PATHS} paths to shares")
-        for path, share in value.items():
-            if not (isinstance(path, str) and is_path(path)):
-                raise ValueError(f"{field.name}: {_quote(path)} is not a path, such as {example!r}")
-            if not (_is_number(share) and 0 <= share <= 1):
-                raise ValueError(
-                    f"{field.name}: the share of {path} must be a number from 0 to 1,"
-                    f" got {_quote(share)}"
-                )
-
-    return validate
 
 
 def _seconds_by_size(_: object, field: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not (
         isinstance(value, Mapping)
         and all(isinstance(size, int) and size > 0 for size in value)
-        and all(_is_number(seconds) and 0 <= seconds < float("inf") for seconds in value.values())
+        and all(is_number(seconds) and 0 <= seconds < float("inf") for seconds in value.values())
     ):
         raise ValueError(
-            f"{field.name} must map page sizes (int > 0) to seconds (>= 0), got {_quote(value)}"
+            f"{field.name} must map page sizes (int > 0) to seconds (>= 0), got {quote(value)}"
         )
 
 
@@ -120,19 +68,7 @@ def is_unknown_field(path: str) -> bool:
     """Return True if a path may be in `Profile.unknown_fields`: it looks like a name, not an id."""
     parent, dot, name = path.rpartition(".")
     is_object = not dot or any(known.startswith(f"{parent}.") for known in _PATHS)
-    return is_object and path not in _PATHS and _FIELD_NAME.fullmatch(name) is not None
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _quote(value: object) -> str:
-    return f"{value!r:.100}"
-
-
-def _copied(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value
+    return is_object and path not in _PATHS and is_field_name(name)
 
 
 @attrs.frozen(kw_only=True)
@@ -186,62 +122,60 @@ class Profile:
         True
     """
 
-    credentials: Credentials | None = attrs.field(default=None, validator=_one_of(Credentials))
-    token_lifetime: float | None = attrs.field(default=None, validator=_number(0))
-    min_limit: int | None = attrs.field(default=None, validator=_number(1, whole=True))
-    max_limit: int | None = attrs.field(default=None, validator=_number(1, whole=True))
-    low_limits: LimitRule | None = attrs.field(default=None, validator=_one_of(LimitRule))
-    high_limits: LimitRule | None = attrs.field(default=None, validator=_one_of(LimitRule))
-    odd_limits: OddLimitRule | None = attrs.field(default=None, validator=_one_of(OddLimitRule))
-    order: Order | None = attrs.field(default=None, validator=_one_of(Order))
-    ignore_page: bool | None = attrs.field(default=None, validator=_bool)
-    past_the_end: PageRule | None = attrs.field(default=None, validator=_one_of(PageRule))
-    page_zero: PageRule | None = attrs.field(default=None, validator=_one_of(PageRule))
-    time_filter: TimeFilter | None = attrs.field(default=None, validator=_one_of(TimeFilter))
-    includes_from: bool | None = attrs.field(default=None, validator=_bool)
-    includes_to: bool | None = attrs.field(default=None, validator=_bool)
-    echo: Echo | None = attrs.field(default=None, validator=_one_of(Echo))
+    credentials: Credentials | None = attrs.field(default=None, validator=one_of(Credentials))
+    token_lifetime: float | None = attrs.field(default=None, validator=number(0))
+    min_limit: int | None = attrs.field(default=None, validator=number(1, whole=True))
+    max_limit: int | None = attrs.field(default=None, validator=number(1, whole=True))
+    low_limits: LimitRule | None = attrs.field(default=None, validator=one_of(LimitRule))
+    high_limits: LimitRule | None = attrs.field(default=None, validator=one_of(LimitRule))
+    odd_limits: OddLimitRule | None = attrs.field(default=None, validator=one_of(OddLimitRule))
+    order: Order | None = attrs.field(default=None, validator=one_of(Order))
+    ignore_page: bool | None = attrs.field(default=None, validator=true_or_false)
+    past_the_end: PageRule | None = attrs.field(default=None, validator=one_of(PageRule))
+    page_zero: PageRule | None = attrs.field(default=None, validator=one_of(PageRule))
+    time_filter: TimeFilter | None = attrs.field(default=None, validator=one_of(TimeFilter))
+    includes_from: bool | None = attrs.field(default=None, validator=true_or_false)
+    includes_to: bool | None = attrs.field(default=None, validator=true_or_false)
+    echo: Echo | None = attrs.field(default=None, validator=one_of(Echo))
     missing_fields: Mapping[str, float] | None = attrs.field(
         default=None,
-        converter=_copied,
+        converter=copied,
         hash=False,
-        validator=_shares(_PATHS.__contains__, "vehicleId"),
+        validator=shares(_PATHS.__contains__, "vehicleId"),
     )
     null_fields: Mapping[str, float] | None = attrs.field(
         default=None,
-        converter=_copied,
+        converter=copied,
         hash=False,
-        validator=_shares(_PATHS.__contains__, "vehicleId"),
+        validator=shares(_PATHS.__contains__, "vehicleId"),
     )
     unknown_fields: Mapping[str, float] | None = attrs.field(
         default=None,
-        converter=_copied,
+        converter=copied,
         hash=False,
-        validator=_shares(is_unknown_field, "ocppStatus[].reason"),
+        validator=shares(is_unknown_field, "ocppStatus[].reason"),
     )
     unknown_values: Mapping[str, float] | None = attrs.field(
         default=None,
-        converter=_copied,
+        converter=copied,
         hash=False,
-        validator=_shares(KNOWN_VALUES.__contains__, "ocppStatus[].value"),
+        validator=shares(KNOWN_VALUES.__contains__, "ocppStatus[].value"),
     )
-    compression: Compression | None = attrs.field(default=None, validator=_one_of(Compression))
-    latency: float | None = attrs.field(default=None, validator=_number(0))
-    bytes_per_second: float | None = attrs.field(default=None, validator=_number(0, above=True))
+    compression: Compression | None = attrs.field(default=None, validator=one_of(Compression))
+    latency: float | None = attrs.field(default=None, validator=number(0))
+    bytes_per_second: float | None = attrs.field(default=None, validator=number(0, above=True))
     page_seconds: Mapping[int, float] | None = attrs.field(
-        default=None, converter=_copied, hash=False, validator=_seconds_by_size
+        default=None, converter=copied, hash=False, validator=_seconds_by_size
     )
-    report_bytes: int | None = attrs.field(default=None, validator=_number(1, whole=True))
-    longest_session: int | None = attrs.field(default=None, validator=_number(1, whole=True))
+    report_bytes: int | None = attrs.field(default=None, validator=number(1, whole=True))
+    longest_session: int | None = attrs.field(default=None, validator=number(1, whole=True))
 
     def __attrs_post_init__(self) -> None:
         if self.min_limit and self.max_limit and self.min_limit > self.max_limit:
             raise ValueError(
                 f"max_limit must be at least min_limit ({self.min_limit}), got {self.max_limit}"
             )
-        for path, share in (self.missing_fields or {}).items():
-            if share + (self.null_fields or {}).get(path, 0) > 1 + 1e-9:
-                raise ValueError(f"{path} is missing or null in more than all objects")
+        refuse_impossible_shares(self.missing_fields, self.null_fields)
 
     @classmethod
     def parse(cls, text: bytes) -> Profile:
@@ -253,27 +187,7 @@ class Profile:
         Raises:
             ValueError: The text is not a profile, has another version, or has a bad value.
         """
-        try:
-            content = msgspec.json.decode(text, type=dict[str, Any])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            content = {}
-        if (kind := content.pop("kind", None)) != _KIND:
-            found = "has no kind" if kind is None else f"is of the kind {_quote(kind)}"
-            raise ValueError(
-                f"not a profile: the text {found}, instead of the JSON object that"
-                " `depotclient probe --profile FILE` writes"
-            )
-        if (version := content.pop("version", None)) != _VERSION:
-            raise ValueError(
-                f"the profile has version {_quote(version)}, but this release reads version"
-                f" {_VERSION}: run `depotclient probe --profile FILE` again"
-            )
-        known = attrs.fields_dict(cls)
-        if unknown := [name for name in content if name not in known]:
-            raise ValueError(
-                f"the profile has unknown fields: {', '.join(unknown):.100};"
-                f" version {_VERSION} has {', '.join(known)}"
-            )
+        content = _FORMAT.decode(text, cls)
         if isinstance(seconds := content.get("page_seconds"), dict):
             content["page_seconds"] = {_size(name): value for name, value in seconds.items()}
         return cls(**content)
@@ -284,8 +198,7 @@ class Profile:
         The result has a kind, a version and a line for each value, so that two profiles can be
         compared with `diff`.
         """
-        content = {"kind": _KIND, "version": _VERSION} | attrs.asdict(self)
-        return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+        return _FORMAT.encode(self)
 
 
 def _size(name: str) -> int | str:
