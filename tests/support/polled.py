@@ -220,5 +220,13 @@ class PolledDepot:
             stored = StoredReport.from_json(report, 0)
             end = epoch_us(BEGIN + version.time)
             asked = TimeRange(epoch_us(SINCE), end, self.time_filter)
-            is_new = stored.start >= epoch_us(SINCE) or not stored.has_times
-            yield report if asked.contains(stored) and is_new else None
+            yield report if asked.contains(stored) and _is_expected(stored) else None
+
+
+def _is_expected(report: StoredReport) -> bool:
+    """Return True if the time that decides on a session is not before `SINCE`.
+
+    It is the start, or the end if the start is missing or more than a day too early.
+    """
+    usable = [time for time in (report.start, report.end) if time >= epoch_us(SINCE - DAY)]
+    return not report.has_times or usable[:1] >= [epoch_us(SINCE)]
