@@ -1,0 +1,213 @@
+"""Which values of `limit` the server honours, and what it does with the others."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from depotclient.probe.exchange import Experiment, Finding, ProbeRequest
+from depotclient.probe.page_sizes import (
+    ABOVE_MAXIMUM,
+    DOCUMENTED_MAXIMUM,
+    PageSizes,
+    find_page_size,
+)
+from depotclient.probe.sample import NO_SESSION, Sample
+from depotclient.profile import LimitRule, OddLimitRule, Order, PageRule
+
+__all__ = ["LimitFindings", "LimitProbe", "choose_limit"]
+
+_ROUND: Final = (DOCUMENTED_MAXIMUM, 1000, 100, 500, 200, 50, 20, 10)
+"""Limits that servers choose more often than others."""
+
+_NO_SMALL_PAGE: Final = "large limits were not requested: no window with few sessions was found"
+
+
+@attrs.frozen
+class LimitFindings:
+    """What the probe knows about `limit`. The names are those of `Profile`."""
+
+    min_limit: Finding[int]
+    max_limit: Finding[int]
+    low_limits: Finding[LimitRule]
+    high_limits: Finding[LimitRule]
+    odd_limits: Finding[OddLimitRule]
+
+
+@attrs.frozen
+class _OddFindings:
+    """What the server does with a limit that is not a multiple of 10.
+
+    Attributes:
+        max_limit: Largest limit, if it is so small that no such limit could be tested.
+    """
+
+    odd_limits: Finding[OddLimitRule]
+    max_limit: int | None = None
+
+
+@attrs.frozen
+class LimitProbe:
+    """Experiments with `limit`.
+
+    Attributes:
+        sample: First pages.
+        small: Request for a page that is small for every limit. None if there is none.
+        order: Order of the reports. None if it is unknown.
+        ignore_page: True if every page is the first one. None if that is unknown.
+        past_the_end: Response after the last page. None if it is unknown.
+    """
+
+    sample: Sample
+    small: ProbeRequest | None
+    order: Order | None = None
+    ignore_page: bool | None = None
+    past_the_end: PageRule | None = None
+
+    def find(self) -> Experiment[LimitFindings]:
+        """Return the limits that the server honours."""
+        odd = yield from self._find_odd()
+        step = 10 if isinstance(odd.odd_limits.value, int) else 1
+        smallest, low = yield from self._find_smallest(step)
+        if odd.max_limit is None:
+            largest, high = yield from self._find_largest(step)
+        else:
+            largest, high = Finding(odd.max_limit), Finding[LimitRule]("clamp")
+        odd_limits = odd.odd_limits
+        if odd_limits.value is None and smallest.value is not None:
+            odd_limits = yield from self._find_odd_between(
+                smallest.value, largest.value, odd_limits
+            )
+        return LimitFindings(smallest, largest, low, high, odd_limits)
+
+    def _find_odd(self) -> Experiment[_OddFindings]:
+        sample, served = self.sample, self.sample.served or 0
+        if 0 < served < sample.limit:
+            reason = f"the server returns at most {served} reports"
+            return _OddFindings(Finding.unknown(reason), served)
+        whole = max(sample.limit, served)
+        limit = next(size for size in range(whole + 1, whole + 11) if size % 10 == 1)
+        response = yield ProbeRequest(sample.window, 1, limit)
+        if response.refusal is not None:
+            return (yield from self._judge_refusal(limit, response.refusal))
+        if response.count == limit:
+            return _OddFindings(Finding("honoured"))
+        if not response.count or len(sample.reports) <= response.count:
+            few = NO_SESSION if not sample.reports else "the window has too few sessions"
+            return _OddFindings(Finding.unknown(few if response.is_served else response.problem))
+        larger = yield ProbeRequest(sample.window, 1, limit + 9)
+        if larger.count > response.count:
+            return _OddFindings(Finding("clamp"))
+        if larger.count < response.count:
+            return _OddFindings(Finding.unknown(larger.problem))
+        reason = f"the server returns at most {served} reports"
+        return _OddFindings(Finding.unknown(reason), response.count)
+
+    def _find_odd_between(
+        self, smallest: int, largest: int | None, unknown: Finding[OddLimitRule]
+    ) -> Experiment[Finding[OddLimitRule]]:
+        """Return what the server does with an odd limit that it should honour.
+
+        Args:
+            smallest: Smallest limit.
+            largest: Largest limit, or None if it is unknown.
+            unknown: Result if there is no such limit.
+        """
+        # A page of all sessions doesn't show its limit.
+        last = min(largest or DOCUMENTED_MAXIMUM, len(self.sample.reports) - 1)
+        limit = next((size for size in range(last, smallest - 1, -1) if size % 10), None)
+        if limit is None:
+            return unknown
+        response = yield ProbeRequest(self.sample.window, 1, limit)
+        if response.refusal is not None:
+            return Finding(response.refusal)
+        if response.count == limit:
+            return Finding("honoured")
+        return Finding("clamp") if response.count == limit // 10 * 10 > 0 else unknown
+
+    def _judge_refusal(self, limit: int, status: int) -> Experiment[_OddFindings]:
+        """Return whether a limit was refused because it is odd, or because it is too large."""
+        if self.small is None:
+            return _OddFindings(Finding.unknown(_NO_SMALL_PAGE))
+        larger = yield attrs.evolve(self.small, limit=limit + 9)
+        if larger.failure:
+            return _OddFindings(Finding.unknown(larger.failure))
+        if larger.refusal is not None:
+            return _OddFindings(Finding.unknown("the server refuses limits above the smallest"))
+        return _OddFindings(Finding(status))
+
+    def _find_smallest(self, step: int) -> Experiment[tuple[Finding[int], Finding[LimitRule]]]:
+        response = yield ProbeRequest(self.sample.window, 1, 1)
+        if response.refusal is not None:
+            smallest = yield from self._search(self.sample.limit, 1, step)
+            return smallest, Finding(response.refusal)
+        if response.count == 1:
+            return Finding(1), Finding.unknown("the smallest limit is 1")
+        if not response.count or len(self.sample.reports) <= response.count:
+            reason = "one page has all sessions" if self.sample.reports else NO_SESSION
+            reason = reason if response.is_served else response.problem
+            return Finding.unknown(reason), Finding.unknown(reason)
+        return Finding(response.count), Finding("clamp")
+
+    def _find_largest(self, step: int) -> Experiment[tuple[Finding[int], Finding[LimitRule]]]:
+        if self.small is None:
+            return Finding.unknown(_NO_SMALL_PAGE), Finding.unknown(_NO_SMALL_PAGE)
+        response = yield attrs.evolve(self.small, limit=ABOVE_MAXIMUM)
+        if response.failure:
+            return Finding.unknown(response.failure), Finding.unknown(response.failure)
+        if response.refusal is not None:
+            largest = yield from self._search(self.sample.limit, ABOVE_MAXIMUM, step)
+            return largest, Finding(response.refusal)
+        size = yield from self._find_page_size()
+        if size.value is None:
+            return size, Finding.unknown(size.reason)
+        return size, Finding("clamp")
+
+    def _find_page_size(self) -> Experiment[Finding[int]]:
+        if self.sample.served is None:
+            return Finding.unknown(
+                "one page has all sessions" if self.sample.reports else NO_SESSION
+            )
+        if self.order == "changing":
+            return Finding.unknown("the order of the reports changes")
+        if self.ignore_page:
+            return Finding.unknown("the server ignores the page number")
+        pages = PageSizes(self.sample, self.order, self.past_the_end)
+        return (yield from find_page_size(pages))
+
+    def _search(self, accepted: int, refused: int, step: int) -> Experiment[Finding[int]]:
+        """Return the last limit that the server accepts, from an accepted towards a refused one.
+
+        Args:
+            accepted: Limit that the server accepts.
+            refused: Limit that the server refuses.
+            step: Difference of limits to try: 10 if the server refuses other limits.
+        """
+        if self.small is None:
+            return Finding.unknown(_NO_SMALL_PAGE)
+        while (limit := choose_limit(accepted, refused, step)) is not None:
+            response = yield attrs.evolve(self.small, limit=limit)
+            if response.failure:
+                return Finding.unknown(response.failure)
+            if response.refusal is None:
+                accepted = limit
+            else:
+                refused = limit
+        return Finding(accepted)
+
+
+def choose_limit(accepted: int, refused: int, step: int) -> int | None:
+    """Return the next limit to try between two limits, or None if there is none.
+
+    Example:
+        >>> choose_limit(100, 2000, 1), choose_limit(101, 2000, 1), choose_limit(101, 500, 1)
+        (101, 1000, 200)
+    """
+    if abs(refused - accepted) <= step:
+        return None
+    if accepted in _ROUND:
+        return accepted + (step if refused > accepted else -step)
+    low, high = sorted((accepted, refused))
+    middle = (low + high) // 2
+    return next((size for size in _ROUND if low < size < high), max(middle // step * step, low + 1))

@@ -1,0 +1,127 @@
+"""Responses of a probe: the page split into reports, and the ids that it echoes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Final
+
+import attrs
+import msgspec
+
+from depotclient.keys import compute_session_key, read_session_id
+from depotclient.pages import MAX_REPORTS
+from depotclient.probe.exchange import Finding, SeenReport
+from depotclient.probe.fields import FieldCounts
+from depotclient.profile import Echo
+from depotclient.sessions import Session
+from evtransport.errors import DecodeError, SchemaError
+from evtransport.http import check_echo
+from evtransport.pauses import Pauses
+from evtransport.structure import decode
+from evtransport.surrogates import replace_lone_surrogates
+from evtransport.validation import normalize_connector_id
+
+__all__ = ["ProbedPage", "ReportReader", "find_echo", "split_probed_page"]
+
+
+class _Envelope(msgspec.Struct):
+    items: list[msgspec.Raw] | None = None
+    charger_id: str | None = msgspec.field(name="ChargerID", default=None)
+    connector_id: str | int | None = msgspec.field(name="ConnectorID", default=None)
+
+
+_ENVELOPE_DECODER: Final = msgspec.json.Decoder(_Envelope)
+
+
+@attrs.frozen
+class ProbedPage:
+    """Response of a probe.
+
+    Attributes:
+        items: JSON texts of the reports. None if the list is missing or null.
+        echo: How the response names the connector. None if it mixes the letters.
+    """
+
+    items: list[msgspec.Raw] | None
+    echo: Echo | None
+
+
+def split_probed_page(charger_id: str, connector_id: str, body: bytes) -> ProbedPage:
+    """Split a response into its reports. Unlike a walk, accept a page without a list.
+
+    Raises:
+        DecodeError: The response is not JSON in UTF-8.
+        SchemaError: It is not an object of the documented shape, or has too many reports.
+        MisdirectedResponse: It belongs to another connector.
+    """
+    try:
+        envelope = decode(body, _ENVELOPE_DECODER)
+    except DecodeError:
+        text = replace_lone_surrogates(body)
+        if text == body:
+            raise
+        envelope = decode(text, _ENVELOPE_DECODER)
+    if len(envelope.items or ()) > MAX_REPORTS:
+        raise SchemaError((f"$.items: more than {MAX_REPORTS:,} reports",))
+    pairs = list[tuple[str, str]]()
+    if envelope.charger_id is not None:
+        check_echo("ChargerID", charger_id, envelope.charger_id)
+        pairs.append((charger_id, envelope.charger_id))
+    if envelope.connector_id is not None:
+        sent, echoed = map(normalize_connector_id, (connector_id, str(envelope.connector_id)))
+        check_echo("ConnectorID", sent, echoed)
+        pairs.append((sent, echoed))
+    return ProbedPage(envelope.items, _compare_letters(pairs))
+
+
+def _compare_letters(pairs: Iterable[tuple[str, str]]) -> Echo | None:
+    """Return the form of the echoed ids. A pair is an id as sent and as echoed."""
+    pairs = list(pairs)
+    if not pairs:
+        return "absent"
+    if all(sent == echoed for sent, echoed in pairs):
+        return "same"
+    if all(sent.upper() == echoed for sent, echoed in pairs):
+        return "upper"
+    return "lower" if all(sent.lower() == echoed for sent, echoed in pairs) else None
+
+
+def find_echo(echoes: Iterable[Echo | None]) -> Finding[Echo]:
+    """Return how the responses name the connector."""
+    forms = list(set(echoes))
+    if len(forms) == 1 and forms[0] is not None:
+        return Finding(forms[0])
+    return Finding.unknown("the responses differ" if forms else "no response")
+
+
+@attrs.define(eq=False)
+class ReportReader:
+    """Reader of reports, which counts the fields of each report once.
+
+    Attributes:
+        counts: Counts of the fields.
+        reports: All different reports.
+    """
+
+    counts: FieldCounts = attrs.field(factory=FieldCounts, init=False)
+    reports: dict[bytes, SeenReport] = attrs.field(factory=dict[bytes, SeenReport], init=False)
+
+    async def read(self, items: Iterable[msgspec.Raw]) -> tuple[SeenReport, ...]:
+        """Return the reports of a page, with pauses for the event loop."""
+        pauses, seen = Pauses(), list[SeenReport]()
+        for item in items:
+            text = bytes(item)
+            digest = blake2b(text, digest_size=8).digest()
+            if digest not in self.reports:
+                self.reports[digest] = _read_report(item, text, digest)
+                await self.counts.add(text)
+            seen.append(self.reports[digest])
+            await pauses.pause_if_needed()
+        return tuple(seen)
+
+
+def _read_report(item: msgspec.Raw, text: bytes, digest: bytes) -> SeenReport:
+    session_id = read_session_id(text)
+    session = Session.read(item, session_id, compute_session_key(session_id, text))
+    return SeenReport(session.key, digest, session.start, session.end, len(text))

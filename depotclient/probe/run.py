@@ -1,0 +1,265 @@
+"""Requests of a probe, through the transport of a client."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from functools import partial
+from typing import Final, TypeVar, cast
+
+import attrs
+
+from depotclient.client import DepotClient
+from depotclient.probe.exchange import Experiment, Finding, PageResponse, ProbeRequest
+from depotclient.probe.plan import plan_probe
+from depotclient.probe.reading import ProbedPage, ReportReader, split_probed_page
+from depotclient.probe.sample import choose_windows
+from depotclient.probe.speed import Timing
+from depotclient.probe.summary import Evidence, Measurement, summarize
+from depotclient.profile import Echo, Profile
+from depotclient.query import Query, format_time, to_utc
+from evtransport.auth import ClientCredentials
+from evtransport.errors import ApiError, AuthError, NotFoundError, ResponseTooLarge, StatusError
+from evtransport.http import Request
+from evtransport.retry import RETRYABLE_STATUSES
+from evtransport.telemetry import Attempt, Call, Event, Telemetry, TokenFetched
+
+__all__ = ["MAX_REQUESTS", "measure", "probe"]
+
+T = TypeVar("T")
+
+MAX_REQUESTS: Final = 40
+"""Maximum number of requests of a probe, with retries and without token requests."""
+
+_ATTEMPTS: Final = 3
+"""Maximum number of equal requests after failures."""
+
+
+class _Observer(Telemetry):
+    """Telemetry of a probe, which also passes everything to the client's own.
+
+    Attributes:
+        attempts: Number of GET requests sent.
+        last: Last GET request.
+        tokens: New tokens, with their lifetimes.
+    """
+
+    def __init__(self, inner: Telemetry) -> None:
+        self._inner = inner
+        self.attempts = 0
+        self.last: Attempt | None = None
+        self.tokens: list[TokenFetched] = []
+
+    def call(self, call: Call) -> AbstractContextManager[object]:
+        return self._inner.call(call)
+
+    @contextmanager
+    def attempt(self, attempt: Attempt) -> Generator[None]:
+        if attempt.method == "GET":
+            self.attempts += 1
+            self.last = attempt
+        with self._inner.attempt(attempt):
+            yield
+
+    def event(self, event: Event) -> None:
+        if isinstance(event, TokenFetched):
+            self.tokens.append(event)
+        self._inner.event(event)
+
+
+@attrs.define(eq=False)
+class _Prober:
+    """Sender of the requests of one probe.
+
+    Attributes:
+        depot: Client of the account.
+        query: Connector.
+        refusal: Last error that refused a request.
+        has_succeeded: True after a response with status 200.
+    """
+
+    depot: DepotClient
+    query: Query
+    observer: _Observer
+    refusal: StatusError | None = None
+    has_succeeded: bool = False
+    reader: ReportReader = attrs.field(factory=ReportReader)
+    timings: list[Timing] = attrs.field(factory=list[Timing])
+    echoes: list[Echo | None] = attrs.field(factory=list["Echo | None"])
+
+    async def run(self, experiment: Experiment[T]) -> T:
+        """Run an experiment. Equal requests are sent once.
+
+        Raises:
+            ApiError: No request succeeded, or the API rejected the credentials.
+        """
+        responses: dict[ProbeRequest, PageResponse] = {}
+        request = next(experiment)
+        while True:
+            if request not in responses:
+                responses[request] = await self._ask(request)
+            try:
+                request = experiment.send(responses[request])
+            except StopIteration as end:
+                if self.refusal is not None and not self.has_succeeded:
+                    raise self.refusal from None
+                return cast(T, end.value)
+
+    async def _ask(self, request: ProbeRequest) -> PageResponse:
+        """Return the response for a page, after up to three attempts."""
+        remaining = MAX_REQUESTS - self.observer.attempts
+        # A call may send one more request than its policy allows, after a rejected token.
+        if remaining < 2:
+            return PageResponse.failed(f"the {MAX_REQUESTS} requests are used up")
+        try:
+            page = await self._send(request, min(_ATTEMPTS, remaining))
+        except ApiError as error:
+            return self._judge(error)
+        self.has_succeeded = True
+        self.echoes.append(page.echo)
+        reports = None if page.items is None else await self.reader.read(page.items)
+        if (last := self.observer.last) is not None:
+            encoding = last.encoding or "identity"
+            count = len(reports or ())
+            self.timings.append(Timing(count, last.body_bytes, last.elapsed, encoding))
+        return PageResponse(reports=reports)
+
+    async def _send(self, request: ProbeRequest, attempts: int) -> ProbedPage:
+        own = self.depot._transport
+        transport = own.with_options(
+            retry=attrs.evolve(own.retry, attempts=attempts),
+            timeout=own.timeout,
+            limiter=own.limiter,
+            telemetry=self.observer,
+        )
+        ids = self.query.charger_id, self.query.connector_id
+        parameters = (
+            ("chargerId", ids[0]),
+            ("connectorId", ids[1]),
+            ("page", str(request.page)),
+            ("limit", str(request.limit)),
+            ("from", format_time(request.window.start)),
+            ("to", format_time(request.window.end)),
+        )
+        return await transport.send(
+            Request(
+                ("sessionReports",),
+                partial(split_probed_page, *ids),
+                parameters,
+                title=f"sessionReports {self.query.label} page {request.page}",
+                template="/sessionReports",
+            )
+        )
+
+    def _judge(self, error: ApiError) -> PageResponse:
+        """Return what a failed request means. Raise the error if the probe can't go on."""
+        if isinstance(error, StatusError) and _is_refusal(error):
+            # A client that is not allowed to read anything can't learn anything.
+            may_read = self.has_succeeded and error.status != 401
+            if not may_read and isinstance(error, AuthError | NotFoundError):
+                raise error
+            self.refusal = error
+            return PageResponse(error.status, None)
+        if not self.has_succeeded:
+            raise error
+        if isinstance(error, ResponseTooLarge):
+            return PageResponse.failed("a page exceeds max_response_bytes", is_too_large=True)
+        # The message may name ids.
+        what = f"status {error.status}" if isinstance(error, StatusError) else type(error).__name__
+        return PageResponse.failed(f"the server failed: {what}")
+
+
+def _is_refusal(error: StatusError) -> bool:
+    """Return True if the server answers equal requests in the same way."""
+    return 400 <= error.status < 500 and error.status not in RETRYABLE_STATUSES
+
+
+async def measure(
+    depot: DepotClient,
+    charger_id: str,
+    connector_id: str | int,
+    *,
+    from_: datetime | None = None,
+    to: datetime | None = None,
+) -> Measurement:
+    """Measure how the API of an account behaves, and say why something is unknown.
+
+    The arguments and errors are those of `probe`.
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     measurement = await measure(depot, "CP-001", 1)
+        >>> measurement.reasons["max_limit"]
+        'limits up to 50 are honoured; the window has too few sessions for larger pages'
+    """
+    query = Query.validated(charger_id, connector_id, from_, to, depot.now())
+    transport = depot._transport
+    prober = _Prober(depot, query, _Observer(transport.telemetry or Telemetry()))
+    start, end = (None if time is None else to_utc(time) for time in (from_, to))
+    findings = await prober.run(plan_probe(choose_windows(start, end, to_utc(depot.now()))))
+    has_client = isinstance(transport.auth, ClientCredentials)
+    evidence = Evidence(
+        credentials="client_credentials" if has_client else "token",
+        token_lifetime=_lifetime(prober.observer, has_client=has_client),
+        echoes=prober.echoes,
+        reports=prober.reader.reports.values(),
+        counts=prober.reader.counts,
+        timings=prober.timings,
+        requests=prober.observer.attempts,
+    )
+    return summarize(findings, evidence)
+
+
+def _lifetime(observer: _Observer, *, has_client: bool) -> Finding[float]:
+    """Return the lifetime of the newest token."""
+    if not has_client:
+        return Finding.unknown("the token came without its lifetime")
+    if not observer.tokens:
+        return Finding.unknown("the client had a token before the probe")
+    lifetime = observer.tokens[-1].lifetime
+    if lifetime is None:
+        return Finding.unknown("the token response has no lifetime")
+    return Finding(lifetime)
+
+
+async def probe(
+    depot: DepotClient,
+    charger_id: str,
+    connector_id: str | int,
+    *,
+    from_: datetime | None = None,
+    to: datetime | None = None,
+) -> Profile:
+    """Measure how the API of an account behaves where the vendor documents nothing.
+
+    A probe sends at most 40 GET requests, and no other ones besides those for a token. Requests
+    pass through the client, with its limiter. A failed request is sent up to three times. What
+    still fails is unknown, as is everything that the sessions of the window can't show.
+
+    Args:
+        depot: Client of the account.
+        charger_id: Charger id.
+        connector_id: Connector id. An int is converted to its digits.
+        from_: Start of the window to experiment with (timezone-aware). None means 31 days before
+            `to`, or up to 10 years if these have fewer than 10 sessions.
+        to: End of the window (timezone-aware). None means now.
+
+    Returns:
+        The profile, in which None stands for unknown. Use `measure` for the reasons.
+
+    Raises:
+        ValueError: An argument is invalid.
+        NotFoundError: The charger or connector does not exist.
+        AuthError: The API rejected the credentials.
+        ApiError: No request succeeded.
+
+    The vendor documents none of this (Depot: Session Reports API).
+
+    Example:
+        >>> async with DepotClient.from_env() as depot:
+        ...     profile = await probe(depot, "CP-001", 1)
+        >>> profile.order, profile.time_filter, profile.min_limit
+        ('ascending', 'start', 1)
+    """
+    return (await measure(depot, charger_id, connector_id, from_=from_, to=to)).profile

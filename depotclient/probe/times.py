@@ -1,0 +1,152 @@
+"""Which time of a session `from` and `to` filter by, and whether the ends are in the range."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Final
+
+import attrs
+
+from depotclient.probe.exchange import Experiment, Finding, ProbeRequest, SeenReport, Window, shift
+from depotclient.probe.sample import NO_SESSION, Sample
+from depotclient.profile import TimeFilter
+
+__all__ = ["WindowFindings", "find_time_filter"]
+
+_NO_TIMES: Final = "no session has a start and a later end, both in whole milliseconds"
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_MIN_LENGTH: Final = timedelta(seconds=3)
+_MAX_DISTANCE: Final = timedelta(minutes=1)
+_MAX_TRIED: Final = 2
+"""Maximum number of sessions to try. More would exhaust the request budget."""
+
+_FILTERS: Final[dict[tuple[bool, bool, bool], TimeFilter]] = {
+    (True, False, False): "start",
+    (False, False, True): "end",
+    (True, True, True): "overlap",
+}
+"""Filters by whether the windows around the start, inside, and around the end have the session."""
+
+
+@attrs.frozen
+class WindowFindings:
+    """What the probe knows about `from` and `to`.
+
+    Attributes:
+        narrow: Window with few sessions, or None.
+    """
+
+    time_filter: Finding[TimeFilter]
+    includes_from: Finding[bool]
+    includes_to: Finding[bool]
+    narrow: Window | None = None
+
+    @classmethod
+    def unknown(cls, reason: str) -> WindowFindings:
+        """Return findings without a value."""
+        return cls(Finding.unknown(reason), Finding.unknown(reason), Finding.unknown(reason))
+
+
+@attrs.frozen
+class _Probed:
+    """Session that windows are placed around.
+
+    Attributes:
+        distance: Time from the start or end to the sides of the windows around it.
+    """
+
+    report: SeenReport
+    start: datetime
+    end: datetime
+    distance: timedelta
+
+    def around(self, time: datetime) -> Window:
+        """Return the window around one of the session's times."""
+        return Window(shift(time, -self.distance), shift(time, self.distance))
+
+    @property
+    def inside(self) -> Window:
+        """Window after the start and before the end."""
+        return Window(self.start + self.distance, self.end - self.distance)
+
+
+def find_time_filter(sample: Sample) -> Experiment[WindowFindings]:
+    """Return which time the windows filter by. It takes up to 7 requests for a session."""
+    found = WindowFindings.unknown(_NO_TIMES if sample.reports else NO_SESSION)
+    for session in _choose_sessions(sample)[:_MAX_TRIED]:
+        found = yield from _examine(sample, session)
+        if found.time_filter.value is not None:
+            break
+    return found
+
+
+def _choose_sessions(sample: Sample) -> list[_Probed]:
+    """Return the sessions whose windows can tell the filters apart, those on their own first."""
+    sessions = [
+        _Probed(report, start, end, min((end - start) / 4, _MAX_DISTANCE))
+        for report in sample.reports
+        if (start := _whole(report.start))
+        and (end := _whole(report.end))
+        and end - start >= _MIN_LENGTH
+    ]
+    starts = Counter(session.start for session in sessions)
+    return sorted(sessions, key=lambda session: starts[session.start])
+
+
+def _whole(time: datetime | None) -> datetime | None:
+    """Return a time in whole milliseconds. Requests can't express other times."""
+    return time if time is not None and time.microsecond % 1000 == 0 else None
+
+
+def _examine(sample: Sample, session: _Probed) -> Experiment[WindowFindings]:
+    windows = (session.around(session.start), session.inside, session.around(session.end))
+    shown, narrow = list[bool](), None
+    for window in windows:
+        response = yield ProbeRequest(window, 1, sample.limit)
+        found = sample.shows(response, session.report)
+        if found.value is None:
+            return WindowFindings.unknown(found.reason)
+        shown.append(found.value)
+        narrow = window if found.value and narrow is None else narrow
+    start, inside, end = shown
+    time_filter = _FILTERS.get((start, inside, end))
+    if time_filter is None:
+        return WindowFindings.unknown("the windows around a session's start and end contradict")
+    from_time = session.start if time_filter == "start" else session.end
+    to_time = session.end if time_filter == "end" else session.start
+    includes_from = yield from _find_inclusion(
+        sample,
+        session.report,
+        Window(from_time, shift(from_time, session.distance)),
+        Window(shift(from_time, _MILLISECOND), shift(from_time, session.distance)),
+    )
+    includes_to = yield from _find_inclusion(
+        sample,
+        session.report,
+        Window(shift(to_time, -session.distance), to_time),
+        Window(shift(to_time, -session.distance), shift(to_time, -_MILLISECOND)),
+    )
+    return WindowFindings(Finding(time_filter), includes_from, includes_to, narrow)
+
+
+def _find_inclusion(
+    sample: Sample, report: SeenReport, exact: Window, beyond: Window
+) -> Experiment[Finding[bool]]:
+    """Return whether a window that ends exactly at a time of a session has the session.
+
+    Args:
+        sample: First pages.
+        report: Report of the session.
+        exact: Window with one end at the time.
+        beyond: The same window without this millisecond. It must not have the session.
+    """
+    response = yield ProbeRequest(exact, 1, sample.limit)
+    found = sample.shows(response, report)
+    control = yield ProbeRequest(beyond, 1, sample.limit)
+    outside = sample.shows(control, report)
+    if found.value is None or outside.value is None:
+        return Finding.unknown(found.reason or outside.reason)
+    if outside.value:
+        return Finding.unknown("the server doesn't compare times to the millisecond")
+    return found
