@@ -19,7 +19,7 @@ __all__ = ["accept_profile", "profile_of", "settings_of"]
 T = TypeVar("T")
 
 _NO_SETTINGS: Final = {"page_seconds", "report_bytes", "longest_session"}
-_MAY_BE_NONE: Final = {"max_limit", "bytes_per_second"}
+_MAY_BE_NONE: Final = {"max_limit", "bytes_per_second", "missing_fields"}
 
 
 def accept_profile(cls: type[T]) -> type[T]:

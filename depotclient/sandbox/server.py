@@ -91,7 +91,8 @@ class DepotSandbox(Sandbox):
         includes_to: The same for `to` alone.
         echo: Form of the ids in a response: "same", "upper", "lower" or "absent".
         missing_fields: Share of the objects that lack a field, by its path, such as
-            `{"vehicleId": 0.1, "ocppStatus[].value": 0.01}`. Added reports stay as they are.
+            `{"vehicleId": 0.1, "ocppStatus[].value": 0.01}`. None leaves out the error codes of
+            devices without an error, and nothing else. Reports of `add` stay as they are.
         null_fields: Share of the objects in which a field is null, by its path.
         unknown_fields: Share of the reports with a field that `SessionReport` lacks, by its path.
         unknown_values: Share of unknown values of the open enums, by the paths of
@@ -154,7 +155,7 @@ class DepotSandbox(Sandbox):
     includes_from: bool = attrs.Factory(lambda self: self._inclusive, takes_self=True)
     includes_to: bool = attrs.Factory(lambda self: self._inclusive, takes_self=True)
     echo: Echo = "same"
-    _missing_fields: Mapping[str, float] = attrs.field(factory=dict, alias="missing_fields")
+    _missing_fields: Mapping[str, float] | None = attrs.field(default=None, alias="missing_fields")
     _null_fields: Mapping[str, float] = attrs.field(factory=dict, alias="null_fields")
     _unknown_fields: Mapping[str, float] = attrs.field(factory=dict, alias="unknown_fields")
     _unknown_values: Mapping[str, float] = attrs.field(factory=dict, alias="unknown_values")

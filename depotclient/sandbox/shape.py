@@ -8,8 +8,8 @@ from evtransport.validation import validate_int
 
 __all__ = ["ReportShape"]
 
-# Bytes of a report without the events below, and of one event of each kind.
-_EMPTY_BYTES = 990
+# Bytes of a report with one error code and no other event, and of one event of each kind.
+_EMPTY_BYTES = 1260
 _EVENT_BYTES = {
     "meter_values": 84,
     "charge_parameters": 151,
@@ -58,16 +58,18 @@ class ReportShape:
 
     @classmethod
     def of_size(cls, report_bytes: int) -> ReportShape:
-        """Return a shape whose reports have about a size, at least 1 kB of JSON.
+        """Return a shape whose reports have about a size, at least 1.7 kB of JSON.
 
         Example:
             >>> from depotclient.sandbox import ReportShape
-            >>> ReportShape.of_size(208_000).meter_values
-            2000
+            >>> ReportShape.of_size(100_000).charge_parameters
+            96
         """
-        rest = max(0, report_bytes - _EMPTY_BYTES)
-        scale = rest / sum(getattr(cls(), name) * size for name, size in _EVENT_BYTES.items())
-        counts = {name: int(getattr(cls(), name) * scale) for name in _EVENT_BYTES}
-        rest -= sum(counts[name] * size for name, size in _EVENT_BYTES.items())
-        counts["meter_values"] += round(rest / _EVENT_BYTES["meter_values"])
-        return cls(**counts)
+        # One event of each kind at least.
+        rest = max(0, report_bytes - _EMPTY_BYTES - sum(_EVENT_BYTES.values()))
+        usual = {name: getattr(cls(), name) for name in _EVENT_BYTES}
+        scale = rest / sum(usual[name] * size for name, size in _EVENT_BYTES.items())
+        more = {name: int(count * scale) for name, count in usual.items()}
+        rest -= sum(more[name] * size for name, size in _EVENT_BYTES.items())
+        more["meter_values"] += round(rest / _EVENT_BYTES["meter_values"])
+        return cls(**{name: 1 + count for name, count in more.items()})

@@ -28,19 +28,24 @@ _MAX_DENOMINATOR = 10_000
 class FieldShares:
     """Shares of missing, null and unknown fields. See `Profile` for the attributes.
 
-    Any run of consecutive session ids has the shares as exactly as whole numbers allow.
+    Any run of consecutive session ids has the shares as exactly as whole numbers allow. If
+    `missing_fields` is None, reports lack only the error codes of devices without an error.
     """
 
-    missing_fields: Mapping[str, float]
+    missing_fields: Mapping[str, float] | None
     null_fields: Mapping[str, float]
     unknown_fields: Mapping[str, float]
     unknown_values: Mapping[str, float]
 
     def apply(self, session_id: int, report: bytes) -> bytes:
         """Return the JSON of a report with these shares."""
-        if not any(attrs.astuple(self, recurse=False)):
+        if self.missing_fields is None and not any(attrs.astuple(self, recurse=False)):
             return report
         content: _Object = msgspec.json.decode(report)
+        missing = self.missing_fields or {}
+        if self.missing_fields is not None:
+            for fields in content["deviceStatus"]:
+                fields.setdefault("errorCodes", [])
         for path, share in self.unknown_values.items():
             _replace_values(content, path, share, session_id)
         for path, share in self.unknown_fields.items():
@@ -49,9 +54,9 @@ class FieldShares:
                 for fields in objects:
                     fields[name] = _UNKNOWN
         # Inner fields first, because they vanish with the outer ones.
-        for path in sorted({*self.missing_fields, *self.null_fields}, key=_depth, reverse=True):
-            shares = self.missing_fields.get(path, 0.0), self.null_fields.get(path, 0.0)
-            _remove_fields(content, path, *shares, session_id)
+        for path in sorted({*missing, *self.null_fields}, key=_depth, reverse=True):
+            shares = Fraction(missing.get(path, 0)), Fraction(self.null_fields.get(path, 0))
+            _remove_fields(content, path, shares, session_id)
         return msgspec.json.encode(content)
 
 
@@ -64,18 +69,13 @@ def _replace_values(report: _Object, path: str, share: float, session_id: int) -
 
 
 def _remove_fields(
-    report: _Object, path: str, missing: float, null: float, session_id: int
+    report: _Object, path: str, shares: tuple[Fraction, Fraction], session_id: int
 ) -> None:
+    """Remove a field from the first share of the objects, and set it to null in the second."""
     objects, name = _find_objects(report, path)
-    present = [fields for fields in objects if name in fields]
-    if not present:
-        return
-    # Simulated reports lack some fields already.
-    absent = 1 - Fraction(len(present), len(objects))
-    more = max(Fraction(0), (_fraction(missing) - absent) / (1 - absent))
-    nulls = _fraction(null) / (1 - absent)
-    for number, fields in enumerate(present, session_id * len(present)):
-        match _draw(number, path, more, nulls):
+    objects = [fields for fields in objects if name in fields]
+    for number, fields in enumerate(objects, session_id * len(objects)):
+        match _draw(number, path, *shares):
             case 0:
                 del fields[name]
             case 1:
@@ -100,7 +100,7 @@ def _draw(number: int, path: str, *shares: Fraction) -> int | None:
     The multiples of the golden ratio, modulo 1, are spread evenly. Here they are fractions, so
     that after a common denominator each share is exact.
     """
-    shares = tuple(map(_fraction, shares))
+    shares = tuple(share.limit_denominator(_MAX_DENOMINATOR) for share in shares)
     denominator = lcm(*(share.denominator for share in shares))
     # Otherwise the same sessions would lack all fields.
     position = (number + crc32(path.encode())) * _golden_step(denominator) % denominator
@@ -108,10 +108,6 @@ def _draw(number: int, path: str, *shares: Fraction) -> int | None:
         if position < bound * denominator:
             return index
     return None
-
-
-def _fraction(share: float | Fraction) -> Fraction:
-    return Fraction(share).limit_denominator(_MAX_DENOMINATOR)
 
 
 @lru_cache

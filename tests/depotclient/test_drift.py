@@ -5,7 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from depotclient.drift import MAX_PATHS, add_counts, count_reports, encode_part, find_unknown
+from depotclient.drift import (
+    MAX_PATHS,
+    add_counts,
+    count_reports,
+    encode_part,
+    find_unknown,
+    known_paths,
+)
 from depotclient.sandbox import make_report
 
 
@@ -63,3 +70,9 @@ def test_counts_are_bounded_when_ids_are_the_names_of_fields() -> None:
     many = {str(number): 1 for number in range(2 * MAX_PATHS)}
     assert len(add_counts({"a": 1}, many)) == MAX_PATHS
     assert list(add_counts(many, {"a": 1})) == list(many)[:MAX_PATHS]
+
+
+def test_the_paths_of_all_known_fields_are_those_of_a_report() -> None:
+    paths = {"vehicleId", "ocppStatus", "ocppStatus[].value", "dcBreakerOpenConditions.current"}
+    assert paths | {"deviceStatus[].errorCodes[].errorCode"} < known_paths()
+    assert not {path for path in known_paths() if "_" in path}

@@ -30,7 +30,8 @@ from depotclient.dlt import session_reports as dlt_session_reports
 from depotclient.export import ConnectorExport, Export, export_session_reports
 from depotclient.partitions import Partition, plan
 from depotclient.plot import save_figure, session_figure
-from depotclient.sandbox import DepotSandbox, make_report
+from depotclient.profile import Profile
+from depotclient.sandbox import DepotSandbox, ReportShape, make_report
 from evtransport import RetryQuota
 from thorclient import ApiError, RetryPolicy, Timeout
 from thorclient.sandbox import ThorSandbox, make_analytics, make_chargebox
@@ -292,6 +293,13 @@ async def sandboxes(
 ) -> None:
     assert_type(start_depot(chargers=40), DepotSandbox)
     assert_type(start_thor(chargeboxes=40), ThorSandbox)
+    profile = Profile.parse(Path("profile.json").read_bytes())
+    assert_type(profile.max_limit, int | None)
+    assert_type(attrs.evolve(profile, order="descending").to_json(), bytes)
+    for each in (profile, Path("profile.json"), "profile.json"):
+        assert_type(DepotSandbox(profile=each, high_limits=422, echo="upper").profile, Profile)
+    shares = {"vehicleId": 0.1}
+    DepotSandbox(missing_fields=shares, compression="gzip", shape=ReportShape.of_size(9_000))
     async with depotclient.DepotSandbox(chargers={}, live=True, client_id="id") as depot_sandbox:
         report = make_report(7, session_time_start=datetime.now(UTC), vehicle_id=None)
         assert_type(report, bytes)

@@ -164,6 +164,8 @@ async def test_the_credentials_can_be_chosen(depot: Depot) -> None:
         ({"max_limit": None}, {"limit": 99999}, slice(0, 10)),
         ({"min_limit": 4}, {"limit": 0, "page": 2}, slice(4, 8)),
         ({"ignore_page": True}, {"page": 5}, slice(0, 3)),
+        ({"past_the_end": "first_page"}, {"page": 9, "limit": 4}, slice(0, 4)),
+        ({"odd_limits": "clamp"}, {"limit": 11}, slice(0, 10)),
     ],
     indirect=["depot"],
 )
@@ -171,6 +173,75 @@ async def test_a_page_is_a_slice_of_the_reports(
     depot: Depot, query: dict[str, int], expected: slice
 ) -> None:
     assert await depot.fetch_ids(**query) == depot.ids[expected]
+
+
+@pytest.mark.parametrize(
+    ("depot", "from_", "to"),
+    [
+        ({"inclusive": False}, 0, 0),
+        ({"includes_from": False}, 0, 1),
+        ({"includes_to": False}, 1, 0),
+    ],
+    indirect=["depot"],
+)
+async def test_each_end_of_the_time_range_is_included_or_not(
+    depot: Depot, from_: int, to: int
+) -> None:
+    reports = map(msgspec.json.decode, depot.sandbox.reports("CP-1", "1"))
+    starts = [report["sessionTimeStart"] for report in reports]
+    found = await depot.fetch_ids(limit=10, from_=starts[2], to=starts[5])
+    assert found == depot.ids[3 - from_ : 5 + to]
+
+
+@settings(order="changing")
+async def test_a_page_in_changing_order_has_the_same_reports_each_time(depot: Depot) -> None:
+    pages = [await depot.fetch_ids(limit=10) for _ in range(3)]
+    assert len(set(map(tuple, pages))) == 3
+    assert all(sorted(page) == depot.ids for page in pages)
+
+
+@settings(past_the_end="null", high_limits=422, max_limit=5)
+async def test_a_page_can_be_null_and_a_limit_refused(depot: Depot) -> None:
+    status, body = await depot.send(None, page=9)
+    assert (status, msgspec.json.decode(body)["items"]) == (200, None)
+    assert (await depot.send(None, limit=6))[0] == 422
+
+
+@pytest.mark.parametrize(
+    ("depot", "expected"),
+    [
+        ({}, {"ChargerID": "Cp-1", "ConnectorID": "a"}),
+        ({"echo": "upper"}, {"ChargerID": "CP-1", "ConnectorID": "A"}),
+        ({"echo": "lower"}, {"ChargerID": "cp-1", "ConnectorID": "a"}),
+        ({"echo": "absent"}, {}),
+    ],
+    indirect=["depot"],
+)
+async def test_the_ids_in_the_response_are_echoed_in_the_chosen_form(
+    depot: Depot, expected: dict[str, str]
+) -> None:
+    depot.sandbox.add("Cp-1", "a", make_report())
+    _, body = await depot.send(None, chargerId="Cp-1", connectorId="a")
+    assert {**msgspec.json.decode(body), "items": 0} == {**expected, "items": 0}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_page_is_compressed_for_a_client_that_accepts_it(encoding: Any) -> None:
+    async with DepotSandbox(chargers=ONE, compression=encoding) as sandbox:
+        url = f"{sandbox.base_url}/sessionReports?chargerId=CP-1&connectorId=1&limit=1"
+        headers = {"Authorization": f"Bearer {sandbox.token}"}
+        for accepted, expected in ((encoding, encoding), ("identity", None)):
+            headers["Accept-Encoding"] = accepted
+            async with aiohttp.request("GET", url, headers=headers) as response:
+                assert response.headers.get("Content-Encoding") == expected
+                assert sandbox.reports("CP-1", 1)[0] in await response.read()
+
+
+@settings(credentials="token")
+async def test_the_environment_of_a_token_account_has_the_token(depot: Depot) -> None:
+    environment = depot.sandbox.environment
+    assert environment.keys() == {"DEPOT_BASE_URL", "DEPOT_TOKEN"}
+    assert (await depot.send(environment["DEPOT_TOKEN"]))[0] == 200
 
 
 @settings(order="descending", time_filter="end", inclusive=False)
@@ -283,6 +354,9 @@ def test_a_cluster_of_sessions_starts_in_the_same_millisecond() -> None:
         ({"min_limit": 0}, "min_limit"),
         ({"max_limit": 5, "min_limit": 6}, "max_limit"),
         ({"order": "random"}, "order"),
+        ({"order": None}, "order must not be None"),
+        ({"compression": "zip"}, "compression"),
+        ({"missing_fields": {"vehicle": 0.5}}, "missing_fields"),
         ({"time_filter": "middle"}, "time_filter"),
         ({"cluster": 0}, "cluster"),
         ({"token_lifetime": -1}, "token_lifetime"),

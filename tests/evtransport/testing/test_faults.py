@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import math
+import zlib
+from typing import Any
 
+import attrs
 import msgspec
 import pytest
 
@@ -68,3 +72,18 @@ def test_a_number_out_of_range_is_rejected(value: object) -> None:
         validate_number("rate", value, maximum=2)
     with pytest.raises(ValueError, match="seconds must be a finite number >= 0, got inf"):
         Fault.stall(math.inf)
+
+
+@pytest.mark.parametrize(("encoding", "decompress"), [("gzip", gzip), ("deflate", zlib)])
+def test_a_compressed_response_names_its_encoding(encoding: str, decompress: Any) -> None:
+    packed = attrs.evolve(GOOD, encoding=encoding).compressed()
+    assert decompress.decompress(packed.body) == GOOD.body
+    assert (packed.headers, packed.status) == ({"Content-Encoding": encoding}, 206)
+    assert packed.compressed() is packed
+
+
+def test_half_of_a_response_is_half_of_its_compressed_form() -> None:
+    half = attrs.evolve(GOOD, encoding="gzip").apply_fault(Fault.truncate())
+    assert half is not None
+    packed = half.compressed()
+    assert packed.sent == len(packed.body) * len(HALF) // len(GOOD.body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from itertools import islice
 from urllib.request import urlopen
@@ -28,6 +28,13 @@ class Echo(Sandbox):
 
     async def _respond(self, request: web.BaseRequest, path: str) -> SandboxResponse:
         return SandboxResponse(BODY, 404 if path.endswith("/missing") else 200)
+
+
+def respond_with(response: SandboxResponse) -> Callable[..., Awaitable[SandboxResponse]]:
+    async def respond(*_: object) -> SandboxResponse:
+        return response
+
+    return respond
 
 
 @pytest.fixture
@@ -75,6 +82,27 @@ async def test_a_body_is_truncated_and_a_head_is_missing(http: aiohttp.ClientSes
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await fetch(http, sandbox.base_url)
         assert statuses(sandbox) == [200, None]
+
+
+async def test_a_slow_body_is_sent_in_parts_with_pauses(
+    http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    sleep = asyncio.sleep
+
+    async def record(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(0)
+
+    body = b"x" * 600_000
+    monkeypatch.setattr(Echo, "_respond", respond_with(SandboxResponse(body, seconds=6)))
+    async with Echo() as sandbox:
+        monkeypatch.setattr(asyncio, "sleep", record)
+        assert await fetch(http, sandbox.base_url) == (200, body)
+        monkeypatch.undo()
+    pauses = [seconds for seconds in slept if seconds]
+    assert len(pauses) == 3
+    assert sum(pauses) == pytest.approx(6)
 
 
 async def test_faults_are_read_lazily_and_in_order(http: aiohttp.ClientSession) -> None:
