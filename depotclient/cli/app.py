@@ -1,4 +1,4 @@
-"""The `depotclient` command: read, export, load and plot session reports, and run the sandbox."""
+"""The `depotclient` command: session reports, a probe of the API, and a sandbox."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from depotclient.cli.export import export
 from depotclient.cli.load import load
 from depotclient.cli.options import ONE_CONNECTOR
 from depotclient.cli.plot import plot
+from depotclient.cli.probe import probe
 from depotclient.cli.reports import reports
 from depotclient.cli.sandbox import sandbox
 from evtransport.cli.app import command_line
@@ -22,4 +23,5 @@ app.command(cls=Command, context_settings=ONE_CONNECTOR)(reports)
 app.command(cls=Command)(export)
 app.command(cls=Command)(load)
 app.command(cls=Command, context_settings=ONE_CONNECTOR)(plot)
+app.command(cls=Command, context_settings=ONE_CONNECTOR)(probe)
 app.command(cls=Command)(sandbox)

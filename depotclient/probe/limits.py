@@ -143,7 +143,7 @@ class LimitProbe:
             smallest = yield from self._search(self.sample.limit, 1, step)
             return smallest, Finding(response.refusal)
         if response.count == 1:
-            return Finding(1), Finding.unknown("the smallest limit is 1")
+            return Finding(1), Finding.unknown("no limit is smaller than 1")
         if not response.count or len(self.sample.reports) <= response.count:
             reason = "one page has all sessions" if self.sample.reports else NO_SESSION
             reason = reason if response.is_served else response.problem
@@ -161,7 +161,7 @@ class LimitProbe:
             return largest, Finding(response.refusal)
         size = yield from self._find_page_size()
         if size.value is None:
-            return size, Finding.unknown(size.reason)
+            return size, Finding.unknown("the largest limit is unknown")
         return size, Finding("clamp")
 
     def _find_page_size(self) -> Experiment[Finding[int]]:

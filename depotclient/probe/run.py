@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import partial
@@ -45,8 +45,9 @@ class _Observer(Telemetry):
         tokens: New tokens, with their lifetimes.
     """
 
-    def __init__(self, inner: Telemetry) -> None:
+    def __init__(self, inner: Telemetry, on_request: Callable[[int], object]) -> None:
         self._inner = inner
+        self._on_request = on_request
         self.attempts = 0
         self.last: Attempt | None = None
         self.tokens: list[TokenFetched] = []
@@ -58,6 +59,7 @@ class _Observer(Telemetry):
     def attempt(self, attempt: Attempt) -> Generator[None]:
         if attempt.method == "GET":
             self.attempts += 1
+            self._on_request(self.attempts)
             self.last = attempt
         with self._inner.attempt(attempt):
             yield
@@ -182,10 +184,19 @@ async def measure(
     *,
     from_: datetime | None = None,
     to: datetime | None = None,
+    on_request: Callable[[int], object] = bool,
 ) -> Measurement:
     """Measure how the API of an account behaves, and say why something is unknown.
 
-    The arguments and errors are those of `probe`.
+    See `probe` for the window and the errors.
+
+    Args:
+        depot: Client of the account.
+        charger_id: Charger id.
+        connector_id: Connector id.
+        from_: Start of the window.
+        to: End of the window.
+        on_request: Function that receives the number of each request, from 1.
 
     Example:
         >>> async with DepotClient.from_env() as depot:
@@ -195,7 +206,7 @@ async def measure(
     """
     query = Query.validated(charger_id, connector_id, from_, to, depot.now())
     transport = depot._transport
-    prober = _Prober(depot, query, _Observer(transport.telemetry or Telemetry()))
+    prober = _Prober(depot, query, _Observer(transport.telemetry or Telemetry(), on_request))
     start, end = (None if time is None else to_utc(time) for time in (from_, to))
     findings = await prober.run(plan_probe(choose_windows(start, end, to_utc(depot.now()))))
     has_client = isinstance(transport.auth, ClientCredentials)

@@ -1,0 +1,133 @@
+"""The command `depotclient probe`: how an account's API behaves, as a table, JSON and a file."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+import attrs
+import msgspec
+import typer
+from rich.table import Table
+
+from depotclient.atomic import write_atomically
+from depotclient.cli.options import CONNECTOR, FROM, TO, open_client, parse_one_connector
+from depotclient.probe import Measurement, Recommendation, measure, recommend
+from depotclient.probe.words import describe_measurement, describe_setting
+from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption
+from evtransport.cli.output import (
+    cell,
+    echo_error,
+    output_console,
+    plain_table,
+    prints_json,
+    write_json,
+)
+from evtransport.cli.progress import progress_line
+from evtransport.cli.run import run
+
+__all__ = ["probe"]
+
+_NAME_WIDTH: Final = 20
+_RESULT_WIDTH: Final = len("measured")
+
+_PROFILE = typer.Option(
+    metavar="FILE",
+    dir_okay=False,
+    writable=True,
+    help="Also write what was measured to a JSON file. It holds no id, secret, vehicle or value of"
+    " a report. `depotclient sandbox --profile FILE` then behaves as the account does.",
+)
+
+
+def probe(
+    context: typer.Context,
+    connector: Annotated[
+        str, typer.Argument(metavar=CONNECTOR, help="Connector, such as CP-001/1.")
+    ],
+    from_: Annotated[datetime | None, FROM] = None,
+    to: Annotated[datetime | None, TO] = None,
+    profile: Annotated[Path | None, _PROFILE] = None,
+    json: JsonOption = False,
+    sandbox: SandboxOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Measure how the API of your account behaves where the vendor documents nothing.
+
+    The command sends at most 40 requests, which only read. It prints what it measured, why the rest
+    is unknown, and which settings suit the account. Choose a connector with many sessions. Without
+    `--from`, it reads the last 31 days, or more if these have fewer than 10 sessions.
+    """
+    charger, name = parse_one_connector(connector, context.args)
+    if profile is not None and not profile.absolute().parent.is_dir():
+        raise ValueError(f"--profile {profile}: the folder {profile.parent} does not exist")
+
+    async def command() -> int:
+        with progress_line("probing") as line:
+            async with open_client(sandbox) as (client, _):
+                measurement = await measure(
+                    client,
+                    charger,
+                    name,
+                    from_=from_,
+                    to=to,
+                    on_request=lambda number: line.show(f"request {number} of at most 40"),
+                )
+        if profile is not None:
+            write_atomically(profile, measurement.profile.to_json())
+        _print(measurement, as_json=prints_json(json))
+        return 0
+
+    run(command())
+
+
+def _print(measurement: Measurement, *, as_json: bool) -> None:
+    recommendation = recommend(measurement.profile)
+    if as_json:
+        write_json(encode_measurement(measurement, recommendation))
+        return
+    console = output_console()
+    console.print(measurement_table(measurement))
+    console.print()
+    console.print(recommendation_table(recommendation))
+    echo_error(f"{measurement.requests} requests, reads only")
+
+
+def encode_measurement(measurement: Measurement, recommendation: Recommendation) -> bytes:
+    """Return the result of a probe as a JSON object, with durations in seconds."""
+    return msgspec.json.encode(
+        {
+            "profile": msgspec.Raw(measurement.profile.to_json()),
+            "unknown": measurement.reasons,
+            "recommendation": attrs.asdict(recommendation, value_serializer=_in_seconds),
+            "requests": measurement.requests,
+        }
+    )
+
+
+def _in_seconds(_: object, __: object, value: object) -> object:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def measurement_table(measurement: Measurement) -> Table:
+    """Return a table with the lines of a measurement: measured, or unknown and why."""
+    table = plain_table()
+    table.add_column("API", width=_NAME_WIDTH)
+    table.add_column("", width=_RESULT_WIDTH)
+    table.add_column("Value, or why it is unknown", overflow="fold")
+    for line in describe_measurement(measurement):
+        table.add_row(cell(line.title), cell(line.result), cell(line.text))
+    return table
+
+
+def recommendation_table(recommendation: Recommendation) -> Table:
+    """Return a table with a line for each recommended setting."""
+    table = plain_table()
+    table.add_column("Setting", width=_NAME_WIDTH)
+    table.add_column("Use", width=_RESULT_WIDTH, overflow="fold")
+    table.add_column("Because", overflow="fold")
+    for field in attrs.fields(Recommendation):
+        advice = getattr(recommendation, field.name)
+        table.add_row(cell(field.name), cell(describe_setting(advice)), cell(advice.reason))
+    return table
