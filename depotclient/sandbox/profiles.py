@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -12,41 +11,21 @@ from depotclient.profile import Profile
 from depotclient.sandbox.shape import ReportShape
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from os import PathLike
 
-__all__ = ["accept_profile", "profile_of", "settings_of"]
-
-T = TypeVar("T")
+__all__ = ["profile_of", "settings_of"]
 
 _NO_SETTINGS: Final = {"page_seconds", "report_bytes", "longest_session"}
 _MAY_BE_NONE: Final = {"max_limit", "bytes_per_second", "missing_fields"}
 
 
-def accept_profile(cls: type[T]) -> type[T]:
-    """Let the argument `profile` of an attrs class replace the defaults of the others.
-
-    The constructor then knows which arguments were given: they win over the profile.
-    """
-    init = cls.__init__
-
-    @wraps(init)
-    def init_with_profile(self: T, **settings: Any) -> None:
-        profile = settings.get("profile")
-        defaults = {} if profile is None else settings_of(profile)
-        if "inclusive" in settings:
-            for name in ("includes_from", "includes_to"):
-                defaults.pop(name, None)
-        init(self, **{**defaults, **settings})
-
-    cls.__init__ = init_with_profile  # type: ignore[assignment]
-    return cls
-
-
-def settings_of(profile: Profile | str | PathLike[str]) -> dict[str, Any]:
+def settings_of(profile: Profile | str | PathLike[str], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a sandbox that behaves as a profile says.
 
     Args:
         profile: A profile, or the path of its file.
+        given: Settings that win over the profile.
 
     Raises:
         OSError: The file cannot be read.
@@ -61,6 +40,9 @@ def settings_of(profile: Profile | str | PathLike[str]) -> dict[str, Any]:
     )
     if profile.report_bytes is not None:
         settings["shape"] = ReportShape.of_size(profile.report_bytes)
+    if "inclusive" in given:
+        for name in ("includes_from", "includes_to"):
+            settings.pop(name, None)
     return settings
 
 

@@ -15,9 +15,9 @@ from yarl import URL
 
 from depotclient.sandbox.make import ReportFields
 from depotclient.sandbox.paging import Paging
-from depotclient.sandbox.profiles import accept_profile, profile_of
+from depotclient.sandbox.profiles import profile_of, settings_of
 from depotclient.sandbox.requests import PageQuery, RefusedError
-from depotclient.sandbox.shares import FieldShares
+from depotclient.sandbox.shares import ReportShares
 from depotclient.sandbox.simulation import ReportShape, SessionPlan, render
 from depotclient.sandbox.store import Churn, Pace, StoredReport, TimeRange
 from depotclient.sandbox.stores import Stores
@@ -25,6 +25,7 @@ from depotclient.sandbox.tokens import TokenStore
 from evtransport.auth import ClientCredentials
 from evtransport.secrets import Secret, validate_secret
 from evtransport.testing.faults import Fault, SandboxResponse, validate_number
+from evtransport.testing.profiles import accept_profile
 from evtransport.testing.sandbox import Channel, RecordedRequest, Sandbox
 from evtransport.validation import validate_int
 
@@ -56,7 +57,7 @@ _TOKEN_PATH = "/oauth2/token"  # noqa: S105
 _RENDERED_REPORTS = 256
 
 
-@accept_profile
+@accept_profile(settings_of)
 @attrs.define(kw_only=True, eq=False, repr=False)
 class DepotSandbox(Sandbox):
     """A server on loopback for `GET /v1/sessionReports` and `POST /oauth2/token`.
@@ -202,7 +203,7 @@ class DepotSandbox(Sandbox):
         )
 
     def _render(self, plan: SessionPlan) -> bytes:
-        shares = FieldShares(
+        shares = ReportShares(
             self._missing_fields, self._null_fields, self._unknown_fields, self._unknown_values
         )
         return shares.apply(plan.session_id, render(plan, self._shape))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote
 
 import attrs
@@ -14,27 +14,34 @@ import msgspec
 from evtransport.errors import ResponseError
 from evtransport.secrets import Secret, validate_secret
 from evtransport.testing.faults import SandboxResponse
+from evtransport.testing.profiles import accept_profile
 from evtransport.testing.sandbox import Sandbox
 from evtransport.validation import validate_id, validate_int
 from thorclient.models import structure_chargebox
+from thorclient.profile import Compression, Echo, ElementType, ErrorShape, Profile
 from thorclient.sandbox.make import make_analytics
+from thorclient.sandbox.profiles import (
+    change_elements,
+    change_id,
+    profile_of,
+    settings_of,
+    shares_below,
+)
 from thorclient.sandbox.simulation import MODELS, simulate_analytics, simulate_chargebox
 from thorclient.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from os import PathLike
 
     from aiohttp import web
 
 __all__ = ["ThorSandbox"]
 
-ErrorShape = Literal["message", "Message", "error", "error.message", "string", "text"]
-
 _STATUS = {
     "APIKeyNotFound": 403,
     "RestAPINotEnabled": 403,
     "InvalidSourceIPAddr": 403,
-    "ChargeboxNotFound": 404,
     "InternalServerError": 500,
 }
 
@@ -43,11 +50,13 @@ class _Header(msgspec.Struct):
     id: str
 
 
+@accept_profile(settings_of)
 @attrs.define(kw_only=True, eq=False, repr=False)
 class ThorSandbox(Sandbox):
     """Server on loopback with analytics and chargeboxes.
 
-    It serves `/analytics/{id}`, `/chargeboxes` with its filters, and `/chargeboxes/{id}`.
+    It serves `/analytics/{id}`, `/chargeboxes` with its filters, and `/chargeboxes/{id}`. Settings
+    cover behavior that the vendor does not document.
 
     The arguments of `Sandbox` are accepted too.
 
@@ -57,8 +66,27 @@ class ThorSandbox(Sandbox):
         allowed_address: Only address that may send requests. Others receive 403
             InvalidSourceIPAddr.
         broken: Ids of chargeboxes that always respond with 500 InternalServerError.
-        error_shape: Form of an error's name in the body: under a JSON key ("message", "Message",
-            "error", or "message" within "error"), as a JSON string, or as plain text.
+        profile: Profile of an account, or the path of its file. The sandbox behaves as that account
+            does, except for other arguments that are given.
+        analytics_not_found: Status of `/analytics/{id}` for an unknown chargebox.
+        chargebox_not_found: Status of `/chargeboxes/{id}` for an unknown chargebox.
+        error_shape: Place of an error's name in the body: the path of a JSON key, such as "message"
+            or "error.message", a JSON "string", plain "text", or "none".
+        case_sensitive: False also finds a chargebox by its id in other letters.
+        echo: Id in `/chargeboxes/{id}`: "same", "upper", "lower" or "absent".
+        missing_fields: Share of the objects that lack a field, by its path, such as
+            `{"chargebox.timezone": 0.5, "analytics.active_since": 0.1}`. Chargeboxes of `add` stay
+            as they are.
+        null_fields: Share of the objects in which a field is null, by its path.
+        unknown_fields: Share of the chargeboxes or analytics with a field that the vendor does not
+            document, by its path.
+        unknown_values: Share of unknown values of the enums, by the paths of
+            `thorclient.profile.KNOWN_VALUES`.
+        occupied_type: JSON type of the elements of `occupied_connectors` and
+            `reserved_connectors`, such as "integer", "string" or "object".
+        filters_active: False ignores the parameter `onlyactive`.
+        compression: Encoding of the responses, if the client accepts it: "identity", "gzip" or
+            "deflate".
         api_key: Key that the sandbox accepts. The default is random.
 
     Raises:
@@ -78,27 +106,50 @@ class ThorSandbox(Sandbox):
     enabled: bool = True
     allowed_address: str | None = None
     broken: Collection[str] = ()
+    _profile: Profile | str | PathLike[str] | None = attrs.field(default=None, alias="profile")
+    analytics_not_found: int = 404
+    chargebox_not_found: int = 404
     error_shape: ErrorShape = "message"
+    case_sensitive: bool = True
+    echo: Echo = "same"
+    _missing_fields: Mapping[str, float] = attrs.field(factory=dict, alias="missing_fields")
+    _null_fields: Mapping[str, float] = attrs.field(factory=dict, alias="null_fields")
+    _unknown_fields: Mapping[str, float] = attrs.field(factory=dict, alias="unknown_fields")
+    _unknown_values: Mapping[str, float] = attrs.field(factory=dict, alias="unknown_values")
+    _occupied_type: ElementType = attrs.field(default="integer", alias="occupied_type")
+    filters_active: bool = True
+    compression: Compression = "identity"
     api_key: str = attrs.field(factory=secrets.token_urlsafe)
     _analytics: dict[str, bytes] = attrs.field(init=False, factory=dict[str, bytes])
     _boxes: dict[str, bytes] = attrs.field(init=False, factory=dict[str, bytes])
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        if self.error_shape not in get_args(ErrorShape):
-            shapes = ", ".join(get_args(ErrorShape))
-            raise ValueError(f"error_shape must be one of {shapes}, got {self.error_shape!r}")
         validate_secret("api_key", Secret(self.api_key))
-        for chargebox_id in _list_ids(self._chargeboxes):
-            rng = random.Random(f"{self._seed}/{chargebox_id}")  # noqa: S311
-            models = [rng.choice(MODELS) for _ in range(rng.randint(1, 3))]
-            box = simulate_chargebox(chargebox_id, models, rng)
-            self._boxes[chargebox_id] = msgspec.json.encode(box)
-            analytics = simulate_analytics(models[0], rng)
-            self._analytics[chargebox_id] = msgspec.json.encode(analytics)
+        self._simulate(profile_of(self))
         unknown = {self.broken} if isinstance(self.broken, str) else {*self.broken} - {*self._boxes}
         if unknown:
             raise ValueError(f"broken must list ids of chargeboxes, got {unknown!r}")
+
+    def _simulate(self, profile: Profile) -> None:
+        """Add the simulated chargeboxes."""
+        box_shares = shares_below(profile, "chargebox")
+        analytics_shares = shares_below(profile, "analytics")
+        for number, chargebox_id in enumerate(_list_ids(self._chargeboxes)):
+            rng = random.Random(f"{self._seed}/{chargebox_id}")  # noqa: S311
+            models = [rng.choice(MODELS) for _ in range(rng.randint(1, 3))]
+            box: dict[str, Any] = simulate_chargebox(chargebox_id, models, rng)
+            change_elements(box, self._occupied_type)
+            box_shares.apply(number, box)
+            self._boxes[chargebox_id] = msgspec.json.encode(box)
+            analytics: dict[str, Any] = simulate_analytics(models[0], rng)
+            analytics_shares.apply(number, analytics)
+            self._analytics[chargebox_id] = msgspec.json.encode(analytics)
+
+    @property
+    def profile(self) -> Profile:
+        """Return the behavior of the sandbox, as a complete probe measures it."""
+        return profile_of(self)
 
     @property
     def chargebox_ids(self) -> tuple[str, ...]:
@@ -169,46 +220,81 @@ class ThorSandbox(Sandbox):
         del self._analytics[chargebox_id]
 
     async def _respond(self, request: web.BaseRequest, path: str) -> SandboxResponse:
+        response = self._find(request, path.removeprefix(self._prefix).split("/"))
+        accepted = request.headers.get("Accept-Encoding", "")
+        if self.compression == "identity" or self.compression not in accepted:
+            return response
+        return attrs.evolve(response, encoding=self.compression)
+
+    def _find(self, request: web.BaseRequest, segments: Sequence[str]) -> SandboxResponse:
         """Return the data of a chargebox, or one of the vendor's errors."""
-        match path.removeprefix(self._prefix).split("/"):
+        match segments:
             case ["", "chargeboxes"]:
-                segment, served = None, self._boxes
+                segment, served, not_found = None, self._boxes, 404
             case ["", "analytics", segment]:
-                served = self._analytics
+                served, not_found = self._analytics, self.analytics_not_found
             case ["", "chargeboxes", segment]:
-                served = self._boxes
+                served, not_found = self._boxes, self.chargebox_not_found
             case _:
                 return SandboxResponse.json({"message": "no such resource"}, 404)
         if request.method != "GET":
             return SandboxResponse.json({"message": "only GET is allowed"}, 405)
-        chargebox_id = None if segment is None else unquote(segment)
-        error = self._error_name(request, chargebox_id)
+        error = self._refusal(request)
         if error is not None:
-            return _error_response(error, self.error_shape)
-        if chargebox_id is None:
+            return self._error(error)
+        if segment is None:
             return self._list_chargeboxes(request.query)
-        return SandboxResponse(served[chargebox_id])
+        chargebox_id = self._find_id(unquote(segment))
+        if chargebox_id is None:
+            return self._error("ChargeboxNotFound", not_found)
+        if chargebox_id in self.broken:
+            return self._error("InternalServerError")
+        text = served[chargebox_id]
+        return SandboxResponse(change_id(text, self.echo) if served is self._boxes else text)
+
+    def _find_id(self, requested: str) -> str | None:
+        """Return the id of the requested chargebox, or None if it does not exist."""
+        if requested in self._boxes or self.case_sensitive:
+            return requested if requested in self._boxes else None
+        folded = requested.casefold()
+        return next((each for each in self._boxes if each.casefold() == folded), None)
 
     def _list_chargeboxes(self, query: Mapping[str, str]) -> SandboxResponse:
         try:
             selection = Selection.parse(query)
         except ValueError as error:
             return SandboxResponse.json({"message": str(error)}, 400)
+        if not self.filters_active:
+            selection = attrs.evolve(selection, only_active=False)
         selected = [text for text in [*self._boxes.values()] if _matches(selection, text)]
         return SandboxResponse(b"[%s]" % b",".join(selected))
 
-    def _error_name(self, request: web.BaseRequest, chargebox_id: str | None) -> str | None:
+    def _refusal(self, request: web.BaseRequest) -> str | None:
+        """Return the name of the error that refuses every request of a client, or None."""
         if request.headers.get("X-Api-Key") != self.api_key:
             return "APIKeyNotFound"
         if not self.enabled:
             return "RestAPINotEnabled"
         if self.allowed_address not in {None, request.remote}:
             return "InvalidSourceIPAddr"
-        if chargebox_id is None:
-            return None
-        if chargebox_id not in self._boxes:
-            return "ChargeboxNotFound"
-        return "InternalServerError" if chargebox_id in self.broken else None
+        return None
+
+    def _error(self, name: str, status: int | None = None) -> SandboxResponse:
+        """Return an error with its documented status, or with another one."""
+        status = _STATUS[name] if status is None else status
+        match self.error_shape:
+            case "text":
+                return SandboxResponse(name.encode(), status, "text/plain")
+            case "string":
+                return SandboxResponse.json(name, status)
+            case "none":
+                return SandboxResponse.json({"status": status}, status)
+            case path:
+                *parents, key = path.split(".")
+                fields: object = {key: name}
+                for parent in parents:
+                    fields = {parent: fields}
+                return SandboxResponse.json(fields, status)
 
 
 def _matches(selection: Selection, chargebox: bytes) -> bool:
@@ -225,16 +311,3 @@ def _list_ids(chargeboxes: int | Sequence[str]) -> Sequence[str]:
     if "" in chargeboxes or len(set(chargeboxes)) < len(chargeboxes):
         raise ValueError("chargeboxes must be distinct ids that are not empty")
     return chargeboxes
-
-
-def _error_response(name: str, shape: ErrorShape) -> SandboxResponse:
-    status = _STATUS[name]
-    match shape:
-        case "text":
-            return SandboxResponse(name.encode(), status, "text/plain")
-        case "string":
-            return SandboxResponse.json(name, status)
-        case "error.message":
-            return SandboxResponse.json({"error": {"message": name}}, status)
-        case _:
-            return SandboxResponse.json({shape: name}, status)

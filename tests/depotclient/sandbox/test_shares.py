@@ -16,14 +16,14 @@ from depotclient.models import SessionReport, structurer_of
 from depotclient.profile import KNOWN_VALUES
 from depotclient.sandbox import make_report
 from depotclient.sandbox.shape import ReportShape
-from depotclient.sandbox.shares import FieldShares
+from depotclient.sandbox.shares import ReportShares
 
 REPORT = make_report(shape=ReportShape(meter_values=4, device_states=8))
 
 
 def applied(count: int, first: int = 100_000_001, **shares: Any) -> list[Any]:
-    none: dict[str, Any] = attrs.asdict(FieldShares(None, {}, {}, {}))
-    field_shares = FieldShares(**none | shares)
+    none: dict[str, Any] = attrs.asdict(ReportShares(None, {}, {}, {}))
+    field_shares = ReportShares(**none | shares)
     ids = range(first, first + count)
     return [msgspec.json.decode(field_shares.apply(n, REPORT)) for n in ids]
 
@@ -84,4 +84,4 @@ def test_unknown_fields_and_values_are_those_that_a_client_does_not_know() -> No
 
 
 def test_without_shares_a_report_stays_the_same_bytes() -> None:
-    assert FieldShares(None, {}, {}, {}).apply(1, REPORT) is REPORT
+    assert ReportShares(None, {}, {}, {}).apply(1, REPORT) is REPORT
