@@ -92,7 +92,7 @@ def find_echo(echoes: Iterable[Echo | None]) -> Finding[Echo]:
     forms = list(set(echoes))
     if len(forms) == 1 and forms[0] is not None:
         return Finding(forms[0])
-    return Finding.unknown("the responses differ" if forms else "no response")
+    return Finding.unknown("the letters of the ids vary" if forms else "no response")
 
 
 @attrs.define(eq=False)

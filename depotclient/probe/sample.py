@@ -120,7 +120,11 @@ class Sample:
 
 
 def read_sample(windows: Sequence[Window]) -> Experiment[Sample]:
-    """Return the first pages of the first window with a full page, else of the last one."""
+    """Return the first pages of the first window with a full page.
+
+    Args:
+        windows: Windows to try, from the smallest to the largest.
+    """
     limit, window, first = yield from _find_first_page(windows)
     pages = [first]
     while len(pages) < 2 or _wants_more(pages):
@@ -133,18 +137,23 @@ def read_sample(windows: Sequence[Window]) -> Experiment[Sample]:
 
 
 def _find_first_page(windows: Sequence[Window]) -> Experiment[tuple[int, Window, PageResponse]]:
-    """Return an accepted limit, the first window with a full page or the last, and its page 1."""
+    """Return a limit that the server accepts, a window, and its page 1.
+
+    The window is the first with a full page, else the one with most sessions.
+    """
     limit, *others = FIRST_LIMITS
     window, *wider = windows
     response = yield ProbeRequest(window, 1, limit)
-    while response.count < _FULL_PAGE:
-        if response.refusal is not None and others:
-            limit = others.pop(0)
-        elif wider:
-            window = wider.pop(0)
-        else:
-            break
+    while response.refusal is not None and others:
+        limit = others.pop(0)
         response = yield ProbeRequest(window, 1, limit)
+    while wider and response.count < _FULL_PAGE:
+        wide = wider.pop(0)
+        other = yield ProbeRequest(wide, 1, limit)
+        if other.failure or other.refusal is not None:
+            break
+        if other.count > response.count:
+            window, response = wide, other
     return limit, window, response
 
 

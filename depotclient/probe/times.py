@@ -16,8 +16,14 @@ __all__ = ["WindowFindings", "find_time_filter"]
 
 _NO_TIMES: Final = "no session has a start and a later end, both in whole milliseconds"
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_MIN_LENGTH: Final = timedelta(seconds=3)
-_MAX_DISTANCE: Final = timedelta(minutes=1)
+_DISTANCE: Final = timedelta(seconds=2)
+"""Time from a session's start or end to the sides of the windows around it.
+
+It is so short that no other time, such as that of the upload, lies in the window by chance. It is
+so long that a server may compare whole seconds.
+"""
+
+_MIN_LENGTH: Final = 5 * _DISTANCE
 _MAX_TRIED: Final = 2
 """Maximum number of sessions to try. More would exhaust the request budget."""
 
@@ -50,25 +56,20 @@ class WindowFindings:
 
 @attrs.frozen
 class _Probed:
-    """Session that windows are placed around.
-
-    Attributes:
-        distance: Time from the start or end to the sides of the windows around it.
-    """
+    """Session that windows are placed around, with its start and end."""
 
     report: SeenReport
     start: datetime
     end: datetime
-    distance: timedelta
 
     def around(self, time: datetime) -> Window:
         """Return the window around one of the session's times."""
-        return Window(shift(time, -self.distance), shift(time, self.distance))
+        return Window(shift(time, -_DISTANCE), shift(time, _DISTANCE))
 
     @property
     def inside(self) -> Window:
         """Window after the start and before the end."""
-        return Window(self.start + self.distance, self.end - self.distance)
+        return Window(self.start + _DISTANCE, self.end - _DISTANCE)
 
 
 def find_time_filter(sample: Sample) -> Experiment[WindowFindings]:
@@ -84,7 +85,7 @@ def find_time_filter(sample: Sample) -> Experiment[WindowFindings]:
 def _choose_sessions(sample: Sample) -> list[_Probed]:
     """Return the sessions whose windows can tell the filters apart, those on their own first."""
     sessions = [
-        _Probed(report, start, end, min((end - start) / 4, _MAX_DISTANCE))
+        _Probed(report, start, end)
         for report in sample.reports
         if (start := _whole(report.start))
         and (end := _whole(report.end))
@@ -118,14 +119,14 @@ def _examine(sample: Sample, session: _Probed) -> Experiment[WindowFindings]:
     includes_from = yield from _find_inclusion(
         sample,
         session.report,
-        Window(from_time, shift(from_time, session.distance)),
-        Window(shift(from_time, _MILLISECOND), shift(from_time, session.distance)),
+        Window(from_time, shift(from_time, _DISTANCE)),
+        Window(shift(from_time, _MILLISECOND), shift(from_time, _DISTANCE)),
     )
     includes_to = yield from _find_inclusion(
         sample,
         session.report,
-        Window(shift(to_time, -session.distance), to_time),
-        Window(shift(to_time, -session.distance), shift(to_time, -_MILLISECOND)),
+        Window(shift(to_time, -_DISTANCE), to_time),
+        Window(shift(to_time, -_DISTANCE), shift(to_time, -_MILLISECOND)),
     )
     return WindowFindings(Finding(time_filter), includes_from, includes_to, narrow)
 

@@ -45,7 +45,7 @@ _TITLES: Final[Mapping[str, str]] = {
 _PAGES: Final = {"empty": "empty", "first_page": "the first page", "null": "null instead of a list"}
 _ENDS: Final = {True: "in the window", False: "outside of the window"}
 
-_WORDS: Final[Mapping[str, Mapping[object, str]]] = {
+_WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     "credentials": {"token": "token", "client_credentials": "client id and secret"},
     "low_limits": {"clamp": "raised to the smallest limit"},
     "high_limits": {"clamp": "lowered to the largest limit"},
@@ -117,15 +117,16 @@ def describe_measurement(measurement: Measurement) -> Iterator[Line]:
 def _describe(name: str, value: object) -> list[str]:
     """Return the lines of a measured value."""
     if name == "page_seconds" and isinstance(value, Mapping):
-        return [
-            f"{seconds:.3f} s for {size:,} report{'s' * (size > 1)}"
-            for size, seconds in value.items()
-        ]
+        return [f"{seconds:.3f} s for {_reports(size)}" for size, seconds in value.items()]
     if isinstance(value, Mapping):
         return [f"{path} {_percent(share)}" for path, share in value.items()] or ["none"]
     if name in _FORMATS:
         return [_FORMATS[name](value)]
     return [_WORDS[name].get(value, f"status {value}")]
+
+
+def _reports(count: int) -> str:
+    return "1 report" if count == 1 else f"{count:,} reports"
 
 
 def _percent(share: float) -> str:
