@@ -42,7 +42,7 @@ LAYERS = (
 
 EXTRAS = {"pyarrow", "matplotlib", "pandas", "dask", "distributed", "pyspark", "dlt", "typer"}
 EXTRAS |= {"duckdb", "filelock", *(f"adbc_driver_{name}" for name in ("duckdb", "manager"))}
-EXTRAS |= {f"adbc_driver_{name}" for name in ("postgresql", "sqlite")}
+EXTRAS |= {f"adbc_driver_{name}" for name in ("postgresql", "sqlite")} | {"opentelemetry"}
 
 LOCAL_IMPORTS = {
     # They import pyarrow.

@@ -27,7 +27,7 @@ MAIN_COMMAND = (
 )
 TEST_COMMAND = (
     "python3 -m venv .venv && .venv/bin/pip install --upgrade pip"
-    " && .venv/bin/pip install -e '.[cli,arrow,plot,dask,dlt,database]' --group test"
+    " && .venv/bin/pip install -e '.[cli,arrow,plot,dask,dlt,database,otel]' --group test"
     " && .venv/bin/python -m pytest"
 )
 
