@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
@@ -68,10 +69,10 @@ class LimitProbe:
     def find(self) -> Experiment[LimitFindings]:
         """Return the limits that the server honours."""
         odd = yield from self._find_odd()
-        step = 10 if isinstance(odd.odd_limits.value, int) else 1
-        smallest, low = yield from self._find_smallest(step)
+        steps = _steps_of(odd.odd_limits.value)
+        smallest, low = yield from self._find_smallest(steps)
         if odd.max_limit is None:
-            largest, high = yield from self._find_largest(step)
+            largest, high = yield from self._find_largest(steps)
         else:
             largest, high = Finding(odd.max_limit), Finding[LimitRule]("clamp")
         odd_limits = odd.odd_limits
@@ -137,10 +138,12 @@ class LimitProbe:
             return _OddFindings(Finding.unknown("the server refuses limits above the smallest"))
         return _OddFindings(Finding(status))
 
-    def _find_smallest(self, step: int) -> Experiment[tuple[Finding[int], Finding[LimitRule]]]:
+    def _find_smallest(
+        self, steps: Sequence[int]
+    ) -> Experiment[tuple[Finding[int], Finding[LimitRule]]]:
         response = yield ProbeRequest(self.sample.window, 1, 1)
         if response.refusal is not None:
-            smallest = yield from self._search(self.sample.limit, 1, step)
+            smallest = yield from self._search(self.sample.limit, 1, steps)
             return smallest, Finding(response.refusal)
         if response.count == 1:
             return Finding(1), Finding.unknown("no limit is smaller than 1")
@@ -150,14 +153,16 @@ class LimitProbe:
             return Finding.unknown(reason), Finding.unknown(reason)
         return Finding(response.count), Finding("clamp")
 
-    def _find_largest(self, step: int) -> Experiment[tuple[Finding[int], Finding[LimitRule]]]:
+    def _find_largest(
+        self, steps: Sequence[int]
+    ) -> Experiment[tuple[Finding[int], Finding[LimitRule]]]:
         if self.small is None:
             return Finding.unknown(_NO_SMALL_PAGE), Finding.unknown(_NO_SMALL_PAGE)
         response = yield attrs.evolve(self.small, limit=ABOVE_MAXIMUM)
         if response.failure:
             return Finding.unknown(response.failure), Finding.unknown(response.failure)
         if response.refusal is not None:
-            largest = yield from self._search(self.sample.limit, ABOVE_MAXIMUM, step)
+            largest = yield from self._search(self.sample.limit, ABOVE_MAXIMUM, steps)
             return largest, Finding(response.refusal)
         size = yield from self._find_page_size()
         if size.value is None:
@@ -176,25 +181,38 @@ class LimitProbe:
         pages = PageSizes(self.sample, self.order, self.past_the_end)
         return (yield from find_page_size(pages))
 
-    def _search(self, accepted: int, refused: int, step: int) -> Experiment[Finding[int]]:
+    def _search(
+        self, accepted: int, refused: int, steps: Sequence[int]
+    ) -> Experiment[Finding[int]]:
         """Return the last limit that the server accepts, from an accepted towards a refused one.
 
         Args:
             accepted: Limit that the server accepts.
             refused: Limit that the server refuses.
-            step: Difference of limits to try: 10 if the server refuses other limits.
+            steps: Differences of limits to try, one after the other.
         """
         if self.small is None:
             return Finding.unknown(_NO_SMALL_PAGE)
-        while (limit := choose_limit(accepted, refused, step)) is not None:
-            response = yield attrs.evolve(self.small, limit=limit)
-            if response.failure:
-                return Finding.unknown(response.failure)
-            if response.refusal is None:
-                accepted = limit
-            else:
-                refused = limit
+        for step in steps:
+            while (limit := choose_limit(accepted, refused, step)) is not None:
+                response = yield attrs.evolve(self.small, limit=limit)
+                if response.failure:
+                    return Finding.unknown(response.failure)
+                if response.refusal is None:
+                    accepted = limit
+                else:
+                    refused = limit
         return Finding(accepted)
+
+
+def _steps_of(odd_limits: OddLimitRule | None) -> tuple[int, ...]:
+    """Return the differences of the limits to try, so that a refusal isn't due to an odd limit."""
+    match odd_limits:
+        case None:
+            return (10, 1)
+        case int():
+            return (10,)
+    return (1,)
 
 
 def choose_limit(accepted: int, refused: int, step: int) -> int | None:

@@ -6,9 +6,9 @@ from typing import Final
 
 from depotclient.probe.exchange import Experiment, Finding, PageResponse, ProbeRequest, Window
 from depotclient.probe.sample import NO_SESSION, Sample
-from depotclient.profile import PageRule
+from depotclient.profile import Order, PageRule
 
-__all__ = ["FAR_PAGE", "find_page_zero", "find_past_the_end"]
+__all__ = ["FAR_PAGE", "doubt_ignored_page", "find_page_zero", "find_past_the_end"]
 
 FAR_PAGE: Final = 1000
 
@@ -40,6 +40,25 @@ def find_past_the_end(
     if response.count and not sample.has_more:
         return Finding.unknown("one page has all sessions")
     return _compare(response, sample.first)
+
+
+def doubt_ignored_page(
+    ignore_page: Finding[bool], order: Order | None, past_the_end: PageRule | None
+) -> Finding[bool]:
+    """Return whether the server ignores the page number, or unknown if its order may change.
+
+    Page 2 then has other reports than page 1 in any case. An empty page after the last one shows
+    that the number matters.
+
+    Args:
+        ignore_page: What the first two pages show.
+        order: Order of the reports. None if it is unknown.
+        past_the_end: Response after the last page. None if it is unknown.
+    """
+    may_change = order in {None, "changing"}
+    if ignore_page.value is False and may_change and past_the_end in {None, "first_page"}:
+        return Finding.unknown("the order of the reports may change")
+    return ignore_page
 
 
 def _compare(response: PageResponse, first: PageResponse) -> Finding[PageRule]:
