@@ -22,7 +22,7 @@ from evtransport.structure.types import fields_of, has_fields, is_list, open_enu
 from thorclient.models import Analytics, Chargebox
 
 __all__ = ["KNOWN_PATHS", "KNOWN_VALUES", "Compression", "Echo", "ElementType", "ErrorShape"]
-__all__ += ["Profile", "is_unknown_field"]
+__all__ += ["Profile", "is_unknown_field", "may_be_absent"]
 
 Compression: TypeAlias = Literal["identity", "gzip", "deflate"]
 Echo: TypeAlias = Literal["same", "upper", "lower", "absent"]
@@ -76,7 +76,8 @@ def is_unknown_field(path: str) -> bool:
     return is_object and path not in KNOWN_PATHS and is_field_name(name)
 
 
-def _may_be_absent(path: str) -> bool:
+def may_be_absent(path: str) -> bool:
+    """Return True if a path may be in `Profile.missing_fields` and `null_fields`."""
     # Without ids, the chargeboxes of a list can't be told apart.
     return path in KNOWN_PATHS and path != "chargebox.id"
 
@@ -135,8 +136,8 @@ class Profile:
     error_shape: ErrorShape | None = attrs.field(default=None, validator=one_of(ErrorShape))
     case_sensitive: bool | None = attrs.field(default=None, validator=true_or_false)
     echo: Echo | None = attrs.field(default=None, validator=one_of(Echo))
-    missing_fields: Mapping[str, float] | None = _shares_field(_may_be_absent, "chargebox.timezone")
-    null_fields: Mapping[str, float] | None = _shares_field(_may_be_absent, "chargebox.timezone")
+    missing_fields: Mapping[str, float] | None = _shares_field(may_be_absent, "chargebox.timezone")
+    null_fields: Mapping[str, float] | None = _shares_field(may_be_absent, "chargebox.timezone")
     unknown_fields: Mapping[str, float] | None = _shares_field(is_unknown_field, "chargebox.tariff")
     unknown_values: Mapping[str, float] | None = _shares_field(
         KNOWN_VALUES.__contains__, "chargebox.connectors[].type"

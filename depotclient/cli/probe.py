@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import attrs
 import msgspec
@@ -16,6 +16,12 @@ from depotclient.cli.options import CONNECTOR, FROM, TO, open_client, parse_one_
 from depotclient.probe import Measurement, Recommendation, measure, recommend
 from depotclient.probe.words import describe_measurement, describe_setting
 from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption
+from evtransport.cli.measurements import (
+    NAME_WIDTH,
+    RESULT_WIDTH,
+    measurement_table,
+    require_folder,
+)
 from evtransport.cli.output import (
     cell,
     echo_error,
@@ -28,9 +34,6 @@ from evtransport.cli.progress import progress_line
 from evtransport.cli.run import run
 
 __all__ = ["probe"]
-
-_NAME_WIDTH: Final = 20
-_RESULT_WIDTH: Final = len("measured")
 
 _PROFILE = typer.Option(
     metavar="FILE",
@@ -60,8 +63,7 @@ def probe(
     `--from`, it reads the last 31 days, or more if these have fewer than 10 sessions.
     """
     charger, name = parse_one_connector(connector, context.args)
-    if profile is not None and not profile.absolute().parent.is_dir():
-        raise ValueError(f"--profile {profile}: the folder {profile.parent} does not exist")
+    require_folder(profile)
 
     async def command() -> int:
         with progress_line("probing") as line:
@@ -88,7 +90,7 @@ def _print(measurement: Measurement, *, as_json: bool) -> None:
         write_json(encode_measurement(measurement, recommendation))
         return
     console = output_console()
-    console.print(measurement_table(measurement))
+    console.print(measurement_table(describe_measurement(measurement)))
     console.print()
     console.print(recommendation_table(recommendation))
     echo_error(f"{measurement.requests} requests, reads only")
@@ -110,22 +112,11 @@ def _in_seconds(_: object, __: object, value: object) -> object:
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-def measurement_table(measurement: Measurement) -> Table:
-    """Return a table with the lines of a measurement: measured, or unknown and why."""
-    table = plain_table()
-    table.add_column("API", width=_NAME_WIDTH)
-    table.add_column("", width=_RESULT_WIDTH)
-    table.add_column("Value, or why it is unknown", overflow="fold")
-    for line in describe_measurement(measurement):
-        table.add_row(cell(line.title), cell(line.result), cell(line.text))
-    return table
-
-
 def recommendation_table(recommendation: Recommendation) -> Table:
     """Return a table with a line for each recommended setting."""
     table = plain_table()
-    table.add_column("Setting", width=_NAME_WIDTH)
-    table.add_column("Use", width=_RESULT_WIDTH, overflow="fold")
+    table.add_column("Setting", width=NAME_WIDTH)
+    table.add_column("Use", width=RESULT_WIDTH, overflow="fold")
     table.add_column("Because", overflow="fold")
     for field in attrs.fields(Recommendation):
         advice = getattr(recommendation, field.name)

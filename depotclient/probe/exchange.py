@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from datetime import datetime, timedelta
-from typing import Generic, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import attrs
 
-__all__ = ["Experiment", "Finding", "PageResponse", "ProbeRequest", "SeenReport", "Window"]
+__all__ = ["Experiment", "PageResponse", "ProbeRequest", "SeenReport", "Window"]
 __all__ += ["shift"]
 
 T = TypeVar("T")
@@ -113,24 +113,6 @@ class PageResponse:
         if self.failure:
             return self.failure
         return f"status {self.status}" if self.refusal else "no list of reports"
-
-
-@attrs.frozen
-class Finding(Generic[T]):
-    """Result of an experiment.
-
-    Attributes:
-        value: What was measured. None means unknown.
-        reason: Why the value is unknown, or what limits the measurement. May be empty.
-    """
-
-    value: T | None
-    reason: str = ""
-
-    @classmethod
-    def unknown(cls, reason: str) -> Finding[T]:
-        """Return a result without a value."""
-        return cls(None, reason)
 
 
 Experiment: TypeAlias = Generator[ProbeRequest, PageResponse, T]

@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from depotclient.probe.exchange import Experiment, Finding, ProbeRequest
+from depotclient.probe.exchange import Experiment, ProbeRequest
 from depotclient.probe.page_sizes import (
     ABOVE_MAXIMUM,
     DOCUMENTED_MAXIMUM,
@@ -16,6 +16,7 @@ from depotclient.probe.page_sizes import (
 )
 from depotclient.probe.sample import NO_SESSION, Sample
 from depotclient.profile import LimitRule, OddLimitRule, Order, PageRule
+from evtransport.measurements import Finding
 
 __all__ = ["LimitFindings", "LimitProbe", "choose_limit"]
 

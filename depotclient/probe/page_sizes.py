@@ -13,7 +13,6 @@ import attrs
 
 from depotclient.probe.exchange import (
     Experiment,
-    Finding,
     PageResponse,
     ProbeRequest,
     SeenReport,
@@ -22,6 +21,7 @@ from depotclient.probe.exchange import (
 )
 from depotclient.probe.sample import Sample
 from depotclient.profile import Order, PageRule
+from evtransport.measurements import Finding
 
 __all__ = ["ABOVE_MAXIMUM", "DOCUMENTED_MAXIMUM", "PageSizes", "find_page_size"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from depotclient.probe.exchange import Experiment, Finding, PageResponse, ProbeRequest, Window
+from depotclient.probe.exchange import Experiment, PageResponse, ProbeRequest, Window
 from depotclient.probe.sample import NO_SESSION, Sample
 from depotclient.profile import Order, PageRule
+from evtransport.measurements import Finding
 
 __all__ = ["FAR_PAGE", "doubt_ignored_page", "find_page_zero", "find_past_the_end"]
 

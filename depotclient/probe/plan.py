@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from depotclient.probe.exchange import Experiment, Finding, ProbeRequest, Window
+from depotclient.probe.exchange import Experiment, ProbeRequest, Window
 from depotclient.probe.limits import LimitFindings, LimitProbe
 from depotclient.probe.pages import (
     FAR_PAGE,
@@ -18,6 +18,7 @@ from depotclient.probe.pages import (
 from depotclient.probe.sample import Sample, find_ignored_page, find_order, read_sample
 from depotclient.probe.times import WindowFindings, find_time_filter
 from depotclient.profile import Order, PageRule
+from evtransport.measurements import Finding
 
 __all__ = ["Findings", "plan_probe"]
 

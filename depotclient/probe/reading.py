@@ -11,12 +11,13 @@ import msgspec
 
 from depotclient.keys import compute_session_key, read_session_id
 from depotclient.pages import MAX_REPORTS
-from depotclient.probe.exchange import Finding, SeenReport
+from depotclient.probe.exchange import SeenReport
 from depotclient.probe.fields import FieldCounts
 from depotclient.profile import Echo
 from depotclient.sessions import Session
 from evtransport.errors import DecodeError, SchemaError
 from evtransport.http import check_echo
+from evtransport.measurements import Finding
 from evtransport.pauses import Pauses
 from evtransport.structure import decode
 from evtransport.surrogates import replace_lone_surrogates

@@ -11,7 +11,7 @@ from typing import Final, TypeVar, cast
 import attrs
 
 from depotclient.client import DepotClient
-from depotclient.probe.exchange import Experiment, Finding, PageResponse, ProbeRequest
+from depotclient.probe.exchange import Experiment, PageResponse, ProbeRequest
 from depotclient.probe.plan import plan_probe
 from depotclient.probe.reading import ProbedPage, ReportReader, split_probed_page
 from depotclient.probe.sample import choose_windows
@@ -22,6 +22,7 @@ from depotclient.query import Query, format_time, to_utc
 from evtransport.auth import ClientCredentials
 from evtransport.errors import ApiError, AuthError, NotFoundError, ResponseTooLarge, StatusError
 from evtransport.http import Request
+from evtransport.measurements import Finding
 from evtransport.retry import RETRYABLE_STATUSES
 from evtransport.telemetry import Attempt, Call, Event, Telemetry, TokenFetched
 

@@ -13,7 +13,6 @@ import attrs
 
 from depotclient.probe.exchange import (
     Experiment,
-    Finding,
     PageResponse,
     ProbeRequest,
     SeenReport,
@@ -21,6 +20,7 @@ from depotclient.probe.exchange import (
     shift,
 )
 from depotclient.profile import Order
+from evtransport.measurements import Finding
 
 __all__ = [
     "NO_SESSION",

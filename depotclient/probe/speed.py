@@ -8,8 +8,8 @@ from typing import Final
 
 import attrs
 
-from depotclient.probe.exchange import Finding
 from depotclient.probe.sample import NO_SESSION
+from evtransport.measurements import Finding
 
 __all__ = ["Timing", "find_compression", "find_latency", "find_page_seconds", "find_speed"]
 

@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 import attrs
 
-from depotclient.probe.exchange import Finding, SeenReport
+from depotclient.probe.exchange import SeenReport
 from depotclient.probe.fields import FieldCounts, Shares
 from depotclient.probe.plan import Findings
 from depotclient.probe.reading import find_echo
@@ -22,6 +22,7 @@ from depotclient.probe.speed import (
     find_speed,
 )
 from depotclient.profile import Compression, Credentials, Echo, Profile
+from evtransport.measurements import Finding
 
 __all__ = ["Evidence", "Measurement", "summarize"]
 

@@ -8,9 +8,10 @@ from typing import Final
 
 import attrs
 
-from depotclient.probe.exchange import Experiment, Finding, ProbeRequest, SeenReport, Window, shift
+from depotclient.probe.exchange import Experiment, ProbeRequest, SeenReport, Window, shift
 from depotclient.probe.sample import NO_SESSION, Sample
 from depotclient.profile import TimeFilter
+from evtransport.measurements import Finding
 
 __all__ = ["WindowFindings", "find_time_filter"]
 

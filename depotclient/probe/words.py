@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any, Final, Literal
-
-import attrs
+from typing import Any, Final
 
 from depotclient.probe.recommend import Advice
 from depotclient.probe.summary import Measurement
+from evtransport.measurements import Line, Wording
 
-__all__ = ["Line", "describe_measurement", "describe_setting"]
+__all__ = ["describe_measurement", "describe_setting"]
 
 _TITLES: Final[Mapping[str, str]] = {
     "credentials": "Credentials",
@@ -76,62 +75,32 @@ _WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
 }
 """Words for a choice. A choice without words is the status of an error."""
 
-_FORMATS: Final[Mapping[str, Callable[[Any], str]]] = {
+
+def _page_times(seconds_by_size: Mapping[int, float]) -> list[str]:
+    return [
+        f"{seconds:.3f} s for {size:,} report{'s' * (size > 1)}"
+        for size, seconds in seconds_by_size.items()
+    ]
+
+
+_FORMATS: Final[Mapping[str, Callable[[Any], str | list[str]]]] = {
     "token_lifetime": lambda seconds: f"{seconds:,.0f} s",
     "min_limit": lambda limit: f"{limit:,}",
     "max_limit": lambda limit: f"{limit:,}",
     "latency": lambda seconds: f"{seconds * 1000:,.1f} ms",
+    "page_seconds": _page_times,
     "bytes_per_second": lambda speed: f"{speed / 1e6:,.2f} MB/s",
     "report_bytes": lambda size: f"{size / 1000:,.1f} kB (median)",
     "longest_session": lambda hours: f"at most {hours} h",
 }
 
 
-@attrs.frozen
-class Line:
-    """Line of a table about a measurement.
-
-    Attributes:
-        title: Name of the value. Empty in further lines of the same value.
-        result: Whether the value was measured. Empty in further lines.
-        text: The value, or why it is unknown.
-    """
-
-    title: str
-    result: Literal["measured", "unknown", ""]
-    text: str
+_WORDING: Final = Wording(_TITLES, _WORDS, _FORMATS)
 
 
 def describe_measurement(measurement: Measurement) -> Iterator[Line]:
     """Yield the lines of a measurement: all values of a profile, measured or unknown."""
-    for name, title in _TITLES.items():
-        value = getattr(measurement.profile, name)
-        if value is None:
-            yield Line(title, "unknown", measurement.reasons[name])
-            continue
-        first, *others = _describe(name, value)
-        yield Line(title, "measured", first)
-        yield from (Line("", "", text) for text in others)
-
-
-def _describe(name: str, value: object) -> list[str]:
-    """Return the lines of a measured value."""
-    if name == "page_seconds" and isinstance(value, Mapping):
-        return [f"{seconds:.3f} s for {_reports(size)}" for size, seconds in value.items()]
-    if isinstance(value, Mapping):
-        return [f"{path} {_percent(share)}" for path, share in value.items()] or ["none"]
-    if name in _FORMATS:
-        return [_FORMATS[name](value)]
-    return [_WORDS[name].get(value, f"status {value}")]
-
-
-def _reports(count: int) -> str:
-    return "1 report" if count == 1 else f"{count:,} reports"
-
-
-def _percent(share: float) -> str:
-    percent = f"{share:.1%}"
-    return "< 0.1%" if share and percent == "0.0%" else percent
+    return _WORDING.describe(measurement.profile, measurement.reasons)
 
 
 def describe_setting(advice: Advice[Any]) -> str:

@@ -1,4 +1,4 @@
-"""The `thorclient` command: analytics and chargeboxes as a table or JSON, and the sandbox."""
+"""The `thorclient` command: read and poll chargeboxes, probe the API, and run the sandbox."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from evtransport.cli.commands import Command
 from thorclient.cli.analytics import analytics
 from thorclient.cli.chargeboxes import chargebox, chargeboxes
 from thorclient.cli.poll import poll
+from thorclient.cli.probe import probe
 from thorclient.cli.sandbox import sandbox
 
 __all__ = ["app"]
@@ -19,4 +20,5 @@ app.command(cls=Command)(analytics)
 app.command(cls=Command)(chargebox)
 app.command(cls=Command)(chargeboxes)
 app.command(cls=Command)(poll)
+app.command(cls=Command)(probe)
 app.command(cls=Command)(sandbox)

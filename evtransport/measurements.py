@@ -1,0 +1,90 @@
+"""Results of a probe: what was measured, why the rest is unknown, and both in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, Literal, TypeVar
+
+import attrs
+
+__all__ = ["Finding", "Line", "Wording", "format_share"]
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Finding(Generic[T]):
+    """Result of an experiment.
+
+    Attributes:
+        value: What was measured. None means unknown.
+        reason: Why the value is unknown, or what limits the measurement. May be empty.
+    """
+
+    value: T | None
+    reason: str = ""
+
+    @classmethod
+    def unknown(cls, reason: str) -> Finding[T]:
+        """Return a result without a value."""
+        return cls(None, reason)
+
+
+@attrs.frozen
+class Line:
+    """Line of a table about a measurement.
+
+    Attributes:
+        title: Name of the value. Empty in further lines of the same value.
+        result: Whether the value was measured. Empty in further lines.
+        text: The value, or why it is unknown.
+    """
+
+    title: str
+    result: Literal["measured", "unknown", ""]
+    text: str
+
+
+@attrs.frozen
+class Wording:
+    """Words for the values of a profile.
+
+    Attributes:
+        titles: Title of each value, in the order of the table.
+        words: Words for the choices of a value. A choice without words is the status of an error.
+        formats: Functions that return a value, or the lines of a mapping, in words.
+    """
+
+    titles: Mapping[str, str]
+    words: Mapping[str, Mapping[object, str]]
+    formats: Mapping[str, Callable[[Any], str | list[str]]]
+
+    def describe(self, profile: object, reasons: Mapping[str, str]) -> Iterator[Line]:
+        """Yield the lines of a measurement: all values of a profile, measured or unknown.
+
+        Args:
+            profile: The profile.
+            reasons: Why a value is unknown, by its name.
+        """
+        for name, title in self.titles.items():
+            value = getattr(profile, name)
+            if value is None:
+                yield Line(title, "unknown", reasons[name])
+                continue
+            first, *others = self._lines(name, value)
+            yield Line(title, "measured", first)
+            yield from (Line("", "", text) for text in others)
+
+    def _lines(self, name: str, value: object) -> list[str]:
+        if name in self.formats:
+            text = self.formats[name](value)
+            return [text] if isinstance(text, str) else text
+        if isinstance(value, Mapping):
+            return [f"{path} {format_share(share)}" for path, share in value.items()] or ["none"]
+        return [self.words[name].get(value, f"status {value}")]
+
+
+def format_share(share: float) -> str:
+    """Return a share as a percentage."""
+    percent = f"{share:.1%}"
+    return "< 0.1%" if share and percent == "0.0%" else percent
