@@ -5,6 +5,14 @@
 from typing import TYPE_CHECKING
 
 from depotclient.client import DepotClient
+from depotclient.follow import (
+    FileState,
+    Follow,
+    FollowedReport,
+    FollowError,
+    FollowRun,
+    FollowState,
+)
 from depotclient.many import SessionReportsMany, WalkMany
 from depotclient.models import (
     BatteryAlignmentResults,
@@ -74,6 +82,12 @@ __all__ = [
     "DetailStatus",
     "DeviceStatus",
     "ErrorCode",
+    "FileState",
+    "Follow",
+    "FollowError",
+    "FollowRun",
+    "FollowState",
+    "FollowedReport",
     "Limiter",
     "MeterValue",
     "MisdirectedResponse",

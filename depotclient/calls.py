@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TypeVar, overload
 
+from depotclient.follow import Follow, FollowOptions, FollowState, describe_follow
 from depotclient.many import OnError, SessionReportsMany, describe_many
 from depotclient.models import SessionReport, structurer_of
 from depotclient.query import Connector, Query
@@ -258,4 +259,126 @@ class DepotCalls(ApiClient):
             concurrency=concurrency,
             on_error=on_error,
             now=self.now,
+        )
+
+    @overload
+    def follow(
+        self,
+        connectors: Iterable[Connector],
+        *,
+        since: datetime,
+        every: timedelta = ...,
+        lag: timedelta = ...,
+        state: FollowState | None = None,
+        changes: bool = False,
+        reconcile: timedelta = ...,
+        reconcile_every: timedelta = ...,
+        concurrency: int = 8,
+    ) -> Follow[SessionReport]: ...
+
+    @overload
+    def follow(
+        self,
+        connectors: Iterable[Connector],
+        *,
+        since: datetime,
+        every: timedelta = ...,
+        lag: timedelta = ...,
+        state: FollowState | None = None,
+        changes: bool = False,
+        into: Into[T],
+        reconcile: timedelta = ...,
+        reconcile_every: timedelta = ...,
+        concurrency: int = 8,
+    ) -> Follow[T]: ...
+
+    def follow(
+        self,
+        connectors: Iterable[Connector],
+        *,
+        since: datetime,
+        every: timedelta = timedelta(minutes=1),
+        lag: timedelta = timedelta(days=3),
+        state: FollowState | None = None,
+        changes: bool = False,
+        into: Into[T] = SessionReport,  # type: ignore[assignment]
+        reconcile: timedelta = timedelta(days=31),
+        reconcile_every: timedelta = timedelta(days=1),
+        concurrency: int = 8,
+    ) -> Follow[T]:
+        """Return a description of the new sessions of some connectors, without a request.
+
+        Iterate over the description for each session when it first appears, without an end. An item
+        has `connector`, `report`, `error` and `is_new`. A connector that fails yields a
+        `FollowError` and is tried again later: after two `every`, then four, up to an hour. The
+        other connectors go on.
+
+        Each connector is read once per `every`. A reading reads what can have changed since the
+        reading before: the time from `lag` before it. It takes two requests, or more for more than
+        8 MiB of reports. The readings of the connectors are spread over `every`.
+
+        An item is acknowledged by `await item.done()`, or by the request for the next item. With a
+        `state`, a later run does not yield acknowledged items again. Without `done()`, a run that
+        is killed may yield the items since its last save again: delivery is at least once. If the
+        caller stores the item and the state in one transaction, it is exactly once.
+
+        A session belongs to `since` if its start is at or after it. The end decides if the start is
+        missing, or more than a day before `since`. A report with neither time is always yielded.
+
+        Sessions that appear later than `lag` after their start are found once per
+        `reconcile_every`, up to `reconcile` after their start. A session whose start was corrected
+        is not new, but has changed. Each session with the id -1 is new, because chargers that were
+        offline send it for many sessions.
+
+        The vendor documents neither when a report appears nor whether it can change later (Depot:
+        Session Reports API).
+
+        Example:
+            >>> from datetime import UTC, datetime, timedelta
+            >>> since = datetime(2026, 1, 1, tzinfo=UTC)
+            >>> async with DepotClient.from_env() as depot:
+            ...     async for item in depot.follow([("CP-001", 1), ("CP-404", 1)], since=since):
+            ...         if item.report is None:
+            ...             print(item.connector, type(item.error).__name__)
+            ...             break
+            ('CP-404', '1') NotFoundError
+
+        Args:
+            connectors: Charger and connector ids. Duplicates count once.
+            since: Time from which sessions are yielded (timezone-aware), for connectors that the
+                state doesn't know. A known connector continues where the last run stopped, so
+                `since` may be a day ago at each start.
+            every: Time between two readings of a connector.
+            lag: Time in which reports can still appear or change, at most 366 days.
+            state: Place that keeps the state between runs, such as `FileState("follow.json")`. None
+                keeps it in memory only.
+            changes: Whether to yield a session again when its report has changed.
+            into: Class of the reports, or a function that returns them, as in `session_reports`.
+            reconcile: Time that a reconcile reads again, at least `lag`, at most 366 days. The
+                state holds about 60 bytes for each session of this time.
+            reconcile_every: Time between two reconciles of a connector.
+            concurrency: Number of pages to read or to hold in memory at the same time.
+
+        Raises:
+            ValueError: An argument is invalid. The first request for an item also raises it if the
+                state is not one of `follow`, has another version, or starts after `since`.
+        """
+        options = FollowOptions(
+            since=since,
+            every=every,
+            lag=lag,
+            changes=changes,
+            reconcile=reconcile,
+            reconcile_every=reconcile_every,
+            concurrency=concurrency,
+        )
+        structurer_of(into)  # Raise errors now.
+        return describe_follow(
+            connectors,
+            options,
+            state,
+            lambda ids, from_, to: self.session_reports(
+                *ids, from_=from_, to=to, read_ahead=0, into=into
+            ),
+            self.now,
         )

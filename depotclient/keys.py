@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 import msgspec
 
-__all__ = ["compute_session_key", "read_session_id"]
+__all__ = ["compute_digest", "compute_session_key", "read_session_id"]
 
 # The id is the first field in the vendor's example, so usually no other field is scanned.
 _ID = re.compile(rb'\{\s*"sessionId"\s*:\s*(0|-?[1-9]\d{0,17})\s*[,}]')
@@ -49,6 +49,11 @@ def compute_session_key(session_id: int | None, report: bytes) -> int:
     digest = blake2b(b"" if session_id is None else b"%d " % session_id, digest_size=8)
     digest.update(report if start is None else start)
     return int.from_bytes(digest.digest())
+
+
+def compute_digest(report: bytes) -> bytes:
+    """Return a digest of the bytes of a report, of 8 bytes. It changes with the report."""
+    return blake2b(report, digest_size=8).digest()
 
 
 def _read_start(report: bytes) -> bytes | None:

@@ -22,7 +22,7 @@ from evtransport.telemetry import DecodeTimer, PageRead
 from evtransport.transport import Transport
 from evtransport.validation import validate_int
 
-__all__ = ["LIMITS", "PageReader", "SessionReports", "Walk", "first_cursor"]
+__all__ = ["LIMITS", "PageReader", "SessionReports", "Walk", "first_cursor", "fitting_limit"]
 
 T = TypeVar("T")
 
@@ -156,6 +156,24 @@ def first_cursor(reports: SessionReports[Any], now: datetime | None = None) -> C
         pinned={"to": reports.query.end_at(reports._now() if now is None else now)},
         limit=reports.limit or LIMITS.first,
     )
+
+
+def fitting_limit(reports: int, size: int) -> int:
+    """Return the `limit` of a first page request for reports that are known.
+
+    A walk that starts with a small limit reads the first reports again with each larger limit.
+
+    Args:
+        reports: Number of reports.
+        size: Their total size, in bytes. 0 if it is unknown.
+
+    Returns:
+        A limit for all reports and some more, but for about 8 MiB at most.
+    """
+    if not reports or not size:
+        return LIMITS.first
+    fitting = LIMITS.growth_bytes * reports // size
+    return max(LIMITS.first, min(LIMITS.maximum, fitting, reports * 5 // 4 + LIMITS.first))
 
 
 class PageReader(Generic[T]):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from typing import Final, NotRequired, TypeAlias, TypedDict
 
 import attrs
 
+from depotclient.keys import compute_digest
 from depotclient.reading import Coverage, changed_from, find_absent
 from depotclient.sessions import Identity, Session, Span
 
@@ -27,7 +27,7 @@ Stored = TypedDict("Stored", {"from": str, "latest": str, "sessions": NotRequire
 
 def digest_of(report: bytes) -> str:
     """Return a digest of the bytes of a report, which changes with the report."""
-    return blake2b(report, digest_size=8).hexdigest()
+    return compute_digest(report).hex()
 
 
 def _dump_time(time: datetime | None) -> str | None:

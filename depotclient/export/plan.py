@@ -15,7 +15,7 @@ from depotclient.export.manifest import Manifest
 from depotclient.partitions.calendar import Window, next_start, window_start
 from depotclient.query import validate_duration
 from depotclient.reading import changed_from, is_final
-from depotclient.reports import LIMITS
+from depotclient.reports import fitting_limit
 from depotclient.sessions import Session, Span
 
 __all__ = ["CalendarWindow", "Options", "Reading", "first_limit", "plan_readings", "span_of"]
@@ -145,23 +145,13 @@ def plan_readings(
     return readings
 
 
-def first_limit(reading: Reading, manifests: Mapping[str, Manifest]) -> int | None:
-    """Return the `limit` of the first page request for windows that have files.
-
-    A walk that starts with a small limit reads the first reports again with each larger limit.
-
-    Returns:
-        A limit for all reports that the files hold and some more, but for about 8 MiB at most.
-        None if the files hold no reports.
-    """
+def first_limit(reading: Reading, manifests: Mapping[str, Manifest]) -> int:
+    """Return the `limit` of the first page request for windows that may have files."""
     known = [manifests[window.name] for window in reading.windows if window.name in manifests]
-    reports = sum(manifest.reports for manifest in known)
-    size = sum(manifest.bytes_read for manifest in known)
-    if not reports or not size:
-        return None
-    # Pages that overlap, and those of several readings, make the average size too large.
-    fitting = LIMITS.growth_bytes * reports // size
-    return max(LIMITS.first, min(LIMITS.maximum, fitting, reports * 5 // 4 + LIMITS.first))
+    # Pages that overlap, and those of several readings, make the total size too large.
+    return fitting_limit(
+        sum(manifest.reports for manifest in known), sum(manifest.bytes_read for manifest in known)
+    )
 
 
 def _first_time(

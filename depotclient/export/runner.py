@@ -340,7 +340,7 @@ class _ConnectorRun:
                 error.add_note(f"window {report.window}, in quarantine: {quarantine.path}")
                 self._fail(error, missing=0)
 
-    async def _walk(self, reading: Reading, writer: PageWriter, limit: int | None) -> int:
+    async def _walk(self, reading: Reading, writer: PageWriter, limit: int) -> int:
         """Write the pages of a reading. Return their total size in bytes."""
         job, before, size = self.job, self.export, 0
         reports = job.depot.session_reports(
@@ -351,9 +351,8 @@ class _ConnectorRun:
             read_ahead=job.read_ahead,
             verify=job.options.verify,
         )
-        if limit is not None:
-            cursor = attrs.evolve(first_cursor(reports), limit=limit)
-            reports = attrs.evolve(reports, resume=cursor)
+        cursor = attrs.evolve(first_cursor(reports), limit=limit)
+        reports = attrs.evolve(reports, resume=cursor)
         async with aclosing(reports.pages()) as pages:
             async for page in pages:
                 await self.job.worker.call(writer.write, page)

@@ -1,0 +1,182 @@
+"""Plan of a run: what to read of a connector next, and when."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import attrs
+from attrs import Attribute
+
+from depotclient.follow.state import ConnectorState
+from depotclient.query import is_before, require_aware, validate_duration
+from depotclient.reading import Coverage, changed_from
+from depotclient.reports import fitting_limit
+from depotclient.sessions import truncate
+from evtransport.validation import validate_int
+
+__all__ = ["FollowOptions", "Reading", "backoff", "next_due", "plan_reading"]
+
+MAX_BACKOFF: Final = timedelta(hours=1)
+"""Longest wait of a connector that fails, unless `every` is longer."""
+
+_FIRST: Final = datetime(2, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _is_duration(_: object, attribute: Attribute[Any], value: object) -> None:
+    validate_duration(attribute.name, value)
+
+
+def _is_period(_: object, attribute: Attribute[Any], value: object) -> None:
+    validate_duration(attribute.name, value)
+    if not value:
+        raise ValueError(f"{attribute.name} must be longer than 0, got {value}")
+
+
+def _is_time(_: object, attribute: Attribute[Any], value: datetime) -> None:
+    require_aware(attribute.name, value)
+    if is_before(value, _FIRST):
+        raise ValueError(f"{attribute.name} must be in the year 2 or later, got {value}")
+
+
+def _is_bool(_: object, attribute: Attribute[Any], value: object) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{attribute.name} must be True or False, got {value!r}")
+
+
+def _is_count(_: object, attribute: Attribute[Any], value: object) -> None:
+    validate_int(attribute.name, value, minimum=1)
+
+
+@attrs.frozen(kw_only=True)
+class FollowOptions:
+    """Options of `DepotClient.follow`, which documents them.
+
+    Attributes:
+        since: Time from which sessions are delivered.
+        every: Time between two readings of a connector.
+        lag: Time before the last reading that each reading reads again.
+        changes: Whether sessions are delivered again when they have changed.
+        reconcile: Time before the last reading that a reconcile reads again.
+        reconcile_every: Time between two reconciles of a connector.
+        concurrency: Number of pages that are read or in memory at the same time.
+
+    Raises:
+        ValueError: A value is invalid.
+    """
+
+    since: datetime = attrs.field(validator=_is_time)
+    every: timedelta = attrs.field(default=timedelta(minutes=1), validator=_is_period)
+    lag: timedelta = attrs.field(default=timedelta(days=3), validator=_is_duration)
+    changes: bool = attrs.field(default=False, validator=_is_bool)
+    reconcile: timedelta = attrs.field(default=timedelta(days=31), validator=_is_duration)
+    reconcile_every: timedelta = attrs.field(default=timedelta(days=1), validator=_is_period)
+    concurrency: int = attrs.field(default=8, validator=_is_count)
+
+    def __attrs_post_init__(self) -> None:
+        if self.reconcile < self.lag:
+            raise ValueError(
+                f"reconcile={self.reconcile} must not be shorter than lag={self.lag}:"
+                " it finds the sessions that are later than the lag"
+            )
+
+
+@attrs.frozen
+class Reading:
+    """One query of a connector.
+
+    Attributes:
+        from_: Start of the query.
+        to: End of the query, which is the time at which the reading begins.
+        limit: Limit of the first page request.
+        is_reconcile: Whether the reading also looks for sessions that are later than the lag.
+    """
+
+    from_: datetime
+    to: datetime
+    limit: int
+    is_reconcile: bool
+
+    def coverage(self, state: ConnectorState) -> Coverage:
+        """Return the sessions that the reading must return."""
+        return Coverage(self.from_, self.to, state.span)
+
+
+def plan_reading(
+    state: ConnectorState, now: datetime, options: FollowOptions, phase: float
+) -> Reading | None:
+    """Return the next reading of a connector, or None if there is no time to read.
+
+    Args:
+        state: State of the connector.
+        now: Time of the reading.
+        options: Options of the run.
+        phase: Part of `reconcile_every` after which the connector is reconciled, from 0 to 1. It
+            spreads the reconciles of the connectors.
+
+    Example:
+        >>> def day(number): return datetime(2026, 1, number, tzinfo=UTC)
+        >>> state = ConnectorState.starting_at(day(1))
+        >>> state.read_at = state.reconciled_at = day(19)
+        >>> options = FollowOptions(since=day(1), lag=timedelta(days=3))
+        >>> plan_reading(state, day(19) + timedelta(minutes=1), options, 0.5).from_.day
+        16
+    """
+    now = truncate(now)
+    if state.read_at is None or state.read_at > now:
+        # After the clock went back, the time of the last reading tells nothing.
+        is_reconcile, from_ = True, state.floor
+    else:
+        is_reconcile = _is_due(state.reconciled_at, now, options.reconcile_every, phase)
+        lag = options.reconcile if is_reconcile else options.lag
+        from_ = changed_from(state.floor, state.read_at, lag)
+    if from_ >= now:
+        return None
+    return Reading(from_, now, _first_limit(state, from_), is_reconcile)
+
+
+def _is_due(last: datetime | None, now: datetime, period: timedelta, phase: float) -> bool:
+    """Return True if the time of a reconcile lies between the last one and now."""
+    if last is None:
+        return True
+    return _number_of(last, period, phase) != _number_of(now, period, phase)
+
+
+def _number_of(time: datetime, period: timedelta, phase: float) -> int:
+    return math.floor((time - _EPOCH) / period - phase)
+
+
+def _first_limit(state: ConnectorState, from_: datetime) -> int:
+    """Return a limit for all known reports of a reading and some more."""
+    times = (state.last_time_of(known.session) for known in state.known.values())
+    reports = sum(time is None or time >= from_ for time in times)
+    return fitting_limit(reports, reports * state.report_bytes)
+
+
+def next_due(previous: float, every: float, earliest: float) -> float:
+    """Return the time of the next reading of a connector, in seconds of the event loop's clock.
+
+    Args:
+        previous: Time at which the last reading was due.
+        every: Seconds between two readings.
+        earliest: Time before which no reading may start.
+
+    Example:
+        >>> next_due(0, 60, 1), next_due(0, 60, 150)
+        (60, 180)
+    """
+    return previous + every * max(1, math.ceil((earliest - previous) / every))
+
+
+def backoff(failures: int, every: timedelta) -> timedelta:
+    """Return the wait after a number of failures without a success in between.
+
+    Example:
+        >>> str(backoff(2, timedelta(minutes=1))), str(backoff(20, timedelta(minutes=1)))
+        ('0:04:00', '1:00:00')
+    """
+    # 32 doublings of a microsecond exceed an hour.
+    factor: int = 2 ** min(failures, 32)
+    return max(every, min(every * factor, MAX_BACKOFF))
