@@ -39,6 +39,13 @@ class Findings:
     past_the_end: Finding[PageRule]
     page_zero: Finding[PageRule]
 
+    @classmethod
+    def unknown(cls, reason: str) -> Findings:
+        """Return findings without a value."""
+        limits = LimitFindings(*(Finding.unknown(reason) for _ in attrs.fields(LimitFindings)))
+        windows = WindowFindings.unknown(reason)
+        return cls(windows, limits, *(Finding.unknown(reason) for _ in range(4)))
+
 
 def plan_probe(windows: Sequence[Window]) -> Experiment[Findings]:
     """Run all experiments.
@@ -47,6 +54,8 @@ def plan_probe(windows: Sequence[Window]) -> Experiment[Findings]:
         windows: Windows to search for sessions. The last one has to do without.
     """
     sample = yield from read_sample(windows)
+    if sample.first.refusal is not None:
+        return Findings.unknown("the server refuses each limit that was tried")
     ignore_page = yield from find_ignored_page(sample)
     order = yield from find_order(sample)
     times = yield from find_time_filter(sample)
