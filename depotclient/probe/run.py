@@ -122,10 +122,10 @@ class _Prober:
         self.has_succeeded = True
         self.echoes.append(page.echo)
         reports = None if page.items is None else await self.reader.read(page.items)
-        if (last := self.observer.last) is not None:
-            encoding = last.encoding or "identity"
-            count = len(reports or ())
-            self.timings.append(Timing(count, last.body_bytes, last.elapsed, encoding))
+        last, count = self.observer.last, len(reports or ())
+        assert last is not None  # noqa: S101 - the response belongs to it
+        encoding = last.encoding or "identity"
+        self.timings.append(Timing(count, last.body_bytes, last.elapsed, encoding))
         return PageResponse(reports=reports)
 
     async def _send(self, request: ProbeRequest, attempts: int) -> ProbedPage:
