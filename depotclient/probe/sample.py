@@ -126,6 +126,8 @@ def read_sample(windows: Sequence[Window]) -> Experiment[Sample]:
         windows: Windows to try, from the smallest to the largest.
     """
     limit, window, first = yield from _find_first_page(windows)
+    if first.refusal is not None:
+        return Sample(window, limit, (first, first))
     pages = [first]
     while len(pages) < 2 or _wants_more(pages):
         pages.append((yield ProbeRequest(window, len(pages) + 1, limit)))
@@ -147,7 +149,7 @@ def _find_first_page(windows: Sequence[Window]) -> Experiment[tuple[int, Window,
     while response.refusal is not None and others:
         limit = others.pop(0)
         response = yield ProbeRequest(window, 1, limit)
-    while wider and response.count < _FULL_PAGE:
+    while wider and response.refusal is None and response.count < _FULL_PAGE:
         wide = wider.pop(0)
         other = yield ProbeRequest(wide, 1, limit)
         if other.failure or other.refusal is not None:
