@@ -146,7 +146,7 @@ class LimitProbe:
         if response.refusal is not None:
             smallest = yield from self._search(self.sample.limit, 1, steps)
             return smallest, Finding(response.refusal)
-        if response.count == 1:
+        if response.count == 1 < len(self.sample.reports):
             return Finding(1), Finding.unknown("no limit is smaller than 1")
         if not response.count or len(self.sample.reports) <= response.count:
             reason = "one page has all sessions" if self.sample.reports else NO_SESSION
