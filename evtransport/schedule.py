@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 
 import attrs
 
-__all__ = ["MAX_BACKOFF", "Schedule", "backoff"]
+__all__ = ["MAX_BACKOFF", "Schedule", "backoff", "next_slot"]
 
 K = TypeVar("K", bound=Hashable)
 
@@ -25,7 +25,7 @@ def backoff(every: float, failures: int) -> float:
     return max(every, min(every * 2.0 ** min(failures, 64), MAX_BACKOFF))
 
 
-def _next_slot(offset: float, every: float, not_before: float) -> float:
+def next_slot(offset: float, every: float, not_before: float) -> float:
     """Return the first time `offset + n * every` that is not before a time."""
     return offset + math.ceil((not_before - offset) / every) * every
 
@@ -94,7 +94,7 @@ class Schedule(Generic[K]):
         _, _, key, item = heapq.heappop(self._heap)
         self._taken = now
         # An item that is late skips a slot that is too close.
-        item.due = _next_slot(item.offset, self._every, now + self._every / 2)
+        item.due = next_slot(item.offset, self._every, now + self._every / 2)
         return key
 
     def put_back(self, key: K, now: float, *, failed: bool) -> float | None:
@@ -115,7 +115,7 @@ class Schedule(Generic[K]):
         if failed:
             item.due = now + backoff(self._every, item.failures)
         elif item.due < now:
-            item.due = _next_slot(item.offset, self._every, now)
+            item.due = next_slot(item.offset, self._every, now)
         self._push(key, item)
         return item.due
 

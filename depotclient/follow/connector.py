@@ -49,7 +49,7 @@ class Delivery(Generic[T]):
 
 @attrs.define(eq=False)
 class OpenReading(Generic[T]):
-    """Reading of a connector in progress.
+    """Reading of a connector that has begun and has not ended.
 
     Attributes:
         state: State of the connector, which changes with the reading.
@@ -76,8 +76,8 @@ class OpenReading(Generic[T]):
         raw_reports = page.raw_reports
         self._reports += len(raw_reports)
         self._size += sum(map(len, raw_reports))
-        for index, raw in enumerate(raw_reports):
-            session = _read_session(raw, page.ids[index], page.keys[index])
+        sessions = map(_read_session, raw_reports, page.ids, page.keys)
+        for index, (raw, session) in enumerate(zip(raw_reports, sessions, strict=True)):
             digest = compute_digest(raw)
             verdict = self._comparison.judge(session, digest)
             if verdict is Verdict.OLD:
@@ -86,7 +86,7 @@ class OpenReading(Generic[T]):
                 self.state.apply({session.identity: Known(session, digest)})
                 yield None
             else:
-                delivery = _deliver(page, index, Known(session, digest), verdict)
+                delivery = _deliver(page, index, raw, Known(session, digest), verdict)
                 if verdict is Verdict.OPEN:
                     self._open.append(delivery)
                     yield None
@@ -168,7 +168,7 @@ class Follower(Generic[T]):
         return self.part if self.reading is None else self.reading.state.encode(self.ids)
 
 
-def _deliver(page: Page[T], index: int, known: Known, verdict: Verdict) -> Delivery[T]:
+def _deliver(page: Page[T], index: int, raw: bytes, known: Known, verdict: Verdict) -> Delivery[T]:
     """Return a report of a page to deliver, or its error."""
     outcome: T | ApiError
     try:
@@ -178,13 +178,7 @@ def _deliver(page: Page[T], index: int, known: Known, verdict: Verdict) -> Deliv
         outcome = error.with_traceback(None)
         known = attrs.evolve(known, is_delivered=verdict is Verdict.CHANGED)
     session = known.session
-    return Delivery(
-        outcome,
-        verdict is Verdict.NEW,
-        page.raw_reports[index],
-        session,
-        {session.identity: known},
-    )
+    return Delivery(outcome, verdict is Verdict.NEW, raw, session, {session.identity: known})
 
 
 def _read_session(report: bytes, session_id: int | None, key: int) -> Session:

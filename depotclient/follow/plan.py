@@ -1,4 +1,4 @@
-"""Plan of a run: what to read of a connector next, and when."""
+"""Plan of a run: its options, and what to read of a connector next."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ from depotclient.reports import fitting_limit
 from depotclient.sessions import truncate
 from evtransport.validation import validate_int
 
-__all__ = ["FollowOptions", "Reading", "backoff", "next_due", "plan_reading"]
-
-MAX_BACKOFF: Final = timedelta(hours=1)
-"""Longest wait of a connector that fails, unless `every` is longer."""
+__all__ = ["FollowOptions", "Reading", "plan_reading"]
 
 _FIRST: Final = datetime(2, 1, 1, tzinfo=UTC)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -153,30 +150,3 @@ def _first_limit(state: ConnectorState, from_: datetime) -> int:
     times = (state.last_time_of(known.session) for known in state.known.values())
     reports = sum(time is None or time >= from_ for time in times)
     return fitting_limit(reports, reports * state.report_bytes)
-
-
-def next_due(previous: float, every: float, earliest: float) -> float:
-    """Return the time of the next reading of a connector, in seconds of the event loop's clock.
-
-    Args:
-        previous: Time at which the last reading was due.
-        every: Seconds between two readings.
-        earliest: Time before which no reading may start.
-
-    Example:
-        >>> next_due(0, 60, 1), next_due(0, 60, 150)
-        (60, 180)
-    """
-    return previous + every * max(1, math.ceil((earliest - previous) / every))
-
-
-def backoff(failures: int, every: timedelta) -> timedelta:
-    """Return the wait after a number of failures without a success in between.
-
-    Example:
-        >>> str(backoff(2, timedelta(minutes=1))), str(backoff(20, timedelta(minutes=1)))
-        ('0:04:00', '1:00:00')
-    """
-    # 32 doublings of a microsecond exceed an hour.
-    factor: int = 2 ** min(failures, 32)
-    return max(every, min(every * factor, MAX_BACKOFF))

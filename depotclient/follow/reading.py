@@ -74,8 +74,8 @@ class Comparison:
     def settle(self, sessions: Sequence[Session]) -> list[Settled]:
         """Return the verdicts on the open sessions, at the end of the reading.
 
-        Chargers send the id -1 for many sessions while they are offline, so that a session with
-        this id is new rather than moved: no session may be lost.
+        A session with the id -1 is never open, because chargers that are offline send it for many
+        sessions. It counts as new rather than moved, so that none is lost.
         """
         held = [known.session for known in self.state.known.values()]
         coverage = self.reading.coverage(self.state)

@@ -12,7 +12,7 @@ import attrs
 
 from depotclient.follow.connector import Delivery, Follower, ReportsOf
 from depotclient.follow.items import FollowedReport, FollowError
-from depotclient.follow.plan import FollowOptions, backoff, next_due
+from depotclient.follow.plan import FollowOptions
 from depotclient.follow.saving import FollowState, SavedState
 from depotclient.follow.state import Changes, ConnectorState
 from depotclient.pages import Page
@@ -20,6 +20,7 @@ from depotclient.query import Connector, distinct_connectors, is_before, to_utc
 from evtransport.closing import AsyncCloseable
 from evtransport.errors import ApiError, PaginationError, StatusError
 from evtransport.pauses import Pauses
+from evtransport.schedule import backoff, next_slot
 from evtransport.tasks import TaskPool
 
 __all__ = ["Follow", "FollowRun", "describe_follow"]
@@ -132,7 +133,6 @@ class FollowRun(AsyncCloseable, Generic[T]):
         self._saved: Final = SavedState(follow.state)
         self._every: Final = follow.options.every.total_seconds()
         self._followers: tuple[Follower[T], ...] = ()
-        self._others: tuple[bytes, ...] = ()
         self._steps = TaskPool[tuple[Follower[T], Page[T] | ApiError | None]]()
         self._permits = asyncio.Semaphore(follow.options.concurrency)
         self._interrupted: list[Follower[T]] = []
@@ -171,8 +171,8 @@ class FollowRun(AsyncCloseable, Generic[T]):
         self._is_awaited = True
         try:
             if self._pending is not None:
-                self._pending.acknowledge()
-                self._pending, self._has_acknowledged = None, True
+                self._has_acknowledged |= bool(self._pending.acknowledge())
+                self._pending = None
             if not self._followers:
                 await self._open()
             while (item := await self._next_of_batch()) is None:
@@ -283,7 +283,7 @@ class FollowRun(AsyncCloseable, Generic[T]):
         follower.failures += 1
         if isinstance(error, PaginationError):
             follower.abandon()
-        wait = backoff(follower.failures, self._options.every).total_seconds()
+        wait = backoff(self._every, follower.failures)
         if isinstance(error, StatusError):
             wait = max(wait, error.retry_after or 0.0)
         self._schedule(follower, wait)
@@ -294,8 +294,7 @@ class FollowRun(AsyncCloseable, Generic[T]):
         assert follower.reading is not None  # noqa: S101
         item: FollowedReport[T] | FollowError
         if isinstance(delivery.outcome, ApiError):
-            loop = asyncio.get_running_loop()
-            due = next_due(follower.due, self._every, loop.time())
+            due = self._next_due(follower)
             item = self._describe(follower, delivery.outcome, due, delivery.raw)
         else:
             item = FollowedReport(
@@ -323,9 +322,14 @@ class FollowRun(AsyncCloseable, Generic[T]):
 
     def _schedule(self, follower: Follower[T], wait: float = 0.0) -> None:
         """Start the step that reads a connector at its next due time after a wait."""
-        now = asyncio.get_running_loop().time()
-        follower.due = next_due(follower.due, self._every, now + wait)
+        follower.due = self._next_due(follower, wait)
         self._steps.start(self._step(follower))
+
+    def _next_due(self, follower: Follower[T], wait: float = 0.0) -> float:
+        """Return the next time at which a connector is due. A late one skips times."""
+        earliest = asyncio.get_running_loop().time() + wait
+        # Half an interval tolerates rounding.
+        return next_slot(follower.due, self._every, max(earliest, follower.due + self._every / 2))
 
     async def _step(self, follower: Follower[T]) -> tuple[Follower[T], Page[T] | ApiError | None]:
         """Return the next page of a connector, its error, or None at the end of its reading.

@@ -86,7 +86,7 @@ Changes: TypeAlias = Mapping[Identity, Known | None]
 
 @attrs.define(eq=False)
 class ConnectorState:
-    """What a run knows of one connector.
+    """State of one connector.
 
     Attributes:
         since: Time from which sessions are delivered.
@@ -138,8 +138,8 @@ class ConnectorState:
     def forget_before(self, now: datetime, period: timedelta) -> None:
         """Forget the sessions that ended more than `period` before the last one.
 
-        The period counts from the last session instead of the time: with a wrong clock, all would
-        be forgotten.
+        The period counts from the last session instead of the time: a run with a wrong clock must
+        not forget them all.
         """
         times = {identity: self.last_time_of(k.session) for identity, k in self.known.items()}
         latest = max((time for time in times.values() if time and time <= now), default=self.floor)
