@@ -122,10 +122,12 @@ class LimitProbe:
         if limit is None:
             return unknown
         response = yield ProbeRequest(self.sample.window, 1, limit)
-        if response.refusal is not None:
-            return Finding(response.refusal)
         if response.count == limit:
             return Finding("honoured")
+        if largest is None:
+            return unknown
+        if response.refusal is not None:
+            return Finding(response.refusal)
         return Finding("clamp") if response.count == limit // 10 * 10 > 0 else unknown
 
     def _judge_refusal(self, limit: int, status: int) -> Experiment[_OddFindings]:
@@ -164,13 +166,28 @@ class LimitProbe:
             return Finding.unknown(response.failure), Finding.unknown(response.failure)
         if response.refusal is not None:
             largest = yield from self._search(self.sample.limit, ABOVE_MAXIMUM, steps)
-            return largest, Finding(response.refusal)
-        size = yield from self._find_page_size()
+            return (yield from self._check_largest(largest, response.refusal))
+        size = yield from self._find_page_size(ABOVE_MAXIMUM)
         if size.value is None:
             return size, Finding.unknown("the largest limit is unknown")
         return size, Finding("clamp")
 
-    def _find_page_size(self) -> Experiment[Finding[int]]:
+    def _check_largest(
+        self, largest: Finding[int], status: int
+    ) -> Experiment[tuple[Finding[int], Finding[LimitRule]]]:
+        """Return the largest limit, which may be less than the largest that is not refused.
+
+        Args:
+            largest: Largest limit that the server accepts.
+            status: Status of larger ones.
+        """
+        if largest.value is not None and largest.value > 2 * self.sample.limit:
+            size = yield from self._find_page_size(largest.value)
+            if size.value is not None and size.value < largest.value:
+                return size, Finding("clamp")
+        return largest, Finding(status)
+
+    def _find_page_size(self, limit: int) -> Experiment[Finding[int]]:
         if self.sample.served is None:
             return Finding.unknown(
                 "one page has all sessions" if self.sample.reports else NO_SESSION
@@ -179,7 +196,7 @@ class LimitProbe:
             return Finding.unknown("the order of the reports changes")
         if self.ignore_page:
             return Finding.unknown("the server ignores the page number")
-        pages = PageSizes(self.sample, self.order, self.past_the_end)
+        pages = PageSizes(self.sample, self.order, self.past_the_end, limit)
         return (yield from find_page_size(pages))
 
     def _search(

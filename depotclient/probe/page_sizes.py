@@ -1,4 +1,4 @@
-"""Size of the pages for a limit above the maximum, found without a request for a large page.
+"""Size of the pages for a limit that may be too large, found without a request for a large page.
 
 Page 2 of a limit begins with the report whose position is the size of page 1. So it tells the size,
 and few reports are on it if the window ends soon after that report.
@@ -58,11 +58,13 @@ class PageSizes:
         sample: First pages. `sample.served` must be known.
         order: Order of the reports. None if it is unknown.
         past_the_end: Response after the last page. None if it is unknown.
+        limit: Limit of the pages whose size to find.
     """
 
     sample: Sample
     order: Order | None
     past_the_end: PageRule | None
+    limit: int = ABOVE_MAXIMUM
 
     def is_past_the_end(self, response: PageResponse) -> bool:
         """Return True if a response for a page other than the first is after the last report."""
@@ -103,13 +105,13 @@ class PageSizes:
         return response
 
     def compare(self, size: int) -> Experiment[_Comparison]:
-        """Return how the size of the pages for `ABOVE_MAXIMUM` compares with a number."""
+        """Return how the size of the pages for `limit` compares with a number."""
         report = yield from self.report_at(size)
         if isinstance(report, PageResponse):
             if report.is_served or self.is_past_the_end(report):
                 return _Comparison(reason="the window has too few sessions for larger pages")
             return _Comparison(reason=report.problem, is_final=True)
-        response = yield ProbeRequest(self.end_after(report), 2, ABOVE_MAXIMUM)
+        response = yield ProbeRequest(self.end_after(report), 2, self.limit)
         if self.is_past_the_end(response):
             return _Comparison(is_larger=True)
         if not response.count:
@@ -124,7 +126,7 @@ class PageSizes:
 
 
 def find_page_size(pages: PageSizes) -> Experiment[Finding[int]]:
-    """Return the size of the pages for a limit above the maximum."""
+    """Return the size of the pages for a limit that may be too large."""
     low, high, reason = 0, len(_SIZES), ""
     while low < high:
         middle = (low + high) // 2

@@ -34,7 +34,7 @@ __all__ = [
 NO_SESSION: Final = "no session in the window"
 """Reason why most values are unknown without sessions."""
 
-FIRST_LIMITS: Final = (10, 20, 50, 100, 200, 500, 1000, 2000, 1)
+FIRST_LIMITS: Final = (10, 1, 20, 50, 100, 200, 500, 1000, 2000)
 """Page sizes of the first request, until the server accepts one."""
 
 MIN_ARRANGEMENTS: Final = 100

@@ -21,7 +21,7 @@ T = TypeVar("T")
 Respond = Callable[[ProbeRequest], PageResponse]
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
-WINDOW = Window(FIRST, FIRST + timedelta(days=31))
+WINDOW = Window(FIRST, FIRST + timedelta(days=366))
 
 FAILED = PageResponse.failed("the server failed: status 503")
 

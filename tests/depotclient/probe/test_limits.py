@@ -1,0 +1,120 @@
+"""Limits that a server honours, clamps and refuses, without I/O."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from depotclient.probe.exchange import PageResponse, ProbeRequest
+from depotclient.probe.limits import LimitFindings, LimitProbe, choose_limit
+from depotclient.probe.sample import read_sample
+from tests.support.probing import FAILED, WINDOW, Account, Respond, record, run, sessions
+
+SMALL = ProbeRequest(WINDOW, 1000, 10)
+"""Request for a page after the last report."""
+
+
+def found(respond: Respond, small: ProbeRequest | None = SMALL) -> LimitFindings:
+    """Return what a probe finds after an account without failures has been sampled."""
+    sample = run(read_sample([WINDOW]), respond)
+    probe = LimitProbe(sample, small, "ascending", ignore_page=False, past_the_end="empty")
+    return run(probe.find(), respond)
+
+
+def refusing(account: Account, low: int, high: int, status: int = 400) -> Respond:
+    """Return an account that refuses the limits outside of a range."""
+
+    def respond(request: ProbeRequest) -> PageResponse:
+        if low <= request.limit <= high:
+            return account(request)
+        return PageResponse(status, None)
+
+    return respond
+
+
+def failing(respond: Respond, *limits: int) -> Respond:
+    """Return an account whose responses for some limits fail."""
+    return lambda request: FAILED if request.limit in limits else respond(request)
+
+
+@pytest.mark.parametrize(
+    ("respond", "expected"),
+    [
+        (Account(sessions(300), 25), (1, 25, None, "clamp", "honoured")),
+        (Account(sessions(300), 2), (1, 2, None, "clamp", "honoured")),
+        (Account(sessions(2500), 2000), (1, 2000, None, "clamp", "honoured")),
+        (Account(sessions(2500), 3000), (1, None, None, None, "honoured")),
+        (refusing(Account(sessions(300)), 7, 90), (7, 90, 400, 400, "honoured")),
+        # Limits up to 2,000 are accepted, and those above 50 are lowered.
+        (refusing(Account(sessions(300), 50), 1, 2000), (1, 50, None, "clamp", "honoured")),
+        (Account(sessions(10)), (1, None, None, None, "honoured")),
+        (Account(), (None, None, None, None, None)),
+    ],
+)
+def test_the_limits_of_an_account_are_found(
+    respond: Respond, expected: tuple[object, ...]
+) -> None:
+    limits = found(respond)
+    assert expected == tuple(finding.value for finding in attrs.astuple(limits, recurse=False))
+
+
+FEW = Account(sessions(60))
+
+
+@pytest.mark.parametrize(
+    ("respond", "name"),
+    [
+        (failing(FEW, 1), "min_limit"),
+        (failing(refusing(FEW, 7, 2000), 9), "min_limit"),
+        (failing(FEW, 11, 19), "odd_limits"),
+        (failing(refusing(FEW, 1, 10), 20, 9), "odd_limits"),
+        (failing(lambda request: FEW(attrs.evolve(request, limit=10)), 20), "odd_limits"),
+        (failing(FEW, 2010), "max_limit"),
+        (failing(refusing(FEW, 1, 500), 1000), "max_limit"),
+    ],
+)
+def test_a_failure_is_the_reason_why_a_limit_is_unknown(respond: Respond, name: str) -> None:
+    finding = getattr(found(respond), name)
+    assert (finding.value, finding.reason) == (None, FAILED.failure)
+
+
+@pytest.mark.parametrize(
+    ("respond", "name"),
+    [
+        (FEW, "max_limit"),
+        (refusing(FEW, 7, 2000), "min_limit"),
+        (refusing(FEW, 1, 10), "max_limit"),
+    ],
+)
+def test_no_large_limit_is_requested_without_a_window_of_few_sessions(
+    respond: Respond, name: str
+) -> None:
+    finding = getattr(found(respond, small=None), name)
+    assert (finding.value, "no window with few sessions" in finding.reason) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"order": "changing"}, "the order of the reports changes"),
+        ({"ignore_page": True}, "the server ignores the page number"),
+    ],
+)
+def test_pages_without_an_order_do_not_show_their_size(
+    settings: dict[str, object], reason: str
+) -> None:
+    sample = run(read_sample([WINDOW]), FEW)
+    probe = LimitProbe(sample, SMALL, **settings)  # type: ignore[arg-type]
+    assert run(probe.find(), FEW).max_limit.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("largest", "step"),
+    [(1, 1), (2, 1), (37, 1), (99, 1), (100, 1), (999, 1), (1999, 1), (2000, 1), (130, 10)],
+)
+def test_a_search_for_the_largest_limit_takes_at_most_15_requests(largest: int, step: int) -> None:
+    accepted, refused, count = min(10 if step == 10 else 1, largest), 2010, 0
+    while (limit := choose_limit(accepted, refused, step)) is not None:
+        count += 1
+        accepted, refused = (limit, refused) if limit <= largest else (accepted, limit)
+    assert (accepted, count <= 15) == (largest, True)
