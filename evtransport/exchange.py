@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 
 import attrs
 from yarl import URL
@@ -68,7 +69,7 @@ class Exchanger:
     max_response_bytes: int
     reporter: Reporter | None = None
 
-    async def send(self, exchange: Exchange) -> Response:
+    def send(self, exchange: Exchange) -> Awaitable[Response]:
         """Send one request and return its response.
 
         Raises:
@@ -76,7 +77,11 @@ class Exchanger:
             ResponseTooLarge: The body is larger than `max_response_bytes`.
         """
         if self.reporter is None:
-            return await self._send(exchange, None)
+            return self._send(exchange, None)
+        return self._send_reported(exchange, self.reporter)
+
+    async def _send_reported(self, exchange: Exchange, reporter: Reporter) -> Response:
+        """Send one request, and report it as an attempt."""
         sent = (exchange.credential.secret,)
         attempt = Attempt(
             method=exchange.method,
@@ -86,7 +91,7 @@ class Exchanger:
             port=exchange.url.port or 0,
             number=exchange.attempt,
         )
-        with self.reporter.attempt(attempt):
+        with reporter.attempt(attempt):
             response = await self._send(exchange, attempt)
             attempt.body_bytes = len(response.body)
             return response

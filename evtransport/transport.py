@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from asyncio import sleep
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, TypeVar
 
@@ -227,10 +227,10 @@ class Transport:
 
     async def _attempt(self, request: Request[T], call: _Call) -> T:
         try:
-            response = await self._limited_get(request, call)
+            response = await self._get(request, call)
             if response.status in {401, 403} and await self._renew(response, call):
                 call.renewed = True
-                response = await self._limited_get(request, call)
+                response = await self._get(request, call)
             if response.status != 200:
                 redact_text = partial(self._exchanger.redact, sent=call.sent)
                 raise build_status_error(
@@ -290,13 +290,16 @@ class Transport:
             call.credential, response, self._post, self.reporter
         )
 
-    async def _limited_get(self, request: Request[T], call: _Call) -> Response:
+    def _get(self, request: Request[T], call: _Call) -> Awaitable[Response]:
         if self.limiter is None:
-            return await self._get(request, call)
-        async with self.limiter:
-            return await self._get(request, call)
+            return self._get_now(request, call)
+        return self._get_limited(request, call, self.limiter)
 
-    async def _get(self, request: Request[T], call: _Call) -> Response:
+    async def _get_limited(self, request: Request[T], call: _Call, limiter: Limiter) -> Response:
+        async with limiter:
+            return await self._get_now(request, call)
+
+    async def _get_now(self, request: Request[T], call: _Call) -> Response:
         call.attempts += 1
         credential = await self.auth.get_credential(self._post, self.reporter)
         if credential != call.credential:

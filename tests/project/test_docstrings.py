@@ -21,7 +21,7 @@ from thorclient.sandbox import ThorSandbox
 
 PACKAGES = ("evtransport", "thorclient", "depotclient")
 MODULES = (
-    *(*PACKAGES, "evtransport.testing", "thorclient.sandbox"),
+    *(*PACKAGES, "evtransport.otel", "evtransport.testing", "thorclient.sandbox"),
     *(f"depotclient.{name}" for name in ("arrow", "dask", "database", "dlt", "export")),
     *(f"depotclient.{name}" for name in ("partitions", "plot", "sandbox", "text")),
 )

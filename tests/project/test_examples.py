@@ -9,6 +9,7 @@ import re
 import runpy
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from tests.support.blocking import no_blocking
 from tests.support.commands import sandboxes
 from tests.support.examples import CHARGER, EXAMPLES, OpenDepot, RunExample, start_example
 from tests.support.proxy import CERTIFICATE
+from tests.support.retries import no_retry_delays
 from thorclient import ThorClient
 from thorclient.sandbox import ThorSandbox
 
@@ -154,6 +156,39 @@ def test_export_prints_its_progress_and_its_failures(
     assert f"CP-001 {months} of {months}" in result.out
     assert result.err.startswith("CP-404: NotFoundError(")
     assert result.status == 1
+
+
+def test_telemetry_prints_a_line_for_each_span(
+    open_depot: OpenDepot, run_example: RunExample
+) -> None:
+    open_depot(Fault.status(503), sessions=3)
+    with no_retry_delays():
+        *spans, last = run_example("telemetry.py", *CHARGER).out.splitlines()
+    assert spans[:4] == [
+        *("CLIENT POST /oauth2/token ok", "CLIENT GET /sessionReports 503"),
+        *("CLIENT GET /sessionReports ok", "INTERNAL call GET /sessionReports ok"),
+    ]
+    assert last == "3 reports"
+
+
+@pytest.mark.usefixtures("thor")
+def test_telemetry_prometheus_counts_calls_requests_and_retries(run_example: RunExample) -> None:
+    with no_retry_delays():
+        lines = run_example("telemetry_prometheus.py", "TB-0001", "TB-0003").out.splitlines()
+    path = 'template="/chargeboxes/{chargebox_id}"'
+    assert f'ev_calls_count{{error="",{path}}} 1.0' in lines
+    assert f'ev_calls_count{{error="InternalServerError",{path}}} 1.0' in lines
+    assert f'ev_requests_count{{status="500",{path}}} 3.0' in lines
+    assert 'ev_retries_total{error="InternalServerError"} 2.0' in lines
+
+
+@pytest.mark.usefixtures("thor")
+def test_telemetry_statsd_sends_datagrams(run_example: RunExample) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
+        statsd.bind(("127.0.0.1", 0))
+        statsd.settimeout(10)
+        run_example("telemetry_statsd.py", str(statsd.getsockname()[1]), "TB-0001")
+        assert re.fullmatch(r"ev\.requests\.200:\d+\|ms", statsd.recv(1000).decode())
 
 
 @pytest.mark.usefixtures("thor")

@@ -57,7 +57,7 @@ BOTH = {
     *("RedirectError", "AuthError", "NotFoundError", "RateLimitedError", "ServerError"),
     *("ResponseError", "DecodeError", "SchemaError", "ResponseTooLarge", "PaginationError"),
     *("RetryPolicy", "Timeout"),
-    *("Telemetry", "Call", "Attempt", "Retry", "TokenFetched", "PageRead", "Decoded"),
+    *("Telemetry", "Call", "Attempt", "Retry", "TokenFetched", "PageRead", "Decoded", "Event"),
 }
 CONTRACT = {
     "evtransport": BOTH | {"ApiKey", "BearerToken", "ClientCredentials", "Secret", "Transport"},

@@ -81,6 +81,20 @@ def stall(head: bytes = b"") -> Script:
     return play
 
 
+def let_time_pass(seconds: float) -> Script:
+    """Return a script that moves the clock of the event loop on, and then stalls."""
+
+    async def play(
+        received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time
+        loop.time = lambda: now() + seconds  # type: ignore[method-assign]
+        await stall()(received, reader, writer)
+
+    return play
+
+
 class Wire(LoopbackServer):
     """Server that plays one script per request, in order.
 
