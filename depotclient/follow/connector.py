@@ -56,6 +56,7 @@ class OpenReading(Generic[T]):
         plan: Query of the reading.
         reader: Pages of the reading.
         with_changes: Whether to deliver reports that have changed.
+        reports: Number of reports received so far.
     """
 
     state: ConnectorState
@@ -65,7 +66,7 @@ class OpenReading(Generic[T]):
     _comparison: Comparison = attrs.field(init=False)
     _open: list[Delivery[T]] = attrs.field(init=False, factory=list[Any])
     _is_settled: bool = attrs.field(init=False, default=True)
-    _reports: int = attrs.field(init=False, default=0)
+    reports: int = attrs.field(init=False, default=0)
     _size: int = attrs.field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
@@ -74,7 +75,7 @@ class OpenReading(Generic[T]):
     def compare(self, page: Page[T]) -> Iterator[Delivery[T] | None]:
         """Yield for each report of a page what to deliver, or None."""
         raw_reports = page.raw_reports
-        self._reports += len(raw_reports)
+        self.reports += len(raw_reports)
         self._size += sum(map(len, raw_reports))
         sessions = map(_read_session, raw_reports, page.ids, page.keys)
         for index, (raw, session) in enumerate(zip(raw_reports, sessions, strict=True)):
@@ -112,8 +113,8 @@ class OpenReading(Generic[T]):
         """Update the state at the end of the reading."""
         state, plan = self.state, self.plan
         state.read_at = plan.to
-        if self._reports:
-            state.report_bytes = self._size // self._reports
+        if self.reports:
+            state.report_bytes = self._size // self.reports
         if plan.is_reconcile:
             state.reconciled_at = plan.to
             state.apply(self._comparison.forgotten())
@@ -133,6 +134,7 @@ class Follower(Generic[T]):
         due: Time of the next reading, in seconds of the event loop's clock.
         failures: Number of failures since the last complete reading.
         reading: Reading in progress, or None.
+        has_permit: Whether the connector counts among those that are read at the same time.
     """
 
     ids: tuple[str, str]
@@ -141,6 +143,12 @@ class Follower(Generic[T]):
     due: float = 0.0
     failures: int = 0
     reading: OpenReading[T] | None = None
+    has_permit: bool = False
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether the reading in progress has received reports."""
+        return self.reading is not None and self.reading.reports > 0
 
     def begin(self, now: datetime, options: FollowOptions, reports_of: ReportsOf[T]) -> None:
         """Begin the next reading, if there is time to read."""

@@ -266,7 +266,6 @@ class FollowRun(AsyncCloseable, Generic[T]):
         assert follower.reading is not None  # noqa: S101
         for delivery in follower.reading.compare(page):
             yield None if delivery is None else self._deliver(follower, delivery)
-        self._permits.release()
         self._steps.start(self._step(follower))
 
     def _end(self, follower: Follower[T]) -> Iterator[_Pending[T] | None]:
@@ -281,7 +280,7 @@ class FollowRun(AsyncCloseable, Generic[T]):
     def _error(self, follower: Follower[T], error: ApiError) -> Iterator[_Pending[T] | None]:
         """Yield the error of a reading, and schedule the next attempt."""
         follower.failures += 1
-        if isinstance(error, PaginationError):
+        if isinstance(error, PaginationError) or not follower.has_reports:
             follower.abandon()
         wait = backoff(self._every, follower.failures)
         if isinstance(error, StatusError):
@@ -321,7 +320,9 @@ class FollowRun(AsyncCloseable, Generic[T]):
     # Steps: tasks that wait until a connector is due, and read one page.
 
     def _schedule(self, follower: Follower[T], wait: float = 0.0) -> None:
-        """Start the step that reads a connector at its next due time after a wait."""
+        """Let others read, and read the connector at its next due time after a wait."""
+        follower.has_permit = False
+        self._permits.release()
         follower.due = self._next_due(follower, wait)
         self._steps.start(self._step(follower))
 
@@ -334,17 +335,15 @@ class FollowRun(AsyncCloseable, Generic[T]):
     async def _step(self, follower: Follower[T]) -> tuple[Follower[T], Page[T] | ApiError | None]:
         """Return the next page of a connector, its error, or None at the end of its reading.
 
-        With a page, the caller gets the permit too.
+        The connector keeps its permit until then, so that few readings are in memory.
         """
         outcome: Page[T] | ApiError | None = None
         try:
             await asyncio.sleep(follower.due - asyncio.get_running_loop().time())
-            await self._permits.acquire()
-            try:
-                outcome = await self._read(follower)
-            finally:
-                if outcome is None:
-                    self._permits.release()
+            if not follower.has_permit:
+                await self._permits.acquire()
+                follower.has_permit = True
+            outcome = await self._read(follower)
         except ApiError as error:
             outcome = error
         except BaseException:
