@@ -95,9 +95,15 @@ class Comparison:
         return settled
 
     def forgotten(self) -> Changes:
-        """Return the sessions without a usable time that a complete reconcile did not return."""
+        """Return the sessions without a usable time that a complete reconcile did not return.
+
+        One with an id of its own is kept: it may have got a time that the reading did not cover,
+        because the clock was wrong.
+        """
         return {
             identity: None
             for identity, known in self.state.known.items()
-            if identity not in self._returned and self.state.last_time_of(known.session) is None
+            if identity not in self._returned
+            and self.state.last_time_of(known.session) is None
+            and not is_unique(known.session.session_id)
         }
