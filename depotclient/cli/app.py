@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from depotclient.cli.export import export
+from depotclient.cli.follow import follow
 from depotclient.cli.load import load
 from depotclient.cli.options import ONE_CONNECTOR
 from depotclient.cli.plot import plot
@@ -22,6 +23,7 @@ app = command_line(
 app.command(cls=Command, context_settings=ONE_CONNECTOR)(reports)
 app.command(cls=Command)(export)
 app.command(cls=Command)(load)
+app.command(cls=Command)(follow)
 app.command(cls=Command, context_settings=ONE_CONNECTOR)(plot)
 app.command(cls=Command, context_settings=ONE_CONNECTOR)(probe)
 app.command(cls=Command)(sandbox)

@@ -16,7 +16,7 @@ from depotclient.partitions.calendar import Connector
 from depotclient.text import TIME, parse_connector, parse_time, read_connectors
 
 __all__ = ["ACCEPT_DELETIONS", "CONCURRENCY", "CONNECTOR", "CONNECTORS", "FILE", "FROM"]
-__all__ += ["ONE_CONNECTOR", "TO"]
+__all__ += ["ONE_CONNECTOR", "SINCE", "TO"]
 __all__ += ["open_client", "parse_connectors", "parse_one_connector", "select_connectors"]
 
 CONNECTOR = "CHARGER/CONNECTOR"
@@ -39,9 +39,16 @@ FROM = typer.Option(
 TO = typer.Option(
     "--to", metavar="T", parser=_parse_time, help="End of the time span. Default: now."
 )
+SINCE = typer.Option(
+    "--since",
+    metavar="T",
+    parser=_parse_time,
+    help="Show sessions that start from then on. It applies to connectors that the state does not"
+    f" know yet. Default: one day ago, for sessions in progress. {TIME}",
+)
 CONNECTORS: Final = typer.Argument(
     metavar=CONNECTOR,
-    help="Connectors to copy, such as CP-001/1. Write a slash in an id as %2F.",
+    help="Connectors, such as CP-001/1. Write a slash in an id as %2F.",
     show_default=False,
 )
 FILE: Final = typer.Option(
@@ -105,8 +112,14 @@ def parse_one_connector(text: str, others: Sequence[str]) -> Connector:
 
 
 @asynccontextmanager
-async def open_client(sandbox: bool) -> AsyncGenerator[tuple[DepotClient, list[Connector]]]:
+async def open_client(
+    sandbox: bool, *, live: bool = False
+) -> AsyncGenerator[tuple[DepotClient, list[Connector]]]:
     """Yield a client, and the connectors of the built-in sandbox if the client uses it.
+
+    Args:
+        sandbox: Use the sandbox.
+        live: Let sessions end while the sandbox runs.
 
     Raises:
         ValueError: The environment has no credentials.
@@ -118,7 +131,7 @@ async def open_client(sandbox: bool) -> AsyncGenerator[tuple[DepotClient, list[C
     from depotclient.sandbox.server import DepotSandbox
 
     async with (
-        DepotSandbox() as server,
+        DepotSandbox(live=live) as server,
         DepotClient(
             client_id=server.client_id,
             client_secret=server.client_secret,
