@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from evtransport.cli.run import run
 from evtransport.cli.sandbox import (
     FaultRateOption,
+    LatencyOption,
     PortOption,
+    ProfileOption,
     SeedOption,
+    given_settings,
     serve,
 )
 
@@ -41,16 +43,7 @@ def sandbox(
         bool,
         typer.Option("--live", help="Let a session end on each connector every 10 seconds."),
     ] = False,
-    profile: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            help="Behave as the account whose profile `depotclient probe --profile` wrote. Other"
-            " options win over it.",
-        ),
-    ] = None,
+    profile: ProfileOption = None,
     order: Annotated[
         Literal["ascending", "descending", "shuffled", "changing"] | None,
         typer.Option(help="Order of the reports by time.  [default: ascending]"),
@@ -74,10 +67,7 @@ def sandbox(
         typer.Option(min=1, metavar="N", help="Speed of the pages. The default is no bound."),
     ] = None,
     seed: SeedOption = 0,
-    latency: Annotated[
-        float | None,
-        typer.Option(min=0, metavar="SECONDS", help="Delay of each response.  [default: 0]"),
-    ] = None,
+    latency: LatencyOption = None,
     fault_rate: FaultRateOption = 0.0,
     client_id: Annotated[
         str, typer.Option(metavar="ID", help="Client id that the server accepts.")
@@ -92,17 +82,16 @@ def sandbox(
     """
     from depotclient.sandbox import DepotSandbox
 
-    given = {
-        "chargers": chargers,
-        "profile": profile,
-        "order": order,
-        "time_filter": time_filter,
-        "max_limit": max_limit,
-        "compression": compression,
-        "bytes_per_second": bytes_per_second,
-        "latency": latency,
-    }
-    settings: dict[str, Any] = {n: value for n, value in given.items() if value is not None}
+    settings = given_settings(
+        chargers=chargers,
+        profile=profile,
+        order=order,
+        time_filter=time_filter,
+        max_limit=max_limit,
+        compression=compression,
+        bytes_per_second=bytes_per_second,
+        latency=latency,
+    )
     server = DepotSandbox(
         port=port,
         sessions=sessions,

@@ -6,11 +6,13 @@ import asyncio
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Annotated, Protocol
+from pathlib import Path
+from typing import Annotated, Any, Protocol
 
 import typer
 
-__all__ = ["FaultRateOption", "LatencyOption", "PortOption", "SeedOption", "serve"]
+__all__ = ["FaultRateOption", "LatencyOption", "PortOption", "ProfileOption", "SeedOption"]
+__all__ += ["given_settings", "serve"]
 
 PortOption = Annotated[
     int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on. 0 picks a free one.")
@@ -19,7 +21,18 @@ SeedOption = Annotated[
     int, typer.Option(min=0, metavar="N", help="Seed of the data and of the faults.")
 ]
 LatencyOption = Annotated[
-    float, typer.Option(min=0, metavar="SECONDS", help="Delay of each response.")
+    float | None,
+    typer.Option(min=0, metavar="SECONDS", help="Delay of each response.  [default: 0]"),
+]
+ProfileOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="Behave as the account whose profile `probe --profile` wrote. Other options win over"
+        " it.",
+    ),
 ]
 FaultRateOption = Annotated[
     float,
@@ -31,6 +44,11 @@ FaultRateOption = Annotated[
         " 5xx, lost connections, unreadable bodies.",
     ),
 ]
+
+
+def given_settings(**options: object) -> dict[str, Any]:
+    """Return the options that the user gave. The others are None."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 class _Sandbox(Protocol):

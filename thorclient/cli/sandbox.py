@@ -11,7 +11,9 @@ from evtransport.cli.sandbox import (
     FaultRateOption,
     LatencyOption,
     PortOption,
+    ProfileOption,
     SeedOption,
+    given_settings,
     serve,
 )
 
@@ -23,8 +25,9 @@ def sandbox(
     chargeboxes: Annotated[
         int, typer.Option(min=1, max=10_000, metavar="N", help="Number of chargeboxes.")
     ] = 20,
+    profile: ProfileOption = None,
     seed: SeedOption = 0,
-    latency: LatencyOption = 0.0,
+    latency: LatencyOption = None,
     fault_rate: FaultRateOption = 0.0,
     api_key: Annotated[
         str, typer.Option(metavar="KEY", help="API key that the server accepts.")
@@ -40,9 +43,9 @@ def sandbox(
         port=port,
         chargeboxes=chargeboxes,
         seed=seed,
-        latency=latency,
         fault_rate=fault_rate,
         api_key=api_key,
+        **given_settings(profile=profile, latency=latency),
     )
     first, last = server.chargebox_ids[0], server.chargebox_ids[-1]
     data = f"Data: {chargeboxes} chargeboxes from {first} to {last}."
