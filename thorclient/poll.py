@@ -135,6 +135,7 @@ async def poll_analytics(
                 plan.put_back(outcome, now())
                 if not isinstance(outcome.result, list):
                     yield outcome.target.chargebox_id, outcome.result
+            del outcome  # Release the result while the next one is awaited.
 
 
 async def _receive(requests: TaskPool[_Outcome], until: float | None) -> _Outcome | None:

@@ -12,7 +12,7 @@ from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption
 from evtransport.cli.measurements import measurement_table, require_folder
 from evtransport.cli.output import echo_error, output_console, prints_json, write_json
 from evtransport.cli.progress import progress_line
-from evtransport.cli.run import run
+from evtransport.cli.run import run_async
 from thorclient.cli.options import open_client
 from thorclient.probe import Measurement, measure
 from thorclient.probe.words import describe_measurement
@@ -43,20 +43,20 @@ def probe(
     """
     require_folder(profile)
 
-    async def command() -> int:
-        with progress_line("probing") as line:
-            async with open_client(sandbox) as client:
-                measurement = await measure(
-                    client,
-                    chargebox_id,
-                    on_request=lambda number: line.show(f"request {number} of at most 40"),
-                )
-        if profile is not None:
-            profile.write_bytes(measurement.profile.to_json())
-        _print(measurement, as_json=prints_json(json))
-        return 0
+    measurement = run_async(_measure(chargebox_id, sandbox=sandbox))
+    if profile is not None:
+        profile.write_bytes(measurement.profile.to_json())
+    _print(measurement, as_json=prints_json(json))
 
-    run(command())
+
+async def _measure(chargebox_id: str, *, sandbox: bool) -> Measurement:
+    with progress_line("probing") as line:
+        async with open_client(sandbox) as client:
+            return await measure(
+                client,
+                chargebox_id,
+                on_request=lambda number: line.show(f"request {number} of at most 40"),
+            )
 
 
 def _print(measurement: Measurement, *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -15,6 +16,7 @@ from yarl import URL
 
 from thorclient import Analytics, Chargebox, RollingCounts
 from thorclient.models import structure_analytics, structure_chargebox
+from thorclient.profile import Profile
 from thorclient.sandbox import ThorSandbox, make_analytics, make_chargebox
 
 
@@ -224,3 +226,20 @@ def test_the_fixtures_run_sandboxes_for_synchronous_tests(
         )
         with urlopen(request) as response:  # noqa: S310
             assert response.read() == sandbox.analytics("TB-0001")
+
+
+def test_explicit_arguments_win_over_a_profile(tmp_path: Path) -> None:
+    profile = Profile(error_shape="text", echo="absent", latency=0.25)
+    path = tmp_path / "profile.json"
+    path.write_bytes(profile.to_json())
+    default = ThorSandbox().profile
+    for given in (profile, path, str(path)):
+        sandbox = ThorSandbox(profile=given, echo="same")
+        assert sandbox.profile == attrs.evolve(default, error_shape="text", latency=0.25)
+
+
+def test_a_setting_that_no_profile_can_have_is_refused() -> None:
+    with pytest.raises(ValueError, match="echo must not be None"):
+        ThorSandbox(echo=None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="occupied_type must be one of integer, number"):
+        ThorSandbox(occupied_type="int")  # type: ignore[arg-type]

@@ -1,0 +1,35 @@
+"""Counts of missing, null and unknown fields and of unknown enum values."""
+
+from __future__ import annotations
+
+from thorclient.probe.fields import FieldCounts
+
+
+def test_shares_are_those_of_the_objects_that_may_have_a_field() -> None:
+    counts = FieldCounts()
+    counts.add(
+        "chargebox",
+        {
+            "id": "a",
+            "alias": None,
+            "coordinates": {"latitude": 1.0, "height": 5},
+            "connectors": [{"type": "ccs"}, {"type": "new", "evse": 1}, "odd", {"type": None}],
+            "tariff": None,
+        },
+    )
+    counts.add("chargebox", {"coordinates": [], "connectors": {}, "TB-0001": 1, "evse": 2})
+    counts.add("analytics", {"charges": {"last_7": 1}})
+    missing = counts.missing_fields()
+    assert "chargebox.id" not in missing
+    assert missing["chargebox.alias"] == 0.5
+    assert missing["chargebox.coordinates.longitude"] == 1
+    assert "chargebox.connectors[].type" not in missing
+    assert missing["analytics.charges.last_30"] == 1
+    assert counts.null_fields() == {"chargebox.alias": 0.5, "chargebox.connectors[].type": 1 / 3}
+    assert counts.unknown_fields() == {
+        "chargebox.coordinates.height": 0.5,
+        "chargebox.connectors[].evse": 0.5,
+        "chargebox.evse": 0.5,
+    }
+    assert counts.unknown_values() == {"chargebox.connectors[].type": 0.5}
+    assert counts.documents == {"chargebox": 2, "analytics": 1}
