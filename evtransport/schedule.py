@@ -97,13 +97,14 @@ class Schedule(Generic[K]):
         item.due = next_slot(item.offset, self._every, now + self._every / 2)
         return key
 
-    def put_back(self, key: K, now: float, *, failed: bool) -> float | None:
+    def put_back(self, key: K, now: float, *, failed: bool, wait: float = 0.0) -> float | None:
         """Plan the next time of a taken item.
 
         Args:
             key: The item.
             now: Present time.
             failed: Whether it failed. It is then due after the `backoff`.
+            wait: Minimum wait after a failure, such as a `Retry-After`.
 
         Returns:
             The time at which it is due. None if the item was removed.
@@ -113,7 +114,7 @@ class Schedule(Generic[K]):
             return None
         item.failures = item.failures + 1 if failed else 0
         if failed:
-            item.due = now + backoff(self._every, item.failures)
+            item.due = now + max(wait, backoff(self._every, item.failures))
         elif item.due < now:
             item.due = next_slot(item.offset, self._every, now)
         self._push(key, item)

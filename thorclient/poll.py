@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import attrs
 
-from evtransport.errors import ApiError
+from evtransport.errors import ApiError, StatusError
 from evtransport.schedule import Schedule
 from evtransport.tasks import TaskPool
 from evtransport.validation import encode_segment
@@ -92,7 +92,9 @@ class _Plan:
 
     def put_back(self, outcome: _Outcome, now: float) -> None:
         schedule = self._list if outcome.target == _Target() else self._boxes
-        schedule.put_back(outcome.target, now, failed=isinstance(outcome.result, ApiError))
+        failed = isinstance(outcome.result, ApiError)
+        wait = outcome.result.retry_after if isinstance(outcome.result, StatusError) else None
+        schedule.put_back(outcome.target, now, failed=failed, wait=wait or 0.0)
         if isinstance(outcome.result, list):
             self._boxes.replace(map(_Target, outcome.result), now)
 
@@ -131,11 +133,10 @@ async def poll_analytics(
                 requests.start(request(target))
             is_full = len(requests) == concurrency
             outcome = await _receive(requests, None if is_full else plan.next_due)
-            if outcome is not None:
+            if outcome is not None:  # pragma: no branch - coverage loses track at a timeout
                 plan.put_back(outcome, now())
                 if not isinstance(outcome.result, list):
                     yield outcome.target.chargebox_id, outcome.result
-            del outcome  # Release the result while the next one is awaited.
 
 
 async def _receive(requests: TaskPool[_Outcome], until: float | None) -> _Outcome | None:

@@ -65,6 +65,8 @@ def test_a_failing_item_backs_off_until_it_succeeds() -> None:
         waits.append(due - now)
         now = due
     assert waits == [121, 241, 58, 121]  # A success returns to the times of the item.
+    assert schedule.take(now) == "a"
+    assert schedule.put_back("a", now, failed=True, wait=5000) == now + 5000
 
 
 def test_replaced_items_keep_their_times() -> None:

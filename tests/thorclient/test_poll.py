@@ -16,6 +16,7 @@ from tests.support.waiting import iterate_loop
 from thorclient import (
     Analytics,
     ApiError,
+    RateLimitedError,
     RollingCounts,
     SchemaError,
     ThorClient,
@@ -139,6 +140,14 @@ def test_a_chargebox_that_fails_backs_off_up_to_an_hour_until_it_succeeds() -> N
     assert thor.times("bad") == [5, 25, 65, 125, 185, 195, 205, 215, 225]
     assert thor.times("ok") == list(range(0, 230, 10))
     assert [result for name, result in found if name == "bad"] == [FAILED] * 4 + [ANALYTICS] * 5
+
+
+def test_a_chargebox_is_not_requested_before_the_time_that_the_server_names() -> None:
+    busy = RateLimitedError("429", status=429, retry_after=600.0)
+    results = iter([busy, ANALYTICS])
+    thor = SimulatedThor(lambda _: (0, next(results)))
+    run_simulated(polled(thor.poll(["a"], every=MINUTE), until=10.5))
+    assert thor.times("a") == [0, 10]
 
 
 def test_without_ids_the_list_is_requested_again_in_each_interval() -> None:

@@ -8,7 +8,7 @@ import pytest
 from depotclient.probe.exchange import PageResponse, ProbeRequest
 from depotclient.probe.limits import LimitFindings, LimitProbe, choose_limit
 from depotclient.probe.sample import read_sample
-from tests.support.probing import FAILED, WINDOW, Account, Respond, record, run, sessions
+from tests.support.probing import FAILED, WINDOW, Account, Respond, run, sessions
 
 SMALL = ProbeRequest(WINDOW, 1000, 10)
 """Request for a page after the last report."""
@@ -51,9 +51,7 @@ def failing(respond: Respond, *limits: int) -> Respond:
         (Account(), (None, None, None, None, None)),
     ],
 )
-def test_the_limits_of_an_account_are_found(
-    respond: Respond, expected: tuple[object, ...]
-) -> None:
+def test_the_limits_of_an_account_are_found(respond: Respond, expected: tuple[object, ...]) -> None:
     limits = found(respond)
     assert expected == tuple(finding.value for finding in attrs.astuple(limits, recurse=False))
 
