@@ -274,7 +274,7 @@ async def test_a_cancelled_probe_leaves_nothing(count: int) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await depot.session_reports(*CONNECTOR).collect(max_items=1)
-    assert asyncio.all_tasks() == before
+    assert asyncio.all_tasks() <= before
 
 
 async def test_the_client_keeps_its_own_telemetry_limiter_and_credentials() -> None:
