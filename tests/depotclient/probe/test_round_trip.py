@@ -25,7 +25,7 @@ START, END = datetime(2025, 12, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
 MEASURED = {"latency", "bytes_per_second", "page_seconds", "report_bytes", "longest_session"}
 SHARES = {"missing_fields", "null_fields", "unknown_fields", "unknown_values"}
 
-few_examples = settings(max_examples=settings().max_examples // 5)
+few_examples = settings(max_examples=settings().max_examples // 8)
 
 rules = st.sampled_from(["empty", "first_page", "null", 400, 404])
 
@@ -103,16 +103,16 @@ async def probed(sessions: int = SESSIONS, **behavior: Any) -> tuple[Profile, Me
     return sandbox.profile, measurement
 
 
-def known(profile: Profile, ignored: set[str] = MEASURED) -> dict[str, Any]:
+def known(profile: Profile) -> dict[str, Any]:
     """Return the known values of a profile, without those that a sandbox can only approximate."""
     values = attrs.asdict(profile, filter=lambda _, value: value is not None)
-    return {name: value for name, value in values.items() if name not in ignored}
+    return {name: value for name, value in values.items() if name not in MEASURED}
 
 
-def agrees(measured: Profile, expected: Profile, ignored: set[str] = MEASURED) -> None:
-    """Assert that each known value is the expected one."""
-    values = known(measured, ignored)
-    assert values == {name: getattr(expected, name) for name in values}
+def assert_no_contradiction(one: Profile, other: Profile) -> None:
+    """Assert that values which both profiles have are equal."""
+    names = known(one).keys() & known(other).keys()
+    assert {n: known(one)[n] for n in names} == {n: known(other)[n] for n in names}
 
 
 @few_examples
@@ -121,10 +121,10 @@ async def test_a_probe_recovers_each_setting_and_its_profile_makes_the_same_sand
     behavior: dict[str, Any],
 ) -> None:
     made, measurement = await probed(missing_fields={}, **behavior)
-    agrees(measurement.profile, made)
+    assert_no_contradiction(measurement.profile, made)
     assert {*measurement.reasons} - MEASURED <= hidden(behavior)
     _, again = await probed(profile=measurement.profile, latency=0, bytes_per_second=None)
-    agrees(measurement.profile, again.profile)
+    assert known(measurement.profile).items() <= known(again.profile).items()
 
 
 @few_examples
@@ -136,9 +136,9 @@ async def test_a_probe_with_too_few_sessions_measures_nothing_wrong(
     behavior: dict[str, Any], sessions: int
 ) -> None:
     made, measurement = await probed(sessions, missing_fields={}, **behavior)
-    agrees(measurement.profile, made)
+    assert_no_contradiction(measurement.profile, made)
     _, again = await probed(sessions, profile=measurement.profile, latency=0, bytes_per_second=None)
-    agrees(measurement.profile, again.profile)
+    assert_no_contradiction(measurement.profile, again.profile)
 
 
 @st.composite
@@ -168,7 +168,7 @@ async def test_a_probe_that_reads_all_sessions_recovers_the_shares_exactly(
     found = attrs.asdict(measurement.profile)
     assert {name: found[name] for name in SHARES} == behavior
     _, again = await probed(sessions, profile=measurement.profile, latency=0)
-    agrees(measurement.profile, again.profile)
+    assert known(again.profile) == known(measurement.profile)
 
 
 async def test_a_probe_recovers_the_times_and_sizes_about() -> None:
