@@ -191,5 +191,5 @@ def _deliver(page: Page[T], index: int, raw: bytes, known: Known, verdict: Verdi
 
 def _read_session(report: bytes, session_id: int | None, key: int) -> Session:
     if session_id is not None and session_id.bit_length() >= _ID_BITS:
-        session_id = None  # The report is invalid.
+        session_id = None  # It doesn't fit into a record. The key depends on it too.
     return Session.read(msgspec.Raw(report), session_id, key)

@@ -63,7 +63,7 @@ class Follow(Generic[T]):
         iterator is garbage collected. Use `run()` for both at once.
         """
         async with self.run() as run:
-            async for item in run:
+            async for item in run:  # pragma: no branch - a run has no end
                 yield item
 
     def run(self) -> FollowRun[T]:
@@ -95,14 +95,9 @@ class _Pending(Generic[T]):
     state: ConnectorState | None = None
     changes: Changes = attrs.field(factory=dict[Any, Any])
 
-    def acknowledge(self) -> Changes:
+    def apply(self, changes: Changes) -> Changes:
         """Change the state. Return the changes that undo this."""
-        return {} if self.state is None else self.state.apply(self.changes)
-
-    def undo(self, changes: Changes) -> None:
-        """Change the state back."""
-        if self.state is not None:
-            self.state.apply(changes)
+        return {} if self.state is None else self.state.apply(changes)
 
 
 class FollowRun(AsyncCloseable, Generic[T]):
@@ -171,7 +166,7 @@ class FollowRun(AsyncCloseable, Generic[T]):
         self._is_awaited = True
         try:
             if self._pending is not None:
-                self._has_acknowledged |= bool(self._pending.acknowledge())
+                self._has_acknowledged |= bool(self._pending.apply(self._pending.changes))
                 self._pending = None
             if not self._followers:
                 await self._open()
@@ -189,11 +184,11 @@ class FollowRun(AsyncCloseable, Generic[T]):
             if self._has_acknowledged:
                 await self._save()
             return
-        undo = pending.acknowledge()
+        undo = pending.apply(pending.changes)
         try:
             await self._save()
         except BaseException:
-            pending.undo(undo)
+            pending.apply(undo)
             raise
         self._pending = None
 

@@ -140,9 +140,13 @@ class InProcessServer:
             token_url=f"{ORIGIN}/oauth2/token",
             **options,
         )
-        depot._transport._sessions.request = self._request  # type: ignore[method-assign, assignment]
+        self.connect(depot)
         depot._transport.auth.clock = asyncio.get_running_loop().time  # type: ignore[attr-defined]
         return depot
+
+    def connect(self, depot: DepotClient) -> None:
+        """Let the sandbox respond to the requests of a client."""
+        depot._transport._sessions.request = self._request  # type: ignore[method-assign, assignment]
 
     def _request(
         self, method: str, url: URL, credential: Credential, form: bytes | None, _: object
