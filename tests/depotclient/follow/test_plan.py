@@ -58,15 +58,16 @@ def test_nothing_is_read_while_the_clock_is_before_since() -> None:
 
 
 def test_reconciles_of_connectors_are_spread_over_their_period() -> None:
-    phases = [0.25, 0.5, 0.75]
-    hours = []
-    for phase in phases:
-        state = state_at(day(50), day(50))
-        while not (plan_reading(state, state.read_at + HOUR, OPTIONS, phase) or 0).is_reconcile:  # type: ignore[operator, union-attr]
-            state.read_at = (state.read_at or SINCE) + HOUR
-        hours.append(((state.read_at or SINCE) + HOUR).hour)
+    def hour_of(phase: float) -> int:
+        """Return the hour after which a connector with hourly readings is reconciled."""
+        for hour in range(1, 25):
+            read_at = day(50) + hour * HOUR
+            reading = plan_reading(state_at(read_at - HOUR, day(50)), read_at, OPTIONS, phase)
+            if reading is not None and reading.is_reconcile:
+                return hour
+        raise AssertionError
 
-    assert hours == [6, 12, 18]
+    assert [hour_of(phase) for phase in (0.25, 0.5, 0.75)] == [6, 12, 18]
 
 
 @pytest.mark.parametrize(
