@@ -315,7 +315,8 @@ class DepotCalls(ApiClient):
 
         Each connector is read once per `every`. A reading reads what can have changed since the
         reading before: the time from `lag` before it. It takes two requests, or more for more than
-        8 MiB of reports. The readings of the connectors are spread over `every`.
+        8 MiB of reports. The readings of the connectors are spread over `every`. So 10 connectors
+        cost 1,200 requests an hour at one minute. Retries come on top.
 
         An item is acknowledged by `await item.done()`, or by the request for the next item. With a
         `state`, a later run does not yield acknowledged items again. Without `done()`, a run that
@@ -326,9 +327,10 @@ class DepotCalls(ApiClient):
         missing, or more than a day before `since`. A report with neither time is always yielded.
 
         Sessions that appear later than `lag` after their start are found once per
-        `reconcile_every`, up to `reconcile` after their start. A session whose start was corrected
-        is not new, but has changed. Each session with the id -1 is new, because chargers that were
-        offline send it for many sessions.
+        `reconcile_every`, up to `reconcile` after their start: a longer reading, a reconcile, takes
+        the place of one of the others. A session whose start was corrected is not new, but has
+        changed. Each session with the id -1 is new, because chargers that were offline send it for
+        many sessions.
 
         The vendor documents neither when a report appears nor whether it can change later (Depot:
         Session Reports API).
@@ -357,7 +359,7 @@ class DepotCalls(ApiClient):
             reconcile: Time that a reconcile reads again, at least `lag`, at most 366 days. The
                 state holds about 60 bytes for each session of this time.
             reconcile_every: Time between two reconciles of a connector.
-            concurrency: Number of pages to read or to hold in memory at the same time.
+            concurrency: Number of connectors to read at the same time, each page by page.
 
         Raises:
             ValueError: An argument is invalid. The first request for an item also raises it if the

@@ -58,7 +58,7 @@ class FollowOptions:
         changes: Whether sessions are delivered again when they have changed.
         reconcile: Time before the last reading that a reconcile reads again.
         reconcile_every: Time between two reconciles of a connector.
-        concurrency: Number of pages that are read or in memory at the same time.
+        concurrency: Number of connectors that are read at the same time.
 
     Raises:
         ValueError: A value is invalid.

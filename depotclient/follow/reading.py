@@ -77,6 +77,8 @@ class Comparison:
         A session with the id -1 is never open, because chargers that are offline send it for many
         sessions. It counts as new rather than moved, so that none is lost.
         """
+        if not sessions:
+            return []
         held = [known.session for known in self.state.known.values()]
         coverage = self.reading.coverage(self.state)
         absent = find_absent(held, self._returned.values(), coverage)

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import attrs
-import depotclient.follow  # noqa: F401
 
 # Here, because later imports would count as audit events.
 import psycopg  # noqa: F401
 
+import depotclient.follow  # noqa: F401
 from tests.support.examples import EXAMPLES
 
 CONNECTORS = [("CP-001", "1"), ("CP-001", "2"), ("CP-002", "1")]
