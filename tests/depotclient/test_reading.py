@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import attrs
+import pytest
 
-from depotclient.reading import Absent, Coverage, find_absent
+from depotclient.reading import Absent, Coverage, changed_from, find_absent, is_final
 from depotclient.sessions import Session, Span
 
 
@@ -17,6 +18,16 @@ def day(number: int) -> datetime:
 SPAN = Span(day(0), day(60), timedelta(days=1))
 COVERAGE = Coverage(day(10), day(20), SPAN)
 A, B, C = (Session(-1, day(number), day(number), key=number) for number in (12, 14, 16))
+
+
+@pytest.mark.parametrize(("read_at", "from_"), [(2, 1), (4, 1), (9, 6)])
+def test_a_reading_begins_a_lag_before_the_last_one(read_at: int, from_: int) -> None:
+    assert changed_from(day(1), day(read_at), timedelta(days=3)) == day(from_)
+
+
+@pytest.mark.parametrize(("read_at", "expected"), [(7, False), (8, True), (9, True)])
+def test_a_reading_is_final_from_the_lag_after_the_end_on(read_at: int, expected: bool) -> None:
+    assert is_final(day(5), day(read_at), timedelta(days=3)) == expected
 
 
 def test_a_session_that_comes_again_is_not_absent() -> None:

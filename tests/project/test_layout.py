@@ -65,7 +65,9 @@ CONTRACT = {
     | {"ThorClient", "ThorSandbox", "Analytics", "RollingCounts", "Chargebox"}
     | {"APIKeyNotFound", "RestAPINotEnabled", "InvalidSourceIPAddr"}
     | {"ChargeboxNotFound", "InternalServerError"},
-    "depotclient": BOTH | {"DepotClient", "DepotSandbox", "SessionReport", "Cursor"},
+    "depotclient": BOTH
+    | {"DepotClient", "DepotSandbox", "SessionReport", "Cursor"}
+    | {"FileState", "FollowError", "FollowState"},
 }
 
 

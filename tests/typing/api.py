@@ -21,6 +21,12 @@ import thorclient
 from depotclient import (
     Cursor,
     DepotClient,
+    FileState,
+    Follow,
+    FollowedReport,
+    FollowError,
+    FollowRun,
+    FollowState,
     SessionReport,
     SessionReports,
     SessionReportsMany,
@@ -177,6 +183,39 @@ async def many(client: DepotClient, connectors: list[tuple[str, str]]) -> None:
         assert_type(walk.cursors, dict[tuple[str, str], Cursor])
     client.session_reports_many(connectors, resume=walk.cursors)
     client.session_reports_many(connectors, resume={("xyz", "1"): "evc2.text"})
+
+
+async def follow(client: DepotClient, database: FollowState, since: datetime) -> None:
+    new = client.follow([("xyz", 1)], since=since)
+    assert_type(new, Follow[SessionReport])
+    async for item in new:
+        assert_type(item, FollowedReport[SessionReport] | FollowError)
+        charger_id, connector_id = item.connector
+        if item.report is None:
+            print(charger_id, connector_id, item.error)
+        else:
+            print(item.report.session_id, item.is_new, len(item.raw))
+        if isinstance(item, FollowError):
+            assert_type(item.error, ApiError)
+            print(item.next_attempt.isoformat())
+        else:
+            assert_type(item.report, SessionReport)
+        await item.done()
+    async with client.follow(
+        [("xyz", "1")],
+        since=since,
+        every=timedelta(seconds=30),
+        lag=timedelta(days=2),
+        state=FileState("follow.json"),
+        changes=True,
+        into=Summary,
+        reconcile=timedelta(days=14),
+        reconcile_every=timedelta(hours=12),
+        concurrency=4,
+    ).run() as run:
+        assert_type(run, FollowRun[Summary])
+        assert_type(await anext(run), FollowedReport[Summary] | FollowError)
+    client.follow([("xyz", 1)], since=since, state=database)
 
 
 async def pages(reports: SessionReports[SessionReport], summaries: SessionReports[Summary]) -> None:
