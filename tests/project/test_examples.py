@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from tests.support.commands import sandboxes
 from tests.support.examples import CHARGER, EXAMPLES, OpenDepot, RunExample, start_example
 from tests.support.proxy import CERTIFICATE
 from tests.support.retries import no_retry_delays
-from thorclient import ThorClient
+from tests.support.waiting import loop_until
 from thorclient.sandbox import ThorSandbox
 
 IDS = [f"TB-{n:04}" for n in range(1, 6)]
@@ -224,16 +224,17 @@ def test_errors_handles_each_error(
     assert re.fullmatch(output, run_example("errors.py", *CHARGER).out)
 
 
-@pytest.mark.usefixtures("thor")
-def test_service_prints_results_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
-    async def poll_once() -> None:
-        async with ThorClient.from_env() as client:
-            await runpy.run_path(str(EXAMPLES / "service.py"))["poll"](client, IDS)
-
-    asyncio.run(poll_once())
+async def test_service_prints_results_and_errors(
+    thor: ThorSandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runpy.run_path(str(EXAMPLES / "service.py"))["main"]
+    service = asyncio.ensure_future(run(IDS, timedelta(seconds=0.1)))
+    await loop_until(lambda: len(thor.requests) >= 3 * len(IDS))
+    service.cancel()
+    await asyncio.wait([service])
     captured = capsys.readouterr()
-    printed = sorted(line.split(":")[0] for line in captured.out.splitlines())
-    assert printed == [name for name in IDS if name != "TB-0003"]
+    printed = {line.split(":")[0] for line in captured.out.splitlines()}
+    assert printed == {*IDS} - {"TB-0003"}
     assert captured.err.startswith("TB-0003: InternalServerError(")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import assert_type
 
 import aiohttp
@@ -14,6 +15,9 @@ import thorclient
 from evtransport.paging import Cursor
 from tests.typing.api import MyLimiter, Summary, read_summary
 from thorclient import ApiError, RetryPolicy, ThorClient, Timeout
+from thorclient.probe import measure, probe
+from thorclient.profile import Profile
+from thorclient.sandbox import ThorSandbox
 
 
 class MyThorClient(ThorClient):
@@ -110,3 +114,15 @@ async def thor_errors(client: ThorClient) -> None:
         assert_type((error.reason, error.source, error.hint), tuple[str, str, str])
         assert_type(error.context, dict[str, str])
         assert_type((error.attempts, error.elapsed), tuple[int, float])
+
+
+async def thor_probe(client: ThorClient) -> None:
+    profile = await probe(client, "IT-123")
+    assert_type(profile, Profile)
+    assert_type(profile.case_sensitive, bool | None)
+    assert_type(profile.missing_fields, Mapping[str, float] | None)
+    assert_type(Profile.parse(profile.to_json()), Profile)
+    measurement = await measure(client, "IT-123", on_request=print)
+    assert_type(measurement.reasons, Mapping[str, str])
+    assert_type(ThorSandbox(profile=profile, error_shape="error.code").profile, Profile)
+    ThorSandbox(profile=Path("profile.json"))

@@ -228,9 +228,10 @@ def _find_compression(attempts: Iterable[Attempt]) -> Finding[Compression]:
     """Return the encoding of the largest response. Servers leave small ones as they are."""
     complete = [each for each in attempts if each.status == 200 and not each.error]
     found = max(complete, key=lambda each: each.body_bytes).encoding or "identity"
-    known: tuple[Compression, ...] = get_args(Compression)
-    encoding = next((each for each in known if each == found), None)
-    return Finding(encoding, "" if encoding else "the responses have another encoding")
+    known: Mapping[str, Compression] = {each: each for each in get_args(Compression)}
+    if found not in known:
+        return Finding.unknown("the responses have another encoding")
+    return Finding(known[found])
 
 
 def _find_latency(attempts: Iterable[Attempt]) -> Finding[float]:

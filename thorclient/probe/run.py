@@ -186,12 +186,12 @@ async def probe(thor: ThorClient, chargebox_id: str) -> Profile:
     """Measure how the API of an account behaves where the vendor documents nothing.
 
     A probe sends at most 40 GET requests. They pass through the client, with its limiter. A failed
-    request is sent up to three times. What still fails is unknown, as is everything that the
-    chargeboxes can't show.
+    request is sent up to three times. A value stays unknown if its request still fails, or if no
+    chargebox shows it: for example, without an inactive chargebox, `filters_active` is unknown.
 
     Args:
         thor: Client of the account.
-        chargebox_id: Id of a chargebox. Its responses show most. Those of up to 40 others show
+        chargebox_id: Id of a chargebox. The list of all chargeboxes and the analytics of some show
             which fields may be missing.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What the responses to a probe show, and why the rest is unknown."""
+"""Values of a profile from the responses to a probe, and reasons for unknown ones."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ IDS = [f"Tb-{number}x" for number in range(20)]
 # Some of these chargeboxes are inactive, and some connectors are occupied.
 SEED = 1
 
-# Without these, nothing tells which chargeboxes are active or occupied. Parts of the others are in
-# lists of different lengths, or in objects that may be absent themselves.
+# The activity and the connectors in use are measured too, and need these fields. The others are
+# objects or lists: without them, their parts can't be counted.
 FIXED = {"chargebox.active", "chargebox.connectors", "chargebox.type", "chargebox.coordinates"}
 FIXED |= {"chargebox.occupied_connectors", "chargebox.reserved_connectors"}
 FIXED |= {f"analytics.{name}" for name in ("charges", "disconnections", "energy", "users")}
