@@ -226,7 +226,11 @@ class Page(Generic[T]):
     @property
     def raw_reports(self) -> tuple[bytes, ...]:
         """JSON text of each new report, as received."""
-        return tuple(bytes(self._delivery.page.items[index]) for index in self._delivery.indexes)
+        return tuple(map(self.raw_at, range(len(self.reports))))
+
+    def raw_at(self, index: int) -> bytes:
+        """Return the JSON text of the new report with this index, without a copy of the others."""
+        return bytes(self._delivery.page.items[self._delivery.indexes[index]])
 
     @property
     def ids(self) -> tuple[int | None, ...]:

@@ -74,12 +74,11 @@ class OpenReading(Generic[T]):
 
     def compare(self, page: Page[T]) -> Iterator[Delivery[T] | None]:
         """Yield for each report of a page what to deliver, or None."""
-        raw_reports = page.raw_reports
-        self.reports += len(raw_reports)
-        self._size += sum(map(len, raw_reports))
-        sessions = map(_read_session, raw_reports, page.ids, page.keys)
-        for index, (raw, session) in enumerate(zip(raw_reports, sessions, strict=True)):
-            digest = compute_digest(raw)
+        for index, (session_id, key) in enumerate(zip(page.ids, page.keys, strict=True)):
+            raw = page.raw_at(index)
+            self.reports += 1
+            self._size += len(raw)
+            session, digest = _read_session(raw, session_id, key), compute_digest(raw)
             verdict = self._comparison.judge(session, digest)
             if verdict is Verdict.OLD:
                 yield None

@@ -48,19 +48,12 @@ class Known:
     session: Session
     digest: bytes
     is_delivered: bool = True
-    record: bytes = attrs.field(init=False, repr=False, eq=False)
-
-    @record.default
-    def _pack(self) -> bytes:
-        session = self.session
-        flags = (
-            _HAS_ID * (session.session_id is not None)
-            | _HAS_START * (session.start is not None)
-            | _HAS_END * (session.end is not None)
-            | _IS_DELIVERED * self.is_delivered
-        )
-        times = (_microseconds(session.start), _microseconds(session.end))
-        return _RECORD.pack(flags, session.session_id or 0, *times, session.key, self.digest)
+    record: bytes = attrs.field(
+        default=attrs.Factory(lambda known: _pack(known), takes_self=True),
+        init=False,
+        repr=False,
+        eq=False,
+    )
 
     @classmethod
     def unpack(
@@ -251,6 +244,19 @@ def split_state(state: bytes) -> dict[tuple[str, str], bytes]:
         (each.charger_id, each.connector_id): bytes(part)
         for each, part in zip(ids, parts, strict=True)
     }
+
+
+def _pack(known: Known) -> bytes:
+    """Return the record of a session."""
+    session = known.session
+    flags = (
+        _HAS_ID * (session.session_id is not None)
+        | _HAS_START * (session.start is not None)
+        | _HAS_END * (session.end is not None)
+        | _IS_DELIVERED * known.is_delivered
+    )
+    times = (_microseconds(session.start), _microseconds(session.end))
+    return _RECORD.pack(flags, session.session_id or 0, *times, session.key, known.digest)
 
 
 def _microseconds(time: datetime | None) -> int:

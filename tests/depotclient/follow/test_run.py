@@ -4,123 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 
-import attrs
 import pytest
 
 from depotclient import (
     DepotClient,
-    FollowedReport,
     FollowError,
-    FollowRun,
     RateLimitedError,
     RetryPolicy,
-    SchemaError,
 )
 from depotclient.follow.state import split_state
 from depotclient.sandbox import DepotSandbox, Fault, ReportShape, make_report
-from depotclient.sandbox.make import change_report
 from tests.support.clients import client_of
-from tests.support.polled import BEGIN, DAY, HOUR, SHAPE, seconds, times, true_time
-from tests.support.simulated import ORIGIN, InProcessServer, run_simulated
-
-A, B = ("A", "1"), ("B", "1")
-MINUTE = timedelta(minutes=1)
-
-
-@attrs.define
-class MemoryState:
-    """State in memory, which counts the saves and can refuse them."""
-
-    content: bytes | None = None
-    saves: int = 0
-    is_full: bool = False
-
-    async def load(self) -> bytes | None:
-        return self.content
-
-    async def save(self, state: bytes) -> None:
-        self.saves += 1
-        if self.is_full:
-            raise OSError("the disk is full")
-        self.content = state
-
-
-@attrs.define(eq=False)
-class World:
-    """A depot with the connectors A/1 and B/1, at `BEGIN`."""
-
-    faults: deque[Fault | None] = attrs.field(factory=deque["Fault | None"])
-    state: MemoryState = attrs.field(factory=MemoryState)
-    sandbox: DepotSandbox = attrs.field(init=False)
-    server: InProcessServer = attrs.field(init=False)
-    depot: DepotClient = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.sandbox = DepotSandbox(
-            chargers={"A": [1], "B": [1]},
-            sessions=0,
-            clock=seconds,
-            faults=iter(lambda: self.faults.popleft() if self.faults else None, object()),
-        )
-        self.server = InProcessServer(self.sandbox)
-        self.depot = self.server.client(retry=RetryPolicy(attempts=1))
-        self.depot.now = true_time
-
-    def add(self, *session_ids: int, connector: tuple[str, str] = A) -> None:
-        """Add sessions that ended an hour ago."""
-        for session_id in session_ids:
-            start = true_time() - 2 * HOUR + timedelta(seconds=session_id % 1000)
-            session = times(start, true_time() - HOUR)
-            self.sandbox.add(*connector, make_report(session_id, shape=SHAPE, **session))
-
-    @contextlib.asynccontextmanager
-    async def run(
-        self, *connectors: tuple[str, str], **options: Any
-    ) -> AsyncIterator[FollowRun[Any]]:
-        settings: dict[str, Any] = {"since": BEGIN - DAY, "state": self.state} | options
-        follow = self.depot.follow(connectors or [A], **settings)
-        async with follow.run() as run:
-            yield run
-
-
-Scenario: TypeAlias = Callable[[World], Awaitable[None]]
-
-
-def simulated(scenario: Scenario) -> Callable[[], None]:
-    """Return a test that runs a scenario in a simulated loop, and checks that no task is left."""
-
-    async def main() -> None:
-        world = World()
-        async with world.depot:
-            await scenario(world)
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    def test() -> None:
-        run_simulated(main())
-
-    return test
-
-
-async def within(run: FollowRun[Any], period: timedelta) -> list[Any]:
-    """Return the items of a period: session ids, and the names of errors."""
-    found = list[Any]()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(period.total_seconds()):
-            async for item in run:
-                found.append(text_of(item))
-    return found
-
-
-def text_of(item: FollowedReport[Any] | FollowError) -> Any:
-    if item.error is not None:
-        return type(item.error).__name__
-    return item.report.session_id if item.is_new else -item.report.session_id
+from tests.support.followed import MINUTE, A, B, MemoryState, World, simulated, text_of, within
+from tests.support.polled import BEGIN, DAY, HOUR, SHAPE, times, true_time
+from tests.support.simulated import ORIGIN
 
 
 async def test_each_session_of_a_real_server_is_yielded_once() -> None:
@@ -231,7 +131,7 @@ async def test_a_quiet_round_takes_two_requests_for_a_connector(world: World) ->
         assert await within(run, 10 * MINUTE) == []
 
     assert world.server.pages - pages == 2 * 2 * 10
-    assert world.state.saves - saves <= 11
+    assert 9 <= world.state.saves - saves <= 11
 
 
 @simulated
@@ -244,87 +144,6 @@ async def test_connectors_are_spread_over_the_interval(world: World) -> None:
         at.setdefault(request.query["chargerId"], []).append(time.total_seconds())
 
     assert at == {"A": [0, 60, 120], "B": [30, 90, 150]}
-
-
-@pytest.mark.parametrize(("changes", "found"), [(False, []), (True, [-1])])
-def test_a_changed_report_is_yielded_again_only_with_changes(
-    changes: bool, found: list[int]
-) -> None:
-    @simulated
-    async def test(world: World) -> None:
-        world.add(1, 2)
-        async with world.run(changes=changes) as run:
-            assert await within(run, HOUR) == [1, 2]
-            world.sandbox.correct(*A, 1, energy_soc_end=77.5)
-            assert await within(run, HOUR) == found
-        async with world.run(changes=True) as run:
-            assert await within(run, HOUR) == []
-
-    test()
-
-
-@pytest.mark.parametrize(("changes", "found"), [(False, []), (True, [-1])])
-@pytest.mark.parametrize("days", [0.1, 10.1])
-def test_a_moved_session_has_changed_and_is_not_new(
-    changes: bool, found: list[int], days: float
-) -> None:
-    @simulated
-    async def test(world: World) -> None:
-        world.add(1)
-        async with world.run(changes=changes, every=HOUR) as run:
-            assert await within(run, days * DAY) == [1]
-            start = BEGIN + (days - 0.05) * DAY
-            world.sandbox.correct(*A, 1, **times(start, start + HOUR))
-            assert await within(run, 3 * HOUR) == found
-
-    test()
-
-
-@simulated
-async def test_each_session_with_the_id_of_offline_chargers_is_new(world: World) -> None:
-    world.add(-1)
-    async with world.run(into=json.loads) as run:
-        first = await anext(run)
-        await asyncio.sleep(60)
-        world.add(-1)
-        second = await anext(run)
-
-    for item in (first, second):
-        assert isinstance(item, FollowedReport)
-        assert (item.report["sessionId"], item.is_new) == (-1, True)
-
-
-@simulated
-async def test_a_session_later_than_the_lag_is_found_by_the_reconcile(world: World) -> None:
-    async with world.run(every=HOUR) as run:
-        assert await within(run, 10.2 * DAY) == []
-        start = BEGIN + DAY
-        world.sandbox.add(*A, make_report(1, shape=SHAPE, **times(start, start + HOUR)))
-        assert await within(run, DAY / 2) == []
-        assert await within(run, DAY / 2) == [1]
-
-
-@simulated
-async def test_an_invalid_report_is_an_error_once_and_is_tried_again_when_it_changes(
-    world: World,
-) -> None:
-    world.add(1)
-    world.sandbox.add(*A, change_report(make_report(2, shape=SHAPE), times(BEGIN - HOUR, BEGIN))
-        .replace(b'"vehicleId":"', b'"vehicleId":7,"x":"'))  # fmt: skip
-    async with world.run(every=timedelta(minutes=2)) as run:
-        assert text_of(await anext(run)) == 1
-        bad = await anext(run)
-        assert isinstance(bad, FollowError)
-        assert isinstance(bad.error, SchemaError)
-        assert "vehicleId" in str(bad.error)
-        assert b'"sessionId":2' in bad.raw
-        assert bad.next_attempt == BEGIN + timedelta(minutes=2)
-        assert (bad.report, bad.is_new) == (None, False)
-        assert await within(run, HOUR) == []
-
-        world.sandbox.remove(*A, 2)
-        world.sandbox.add(*A, make_report(2, shape=SHAPE, **times(BEGIN - HOUR, BEGIN)))
-        assert await within(run, HOUR) == [2]
 
 
 @simulated
@@ -352,38 +171,6 @@ async def test_a_server_that_names_a_longer_wait_gets_it(world: World) -> None:
         world.add(1)
         assert await within(run, 29 * MINUTE) == []
         assert await within(run, MINUTE * 2) == [1]
-
-
-@simulated
-async def test_a_reading_that_fails_continues_at_its_position(world: World) -> None:
-    world.add(*range(1, 61))
-    world.faults.extend([None, None, Fault.status(403)])
-    async with world.run() as run:
-        items = await within(run, HOUR)
-
-    assert items.count("AuthError") == 1
-    assert [item for item in items if item != "AuthError"] == list(range(1, 61))
-    queries = [request.query for request in world.sandbox.requests]
-    asked = [(query["to"], query["page"], query["limit"]) for query in queries]
-    assert asked.count(asked[0]) == 1
-    assert asked[2] == asked[3]
-
-
-@simulated
-async def test_pages_that_contradict_each_other_are_read_again_from_the_first(world: World) -> None:
-    world.add(*range(1, 31))
-    world.sandbox.ignore_page = True
-    async with world.run(lag=timedelta()) as run:
-        items = list[Any]()
-        async for item in run:
-            items.append(text_of(item))
-            if item.error is not None:
-                break
-        world.sandbox.ignore_page = False
-        items += await within(run, HOUR)
-
-    assert items.count("PaginationError") == 1
-    assert sorted(item for item in items if item != "PaginationError") == list(range(1, 31))
 
 
 @simulated
@@ -515,15 +302,6 @@ async def test_a_run_without_a_state_remembers_in_memory(world: World) -> None:
         item = await anext(run)
         await item.done()
         assert await within(run, HOUR) == []
-
-
-@simulated
-async def test_a_session_with_an_id_of_more_than_64_bits_is_yielded_once(world: World) -> None:
-    report = make_report(1, shape=SHAPE, **times(BEGIN - HOUR, BEGIN))
-    world.sandbox.add(*A, report.replace(b'"sessionId":1', b'"sessionId":%d' % 2**64))
-    for expected in ([2**64], []):
-        async with world.run() as run:
-            assert await within(run, HOUR) == expected
 
 
 @pytest.mark.parametrize(
