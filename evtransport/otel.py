@@ -49,9 +49,8 @@ class OpenTelemetry(Telemetry):
     Each HTTP request is a span of the kind `CLIENT`, such as `GET /sessionReports`. The conventions
     want one for each request, and none around them. So the span of a call has the kind `INTERNAL`.
 
-    No `traceparent` is sent: the vendor's servers belong to others, and trace ids are none of their
-    business. `opentelemetry-instrumentation-aiohttp-client` skips these requests, so that no
-    request is counted twice.
+    No `traceparent` is sent: the vendor's servers belong to others, and have no use for trace ids.
+    `opentelemetry-instrumentation-aiohttp-client` skips these requests: none is counted twice.
 
     Args:
         ids: True adds the ids and the query to the attributes of spans, and the reason to their

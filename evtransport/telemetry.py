@@ -15,7 +15,7 @@ import attrs
 from evtransport.errors import ApiError
 
 __all__ = ["Attempt", "Call", "DecodeTimer", "Decoded", "Event", "PageRead", "Reporter", "Retry"]
-__all__ += ["Telemetry", "TokenFetched", "validate_telemetry"]
+__all__ += ["Telemetry", "TokenFetched", "time_decoding", "validate_telemetry"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -341,3 +341,12 @@ class DecodeTimer:
         if self._reporter is not None and self._seconds:
             self._reporter.event(Decoded(self._seconds))
             self._seconds = 0.0
+
+
+def time_decoding(decode: Callable[[bytes], T], body: bytes, reporter: Reporter) -> T:
+    """Decode a response, and report the time."""
+    timer = DecodeTimer(reporter)
+    try:
+        return timer.wrap(decode)(body)
+    finally:
+        timer.report()

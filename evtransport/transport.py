@@ -29,7 +29,14 @@ from evtransport.pauses import pause
 from evtransport.proxy import SealedProxy
 from evtransport.retry import RetryPolicy, RetryQuota, RetrySchedule, Timeout
 from evtransport.secrets import Secret
-from evtransport.telemetry import Call, DecodeTimer, Reporter, Retry, Telemetry, validate_telemetry
+from evtransport.telemetry import (
+    Call,
+    Reporter,
+    Retry,
+    Telemetry,
+    time_decoding,
+    validate_telemetry,
+)
 from evtransport.validation import validate_int
 
 __all__ = ["MAX_RESPONSE_BYTES", "Transport"]
@@ -238,21 +245,14 @@ class Transport:
                 )
             if len(response.body) > LARGE_BODY_BYTES:
                 await pause()  # joining the body took time, and decoding will
-            return self._decode(request, response.body)
+            if self.reporter is None:
+                return request.decode(response.body)
+            return time_decoding(request.decode, response.body, self.reporter)
         except ApiError as error:
             self._describe(error, request, call)
             if isinstance(error, MisdirectedResponse):
                 self.retire_connections()
             raise
-
-    def _decode(self, request: Request[T], body: bytes) -> T:
-        if self.reporter is None:
-            return request.decode(body)
-        timer = DecodeTimer(self.reporter)
-        try:
-            return timer.wrap(request.decode)(body)
-        finally:
-            timer.report()
 
     def describe(self, request: Request[T], error: ApiError) -> None:
         """Set the attributes of an error that name a request, without secrets.
@@ -308,13 +308,8 @@ class Transport:
         url = request.url(str(self.base_url))
         return await self._exchanger.send(
             Exchange(
-                method="GET",
-                path=request.path,
-                label=request.label,
-                template=request.template,
-                url=url,
-                credential=credential,
-                attempt=call.attempts,
+                *("GET", request.path, request.label, request.template),
+                *(url, credential, call.attempts),
             )
         )
 

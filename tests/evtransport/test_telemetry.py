@@ -1,4 +1,4 @@
-"""What a client reports to a sink: calls, attempts and events, in order and without secrets."""
+"""Telemetry: calls, attempts and events reach a sink in order, and without secrets."""
 
 from __future__ import annotations
 
