@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import attrs
 import pytest
 
 from depotclient.cli.app import app
+from depotclient.profile import Profile
 from depotclient.sandbox import DepotSandbox
 from evtransport.testing.sandbox import Sandbox
 from tests.support.commands import Command
@@ -24,14 +27,20 @@ def test_the_output_can_be_pasted_into_a_second_terminal() -> None:
         assert (status, reports.count("\n") > 5) == (0, True)
 
 
-def test_the_options_are_the_settings_of_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[DepotSandbox] = []
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[DepotSandbox]:
+    """Sandboxes that commands start. They end at once."""
+    sandboxes: list[DepotSandbox] = []
 
     async def start(sandbox: DepotSandbox) -> None:
-        started.append(sandbox)
+        sandboxes.append(sandbox)
         raise OSError("the port is in use")
 
     monkeypatch.setattr(Sandbox, "start", start)
+    return sandboxes
+
+
+def test_the_options_are_the_settings_of_the_sandbox(started: list[DepotSandbox]) -> None:
     settings = {
         "port": 8123,
         "seed": 5,
@@ -57,6 +66,27 @@ def test_the_options_are_the_settings_of_the_sandbox(monkeypatch: pytest.MonkeyP
     arguments = {field.alias: field.name for field in attrs.fields(DepotSandbox)}
     found = {name: getattr(sandbox, arguments[name]) for name in (*settings, "live")}
     assert found == {**settings, "live": True}
+
+
+def test_the_sandbox_behaves_as_a_profile_says_unless_an_option_is_given(
+    started: list[DepotSandbox], tmp_path: Path
+) -> None:
+    path = tmp_path / "profile.json"
+    path.write_bytes(Profile(order="descending", max_limit=20, latency=0.5).to_json())
+    assert COMMAND.run("sandbox", "--profile", str(path), "--max-limit", "2000") == 1
+    [sandbox] = started
+    profile = sandbox.profile
+    assert (profile.order, profile.max_limit, profile.latency) == ("descending", 2000, 0.5)
+
+
+def test_a_profile_of_another_version_is_refused_before_the_server_starts(
+    started: list[DepotSandbox], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "profile.json"
+    path.write_bytes(Profile().to_json().replace(b'"version": 1', b'"version": 2'))
+    assert COMMAND.run("sandbox", "--profile", str(path)) == 2
+    assert "the profile has version 2, but this release reads version 1" in capsys.readouterr().err
+    assert started == []
 
 
 @pytest.mark.parametrize(
