@@ -116,7 +116,6 @@ class OpenReading(Generic[T]):
             state.report_bytes = self._size // self.reports
         if plan.is_reconcile:
             state.reconciled_at = plan.to
-            state.apply(self._comparison.forgotten())
             state.forget_before(plan.to, options.reconcile)
         if not self._is_settled:
             state.reconciled_at = None

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import attrs
 
 from depotclient.follow.plan import Reading
-from depotclient.follow.state import Changes, ConnectorState
+from depotclient.follow.state import ConnectorState
 from depotclient.reading import find_absent, is_unique
 from depotclient.sessions import Identity, Session
 
@@ -95,17 +95,3 @@ class Comparison:
             else:
                 settled.append(Settled(Verdict.NEW))
         return settled
-
-    def forgotten(self) -> Changes:
-        """Return the sessions without a usable time that a complete reconcile did not return.
-
-        One with an id of its own is kept: it may have got a time that the reading did not cover,
-        because the clock was wrong.
-        """
-        return {
-            identity: None
-            for identity, known in self.state.known.items()
-            if identity not in self._returned
-            and self.state.last_time_of(known.session) is None
-            and not is_unique(known.session.session_id)
-        }

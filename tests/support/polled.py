@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -121,6 +121,7 @@ class PolledDepot:
         days: Duration. Nothing changes in the last day and a half.
         special: Days between two sessions of the same kind. 0 means no special session.
         fault_rate: Share of requests that fail.
+        options: Further settings of the sandbox.
 
     Attributes:
         versions: Versions of each session.
@@ -131,6 +132,7 @@ class PolledDepot:
     days: float = DURATION / DAY
     special: float = 12.0
     fault_rate: float = 0.0
+    options: Mapping[str, Any] = attrs.field(factory=lambda: {"order": "shuffled"})
     sandbox: DepotSandbox = attrs.field(init=False)
     versions: dict[Name, Versions] = attrs.field(init=False)
     _events: Iterator[tuple[timedelta, Name, ReportFields | None]] = attrs.field(init=False)
@@ -140,7 +142,7 @@ class PolledDepot:
     def __attrs_post_init__(self) -> None:
         self.sandbox = DepotSandbox(
             chargers={}, time_filter=self.time_filter, fault_rate=self.fault_rate,
-            seed=self.seed, order="shuffled", token_lifetime=43_200, clock=seconds,
+            seed=self.seed, token_lifetime=43_200, clock=seconds, **self.options,
         )  # fmt: skip
         self.versions = dict(self._plan())
         events = sorted(
@@ -185,7 +187,8 @@ class PolledDepot:
     def _apply(self, name: Name, fields: ReportFields | None) -> None:
         (connector, text), session = name, self._sessions.get(name)
         if session is None:
-            number = len(self._sessions) + 1001
+            # The connectors have the same ids.
+            number = 1001 + sum(other == connector for other, _ in self._sessions)
             session_id = OFFLINE if text.startswith("offline") else number
             first: ReportFields = {**(fields or {}), "vehicle_id": text}
             report = make_report(session_id, shape=SHAPE, **first)

@@ -97,11 +97,3 @@ def test_a_moved_session_of_which_only_the_error_was_delivered_is_new() -> None:
     comparison.judge(MOVED, DIGEST)
 
     assert comparison.settle([MOVED]) == [Settled(Verdict.NEW, KNOWN.identity)]
-
-
-def test_only_sessions_without_time_and_own_id_are_forgotten_when_the_server_lacks_them() -> None:
-    offline = attrs.evolve(TIMELESS, session_id=-1)
-    comparison = comparison_of(TIMELESS, KNOWN, offline, attrs.evolve(offline, key=5))
-    comparison.judge(offline, DIGEST)
-
-    assert comparison.forgotten() == {(-1, 5): None}
