@@ -14,7 +14,9 @@ from rich.table import Table
 from depotclient.atomic import write_atomically
 from depotclient.cli.options import CONNECTOR, FROM, TO, open_client, parse_one_connector
 from depotclient.probe import Measurement, Recommendation, measure, recommend
+from depotclient.probe.run import MAX_REQUESTS
 from depotclient.probe.words import describe_measurement, describe_setting
+from depotclient.query import Connector
 from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption
 from evtransport.cli.measurements import (
     NAME_WIDTH,
@@ -31,7 +33,7 @@ from evtransport.cli.output import (
     write_json,
 )
 from evtransport.cli.progress import progress_line
-from evtransport.cli.run import run
+from evtransport.cli.run import run_async
 
 __all__ = ["probe"]
 
@@ -65,23 +67,24 @@ def probe(
     charger, name = parse_one_connector(connector, context.args)
     require_folder(profile)
 
-    async def command() -> int:
-        with progress_line("probing") as line:
-            async with open_client(sandbox) as (client, _):
-                measurement = await measure(
-                    client,
-                    charger,
-                    name,
-                    from_=from_,
-                    to=to,
-                    on_request=lambda number: line.show(f"request {number} of at most 40"),
-                )
-        if profile is not None:
-            write_atomically(profile, measurement.profile.to_json())
-        _print(measurement, as_json=prints_json(json))
-        return 0
+    measurement = run_async(_measure((charger, name), from_, to, sandbox=sandbox))
+    if profile is not None:
+        write_atomically(profile, measurement.profile.to_json())
+    _print(measurement, as_json=prints_json(json))
 
-    run(command())
+
+async def _measure(
+    connector: Connector, from_: datetime | None, to: datetime | None, *, sandbox: bool
+) -> Measurement:
+    with progress_line("probing") as line:
+        async with open_client(sandbox) as (client, _):
+            return await measure(
+                client,
+                *connector,
+                from_=from_,
+                to=to,
+                on_request=lambda number: line.show(f"request {number} of at most {MAX_REQUESTS}"),
+            )
 
 
 def _print(measurement: Measurement, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -35,6 +36,13 @@ class LimitFindings:
     low_limits: Finding[LimitRule]
     high_limits: Finding[LimitRule]
     odd_limits: Finding[OddLimitRule]
+
+    def consistent(self) -> LimitFindings:
+        """Return the same findings, without a smallest limit above the largest."""
+        if (self.min_limit.value or 0) <= (self.max_limit.value or math.inf):
+            return self
+        unknown = Finding[int].unknown("the responses contradict each other")
+        return attrs.evolve(self, min_limit=unknown, max_limit=unknown)
 
 
 @attrs.frozen

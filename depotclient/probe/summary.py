@@ -71,7 +71,7 @@ class Evidence:
 
 def summarize(findings: Findings, evidence: Evidence) -> Measurement:
     """Return the profile, and the reasons for what is unknown."""
-    windows, limits, counts = findings.windows, findings.limits, evidence.counts
+    windows, limits, counts = findings.windows, findings.limits.consistent(), evidence.counts
     latency = find_latency(evidence.timings)
     found: dict[str, Finding[Any]] = {
         "credentials": Finding(evidence.credentials),

@@ -44,10 +44,15 @@ def sessions(count: int) -> tuple[SeenReport, ...]:
 
 @attrs.frozen
 class Account:
-    """An API that selects by start, in ascending order, and honours all limits up to one."""
+    """An API that selects by start and honours all limits up to one.
+
+    Attributes:
+        step: -1 for a descending order.
+    """
 
     reports: Sequence[SeenReport] = ()
     max_limit: int = 2000
+    step: int = 1
 
     def __call__(self, request: ProbeRequest) -> PageResponse:
         """Return the page for a request."""
@@ -56,7 +61,7 @@ class Account:
             report
             for report in self.reports
             if report.start is None or window.start <= report.start <= window.end
-        ]
+        ][:: self.step]
         first = (request.page - 1) * size
         return PageResponse(reports=tuple(selected[first : first + size]))
 

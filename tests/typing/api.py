@@ -36,6 +36,7 @@ from depotclient.dlt import session_reports as dlt_session_reports
 from depotclient.export import ConnectorExport, Export, export_session_reports
 from depotclient.partitions import Partition, plan
 from depotclient.plot import save_figure, session_figure
+from depotclient.probe import Advice, measure, probe, recommend
 from depotclient.profile import Profile
 from depotclient.sandbox import DepotSandbox, ReportShape, make_report
 from evtransport import RetryQuota
@@ -321,6 +322,15 @@ def windows() -> str:
     assert_type(planned, tuple[Partition, ...])
     assert_type(planned[0].start, datetime)
     return planned[0].key
+
+
+async def account(depot: DepotClient, since: datetime) -> None:
+    profile = await probe(depot, "CP-001", 1, from_=since)
+    assert_type(profile, Profile)
+    assert_type(recommend(profile).limit, Advice[int])
+    assert_type(recommend(profile).margin.value, timedelta | None)
+    measurement = await measure(depot, "CP-001", "1", on_request=print)
+    assert_type(measurement.reasons, Mapping[str, str])
 
 
 def picture(report: SessionReport) -> None:

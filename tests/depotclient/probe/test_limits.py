@@ -56,6 +56,21 @@ def test_the_limits_of_an_account_are_found(respond: Respond, expected: tuple[ob
     assert expected == tuple(finding.value for finding in attrs.astuple(limits, recurse=False))
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (lambda request: PageResponse(422, None), 422),
+        (lambda request: Account(sessions(40))(request), "clamp"),
+        (lambda request: Account(sessions(33))(request), None),
+    ],
+)
+def test_an_odd_limit_may_be_smaller_than_the_first_page(answer: Respond, expected: object) -> None:
+    accepting = refusing(Account(sessions(45)), 25, 2000)
+    # 44 is the largest odd limit that a page of all sessions exceeds.
+    limits = found(lambda request: answer(request) if request.limit == 44 else accepting(request))
+    assert (limits.min_limit.value, limits.odd_limits.value) == (25, expected)
+
+
 FEW = Account(sessions(60))
 
 

@@ -125,4 +125,18 @@ def test_failures_leave_the_filter_or_an_end_of_the_window_unknown() -> None:
     )
     assert values(found) == ("start", None, True)
     assert found.includes_from.reason == FAILED.failure
-    assert run(find_time_filter(FEW), lambda _: FAILED).time_filter.reason == FAILED.failure
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        (FAILED, FAILED.failure),
+        (PageResponse(400, None), "status 400"),
+        (PageResponse(reports=None), "no list of reports"),
+    ],
+)
+def test_a_window_without_a_page_leaves_everything_unknown(
+    response: PageResponse, reason: str
+) -> None:
+    found = run(find_time_filter(FEW), lambda _: response)
+    assert (values(found), found.time_filter.reason) == ((None, None, None), reason)
