@@ -13,6 +13,18 @@ import attrs
 import msgspec
 from yarl import URL
 
+import depotclient.profile
+from depotclient.profile import (
+    Compression,
+    Credentials,
+    Echo,
+    LimitRule,
+    OddLimitRule,
+    Order,
+    PageRule,
+    Profile,
+    TimeFilter,
+)
 from depotclient.sandbox.make import ReportFields
 from depotclient.sandbox.paging import Paging
 from depotclient.sandbox.profiles import profile_of, settings_of
@@ -37,17 +49,6 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from depotclient.profile import (
-        Compression,
-        Credentials,
-        Echo,
-        LimitRule,
-        OddLimitRule,
-        Order,
-        PageRule,
-        Profile,
-        TimeFilter,
-    )
 
 __all__ = ["DepotSandbox"]
 
@@ -141,7 +142,10 @@ class DepotSandbox(Sandbox):
     )
     _sessions: int = attrs.field(default=60, alias="sessions")
     _shape: ReportShape | None = attrs.field(default=None, alias="shape")
-    _profile: Profile | str | PathLike[str] | None = attrs.field(default=None, alias="profile")
+    # The whole name, because the documentation can't tell the two classes `Profile` apart.
+    _profile: depotclient.profile.Profile | str | PathLike[str] | None = attrs.field(
+        default=None, alias="profile"
+    )
     _order: Order = attrs.field(default="ascending", alias="order")
     max_limit: int | None = 2000
     min_limit: int = 1

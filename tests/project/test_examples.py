@@ -21,7 +21,8 @@ import msgspec
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from depotclient.sandbox import Fault
+from depotclient.profile import Profile
+from depotclient.sandbox import DepotSandbox, Fault, ReportShape, make_report
 from tests.support.blocking import no_blocking
 from tests.support.commands import sandboxes
 from tests.support.examples import CHARGER, EXAMPLES, OpenDepot, RunExample, start_example
@@ -131,6 +132,37 @@ def test_many_prints_each_session_once_and_continues_in_the_next_run(
     assert sorted(first.out.splitlines()) == expected
     assert first.err.startswith("CP-404/1: NotFoundError(")
     assert (second.out, len(sandbox.requests)) == ("", requests + 1)
+
+
+def test_probe_writes_the_profile_and_prints_settings(
+    open_depot: OpenDepot, run_example: RunExample, tmp_path: Path
+) -> None:
+    open_depot(max_limit=20, shape=ReportShape.small())
+    output = run_example("probe.py", *CHARGER, str(tmp_path / "profile.json")).out
+    assert [line.partition("=")[0] for line in output.splitlines()] == ["lag", "margin"]
+    profile = Profile.parse((tmp_path / "profile.json").read_bytes())
+    assert DepotSandbox(profile=profile).max_limit == 20
+
+
+@pytest.mark.slow
+def test_follow_prints_each_session_once_across_restarts(
+    open_depot: OpenDepot, tmp_path: Path
+) -> None:
+    def run(*expected: int) -> None:
+        argv = (str(tmp_path / "state"), "CP-001/1", "CP-404/1")
+        with start_example("follow.py", *argv) as process:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in expected]
+            process.send_signal(signal.SIGINT)
+            rest, _ = process.communicate(timeout=30)
+        assert (process.returncode, rest) == (0, "")
+        assert lines == [f"CP-001 1 {session_id}\n" for session_id in expected]
+
+    sandbox = open_depot(sessions=0)
+    for session_id in (1, 2):
+        start = datetime.now(UTC) - timedelta(hours=3 - session_id)
+        sandbox.add(*CHARGER, make_report(session_id, session_time_start=start))
+        run(session_id)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import attrs
 import msgspec
 
+import thorclient.profile
 from evtransport.errors import ResponseError
 from evtransport.secrets import Secret, validate_secret
 from evtransport.testing.faults import SandboxResponse
@@ -106,7 +107,10 @@ class ThorSandbox(Sandbox):
     enabled: bool = True
     allowed_address: str | None = None
     broken: Collection[str] = ()
-    _profile: Profile | str | PathLike[str] | None = attrs.field(default=None, alias="profile")
+    # The whole name, because the documentation can't tell the two classes `Profile` apart.
+    _profile: thorclient.profile.Profile | str | PathLike[str] | None = attrs.field(
+        default=None, alias="profile"
+    )
     analytics_not_found: int = 404
     chargebox_not_found: int = 404
     error_shape: ErrorShape = "message"
