@@ -130,19 +130,19 @@ class SavedState:
             ValueError: The state is damaged, has another version, or starts after `since`.
         """
         content = None if self._place is None else await self._place.load()
-        new = ConnectorState.starting_at(since)
+        new, own = ConnectorState.starting_at(since), frozenset(connectors)
         try:
             saved = {} if content is None else split_state(content)
             pauses = Pauses()
             for ids, part in saved.items():
                 state = ConnectorState.decode(part)
-                if ids in connectors:
+                if ids in own:
                     _check_since(ids, state, since)
                 await pauses.pause_if_needed()
         except ValueError as error:
             name = self._place.path if isinstance(self._place, FileState) else "`state`"
             raise ValueError(f"{name} can't be used: {error}") from None
-        self._others = tuple(part for ids, part in saved.items() if ids not in connectors)
+        self._others = tuple(part for ids, part in saved.items() if ids not in own)
         return {ids: saved.get(ids) or new.encode(ids) for ids in connectors}
 
     async def save(self, parts: Iterable[bytes]) -> None:

@@ -55,6 +55,18 @@ def test_a_moved_session_has_changed_and_is_not_new(
 
 
 @simulated
+async def test_a_session_that_moves_and_moves_back_has_changed_twice(world: World) -> None:
+    world.add(1)
+    async with world.run(changes=True) as run:
+        start = BEGIN - 2 * HOUR + timedelta(seconds=1)
+        assert await within(run, HOUR) == [1]
+        world.sandbox.correct(*A, 1, session_time_start=BEGIN - HOUR)
+        assert await within(run, HOUR) == [-1]
+        world.sandbox.correct(*A, 1, session_time_start=start)
+        assert await within(run, HOUR) == [-1]
+
+
+@simulated
 async def test_each_session_with_the_id_of_offline_chargers_is_new(world: World) -> None:
     world.add(-1)
     async with world.run(into=json.loads) as run:
@@ -127,8 +139,12 @@ async def test_pages_that_contradict_each_other_are_read_again_from_the_first(wo
             if item.error is not None:
                 break
         world.sandbox.ignore_page = False
+        asked = len(world.sandbox.requests)
         items += await within(run, HOUR)
 
+    queries = [request.query for request in world.sandbox.requests]
+    assert queries[asked]["page"] == "1"
+    assert queries[asked]["to"] != queries[0]["to"]
     assert items.count("PaginationError") == 1
     assert sorted(item for item in items if item != "PaginationError") == list(range(1, 31))
 

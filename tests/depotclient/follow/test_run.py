@@ -89,17 +89,28 @@ async def test_done_saves_the_item_and_all_before_it(world: World) -> None:
 
 
 @simulated
+async def test_acknowledged_items_are_saved_before_the_run_waits(world: World) -> None:
+    world.add(1)
+    async with world.run() as run:
+        assert await within(run, 2 * MINUTE) == [1]
+        after_a_kill = MemoryState(world.state.content)
+
+    async with world.run(state=after_a_kill) as run:
+        assert await within(run, 2 * MINUTE) == []
+
+
+@simulated
 async def test_an_item_whose_state_is_not_saved_is_not_acknowledged(world: World) -> None:
     world.add(1, 2)
     async with world.run() as run:
-        first = await anext(run)
+        await anext(run)
+        second = await anext(run)
         world.state.is_full = True
         with pytest.raises(OSError, match="disk is full"):
-            await first.done()
+            await second.done()
         world.state.is_full = False
 
     async with world.run() as run:
-        assert text_of(await anext(run)) == 1
         assert text_of(await anext(run)) == 2
         world.state.is_full = True
         with pytest.raises(OSError, match="disk is full"):
