@@ -318,10 +318,11 @@ class DepotCalls(ApiClient):
         8 MiB of reports. The readings of the connectors are spread over `every`. So 10 connectors
         cost 1,200 requests an hour at one minute. Retries come on top.
 
-        An item is acknowledged by `await item.done()`, or by the request for the next item. With a
-        `state`, a later run does not yield acknowledged items again. Without `done()`, a run that
-        is killed may yield the items since its last save again: delivery is at least once. If the
-        caller stores the item and the state in one transaction, it is exactly once.
+        An item is acknowledged by `await item.done()`, or by the request for the next item. So
+        store an item before you request the next one. With a `state`, a later run does not yield
+        acknowledged items again. Without `done()`, a run that is killed may yield the items since
+        its last save again: delivery is at least once. If the caller stores the item and the state
+        in one transaction, it is exactly once.
 
         A session belongs to `since` if its start is at or after it. The end decides if the start is
         missing, or more than a day before `since`. A report with neither time is always yielded.
@@ -359,7 +360,8 @@ class DepotCalls(ApiClient):
             reconcile: Time that a reconcile reads again, at least `lag`, at most 366 days. The
                 state holds about 60 bytes for each session of this time.
             reconcile_every: Time between two reconciles of a connector.
-            concurrency: Number of connectors to read at the same time, each page by page.
+            concurrency: Number of connectors to read at the same time, each page by page. The
+                others wait, even if a first reading takes long.
 
         Raises:
             ValueError: An argument is invalid. The first request for an item also raises it if the

@@ -29,7 +29,8 @@ class FollowState(Protocol):
 
     A run calls `save` only while the caller waits for the next item, for `done()`, or for
     `aclose()`. So a `save` that writes with the caller's database connection is part of the
-    caller's transaction: the item and the state are stored together, or neither is.
+    caller's transaction: the item and the state are stored together, or neither is. After a
+    transaction that is rolled back, start a new run: this one has acknowledged the item.
 
     Example:
         >>> class MemoryState:
