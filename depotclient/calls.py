@@ -328,10 +328,10 @@ class DepotCalls(ApiClient):
         missing, or more than a day before `since`. A report with neither time is always yielded.
 
         Sessions that appear later than `lag` after their start are found once per
-        `reconcile_every`, up to `reconcile` after their start: a longer reading, a reconcile, takes
-        the place of one of the others. A session whose start was corrected is not new, but has
-        changed. Each session with the id -1 is new, because chargers that were offline send it for
-        many sessions.
+        `reconcile_every`, up to `reconcile` after their start. A reconcile is a longer reading in
+        place of an ordinary one. A session whose start was corrected is not new, but has changed.
+        Each session with the id -1 is new, because chargers that were offline send it for many
+        sessions.
 
         The vendor documents neither when a report appears nor whether it can change later (Depot:
         Session Reports API).

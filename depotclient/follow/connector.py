@@ -145,7 +145,7 @@ class Follower(Generic[T]):
 
     @property
     def has_reports(self) -> bool:
-        """Whether the reading in progress has received reports."""
+        """Return True if the reading in progress has received reports."""
         return self.reading is not None and self.reading.reports > 0
 
     def begin(self, now: datetime, options: FollowOptions, reports_of: ReportsOf[T]) -> None:
