@@ -38,10 +38,10 @@ from thorclient.models import (
 )
 from thorclient.poll import (
     Polled,
-    distinct_ids,
     iterate_ids,
     poll_analytics,
     structure_listed_box,
+    validate_ids,
 )
 from thorclient.selection import Area, Selection
 
@@ -326,7 +326,8 @@ class ThorClient(ApiClient):
         fails, the id is None, and the chargeboxes of the previous list are still requested.
 
         If you leave the loop early, requests in flight are cancelled when the iterator is garbage
-        collected. Use `contextlib.aclosing` to cancel them at once.
+        collected. Use `contextlib.aclosing` to cancel them at once. A cancelled wait for the next
+        result ends the iteration, as for every generator.
 
         Args:
             ids: Chargebox ids. An id that occurs twice counts once. None requests
@@ -355,9 +356,9 @@ class ThorClient(ApiClient):
         """
         validate_interval("every", every)
         validate_int("concurrency", concurrency, minimum=1)
-        distinct = None if ids is None else distinct_ids(ids)
+        validated = None if ids is None else validate_ids(ids)
         return poll_analytics(
-            self.get_analytics, self._list_ids, distinct, every=every, concurrency=concurrency
+            self.get_analytics, self._list_ids, validated, every=every, concurrency=concurrency
         )
 
     async def _list_ids(self) -> list[str]:

@@ -15,7 +15,7 @@ from evtransport.tasks import TaskPool
 from evtransport.validation import encode_segment
 from thorclient.models import STRUCTURES, Analytics
 
-__all__ = ["Polled", "distinct_ids", "iterate_ids", "poll_analytics", "structure_listed_box"]
+__all__ = ["Polled", "iterate_ids", "poll_analytics", "structure_listed_box", "validate_ids"]
 
 Polled: TypeAlias = tuple[str | None, Analytics | ApiError]
 """A chargebox id and its result, or None and the error of the request for the list."""
@@ -32,8 +32,8 @@ def iterate_ids(ids: Iterable[str]) -> Iterator[str]:
     return iter(ids)
 
 
-def distinct_ids(ids: Iterable[str]) -> list[str]:
-    """Return chargebox ids in order. An id that occurs twice counts once.
+def validate_ids(ids: Iterable[str]) -> list[str]:
+    """Return the chargebox ids to poll.
 
     Raises:
         ValueError: `ids` is not an iterable of ids, is empty, or an id is invalid.
@@ -43,7 +43,7 @@ def distinct_ids(ids: Iterable[str]) -> list[str]:
         encode_segment("chargebox_id", chargebox_id)
     if not found:
         raise ValueError("ids must not be empty; None polls all chargeboxes")
-    return list(dict.fromkeys(found))
+    return found
 
 
 @attrs.frozen
@@ -112,7 +112,7 @@ async def poll_analytics(
     Args:
         get_analytics: Function that requests the analytics of a chargebox.
         list_ids: Function that requests the ids of all chargeboxes.
-        ids: Distinct ids. None uses `list_ids` in each round.
+        ids: Chargebox ids. One that occurs twice counts once. None uses `list_ids` in each round.
         every: Time between two requests for the same chargebox.
         concurrency: Maximum number of requests in flight, and of results not yet yielded.
     """
