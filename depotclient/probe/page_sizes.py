@@ -67,9 +67,12 @@ class PageSizes:
     limit: int = ABOVE_MAXIMUM
 
     def is_past_the_end(self, response: PageResponse) -> bool:
-        """Return True if a response for a page other than the first is after the last report."""
+        """Return True if a response for a page other than the first is after the last report.
+
+        A page that shares reports with the first one is a repetition of it.
+        """
         if response.count:
-            return response.keys[:1] == self.sample.first.keys[:1]
+            return not set(response.keys).isdisjoint(self.sample.first.keys)
         if response.is_served:
             return True
         seen = "null" if response.status == 200 else response.status

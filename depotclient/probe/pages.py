@@ -35,6 +35,9 @@ def find_past_the_end(
     if narrow is not None:
         response = yield ProbeRequest(narrow, 2, sample.limit)
         if not response.count:
+            control = yield ProbeRequest(narrow, 1, sample.limit, repeat=2)
+            if not control.count:
+                return Finding.unknown(control.failure or "sessions were removed during the probe")
             return _compare(response, sample.first)
     # A window of one page can't tell a first page that is repeated from a last one.
     response = yield ProbeRequest(sample.window, FAR_PAGE, sample.limit)

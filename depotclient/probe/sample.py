@@ -34,7 +34,7 @@ __all__ = [
 NO_SESSION: Final = "no session in the window"
 """Reason why most values are unknown without sessions."""
 
-FIRST_LIMITS: Final = (10, 1, 20, 50, 100, 200, 500, 1000, 2000)
+FIRST_LIMITS: Final = (10, 1, 20, 50, 100, 200, 500, 1000, 2000, 3)
 """Page sizes of the first request, until the server accepts one."""
 
 MIN_ARRANGEMENTS: Final = 100
@@ -174,9 +174,15 @@ def find_ignored_page(sample: Sample) -> Experiment[Finding[bool]]:
     if second.failure:
         return Finding.unknown(second.failure)
     if second.keys != first.keys:
+        if set(second.keys) & set(first.keys):
+            return Finding.unknown("pages 1 and 2 share sessions")
         return Finding(False)
     if sample.has_more:
-        return Finding(True)
+        # One new session moves a page of one report to page 2.
+        third = yield ProbeRequest(sample.window, 3, sample.limit)
+        if third.keys == first.keys:
+            return Finding(True)
+        return Finding.unknown(third.failure or "sessions were added or removed during the probe")
     smaller = yield ProbeRequest(sample.window, 2, 1)
     if smaller.count and smaller.keys[0] != first.keys[0]:
         return Finding(False)
@@ -190,10 +196,14 @@ def find_order(sample: Sample) -> Experiment[Finding[Order]]:
         few = "the window has too few sessions with different starts"
         return Finding.unknown(few if sample.reports else NO_SESSION)
     again = yield ProbeRequest(sample.window, 1, sample.limit, repeat=1)
-    if _digests(again) != _digests(sample.first):
-        third = yield ProbeRequest(sample.window, 1, sample.limit, repeat=2)
-        return _judge_changes(sample.first, again, third)
-    return Finding(_order_of(starts))
+    if again.keys == sample.first.keys:
+        return Finding(_order_of(starts))
+    third = yield ProbeRequest(sample.window, 1, sample.limit, repeat=2)
+    if problem := next((r.problem for r in (again, third) if not r.is_served), ""):
+        return Finding.unknown(problem)
+    if third.keys == again.keys or all(_has_same_order(sample, page) for page in (again, third)):
+        return Finding.unknown("sessions were added or removed during the probe")
+    return Finding("changing")
 
 
 def _count_arrangements(starts: Sequence[datetime]) -> int:
@@ -202,16 +212,11 @@ def _count_arrangements(starts: Sequence[datetime]) -> int:
     return math.factorial(len(starts)) // equal
 
 
-def _judge_changes(first: PageResponse, again: PageResponse, third: PageResponse) -> Finding[Order]:
-    if problem := next((r.problem for r in (again, third) if not r.is_served), ""):
-        return Finding.unknown(problem)
-    if _digests(third) == _digests(again):
-        return Finding.unknown("the page changed once: sessions may have been added or removed")
-    return Finding("changing")
-
-
-def _digests(response: PageResponse) -> list[bytes]:
-    return [report.digest for report in response.reports or ()]
+def _has_same_order(sample: Sample, page: PageResponse) -> bool:
+    """Return True if at least half of a page is known, and in the same order."""
+    positions = {report.key: position for position, report in enumerate(sample.reports)}
+    known = [positions[key] for key in page.keys if key in positions]
+    return 2 * len(known) >= page.count and known == sorted(known)
 
 
 def _order_of(starts: Sequence[datetime]) -> Order:

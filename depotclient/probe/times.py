@@ -103,18 +103,18 @@ def _whole(time: datetime | None) -> datetime | None:
 
 def _examine(sample: Sample, session: _Probed) -> Experiment[WindowFindings]:
     windows = (session.around(session.start), session.inside, session.around(session.end))
-    shown, narrow = list[bool](), None
+    shown = list[bool]()
     for window in windows:
         response = yield ProbeRequest(window, 1, sample.limit)
         found = sample.shows(response, session.report)
         if found.value is None:
             return WindowFindings.unknown(found.reason)
         shown.append(found.value)
-        narrow = window if found.value and narrow is None else narrow
     start, inside, end = shown
     time_filter = _FILTERS.get((start, inside, end))
     if time_filter is None:
         return WindowFindings.unknown("the windows around a session's start and end contradict")
+    narrow = windows[shown.index(True)]
     from_time = session.start if time_filter == "start" else session.end
     to_time = session.end if time_filter == "end" else session.start
     includes_from = yield from _find_inclusion(
@@ -129,6 +129,10 @@ def _examine(sample: Sample, session: _Probed) -> Experiment[WindowFindings]:
         Window(shift(to_time, -_DISTANCE), to_time),
         Window(shift(to_time, -_DISTANCE), shift(to_time, -_MILLISECOND)),
     )
+    # A session that was removed meanwhile looks as if it were outside of the windows.
+    control = yield ProbeRequest(narrow, 1, sample.limit, repeat=1)
+    if not sample.shows(control, session.report).value:
+        return WindowFindings.unknown(control.failure or "sessions were removed during the probe")
     return WindowFindings(Finding(time_filter), includes_from, includes_to, narrow)
 
 

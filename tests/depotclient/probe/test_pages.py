@@ -45,8 +45,11 @@ def test_an_empty_page_says_nothing_without_sessions() -> None:
 @pytest.mark.parametrize(
     ("sample", "narrow", "responses", "expected"),
     [
-        (TWO_PAGES, True, {2: EMPTY}, "empty"),
-        (TWO_PAGES, True, {2: PageResponse(400, None)}, 400),
+        (TWO_PAGES, True, {2: EMPTY, 1: FIRST_PAGE}, "empty"),
+        (TWO_PAGES, True, {2: PageResponse(400, None), 1: FIRST_PAGE}, 400),
+        # The sessions of the window vanished meanwhile, so that it has no first page to repeat.
+        (TWO_PAGES, True, {2: EMPTY, 1: EMPTY}, None),
+        (TWO_PAGES, True, {2: EMPTY, 1: FAILED}, None),
         (TWO_PAGES, True, {2: FIRST_PAGE, 1000: FIRST_PAGE}, "first_page"),
         # The last page is repeated, instead of the first.
         (TWO_PAGES, True, {2: SECOND_PAGE, 1000: SECOND_PAGE}, None),

@@ -33,7 +33,7 @@ def test_without_such_a_window_they_are_requested_after_the_last_page(
 def test_nothing_is_measured_if_each_limit_is_refused() -> None:
     findings, requests = record(plan_probe([WINDOW]), lambda _: PageResponse(400, None))
     assert findings.order.reason == "the server refuses each limit that was tried"
-    assert len(requests) == 9
+    assert len(requests) == 10
 
 
 def test_nothing_is_measured_if_each_request_fails() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from depotclient import AuthError, DepotClient, NotFoundError, ServerError, StatusError
 from depotclient.probe import Measurement, measure, probe
-from depotclient.sandbox import DepotSandbox, Fault, ReportShape
+from depotclient.sandbox import Churn, DepotSandbox, Fault, ReportShape
 from evtransport.telemetry import Attempt, Call, Event, Telemetry
 from tests.support.retries import no_retry_delays
 
@@ -193,7 +193,7 @@ async def test_single_failures_change_no_finding() -> None:
     faults = [fault for each in RETRIED for fault in (each, None)]
     measurement = await measured(small_sandbox(faults=faults))
     assert {name: getattr(measurement.profile, name) for name in DEFAULTS} == DEFAULTS
-    assert measurement.requests == 21 + len(RETRIED)
+    assert measurement.requests == 23 + len(RETRIED)
 
 
 @pytest.mark.parametrize("first", range(3, 17))
@@ -206,6 +206,15 @@ async def test_what_fails_three_times_is_unknown_and_the_rest_stays_the_same(fir
         n: v for n, v in DEFAULTS.items() if n not in unknown
     }
     assert set(measurement.reasons) >= unknown
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_sessions_that_come_and_go_make_no_wrong_finding(seed: int) -> None:
+    churn = Churn(inserts=0.1, late_inserts=0.1, deletes=0.1)
+    measurement = await measured(small_sandbox(churn=churn, seed=seed))
+    found = {name: getattr(measurement.profile, name) for name in DEFAULTS}
+    wrong = {n: v for n, v in found.items() if v is not None and v != DEFAULTS[n]}
+    assert wrong == {}
 
 
 async def test_the_budget_holds_while_two_of_three_requests_fail() -> None:
@@ -229,7 +238,7 @@ async def test_the_budget_holds_while_tokens_are_rejected() -> None:
         ({"chargers": {"cp-2": ["1"]}}, NotFoundError, 1),
         ({"faults": [Fault.status(503)] * 3}, ServerError, 3),
         ({"faults": [Fault.status(403)]}, AuthError, 1),
-        ({"faults": [Fault.status(400)] * 9}, StatusError, 9),
+        ({"faults": [Fault.status(400)] * 10}, StatusError, 10),
     ],
 )
 async def test_an_error_ends_a_probe_that_can_read_nothing(

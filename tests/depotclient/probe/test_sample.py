@@ -81,6 +81,9 @@ def page(*keys: int) -> PageResponse:
     return PageResponse(reports=tuple(seen(key) for key in keys))
 
 
+MOVED = "sessions were added or removed during the probe"
+
+
 def sample_of(*pages: PageResponse, larger: PageResponse | None = None) -> Sample:
     return Sample(WINDOW, 10, pages, larger or PageResponse())
 
@@ -91,7 +94,11 @@ def sample_of(*pages: PageResponse, larger: PageResponse | None = None) -> Sampl
         (sample_of(page(), page()), None, (None, "no session in the window")),
         (sample_of(page(1), FAILED), None, (None, FAILED.failure)),
         (sample_of(page(1), page(2)), None, (False, "")),
-        (sample_of(page(1, 2), page(1, 2), larger=page(1, 2, 3)), None, (True, "")),
+        # A new session has moved a part of page 1 to page 2.
+        (sample_of(page(1, 2), page(2, 3)), None, (None, "pages 1 and 2 share sessions")),
+        (sample_of(page(1, 2), page(1, 2), larger=page(1, 2, 3)), page(1, 2), (True, "")),
+        (sample_of(page(1), page(1), larger=page(0, 1)), page(2), (None, MOVED)),
+        (sample_of(page(1), page(1), larger=page(0, 1)), FAILED, (None, FAILED.failure)),
         # Page 2 is after the last page, and the server repeats page 1.
         (sample_of(page(1, 2), page(1, 2)), page(2), (False, "")),
         (sample_of(page(1, 2), page(1, 2)), page(1), (None, "one page has all sessions")),
@@ -116,11 +123,9 @@ FEW = "the window has too few sessions with different starts"
         (NUMBERS[::-1], [page(*NUMBERS[::-1])], ("descending", "")),
         ((2, 1, 3, 5, 4), [page(2, 1, 3, 5, 4)], ("shuffled", "")),
         (NUMBERS, [page(2, 1, 3, 5, 4), page(5, 1, 3, 2, 4)], ("changing", "")),
-        (
-            NUMBERS,
-            [page(2, 3, 4, 5, 6)] * 2,
-            (None, "the page changed once: sessions may have been added or removed"),
-        ),
+        (NUMBERS, [page(6, 7, 8, 9, 10), page(11, 12, 13, 14, 15)], ("changing", "")),
+        (NUMBERS, [page(2, 3, 4, 5, 6)] * 2, (None, MOVED)),
+        (NUMBERS, [page(2, 3, 4, 5, 6), page(3, 4, 5, 6, 7)], (None, MOVED)),
         (NUMBERS, [page(5, 4), FAILED], (None, FAILED.failure)),
         (NUMBERS[:4], [], (None, FEW)),
         ((), [], (None, "no session in the window")),

@@ -81,7 +81,7 @@ def test_the_windows_end_exactly_at_the_start_and_a_millisecond_before() -> None
     _, requests = record(find_time_filter(FEW), respond)
     windows = [request.window for request in requests]
     assert [window.start for window in windows[3:5]] == [start, start + MS]
-    assert [window.end for window in windows[5:]] == [start, start - MS]
+    assert [window.end for window in windows[5:7]] == [start, start - MS]
 
 
 def test_a_session_whose_window_is_crowded_is_replaced_by_another() -> None:
@@ -125,6 +125,19 @@ def test_failures_leave_the_filter_or_an_end_of_the_window_unknown() -> None:
     )
     assert values(found) == ("start", None, True)
     assert found.includes_from.reason == FAILED.failure
+
+
+def test_a_session_that_is_removed_meanwhile_tells_nothing() -> None:
+    remaining = 4
+
+    def respond(request: ProbeRequest) -> PageResponse:
+        nonlocal remaining
+        remaining -= 1
+        return Account(sessions(3)[:1] if remaining >= 0 else ())(request)
+
+    only = pages(sessions(3)[:1], ())
+    found = run(find_time_filter(only), respond)
+    assert found.time_filter.reason == "sessions were removed during the probe"
 
 
 @pytest.mark.parametrize(
