@@ -29,7 +29,7 @@ _NO_SMALL_PAGE: Final = "large limits were not requested: no window with few ses
 
 @attrs.frozen
 class LimitFindings:
-    """What the probe knows about `limit`. The names are those of `Profile`."""
+    """Findings about `limit`. The names are those of `Profile`."""
 
     min_limit: Finding[int]
     max_limit: Finding[int]
@@ -47,7 +47,7 @@ class LimitFindings:
 
 @attrs.frozen
 class _OddFindings:
-    """What the server does with a limit that is not a multiple of 10.
+    """Findings about limits that are not multiples of 10.
 
     Attributes:
         max_limit: Largest limit, if it is so small that no such limit could be tested.

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 _DEFAULT_LAG: Final = timedelta(days=3)
 _HOUR: Final = timedelta(hours=1)
+_MAX_MARGIN: Final = timedelta(days=366)
 _MAX_READ_AHEAD: Final = 4
 
 
@@ -102,7 +103,7 @@ def _choose_limit(profile: Profile) -> Advice[int]:
         size = size // 10 * 10  # Some servers honour no others.
     if profile.min_limit is not None and size <= profile.min_limit:
         return Advice(
-            profile.min_limit,
+            min(profile.min_limit, LIMITS.maximum),
             "the smallest limit that the server honours, because reports are large",
         )
     return Advice(size, f"pages of about {LIMITS.growth_bytes // 2**20} MiB")
@@ -137,7 +138,7 @@ def _choose_margin(profile: Profile) -> Advice[timedelta]:
     if profile.longest_session is None:
         return Advice(None, "the longest session is unknown")
     return Advice(
-        2 * profile.longest_session * _HOUR,
+        min(2 * profile.longest_session * _HOUR, _MAX_MARGIN),
         f"twice the longest session, which took up to {profile.longest_session} h",
     )
 

@@ -157,6 +157,8 @@ class _Prober:
 
     def _judge(self, error: ApiError) -> PageResponse:
         """Return what a failed request means. Raise the error if the probe can't go on."""
+        if error.source and isinstance(error, AuthError):
+            raise error
         if isinstance(error, StatusError) and _is_refusal(error):
             # A client that is not allowed to read anything can't learn anything.
             may_read = self.has_succeeded and error.status != 401
@@ -174,8 +176,9 @@ class _Prober:
 
 
 def _is_refusal(error: StatusError) -> bool:
-    """Return True if the server answers equal requests in the same way."""
-    return 400 <= error.status < 500 and error.status not in RETRYABLE_STATUSES
+    """Return True if the server answers equal requests for pages in the same way."""
+    is_retryable = error.status in RETRYABLE_STATUSES
+    return not error.source and 400 <= error.status < 500 and not is_retryable
 
 
 async def measure(
@@ -246,8 +249,8 @@ async def probe(
     """Measure how the API of an account behaves where the vendor documents nothing.
 
     A probe sends at most 40 GET requests, and no other ones besides those for a token. Requests
-    pass through the client, with its limiter. A failed request is sent up to three times. What
-    still fails is unknown, as is everything that the sessions of the window can't show.
+    pass through the client, with its limiter. A failed request is sent up to three times. A value
+    is unknown if its requests still fail, or if the sessions of the window can't show it.
 
     Args:
         depot: Client of the account.

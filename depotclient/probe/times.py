@@ -38,7 +38,7 @@ _FILTERS: Final[dict[tuple[bool, bool, bool], TimeFilter]] = {
 
 @attrs.frozen
 class WindowFindings:
-    """What the probe knows about `from` and `to`.
+    """Findings about `from` and `to`.
 
     Attributes:
         narrow: Window with few sessions, or None.
@@ -129,7 +129,7 @@ def _examine(sample: Sample, session: _Probed) -> Experiment[WindowFindings]:
         Window(shift(to_time, -_DISTANCE), to_time),
         Window(shift(to_time, -_DISTANCE), shift(to_time, -_MILLISECOND)),
     )
-    # A session that was removed meanwhile looks as if it were outside of the windows.
+    # A session that was removed during the experiment looks as if it were outside of the windows.
     control = yield ProbeRequest(narrow, 1, sample.limit, repeat=1)
     if not sample.shows(control, session.report).value:
         return WindowFindings.unknown(control.failure or "sessions were removed during the probe")

@@ -47,7 +47,7 @@ def test_an_empty_page_says_nothing_without_sessions() -> None:
     [
         (TWO_PAGES, True, {2: EMPTY, 1: FIRST_PAGE}, "empty"),
         (TWO_PAGES, True, {2: PageResponse(400, None), 1: FIRST_PAGE}, 400),
-        # The sessions of the window vanished meanwhile, so that it has no first page to repeat.
+        # The sessions of the window were removed, so that it has no first page to repeat.
         (TWO_PAGES, True, {2: EMPTY, 1: EMPTY}, None),
         (TWO_PAGES, True, {2: EMPTY, 1: FAILED}, None),
         (TWO_PAGES, True, {2: FIRST_PAGE, 1000: FIRST_PAGE}, "first_page"),

@@ -74,6 +74,7 @@ def test_pages_that_cannot_overlap_are_verified(profile: Profile, verify: bool |
         (Profile(time_filter="start"), HOUR),
         (Profile(time_filter="end", longest_session=5), 10 * HOUR),
         (Profile(longest_session=5), 10 * HOUR),
+        (Profile(longest_session=366 * 24), 366 * DAY),
         (Profile(time_filter="overlap"), None),
     ],
 )

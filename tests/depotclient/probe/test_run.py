@@ -208,6 +208,24 @@ async def test_what_fails_three_times_is_unknown_and_the_rest_stays_the_same(fir
     assert set(measurement.reasons) >= unknown
 
 
+@pytest.mark.parametrize("position", [3, 14, 16, 18])
+async def test_a_failed_token_request_is_no_finding(position: int) -> None:
+    faults, token_faults = [None] * position + [Fault.status(401)], [None, Fault.status(422)]
+    measurement = await measured(small_sandbox(faults=faults, token_faults=token_faults))
+    found = {name: getattr(measurement.profile, name) for name in DEFAULTS}
+    assert {n: v for n, v in found.items() if v is not None and v != DEFAULTS[n]} == {}
+    assert "the server failed: status 422" in measurement.reasons.values()
+
+
+async def test_a_rejected_token_request_ends_the_probe() -> None:
+    faults, token_faults = [None] * 5 + [Fault.status(401)], [None, Fault.status(403)]
+    sandbox = small_sandbox(faults=faults, token_faults=token_faults)
+    async with sandbox, client_of(sandbox) as depot:
+        with pytest.raises(AuthError, match="token URL"):
+            await measure(depot, *CONNECTOR)
+    assert len(sandbox.requests) == 6
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_sessions_that_come_and_go_make_no_wrong_finding(seed: int) -> None:
     churn = Churn(inserts=0.1, late_inserts=0.1, deletes=0.1)
