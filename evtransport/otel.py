@@ -10,6 +10,7 @@ try:
     from opentelemetry import metrics, trace
     from opentelemetry.context import (
         _SUPPRESS_HTTP_INSTRUMENTATION_KEY,
+        _SUPPRESS_INSTRUMENTATION_KEY,
         attach,
         detach,
         get_current,
@@ -177,7 +178,9 @@ def _current(span: Span, *, is_request: bool = False) -> Iterator[None]:
     """
     context = trace.set_span_in_context(span, get_current())
     if is_request:
-        context = set_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY, True, context)
+        # The instrumentation of aiohttp reads the first key from 0.60 on, and the second before.
+        for key in (_SUPPRESS_HTTP_INSTRUMENTATION_KEY, _SUPPRESS_INSTRUMENTATION_KEY):
+            context = set_value(key, True, context)
     token = attach(context)
     try:
         yield

@@ -286,7 +286,8 @@ async def test_beside_the_instrumentation_of_aiohttp_no_request_is_doubled_or_tr
     assert "traceparent" in other.headers, "it is instrumented"
     assert collector.names == ["GET /boxes/{box}", "call GET /boxes/{box}", "GET"]
     durations = collector.metrics()["http.client.request.duration"]
-    assert sum(point.count for point in durations) == 2
+    assert [point.count for point in durations if "url.template" in point.attributes] == [1]
+    assert len(durations) <= 2, "old versions count no requests"
 
 
 def test_ids_must_be_a_bool() -> None:
