@@ -92,7 +92,7 @@ async def test_done_saves_the_item_and_all_before_it(world: World) -> None:
 async def test_acknowledged_items_are_saved_before_the_run_waits(world: World) -> None:
     world.add(1)
     async with world.run() as run:
-        assert await within(run, 2 * MINUTE) == [1]
+        assert await within(run, MINUTE / 2) == [1]
         after_a_kill = MemoryState(world.state.content)
 
     async with world.run(state=after_a_kill) as run:
