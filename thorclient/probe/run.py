@@ -125,10 +125,10 @@ class _Prober:
             counts.add("chargebox", box)
             await pauses.pause_if_needed()
         size = min(len(ids), MAX_REQUESTS - len(self.observer.attempts))
-        for index in range(size):
-            found = await self.get_analytics(ids[index * len(ids) // size])
-            if isinstance(found.value, Mapping):
-                counts.add("analytics", found.value)
+        sample = [ids[index * len(ids) // size] for index in range(size)]
+        found = [await self.get_analytics(chargebox_id) for chargebox_id in sample]
+        for analytics in [each.value for each in found if isinstance(each.value, Mapping)]:
+            counts.add("analytics", analytics)
         return counts
 
 
