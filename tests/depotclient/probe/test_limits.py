@@ -45,6 +45,7 @@ def failing(respond: Respond, *limits: int) -> Respond:
         (Account(sessions(2500), 2000), (1, 2000, None, "clamp", "honoured")),
         (Account(sessions(2500), 3000), (1, None, None, None, "honoured")),
         (refusing(Account(sessions(300)), 7, 90), (7, 90, 400, 400, "honoured")),
+        (refusing(Account(sessions(300)), 1, 10), (1, 10, None, 400, "honoured")),
         # Limits up to 2,000 are accepted, and those above 50 are lowered.
         (refusing(Account(sessions(300), 50), 1, 2000), (1, 50, None, "clamp", "honoured")),
         (Account(sessions(10)), (1, None, None, None, "honoured")),
