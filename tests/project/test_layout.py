@@ -163,6 +163,7 @@ def test_importing_a_client_loads_neither_extras_nor_sandboxes(package: str) -> 
     unwanted = {
         *(EXTRAS | {"click", "rich", "pytest", "_pytest", "aiohttp.web"}),
         *(f"depotclient.{part}" for part in ("arrow", "database", "export", "plot", "partitions")),
+        "depotclient.probe",
         *(f"depotclient.{part}" for part in ("dask", "spark", "dlt")),
         *("evtransport.testing.sandbox", "evtransport.cli.run"),
         *(f"{client}.{part}" for client in CLIENTS for part in ("sandbox", "cli")),
