@@ -103,7 +103,7 @@ def test_killed_followers_store_every_session_once(
     draw, depot, log = random.Random(name), Depot(), tmp_path / "log"
     with running_in_thread(depot.sandbox):
         follower = Follower(f"follow_{name}.py", database, depot.sandbox.environment)
-        while figures["kills"] < (100 if full else 2):
+        while figures["kills"] < (50 if full else 2):
             moment = Moment(draw.randrange(MAX_EVENT), draw.random() * MAX_DELAY)
             before = read(database)
             run_and_kill(follower, log, moment, draw.random() * MAX_LIFE)
