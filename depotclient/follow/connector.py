@@ -56,7 +56,6 @@ class OpenReading(Generic[T]):
         plan: Query of the reading.
         reader: Pages of the reading.
         with_changes: Whether to deliver reports that have changed.
-        reports: Number of reports received so far.
     """
 
     state: ConnectorState
@@ -66,7 +65,7 @@ class OpenReading(Generic[T]):
     _comparison: Comparison = attrs.field(init=False)
     _open: list[Delivery[T]] = attrs.field(init=False, factory=list[Any])
     _is_settled: bool = attrs.field(init=False, default=True)
-    reports: int = attrs.field(init=False, default=0)
+    _reports: int = attrs.field(init=False, default=0)
     _size: int = attrs.field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
@@ -76,7 +75,7 @@ class OpenReading(Generic[T]):
         """Yield for each report of a page what to deliver, or None."""
         for index, (session_id, key) in enumerate(zip(page.ids, page.keys, strict=True)):
             raw = page.raw_at(index)
-            self.reports += 1
+            self._reports += 1
             self._size += len(raw)
             session, digest = _read_session(raw, session_id, key), compute_digest(raw)
             verdict = self._comparison.judge(session, digest)
@@ -112,8 +111,8 @@ class OpenReading(Generic[T]):
         """Update the state at the end of the reading."""
         state, plan = self.state, self.plan
         state.read_at = plan.to
-        if self.reports:
-            state.report_bytes = self._size // self.reports
+        if self._reports:
+            state.report_bytes = self._size // self._reports
         if plan.is_reconcile:
             state.reconciled_at = plan.to
             state.forget_before(plan.to, options.reconcile)
@@ -143,11 +142,6 @@ class Follower(Generic[T]):
     reading: OpenReading[T] | None = None
     has_permit: bool = False
 
-    @property
-    def has_reports(self) -> bool:
-        """Return True if the reading in progress has received reports."""
-        return self.reading is not None and self.reading.reports > 0
-
     def begin(self, now: datetime, options: FollowOptions, reports_of: ReportsOf[T]) -> None:
         """Begin the next reading, if there is time to read."""
         state = ConnectorState.decode(self.part)
@@ -166,7 +160,10 @@ class Follower(Generic[T]):
             self.part, self.reading = self.reading.state.encode(self.ids), None
 
     def abandon(self) -> None:
-        """Abandon the reading after an error. The next reading begins anew."""
+        """Abandon the reading after an error. The next reading begins anew.
+
+        Continued later, it would see a session before and after a correction, which look like two.
+        """
         self.part, self.reading = self.encode(), None
 
     def encode(self) -> bytes:

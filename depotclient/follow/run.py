@@ -18,7 +18,7 @@ from depotclient.follow.state import Changes, ConnectorState
 from depotclient.pages import Page
 from depotclient.query import Connector, distinct_connectors, is_before, to_utc
 from evtransport.closing import AsyncCloseable
-from evtransport.errors import ApiError, PaginationError, StatusError
+from evtransport.errors import ApiError, StatusError
 from evtransport.pauses import Pauses
 from evtransport.schedule import backoff, next_slot
 from evtransport.tasks import TaskPool
@@ -275,8 +275,7 @@ class FollowRun(AsyncCloseable, Generic[T]):
     def _error(self, follower: Follower[T], error: ApiError) -> Iterator[_Pending[T] | None]:
         """Yield the error of a reading, and schedule the next attempt."""
         follower.failures += 1
-        if isinstance(error, PaginationError) or not follower.has_reports:
-            follower.abandon()
+        follower.abandon()
         wait = backoff(self._every, follower.failures)
         if isinstance(error, StatusError):
             wait = max(wait, error.retry_after or 0.0)
