@@ -34,7 +34,7 @@ TimeFilter = Literal["start", "end", "overlap"]
 Echo = Literal["same", "upper", "lower", "absent"]
 Compression = Literal["identity", "gzip", "deflate"]
 
-_FORMAT: Final = ProfileFormat("depot-profile", 1, "depotclient probe --profile FILE")
+_FORMAT: Final = ProfileFormat("depotclient.profile", 1, "depotclient probe --profile FILE")
 
 KNOWN_VALUES: Final[Mapping[str, frozenset[str]]] = {
     "ocppStatus[].value": frozenset(

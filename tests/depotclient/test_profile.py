@@ -53,7 +53,7 @@ def test_the_complete_profile_of_these_tests_has_every_value() -> None:
 def test_the_json_has_a_kind_a_version_and_null_for_what_is_unknown() -> None:
     content = msgspec.json.decode(Profile(order="shuffled").to_json())
     assert {name: content.pop(name) for name in ("kind", "version", "order")} == {
-        "kind": "depot-profile",
+        "kind": "depotclient.profile",
         "version": 1,
         "order": "shuffled",
     }
@@ -61,7 +61,7 @@ def test_the_json_has_a_kind_a_version_and_null_for_what_is_unknown() -> None:
 
 
 def test_an_absent_value_is_unknown() -> None:
-    text = b'{"kind": "depot-profile", "version": 1, "max_limit": 20}'
+    text = b'{"kind": "depotclient.profile", "version": 1, "max_limit": 20}'
     assert Profile.parse(text) == Profile(max_limit=20)
 
 
@@ -74,15 +74,15 @@ def test_an_absent_value_is_unknown() -> None:
         (b"[1]", "not a profile"),
         (b'{"version": 1}', "not a profile"),
         (b'{"kind": "follow-state"}', "not a profile: the text is of the kind 'follow-state'"),
-        (b'{"kind": "depot-profile"}', "has version None, but this release reads version 1: run"),
-        (b'{"kind": "depot-profile", "version": 2}', "the profile has version 2"),
-        (b'{"kind": "depot-profile", "version": 1, "oder": 1}', "unknown fields: oder; version 1"),
-        (b'{"kind": "depot-profile", "version": 1, "order": "up"}', "order must be one of asc"),
+        (b'{"kind": "depotclient.profile"}', "has version None, but this release reads version 1: run"),
+        (b'{"kind": "depotclient.profile", "version": 2}', "the profile has version 2"),
+        (b'{"kind": "depotclient.profile", "version": 1, "oder": 1}', "unknown fields: oder; version 1"),
+        (b'{"kind": "depotclient.profile", "version": 1, "order": "up"}', "order must be one of asc"),
         (
-            b'{"kind": "depot-profile", "version": 1, "page_seconds": {"ten": 1}}',
+            b'{"kind": "depotclient.profile", "version": 1, "page_seconds": {"ten": 1}}',
             "page_seconds must map page sizes (int > 0) to seconds (>= 0), got {'ten': 1}",
         ),
-        (b'{"kind": "depot-profile", "version": 1, "page_seconds": 1}', "page_seconds must map"),
+        (b'{"kind": "depotclient.profile", "version": 1, "page_seconds": 1}', "page_seconds must map"),
     ],
 )
 def test_a_text_that_is_not_a_profile_of_this_version_is_refused(text: bytes, message: str) -> None:
