@@ -56,7 +56,7 @@ class Wording:
     """
 
     titles: Mapping[str, str]
-    words: Mapping[str, Mapping[object, str]]
+    words: Mapping[str, Mapping[Any, str]]
     formats: Mapping[str, Callable[[Any], str | list[str]]]
 
     def describe(self, profile: object, reasons: Mapping[str, str]) -> Iterator[Line]:
