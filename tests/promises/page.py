@@ -133,6 +133,42 @@ CLAIMS = (
             ("postgresql", "A load into PostgreSQL"),
         )
     ),
+    *(
+        Claim(
+            f"R15 follow, {time_filter}, changes",
+            "`follow` yields each session and each change of 30 simulated days once, if the server"
+            f" {text}",
+            "{lost:,} lost, {duplicated:,} doubled of {sessions:,} and {changes:,}",
+            "test_r15_follow",
+        )
+        for time_filter, text in (
+            ("start", "filters by start"),
+            ("end", "filters by end"),
+            ("overlap", "tests overlap"),
+        )
+    ),
+    Claim(
+        "R15 follow, restarts",
+        "`follow` killed at any item yields each session at least once",
+        "{lost:,} lost of {sessions:,}, {duplicated:,} again after {restarts:,} kills",
+        "test_r15_follow",
+    ),
+    Claim(
+        "R15 follow, restarts with done",
+        "`follow` killed at any item yields no session again after its `done()`",
+        "{lost:,} lost, {duplicated:,} doubled after {restarts:,} kills",
+        "test_r15_follow",
+    ),
+    *(
+        Claim(
+            f"R15 follow, {database.lower()}",
+            f"A program that stores session and state in one transaction of {database}, killed at"
+            " any moment, stores each session once",
+            "{lost:,} lost, {duplicated:,} doubled after {kills:,} kills",
+            "test_r15_killed_followers",
+        )
+        for database in ("SQLite", "PostgreSQL")
+    ),
     Claim(
         "R15",
         "Work under faults, expiring tokens and restarts loses and leaks nothing",

@@ -1,7 +1,7 @@
 """An event loop whose time is simulated, and a server that answers without sockets.
 
 Sockets don't fit such a loop: time passes as soon as no task can run, even if a packet is on its
-way, and aiohttp's own timers stop the time every 15 simulated seconds.
+way. And aiohttp's own timers stop the time every 15 simulated seconds.
 """
 
 from __future__ import annotations
