@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import attrs
 import msgspec
 
+from depotclient.follow.comparison import Comparison, Verdict
 from depotclient.follow.plan import FollowOptions, Reading, plan_reading
-from depotclient.follow.reading import Comparison, Verdict
 from depotclient.follow.state import Changes, ConnectorState, Known
 from depotclient.keys import compute_digest
 from depotclient.pages import Page

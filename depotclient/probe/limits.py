@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from depotclient.probe.exchange import Experiment, ProbeRequest
+from depotclient.probe.experiment import Experiment, ProbeRequest
 from depotclient.probe.page_sizes import (
     ABOVE_MAXIMUM,
     DOCUMENTED_MAXIMUM,

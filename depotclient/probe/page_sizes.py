@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from depotclient.probe.exchange import (
+from depotclient.probe.experiment import (
     Experiment,
     PageResponse,
     ProbeRequest,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from depotclient.probe.exchange import Experiment, PageResponse, ProbeRequest, Window
+from depotclient.probe.experiment import Experiment, PageResponse, ProbeRequest, Window
 from depotclient.probe.sample import NO_SESSION, Sample
 from depotclient.profile import Order, PageRule
 from evtransport.measurements import Finding
 
-__all__ = ["FAR_PAGE", "doubt_ignored_page", "find_page_zero", "find_past_the_end"]
+__all__ = ["FAR_PAGE", "check_ignored_page", "find_page_zero", "find_past_the_end"]
 
 FAR_PAGE: Final = 1000
 
@@ -46,7 +46,7 @@ def find_past_the_end(
     return _compare(response, sample.first)
 
 
-def doubt_ignored_page(
+def check_ignored_page(
     ignore_page: Finding[bool], order: Order | None, past_the_end: PageRule | None
 ) -> Finding[bool]:
     """Return whether the server ignores the page number, or unknown if its order may change.

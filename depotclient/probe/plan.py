@@ -7,11 +7,11 @@ from typing import Final
 
 import attrs
 
-from depotclient.probe.exchange import Experiment, ProbeRequest, Window
+from depotclient.probe.experiment import Experiment, ProbeRequest, Window
 from depotclient.probe.limits import LimitFindings, LimitProbe
 from depotclient.probe.pages import (
     FAR_PAGE,
-    doubt_ignored_page,
+    check_ignored_page,
     find_page_zero,
     find_past_the_end,
 )
@@ -60,7 +60,7 @@ def plan_probe(windows: Sequence[Window]) -> Experiment[Findings]:
     order = yield from find_order(sample)
     times = yield from find_time_filter(sample)
     past_the_end = yield from find_past_the_end(sample, times.narrow, ignore_page.value)
-    ignore_page = doubt_ignored_page(ignore_page, order.value, past_the_end.value)
+    ignore_page = check_ignored_page(ignore_page, order.value, past_the_end.value)
     page_zero = yield from find_page_zero(sample)
     limits = yield from LimitProbe(
         sample,

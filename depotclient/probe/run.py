@@ -11,9 +11,9 @@ from typing import Final, TypeVar, cast
 import attrs
 
 from depotclient.client import DepotClient
-from depotclient.probe.exchange import Experiment, PageResponse, ProbeRequest
+from depotclient.probe.experiment import Experiment, PageResponse, ProbeRequest
 from depotclient.probe.plan import plan_probe
-from depotclient.probe.reading import ProbedPage, ReportReader, split_probed_page
+from depotclient.probe.responses import ProbedPage, ReportReader, split_probed_page
 from depotclient.probe.sample import choose_windows
 from depotclient.probe.speed import Timing
 from depotclient.probe.summary import Evidence, Measurement, summarize

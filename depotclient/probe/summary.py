@@ -9,10 +9,10 @@ from typing import Any, Final, get_args
 
 import attrs
 
-from depotclient.probe.exchange import SeenReport
+from depotclient.probe.experiment import SeenReport
 from depotclient.probe.fields import FieldCounts, Shares
 from depotclient.probe.plan import Findings
-from depotclient.probe.reading import find_echo
+from depotclient.probe.responses import find_echo
 from depotclient.probe.sample import NO_SESSION
 from depotclient.probe.speed import (
     Timing,
@@ -89,11 +89,11 @@ def summarize(findings: Findings, evidence: Evidence) -> Measurement:
         "includes_from": windows.includes_from,
         "includes_to": windows.includes_to,
         "echo": find_echo(evidence.echoes),
-        "missing_fields": _shares(counts, counts.missing_fields()),
-        "null_fields": _shares(counts, counts.null_fields()),
-        "unknown_fields": _shares(counts, counts.unknown_fields()),
-        "unknown_values": _shares(counts, counts.unknown_values()),
-        "compression": _allowed(find_compression(evidence.timings)),
+        "missing_fields": _counted(counts, counts.missing_fields()),
+        "null_fields": _counted(counts, counts.null_fields()),
+        "unknown_fields": _counted(counts, counts.unknown_fields()),
+        "unknown_values": _counted(counts, counts.unknown_values()),
+        "compression": _supported(find_compression(evidence.timings)),
         "latency": latency,
         "bytes_per_second": find_speed(evidence.timings, latency.value),
         "page_seconds": find_page_seconds(evidence.timings),
@@ -107,11 +107,11 @@ def summarize(findings: Findings, evidence: Evidence) -> Measurement:
     )
 
 
-def _shares(counts: FieldCounts, shares: Shares) -> Finding[Shares]:
+def _counted(counts: FieldCounts, shares: Shares) -> Finding[Shares]:
     return Finding(shares) if counts.reports else Finding.unknown(NO_SESSION)
 
 
-def _allowed(encoding: Finding[str]) -> Finding[str]:
+def _supported(encoding: Finding[str]) -> Finding[str]:
     if encoding.value is None or encoding.value in get_args(Compression):
         return encoding
     return Finding.unknown("the responses have another encoding")

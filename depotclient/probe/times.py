@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from depotclient.probe.exchange import Experiment, ProbeRequest, SeenReport, Window, shift
+from depotclient.probe.experiment import Experiment, ProbeRequest, SeenReport, Window, shift
 from depotclient.probe.sample import NO_SESSION, Sample
 from depotclient.profile import TimeFilter
 from evtransport.measurements import Finding
@@ -56,8 +56,8 @@ class WindowFindings:
 
 
 @attrs.frozen
-class _Probed:
-    """Session that windows are placed around, with its start and end."""
+class _TimedSession:
+    """Session with a start and an end, around which windows are placed."""
 
     report: SeenReport
     start: datetime
@@ -83,10 +83,10 @@ def find_time_filter(sample: Sample) -> Experiment[WindowFindings]:
     return found
 
 
-def _choose_sessions(sample: Sample) -> list[_Probed]:
+def _choose_sessions(sample: Sample) -> list[_TimedSession]:
     """Return the sessions whose windows can tell the filters apart, those on their own first."""
     sessions = [
-        _Probed(report, start, end)
+        _TimedSession(report, start, end)
         for report in sample.reports
         if (start := _whole(report.start))
         and (end := _whole(report.end))
@@ -101,7 +101,7 @@ def _whole(time: datetime | None) -> datetime | None:
     return time if time is not None and time.microsecond % 1000 == 0 else None
 
 
-def _examine(sample: Sample, session: _Probed) -> Experiment[WindowFindings]:
+def _examine(sample: Sample, session: _TimedSession) -> Experiment[WindowFindings]:
     windows = (session.around(session.start), session.inside, session.around(session.end))
     shown = list[bool]()
     for window in windows:

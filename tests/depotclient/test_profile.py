@@ -74,15 +74,27 @@ def test_an_absent_value_is_unknown() -> None:
         (b"[1]", "not a profile"),
         (b'{"version": 1}', "not a profile"),
         (b'{"kind": "follow-state"}', "not a profile: the text is of the kind 'follow-state'"),
-        (b'{"kind": "depotclient.profile"}', "has version None, but this release reads version 1: run"),
+        (
+            b'{"kind": "depotclient.profile"}',
+            "has version None, but this release reads version 1: run",
+        ),
         (b'{"kind": "depotclient.profile", "version": 2}', "the profile has version 2"),
-        (b'{"kind": "depotclient.profile", "version": 1, "oder": 1}', "unknown fields: oder; version 1"),
-        (b'{"kind": "depotclient.profile", "version": 1, "order": "up"}', "order must be one of asc"),
+        (
+            b'{"kind": "depotclient.profile", "version": 1, "oder": 1}',
+            "unknown fields: oder; version 1",
+        ),
+        (
+            b'{"kind": "depotclient.profile", "version": 1, "order": "up"}',
+            "order must be one of asc",
+        ),
         (
             b'{"kind": "depotclient.profile", "version": 1, "page_seconds": {"ten": 1}}',
             "page_seconds must map page sizes (int > 0) to seconds (>= 0), got {'ten': 1}",
         ),
-        (b'{"kind": "depotclient.profile", "version": 1, "page_seconds": 1}', "page_seconds must map"),
+        (
+            b'{"kind": "depotclient.profile", "version": 1, "page_seconds": 1}',
+            "page_seconds must map",
+        ),
     ],
 )
 def test_a_text_that_is_not_a_profile_of_this_version_is_refused(text: bytes, message: str) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import attrs
 
-from depotclient.probe.exchange import (
+from depotclient.probe.experiment import (
     Experiment,
     PageResponse,
     ProbeRequest,

@@ -38,7 +38,10 @@ def test_a_profile_is_read_back_from_its_json(profile: Profile) -> None:
     ("text", "message"),
     [
         (b"{}", "the JSON object that `thorclient probe ID --profile FILE` writes"),
-        (b'{"kind": "depotclient.profile", "version": 1}', "the text is of the kind 'depotclient.profile'"),
+        (
+            b'{"kind": "depotclient.profile", "version": 1}',
+            "the text is of the kind 'depotclient.profile'",
+        ),
         (b'{"kind": "thorclient.profile", "version": 2}', "the profile has version 2, but this"),
         (b'{"kind": "thorclient.profile", "version": 1, "echo": 1}', "echo must be one of same, "),
     ],

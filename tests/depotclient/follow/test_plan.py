@@ -32,8 +32,8 @@ def state_at(read_at: datetime | None, reconciled_at: datetime | None) -> Connec
     ("read_at", "reconciled_at", "now", "from_", "is_reconcile"),
     [
         pytest.param(None, None, day(50), FLOOR, True, id="first"),
-        pytest.param(day(50.2), day(50), day(50.3), day(47.2), False, id="tail"),
-        pytest.param(day(1), day(1), day(1.2), FLOOR, False, id="tail soon after since"),
+        pytest.param(day(50.2), day(50), day(50.3), day(47.2), False, id="later"),
+        pytest.param(day(1), day(1), day(1.2), FLOOR, False, id="soon after since"),
         pytest.param(day(50.4), day(50), day(50.6), day(19.4), True, id="reconcile once a day"),
         pytest.param(day(50.2), None, day(50.3), day(19.2), True, id="reconcile for a move"),
         pytest.param(day(100), day(100), day(200), day(69), True, id="after a long stop"),

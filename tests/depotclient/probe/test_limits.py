@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from depotclient.probe.exchange import PageResponse, ProbeRequest
+from depotclient.probe.experiment import PageResponse, ProbeRequest
 from depotclient.probe.limits import LimitFindings, LimitProbe, choose_limit
 from depotclient.probe.sample import read_sample
 from tests.support.probing import FAILED, WINDOW, Account, Respond, run, sessions

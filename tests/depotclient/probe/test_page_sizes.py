@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from depotclient.probe.exchange import PageResponse, ProbeRequest
+from depotclient.probe.experiment import PageResponse, ProbeRequest
 from depotclient.probe.page_sizes import PageSizes, find_page_size
 from depotclient.probe.sample import read_sample
 from depotclient.profile import Order, PageRule

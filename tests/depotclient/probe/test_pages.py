@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from depotclient.probe.exchange import PageResponse
-from depotclient.probe.pages import doubt_ignored_page, find_page_zero, find_past_the_end
+from depotclient.probe.experiment import PageResponse
+from depotclient.probe.pages import check_ignored_page, find_page_zero, find_past_the_end
 from depotclient.probe.sample import Sample
 from depotclient.profile import Order, PageRule
 from evtransport.measurements import Finding
@@ -85,4 +85,4 @@ def test_a_server_that_ignores_the_page_number_has_no_page_after_the_last() -> N
 def test_pages_that_differ_prove_nothing_if_the_order_may_change(
     order: Order | None, past_the_end: PageRule | None, expected: bool | None
 ) -> None:
-    assert doubt_ignored_page(Finding(False), order, past_the_end).value is expected
+    assert check_ignored_page(Finding(False), order, past_the_end).value is expected

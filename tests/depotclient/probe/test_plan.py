@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from depotclient.probe.exchange import PageResponse, ProbeRequest
+from depotclient.probe.experiment import PageResponse, ProbeRequest
 from depotclient.probe.plan import plan_probe
 from tests.support.probing import FAILED, WINDOW, Account, record, run, sessions
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from depotclient.probe.exchange import PageResponse, ProbeRequest, SeenReport, Window
+from depotclient.probe.experiment import PageResponse, ProbeRequest, SeenReport, Window
 from depotclient.probe.sample import (
     Sample,
     choose_windows,

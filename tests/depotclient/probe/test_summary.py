@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from depotclient.probe.exchange import SeenReport
+from depotclient.probe.experiment import SeenReport
 from depotclient.probe.fields import FieldCounts
 from depotclient.probe.plan import Findings
 from depotclient.probe.speed import Timing

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import attrs
 import pytest
 
-from depotclient.probe.exchange import PageResponse, ProbeRequest, SeenReport, Window
+from depotclient.probe.experiment import PageResponse, ProbeRequest, SeenReport, Window
 from depotclient.probe.sample import Sample
 from depotclient.probe.times import WindowFindings, find_time_filter
 from tests.support.probing import FAILED, WINDOW, Account, Respond, record, run, seen, sessions

@@ -76,7 +76,10 @@ def test_the_reports_have_about_the_size_in_the_profile_unless_a_shape_is_given(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"kind": "depotclient.profile", "version": 2}', "version 2, but this release reads version 1"),
+        (
+            b'{"kind": "depotclient.profile", "version": 2}',
+            "version 2, but this release reads version 1",
+        ),
         (b"{}", "not a profile"),
     ],
 )

@@ -11,7 +11,7 @@ import msgspec
 
 from depotclient.keys import compute_session_key, read_session_id
 from depotclient.pages import MAX_REPORTS
-from depotclient.probe.exchange import SeenReport
+from depotclient.probe.experiment import SeenReport
 from depotclient.probe.fields import FieldCounts
 from depotclient.profile import Echo
 from depotclient.sessions import Session

@@ -7,7 +7,7 @@ import pytest
 
 from depotclient import DecodeError, MisdirectedResponse, SchemaError
 from depotclient.pages import MAX_REPORTS
-from depotclient.probe.reading import ReportReader, find_echo, split_probed_page
+from depotclient.probe.responses import ReportReader, find_echo, split_probed_page
 from depotclient.profile import Echo
 from depotclient.sandbox import make_report
 

@@ -1,4 +1,4 @@
-"""Requests and responses of a probe as values, and what an experiment finds."""
+"""Experiment without I/O, and the requests and responses that it exchanges with its runner."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
+from depotclient.follow.comparison import Comparison, Settled, Verdict
 from depotclient.follow.plan import Reading
-from depotclient.follow.reading import Comparison, Settled, Verdict
 from depotclient.follow.state import ConnectorState, Known
 from depotclient.sessions import Session
 
