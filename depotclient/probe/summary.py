@@ -39,6 +39,13 @@ class Measurement:
         profile: Profile of the account. None stands for unknown values.
         reasons: Why a value is unknown, by its name in `Profile`.
         requests: Number of requests sent, with retries and without token requests.
+
+    Example:
+        >>> from depotclient.probe import measure
+        >>> async with DepotClient.from_env() as depot:
+        ...     measurement = await measure(depot, "CP-001", 1)
+        >>> measurement.profile.order, measurement.requests <= 40
+        ('ascending', True)
     """
 
     profile: Profile

@@ -21,9 +21,10 @@ from thorclient.sandbox import ThorSandbox
 
 PACKAGES = ("evtransport", "thorclient", "depotclient")
 MODULES = (
-    *(*PACKAGES, "evtransport.otel", "evtransport.testing", "thorclient.sandbox"),
+    *(*PACKAGES, "evtransport.otel", "evtransport.testing"),
+    *("thorclient.probe", "thorclient.sandbox"),
     *(f"depotclient.{name}" for name in ("arrow", "dask", "database", "dlt", "export")),
-    *(f"depotclient.{name}" for name in ("partitions", "plot", "sandbox", "text")),
+    *(f"depotclient.{name}" for name in ("partitions", "plot", "probe", "sandbox", "text")),
 )
 """Modules whose names are public. `depotclient.spark` needs Java and is left out."""
 

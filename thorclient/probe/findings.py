@@ -42,6 +42,13 @@ class Measurement:
         requests: Number of requests sent, with retries.
         chargeboxes: Number of chargeboxes whose fields were counted.
         analytics: Number of analytics whose fields were counted.
+
+    Example:
+        >>> from thorclient.probe import measure
+        >>> async with ThorClient.from_env() as thor:
+        ...     measurement = await measure(thor, "TB-0001")
+        >>> measurement.profile.echo, measurement.chargeboxes
+        ('same', 20)
     """
 
     profile: Profile
