@@ -340,7 +340,7 @@ class DepotCalls(ApiClient):
             >>> from datetime import UTC, datetime, timedelta
             >>> since = datetime(2026, 1, 1, tzinfo=UTC)
             >>> async with DepotClient.from_env() as depot:
-            ...     async for item in depot.follow([("CP-001", 1), ("CP-404", 1)], since=since):
+            ...     async for item in depot.follow([("CP-404", 1), ("CP-001", 1)], since=since):
             ...         if item.report is None:
             ...             print(item.connector, type(item.error).__name__)
             ...             break
