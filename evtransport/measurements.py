@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, Literal, TypeVar
 
 import attrs
 
-__all__ = ["Finding", "Line", "Wording", "format_share"]
+__all__ = ["Finding", "Line", "ShareCounter", "Wording", "format_share"]
 
 T = TypeVar("T")
 
@@ -28,6 +29,38 @@ class Finding(Generic[T]):
     def unknown(cls, reason: str) -> Finding[T]:
         """Return a result without a value."""
         return cls(None, reason)
+
+
+@attrs.define(eq=False)
+class ShareCounter:
+    """Counter of objects with a property, and of all objects, by path.
+
+    Example:
+        >>> from evtransport.measurements import ShareCounter
+        >>> missing = ShareCounter()
+        >>> missing.add("vehicleId", 1, 4)
+        >>> missing.add("sessionId", 0, 4)
+        >>> missing.shares()
+        {'vehicleId': 0.25}
+    """
+
+    _found: Counter[str] = attrs.field(factory=Counter[str], init=False)
+    _all: Counter[str] = attrs.field(factory=Counter[str], init=False)
+
+    def add(self, path: str, found: int, count: int = 1) -> None:
+        """Count objects.
+
+        Args:
+            path: Path of the objects.
+            found: Number of objects with the property.
+            count: Number of all objects.
+        """
+        self._found[path] += found
+        self._all[path] += count
+
+    def shares(self) -> dict[str, float]:
+        """Return the shares by path, without those that are 0."""
+        return {path: n / self._all[path] for path, n in sorted(self._found.items()) if n}
 
 
 @attrs.frozen

@@ -5,7 +5,6 @@ The counts hold no value of a report. Paths are those of `depotclient.drift`.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
@@ -14,6 +13,7 @@ import msgspec
 
 from depotclient.drift import add_counts, count_reports, find_unknown, known_paths
 from depotclient.profile import KNOWN_VALUES, is_unknown_field
+from evtransport.measurements import ShareCounter
 from evtransport.pauses import Pauses
 from evtransport.surrogates import replace_lone_surrogates
 
@@ -25,17 +25,12 @@ Shares: TypeAlias = dict[str, float]
 _Objects: TypeAlias = list[dict[str, msgspec.Raw]]
 
 
-def _prefix_of(path: str) -> str:
-    parent, dot, _ = path.rpartition(".")
-    return parent + dot
-
-
 def _group_paths() -> dict[str, tuple[str, ...]]:
     """Return the names of the fields of each object, by the path of the object and a dot."""
     groups: dict[str, tuple[str, ...]] = {}
     for path in sorted(known_paths()):
-        prefix = _prefix_of(path)
-        groups[prefix] = (*groups.get(prefix, ()), path.removeprefix(prefix))
+        parent, dot, name = path.rpartition(".")
+        groups[parent + dot] = (*groups.get(parent + dot, ()), name)
     return groups
 
 
@@ -47,15 +42,17 @@ _TEXT = msgspec.json.Decoder(str)
 
 @attrs.define(eq=False)
 class FieldCounts:
-    """Counts over the reports added so far."""
+    """Counts over the reports added so far.
 
-    reports: int = 0
-    _objects: Counter[str] = attrs.field(factory=Counter[str], init=False)
-    _missing: Counter[str] = attrs.field(factory=Counter[str], init=False)
-    _null: Counter[str] = attrs.field(factory=Counter[str], init=False)
+    Attributes:
+        reports: Number of reports.
+    """
+
+    reports: int = attrs.field(default=0, init=False)
+    _missing: ShareCounter = attrs.field(factory=ShareCounter, init=False)
+    _null: ShareCounter = attrs.field(factory=ShareCounter, init=False)
     _unknown: Mapping[str, int] = attrs.field(factory=dict[str, int], init=False)
-    _values: Counter[str] = attrs.field(factory=Counter[str], init=False)
-    _unknown_values: Counter[str] = attrs.field(factory=Counter[str], init=False)
+    _unknown_values: ShareCounter = attrs.field(factory=ShareCounter, init=False)
 
     async def add(self, report: bytes) -> None:
         """Count one report, with pauses for the event loop. Text that is no object is ignored."""
@@ -74,35 +71,24 @@ class FieldCounts:
             await pauses.pause_if_needed()
 
     def _count(self, prefix: str, objects: _Objects) -> None:
-        self._objects[prefix] += len(objects)
         for name in _FIELDS[prefix]:
             path = prefix + name
             texts = [bytes(fields[name]) for fields in objects if name in fields]
-            self._missing[path] += len(objects) - len(texts)
-            self._null[path] += texts.count(b"null")
+            self._missing.add(path, len(objects) - len(texts), len(objects))
+            self._null.add(path, texts.count(b"null"), len(objects))
             if path in KNOWN_VALUES:
                 values = [_TEXT.decode(text) for text in texts if text.startswith(b'"')]
-                self._values[path] += len(values)
-                self._unknown_values[path] += sum(v not in KNOWN_VALUES[path] for v in values)
+                unknown = sum(value not in KNOWN_VALUES[path] for value in values)
+                self._unknown_values.add(path, unknown, len(values))
 
-    def missing_fields(self) -> Shares:
-        """Return the shares of the objects that lack a field."""
-        return self._shares_of_objects(self._missing)
-
-    def null_fields(self) -> Shares:
-        """Return the shares of the objects in which a field is null."""
-        return self._shares_of_objects(self._null)
-
-    def unknown_fields(self) -> Shares:
-        """Return the shares of the reports with an unknown field. Names like ids are left out."""
-        return _shares(self._unknown, dict.fromkeys(self._unknown, self.reports))
-
-    def unknown_values(self) -> Shares:
-        """Return the shares of the values that are not in `KNOWN_VALUES`."""
-        return _shares(self._unknown_values, self._values)
-
-    def _shares_of_objects(self, counts: Mapping[str, int]) -> Shares:
-        return _shares(counts, {path: self._objects[_prefix_of(path)] for path in counts})
+    def shares(self) -> dict[str, Shares]:
+        """Return the shares by path, by their names in `Profile`."""
+        return {
+            "missing_fields": self._missing.shares(),
+            "null_fields": self._null.shares(),
+            "unknown_fields": {path: n / self.reports for path, n in sorted(self._unknown.items())},
+            "unknown_values": self._unknown_values.shares(),
+        }
 
 
 def _objects_below(prefix: str, objects: _Objects) -> Iterator[tuple[str, _Objects]]:
@@ -126,7 +112,3 @@ def _decode(
     except msgspec.ValidationError:
         return []
     return found if isinstance(found, list) else [found]
-
-
-def _shares(counts: Mapping[str, int], totals: Mapping[str, int]) -> Shares:
-    return {path: n / totals[path] for path, n in sorted(counts.items()) if n}

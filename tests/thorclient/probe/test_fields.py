@@ -19,17 +19,20 @@ def test_shares_are_those_of_the_objects_that_may_have_a_field() -> None:
     )
     counts.add("chargebox", {"coordinates": [], "connectors": {}, "TB-0001": 1, "evse": 2})
     counts.add("analytics", {"charges": {"last_7": 1}})
-    missing = counts.missing_fields()
+    missing, null, unknown, unknown_values = counts.shares().values()
     assert "chargebox.id" not in missing
     assert missing["chargebox.alias"] == 0.5
     assert missing["chargebox.coordinates.longitude"] == 1
     assert "chargebox.connectors[].type" not in missing
     assert missing["analytics.charges.last_30"] == 1
-    assert counts.null_fields() == {"chargebox.alias": 0.5, "chargebox.connectors[].type": 1 / 3}
-    assert counts.unknown_fields() == {
+    assert null == {
+        "chargebox.alias": 0.5,
+        "chargebox.connectors[].type": 1 / 3,
+    }
+    assert unknown == {
         "chargebox.coordinates.height": 0.5,
         "chargebox.connectors[].evse": 0.5,
         "chargebox.evse": 0.5,
     }
-    assert counts.unknown_values() == {"chargebox.connectors[].type": 0.5}
+    assert unknown_values == {"chargebox.connectors[].type": 0.5}
     assert counts.documents == {"chargebox": 2, "analytics": 1}
