@@ -11,12 +11,12 @@ import msgspec
 import typer
 from rich.table import Table
 
-from depotclient.atomic import write_atomically
 from depotclient.cli.options import CONNECTOR, FROM, TO, open_client, parse_one_connector
 from depotclient.probe import Measurement, Recommendation, measure, recommend
 from depotclient.probe.run import MAX_REQUESTS
 from depotclient.probe.words import describe_measurement, describe_setting
 from depotclient.query import Connector
+from evtransport.atomic import write_atomically
 from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption
 from evtransport.cli.measurements import (
     NAME_WIDTH,

@@ -13,12 +13,12 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from depotclient.atomic import AtomicWriter, write_atomically
 from depotclient.export.footer import find_manifest
 from depotclient.export.formats import FileFormat, Format, Writer
 from depotclient.export.manifest import Manifest, parse_manifest
 from depotclient.export.ndjson import NdjsonFormat, sidecar
 from depotclient.sessions import Session
+from evtransport.atomic import AtomicWriter, write_atomically
 
 __all__ = ["NewFile", "open_format", "read_manifest"]
 

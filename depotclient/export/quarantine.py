@@ -12,11 +12,11 @@ from typing import Final, Literal, TypeAlias, get_args
 import attrs
 import msgspec
 
-from depotclient.atomic import write_atomically
 from depotclient.copying.invalid import session_of
 from depotclient.export.placement import Placement
 from depotclient.reading import Coverage, find_absent
 from depotclient.sessions import Identity, Session
+from evtransport.atomic import write_atomically
 
 __all__ = ["ON_BAD_REPORT", "OnBadReport", "Quarantine", "RejectedReport", "rejected_folder"]
 

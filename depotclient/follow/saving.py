@@ -10,8 +10,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, Protocol, TypeAlias
 
-from depotclient.atomic import write_atomically
 from depotclient.follow.state import ConnectorState, join_state, split_state
+from evtransport.atomic import write_atomically
 from evtransport.pauses import Pauses
 
 __all__ = ["FileState", "FollowState", "SavedState"]

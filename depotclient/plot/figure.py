@@ -17,8 +17,8 @@ except ImportError as error:
         "depotclient.plot needs matplotlib: pip install 'thor-depot-clients[plot]'"
     ) from error
 
-from depotclient.atomic import write_atomically
 from depotclient.plot.data import Series, SessionData, TimelineRow, TimeSpan, session_data, shorten
+from evtransport.atomic import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from evtransport.atomic import write_atomically
 from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption
 from evtransport.cli.measurements import measurement_table, require_folder
 from evtransport.cli.output import echo_error, output_console, prints_json, write_json
@@ -45,7 +46,7 @@ def probe(
 
     measurement = run_async(_measure(chargebox_id, sandbox=sandbox))
     if profile is not None:
-        profile.write_bytes(measurement.profile.to_json())
+        write_atomically(profile, measurement.profile.to_json())
     _print(measurement, as_json=prints_json(json))
 
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from depotclient import DepotClient
-from depotclient.atomic import write_atomically
 from depotclient.sandbox import DepotSandbox
+from evtransport.atomic import write_atomically
 from tests.support.exports import FIRST, Item, contents, export_first, ids_in, serving
 
 

@@ -203,7 +203,7 @@ def close_and_fail(writer: NdjsonWriter) -> None:
     [
         ("depotclient.export.ndjson.NdjsonFormat.create", create_and_fail),
         ("depotclient.export.ndjson.NdjsonWriter.close", close_and_fail),
-        ("depotclient.atomic.os.fsync", no_space),
+        ("evtransport.atomic.os.fsync", no_space),
     ],
 )
 async def test_a_full_disk_leaves_complete_files(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from depotclient.atomic import AtomicWriter, write_atomically
+from evtransport.atomic import AtomicWriter, write_atomically
 
 
 def names_in(folder: Path) -> list[str]:
@@ -40,7 +40,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     write_atomically(tmp_path / "file", b"old")
-    monkeypatch.setattr("depotclient.atomic.os.fsync", full)
+    monkeypatch.setattr("evtransport.atomic.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_atomically(tmp_path / "file", b"new")
     assert names_in(tmp_path) == ["file"]
