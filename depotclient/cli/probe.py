@@ -13,7 +13,6 @@ from rich.table import Table
 
 from depotclient.cli.options import CONNECTOR, FROM, TO, open_client, parse_one_connector
 from depotclient.probe import Measurement, Recommendation, measure, recommend
-from depotclient.probe.run import MAX_REQUESTS
 from depotclient.probe.words import describe_measurement, describe_setting
 from depotclient.query import Connector
 from evtransport.atomic import write_atomically
@@ -34,6 +33,7 @@ from evtransport.cli.output import (
 )
 from evtransport.cli.progress import progress_line
 from evtransport.cli.run import run_async
+from evtransport.probing import MAX_REQUESTS
 
 __all__ = ["probe"]
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import blake2b
 from typing import Final
 
 import attrs
 import msgspec
 
-from depotclient.keys import compute_session_key, read_session_id
+from depotclient.keys import compute_digest, compute_session_key, read_session_id
 from depotclient.pages import MAX_REPORTS
 from depotclient.probe.experiment import SeenReport
 from depotclient.probe.fields import FieldCounts
@@ -113,7 +112,7 @@ class ReportReader:
         pauses, seen = Pauses(), list[SeenReport]()
         for item in items:
             text = bytes(item)
-            digest = blake2b(text, digest_size=8).digest()
+            digest = compute_digest(text)
             if digest not in self.reports:
                 self.reports[digest] = _read_report(item, text, digest)
                 await self.counts.add(text)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Final, TypeVar, cast
+from typing import TypeVar, cast
 
 import attrs
 
@@ -23,52 +22,12 @@ from evtransport.auth import ClientCredentials
 from evtransport.errors import ApiError, AuthError, NotFoundError, ResponseTooLarge, StatusError
 from evtransport.http import Request
 from evtransport.measurements import Finding
+from evtransport.probing import MAX_ATTEMPTS, MAX_REQUESTS, ProbeTelemetry
 from evtransport.retry import RETRYABLE_STATUSES
-from evtransport.telemetry import Attempt, Call, Event, Telemetry, TokenFetched
 
-__all__ = ["MAX_REQUESTS", "measure", "probe"]
+__all__ = ["measure", "probe"]
 
 T = TypeVar("T")
-
-MAX_REQUESTS: Final = 40
-"""Maximum number of requests of a probe, with retries and without token requests."""
-
-_ATTEMPTS: Final = 3
-"""Maximum number of equal requests after failures."""
-
-
-class _Observer(Telemetry):
-    """Telemetry of a probe, which also passes everything to the client's own.
-
-    Attributes:
-        attempts: Number of GET requests sent.
-        last: Last GET request.
-        tokens: New tokens, with their lifetimes.
-    """
-
-    def __init__(self, inner: Telemetry, on_request: Callable[[int], object]) -> None:
-        self._inner = inner
-        self._on_request = on_request
-        self.attempts = 0
-        self.last: Attempt | None = None
-        self.tokens: list[TokenFetched] = []
-
-    def call(self, call: Call) -> AbstractContextManager[object]:
-        return self._inner.call(call)
-
-    @contextmanager
-    def attempt(self, attempt: Attempt) -> Generator[None]:
-        if attempt.method == "GET":
-            self.attempts += 1
-            self._on_request(self.attempts)
-            self.last = attempt
-        with self._inner.attempt(attempt):
-            yield
-
-    def event(self, event: Event) -> None:
-        if isinstance(event, TokenFetched):
-            self.tokens.append(event)
-        self._inner.event(event)
 
 
 @attrs.define(eq=False)
@@ -84,7 +43,7 @@ class _Prober:
 
     depot: DepotClient
     query: Query
-    observer: _Observer
+    telemetry: ProbeTelemetry
     refusal: StatusError | None = None
     has_succeeded: bool = False
     reader: ReportReader = attrs.field(factory=ReportReader)
@@ -111,21 +70,20 @@ class _Prober:
 
     async def _ask(self, request: ProbeRequest) -> PageResponse:
         """Return the response for a page, after up to three attempts."""
-        remaining = MAX_REQUESTS - self.observer.attempts
+        remaining = MAX_REQUESTS - len(self.telemetry.attempts)
         # A call may send one more request than its policy allows, after a rejected token.
         if remaining < 2:
             return PageResponse.failed(f"the {MAX_REQUESTS} requests are used up")
         try:
-            page = await self._send(request, min(_ATTEMPTS, remaining))
+            page = await self._send(request, min(MAX_ATTEMPTS, remaining))
         except ApiError as error:
             return self._judge(error)
         self.has_succeeded = True
         self.echoes.append(page.echo)
         reports = None if page.items is None else await self.reader.read(page.items)
-        last, count = self.observer.last, len(reports or ())
-        assert last is not None  # noqa: S101 - the response belongs to it
+        last = self.telemetry.attempts[-1]
         encoding = last.encoding or "identity"
-        self.timings.append(Timing(count, last.body_bytes, last.elapsed, encoding))
+        self.timings.append(Timing(len(reports or ()), last.body_bytes, last.elapsed, encoding))
         return PageResponse(reports=reports)
 
     async def _send(self, request: ProbeRequest, attempts: int) -> ProbedPage:
@@ -134,7 +92,7 @@ class _Prober:
             retry=attrs.evolve(own.retry, attempts=attempts),
             timeout=own.timeout,
             limiter=own.limiter,
-            telemetry=self.observer,
+            telemetry=self.telemetry,
         )
         ids = self.query.charger_id, self.query.connector_id
         parameters = (
@@ -188,7 +146,7 @@ async def measure(
     *,
     from_: datetime | None = None,
     to: datetime | None = None,
-    on_request: Callable[[int], object] = bool,
+    on_request: Callable[[int], object] | None = None,
 ) -> Measurement:
     """Measure how the API of an account behaves, and say why something is unknown.
 
@@ -200,7 +158,7 @@ async def measure(
         connector_id: Connector id.
         from_: Start of the window.
         to: End of the window.
-        on_request: Function that receives the number of each request, from 1.
+        on_request: Function that receives the number of each request, from 1, before it is sent.
 
     Example:
         >>> async with DepotClient.from_env() as depot:
@@ -210,29 +168,29 @@ async def measure(
     """
     query = Query.validated(charger_id, connector_id, from_, to, depot.now())
     transport = depot._transport
-    prober = _Prober(depot, query, _Observer(transport.telemetry or Telemetry(), on_request))
+    prober = _Prober(depot, query, ProbeTelemetry(transport.telemetry, on_request))
     start, end = (None if time is None else to_utc(time) for time in (from_, to))
     findings = await prober.run(plan_probe(choose_windows(start, end, to_utc(depot.now()))))
     has_client = isinstance(transport.auth, ClientCredentials)
     evidence = Evidence(
         credentials="client_credentials" if has_client else "token",
-        token_lifetime=_lifetime(prober.observer, has_client=has_client),
+        token_lifetime=_lifetime(prober.telemetry, has_client=has_client),
         echoes=prober.echoes,
         reports=prober.reader.reports.values(),
         counts=prober.reader.counts,
         timings=prober.timings,
-        requests=prober.observer.attempts,
+        requests=len(prober.telemetry.attempts),
     )
     return summarize(findings, evidence)
 
 
-def _lifetime(observer: _Observer, *, has_client: bool) -> Finding[float]:
+def _lifetime(telemetry: ProbeTelemetry, *, has_client: bool) -> Finding[float]:
     """Return the lifetime of the newest token."""
     if not has_client:
         return Finding.unknown("the token came without its lifetime")
-    if not observer.tokens:
+    if not telemetry.tokens:
         return Finding.unknown("the client had a token before the probe")
-    lifetime = observer.tokens[-1].lifetime
+    lifetime = telemetry.tokens[-1].lifetime
     if lifetime is None:
         return Finding.unknown("the token response has no lifetime")
     return Finding(lifetime)

@@ -14,6 +14,7 @@ from evtransport.cli.measurements import measurement_table, require_folder
 from evtransport.cli.output import echo_error, output_console, prints_json, write_json
 from evtransport.cli.progress import progress_line
 from evtransport.cli.run import run_async
+from evtransport.probing import MAX_REQUESTS
 from thorclient.cli.options import open_client
 from thorclient.probe import Measurement, measure
 from thorclient.probe.words import describe_measurement
@@ -56,7 +57,7 @@ async def _measure(chargebox_id: str, *, sandbox: bool) -> Measurement:
             return await measure(
                 client,
                 chargebox_id,
-                on_request=lambda number: line.show(f"request {number} of at most 40"),
+                on_request=lambda number: line.show(f"request {number} of at most {MAX_REQUESTS}"),
             )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -13,8 +13,8 @@ import msgspec
 from evtransport.errors import ApiError, StatusError
 from evtransport.measurements import Finding
 from evtransport.pauses import Pauses
+from evtransport.probing import MAX_ATTEMPTS, MAX_REQUESTS, ProbeTelemetry
 from evtransport.query import encode_query
-from evtransport.telemetry import Attempt, Call, Event, Telemetry
 from evtransport.validation import encode_segment
 from thorclient.client import ThorClient
 from thorclient.models import STRUCTURES
@@ -23,40 +23,12 @@ from thorclient.probe.findings import Evidence, Measurement, Refusal, summarize
 from thorclient.profile import Profile
 from thorclient.selection import Selection
 
-__all__ = ["MAX_REQUESTS", "measure", "probe"]
+__all__ = ["measure", "probe"]
 
 T = TypeVar("T")
 
-MAX_REQUESTS: Final = 40
-"""Maximum number of requests of a probe, with retries."""
-
-_ATTEMPTS: Final = 3
-"""Maximum number of equal requests after failures."""
-
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 _structure_object = STRUCTURES.of(_OBJECT.decode)
-
-
-class _Observer(Telemetry):
-    """Telemetry that keeps the requests of a probe, and passes everything to the client's own."""
-
-    def __init__(self, inner: Telemetry, on_request: Callable[[int], None]) -> None:
-        self._inner = inner
-        self._on_request = on_request
-        self.attempts: list[Attempt] = []
-
-    def call(self, call: Call) -> AbstractContextManager[object]:
-        return self._inner.call(call)
-
-    @contextmanager
-    def attempt(self, attempt: Attempt) -> Generator[None]:
-        self.attempts.append(attempt)
-        self._on_request(len(self.attempts))
-        with self._inner.attempt(attempt):
-            yield
-
-    def event(self, event: Event) -> None:
-        self._inner.event(event)
 
 
 @attrs.define(eq=False)
@@ -64,18 +36,18 @@ class _Prober:
     """Sender of the requests of one probe."""
 
     thor: ThorClient
-    observer: _Observer
+    telemetry: ProbeTelemetry
 
     def client(self) -> ThorClient:
         """Return a client that sends at most as many requests as remain."""
         own = self.thor._transport.retry
-        attempts = min(own.attempts, _ATTEMPTS, MAX_REQUESTS - len(self.observer.attempts))
+        attempts = min(own.attempts, MAX_ATTEMPTS, MAX_REQUESTS - len(self.telemetry.attempts))
         retry = attrs.evolve(own, attempts=attempts)
-        return self.thor.with_options(retry=retry, telemetry=self.observer)
+        return self.thor.with_options(retry=retry, telemetry=self.telemetry)
 
     async def ask(self, call: Callable[[ThorClient], Awaitable[T]]) -> Finding[T | Refusal]:
         """Return the result of a call, its refusal, or why there is neither."""
-        if len(self.observer.attempts) >= MAX_REQUESTS:
+        if len(self.telemetry.attempts) >= MAX_REQUESTS:
             return Finding.unknown(f"the {MAX_REQUESTS} requests are used up")
         try:
             return Finding(await call(self.client()))
@@ -124,7 +96,7 @@ class _Prober:
         for box in boxes:
             counts.add("chargebox", box)
             await pauses.pause_if_needed()
-        size = min(len(ids), MAX_REQUESTS - len(self.observer.attempts))
+        size = min(len(ids), MAX_REQUESTS - len(self.telemetry.attempts))
         sample = [ids[index * len(ids) // size] for index in range(size)]
         found = [await self.get_analytics(chargebox_id) for chargebox_id in sample]
         for analytics in [each.value for each in found if isinstance(each.value, Mapping)]:
@@ -136,14 +108,14 @@ async def measure(
     thor: ThorClient,
     chargebox_id: str,
     *,
-    on_request: Callable[[int], None] = lambda _: None,
+    on_request: Callable[[int], object] | None = None,
 ) -> Measurement:
     """Measure how the API of an account behaves, and say why something is unknown.
 
     Args:
         thor: As in `probe`.
         chargebox_id: As in `probe`.
-        on_request: Function that is called with the number of each request before it is sent.
+        on_request: Function that receives the number of each request, from 1, before it is sent.
 
     The errors are those of `probe`.
 
@@ -153,7 +125,7 @@ async def measure(
         >>> measurement.requests <= 40, measurement.chargeboxes
         (True, 20)
     """
-    prober = _Prober(thor, _Observer(thor._transport.telemetry or Telemetry(), on_request))
+    prober = _Prober(thor, ProbeTelemetry(thor._transport.telemetry, on_request))
     box = await prober.client().get("chargeboxes", chargebox_id, into=_OBJECT.decode)
     everything = await prober.list_boxes(only_active=False)
     active = await prober.list_boxes(only_active=True)
@@ -169,7 +141,7 @@ async def measure(
             unknown_analytics=await prober.ask_unknown("analytics"),
             other_case=await prober.ask_other_case(ids),
             counts=await prober.count_fields(boxes, ids),
-            attempts=prober.observer.attempts,
+            attempts=prober.telemetry.attempts,
         )
     )
 

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from depotclient.client import DepotClient
-from depotclient.probe.run import MAX_REQUESTS, measure
+from depotclient.probe.run import measure
 from depotclient.probe.summary import Measurement
 from depotclient.profile import Profile
 from depotclient.sandbox import DepotSandbox, ReportShape
+from evtransport.probing import MAX_REQUESTS
 
 # The letters show how the server echoes ids.
 CHARGER, CONNECTOR = "Cp-1", "a"
