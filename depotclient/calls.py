@@ -14,7 +14,7 @@ from depotclient.reports import LIMITS, SessionReports
 from evtransport.client import ApiClient
 from evtransport.paging import Cursor
 from evtransport.structure import Into
-from evtransport.validation import validate_int
+from evtransport.validation import validate_bool, validate_int
 
 __all__ = ["DepotCalls"]
 
@@ -132,8 +132,7 @@ class DepotCalls(ApiClient):
         if limit is not None:
             validate_int("limit", limit, minimum=1, maximum=LIMITS.maximum)
         validate_int("read_ahead", read_ahead, minimum=0)
-        if not isinstance(verify, bool):
-            raise ValueError(f"verify must be True or False, got {verify!r}")
+        validate_bool("verify", verify)
         if resume is not None:
             resume = resume if isinstance(resume, Cursor) else Cursor.parse(resume)
             query.check_cursor(resume)

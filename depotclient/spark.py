@@ -30,7 +30,8 @@ from depotclient.partitions import (
     plan,
     read_batches,
 )
-from depotclient.text import parse_connector, parse_duration, parse_time, read_connectors
+from depotclient.text import parse_connector, parse_time, read_connectors
+from evtransport.durations import parse_duration
 from evtransport.validation import validate_int
 
 if TYPE_CHECKING:

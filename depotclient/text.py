@@ -1,4 +1,4 @@
-"""Parsing of times, durations and connectors in options and files."""
+"""Parsing of times and connectors in options and files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from depotclient.partitions.calendar import Connector
-from evtransport.durations import parse_duration
 from evtransport.validation import validate_id
 
-__all__ = ["TIME", "parse_connector", "parse_duration", "parse_time", "read_connectors"]
+__all__ = ["TIME", "parse_connector", "parse_time", "read_connectors"]
 
 TIME = (
     "ISO 8601, such as 2026-01-31T18:00:00+01:00 or ...Z; a plain date means midnight,"

@@ -32,6 +32,7 @@ from evtransport.telemetry import (
     Telemetry,
     TokenFetched,
 )
+from evtransport.validation import validate_bool
 
 __all__ = ["OpenTelemetry"]
 
@@ -77,8 +78,7 @@ class OpenTelemetry(Telemetry):
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
     ) -> None:
-        if not isinstance(ids, bool):
-            raise ValueError(f"ids must be True or False, got {ids!r}")
+        validate_bool("ids", ids)
         self._ids = ids
         self._tracer = trace.get_tracer("evtransport", __version__, tracer_provider)
         meter = metrics.get_meter("evtransport", __version__, meter_provider)

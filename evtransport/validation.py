@@ -11,7 +11,7 @@ from urllib.parse import quote
 from yarl import URL
 
 __all__ = ["CONTROL", "encode_segment", "is_loopback", "normalize_connector_id", "parse_base_url"]
-__all__ += ["parse_http_url", "require_unicode", "validate_id", "validate_int"]
+__all__ += ["parse_http_url", "require_unicode", "validate_bool", "validate_id", "validate_int"]
 __all__ += ["validate_interval"]
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -20,6 +20,21 @@ _PORT = re.compile(r"(:[0-9]*)?(?=[/?#]|\Z)")
 _AUTHORITY = re.compile(r"[^/?#]*//(?:[^/?#]*@)?(?:\[[^]/?#]*\]|[^:/?#]*)")
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]+")  # by RFC 3986
+
+
+def validate_bool(name: str, value: object) -> bool:
+    """Return `value` if it is a bool.
+
+    Args:
+        name: Name of the argument, used in the message.
+        value: Value to check.
+
+    Raises:
+        ValueError: The value is not a bool.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return value
 
 
 def validate_int(name: str, value: object, *, minimum: int, maximum: float = math.inf) -> int:
@@ -48,12 +63,12 @@ def validate_interval(name: str, value: object) -> timedelta:
         value: Value to check.
 
     Raises:
-        ValueError: The value is not a timedelta greater than 0.
+        ValueError: The value is not a timedelta greater than 0, up to 366 days.
     """
-    if not isinstance(value, timedelta) or value <= timedelta():
+    if not isinstance(value, timedelta) or not timedelta() < value <= timedelta(days=366):
         raise ValueError(
-            f"{name} must be a timedelta greater than 0, such as timedelta(minutes=1),"
-            f" got {value!r}"
+            f"{name} must be a timedelta greater than 0, such as timedelta(minutes=1), and at most"
+            f" 366 days, got {value!r}"
         )
     return value
 

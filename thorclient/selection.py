@@ -8,7 +8,7 @@ from typing import TypeAlias
 import attrs
 
 from evtransport.query import QueryValue
-from evtransport.validation import validate_id
+from evtransport.validation import validate_bool, validate_id
 from thorclient.models import Chargebox, Coordinates
 
 __all__ = ["Area", "Selection", "validate_area"]
@@ -42,8 +42,7 @@ class Selection:
         Raises:
             ValueError: An argument is invalid.
         """
-        if not isinstance(only_active, bool):
-            raise ValueError(f"only_active must be True or False, got {only_active!r}")
+        only_active = validate_bool("only_active", only_active)
         area = None if within is None else validate_area("within", within)
         if connector_type is not None:
             connector_type = validate_id("connector_type", connector_type)

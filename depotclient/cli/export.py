@@ -27,9 +27,9 @@ from depotclient.export.formats import Format
 from depotclient.export.quarantine import OnBadReport
 from depotclient.export.result import ConnectorExport
 from depotclient.partitions.calendar import MARGIN, Window
-from depotclient.text import parse_duration
 from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption
 from evtransport.cli.run import run
+from evtransport.durations import parse_duration
 from evtransport.errors import SchemaError
 
 __all__ = ["advise", "export"]

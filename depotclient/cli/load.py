@@ -23,9 +23,9 @@ from depotclient.cli.options import (
     select_connectors,
 )
 from depotclient.copying import options
-from depotclient.text import parse_duration
 from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption
 from evtransport.cli.run import run
+from evtransport.durations import parse_duration
 
 if TYPE_CHECKING:
     from depotclient.database import ConnectorLoad, Target

@@ -16,7 +16,6 @@ from depotclient.cli.options import CONNECTOR, FROM, TO, open_client, parse_one_
 from depotclient.cli.summary import ReportSummary
 from depotclient.pages import Page
 from depotclient.reports import SessionReports
-from depotclient.text import parse_duration
 from evtransport.cli.app import JsonOption, SandboxOption, VerboseOption
 from evtransport.cli.output import (
     cell,
@@ -28,6 +27,7 @@ from evtransport.cli.output import (
 )
 from evtransport.cli.progress import progress_line
 from evtransport.cli.run import run
+from evtransport.durations import parse_duration
 
 __all__ = ["reports"]
 

@@ -18,7 +18,24 @@ Acknowledge: TypeAlias = Callable[[Any], Awaitable[None]]
 
 
 @attrs.frozen(eq=False, kw_only=True)
-class FollowedReport(Generic[T]):
+class _Item:
+    """Item of a run."""
+
+    connector: tuple[str, str]
+    _acknowledge: Acknowledge = attrs.field(repr=False, alias="acknowledge")
+
+    async def done(self) -> None:
+        """Acknowledge this item and all earlier ones, and save the state.
+
+        Raises:
+            RuntimeError: The run is closed.
+            Exception: The state can't be saved. The item is not acknowledged.
+        """
+        await self._acknowledge(self)
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class FollowedReport(_Item, Generic[T]):
     """Report of a session that is new or has changed.
 
     Attributes:
@@ -39,25 +56,14 @@ class FollowedReport(Generic[T]):
         ('CP-001', '1') 100000001 True
     """
 
-    connector: tuple[str, str]
     report: T
     error: Final[None] = attrs.field(default=None, init=False, repr=False)
     is_new: bool
     raw: bytes = attrs.field(repr=False)
-    _acknowledge: Acknowledge = attrs.field(repr=False, alias="acknowledge")
-
-    async def done(self) -> None:
-        """Acknowledge this item and all earlier ones, and save the state.
-
-        Raises:
-            RuntimeError: The run is closed.
-            Exception: The state can't be saved. The item is not acknowledged.
-        """
-        await self._acknowledge(self)
 
 
 @attrs.frozen(eq=False, kw_only=True)
-class FollowError:
+class FollowError(_Item):
     """Error of a connector or of one report. The run goes on.
 
     Attributes:
@@ -79,19 +85,8 @@ class FollowError:
         ('CP-404', '1') NotFoundError
     """
 
-    connector: tuple[str, str]
     report: Final[None] = attrs.field(default=None, init=False, repr=False)
     error: ApiError
     next_attempt: datetime
     is_new: Final[bool] = attrs.field(default=False, init=False, repr=False)
     raw: bytes = attrs.field(default=b"", repr=False)
-    _acknowledge: Acknowledge = attrs.field(repr=False, alias="acknowledge")
-
-    async def done(self) -> None:
-        """Acknowledge this item and all earlier ones, and save the state.
-
-        Raises:
-            RuntimeError: The run is closed.
-            Exception: The state can't be saved. The item is not acknowledged.
-        """
-        await self._acknowledge(self)

@@ -4,47 +4,21 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import attrs
-from attrs import Attribute
 
 from depotclient.follow.state import ConnectorState
 from depotclient.query import is_before, require_aware, validate_duration
 from depotclient.reading import Coverage, changed_from
 from depotclient.reports import fitting_limit
 from depotclient.sessions import truncate
-from evtransport.validation import validate_int
+from evtransport.validation import validate_bool, validate_int, validate_interval
 
 __all__ = ["FollowOptions", "Reading", "plan_reading"]
 
 _FIRST: Final = datetime(2, 1, 1, tzinfo=UTC)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _is_duration(_: object, attribute: Attribute[Any], value: object) -> None:
-    validate_duration(attribute.name, value)
-
-
-def _is_period(_: object, attribute: Attribute[Any], value: object) -> None:
-    validate_duration(attribute.name, value)
-    if not value:
-        raise ValueError(f"{attribute.name} must be longer than 0, got {value}")
-
-
-def _is_time(_: object, attribute: Attribute[Any], value: datetime) -> None:
-    require_aware(attribute.name, value)
-    if is_before(value, _FIRST):
-        raise ValueError(f"{attribute.name} must be in the year 2 or later, got {value}")
-
-
-def _is_bool(_: object, attribute: Attribute[Any], value: object) -> None:
-    if not isinstance(value, bool):
-        raise ValueError(f"{attribute.name} must be True or False, got {value!r}")
-
-
-def _is_count(_: object, attribute: Attribute[Any], value: object) -> None:
-    validate_int(attribute.name, value, minimum=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -64,15 +38,24 @@ class FollowOptions:
         ValueError: A value is invalid.
     """
 
-    since: datetime = attrs.field(validator=_is_time)
-    every: timedelta = attrs.field(default=timedelta(minutes=1), validator=_is_period)
-    lag: timedelta = attrs.field(default=timedelta(days=3), validator=_is_duration)
-    changes: bool = attrs.field(default=False, validator=_is_bool)
-    reconcile: timedelta = attrs.field(default=timedelta(days=31), validator=_is_duration)
-    reconcile_every: timedelta = attrs.field(default=timedelta(days=1), validator=_is_period)
-    concurrency: int = attrs.field(default=8, validator=_is_count)
+    since: datetime
+    every: timedelta = timedelta(minutes=1)
+    lag: timedelta = timedelta(days=3)
+    changes: bool = False
+    reconcile: timedelta = timedelta(days=31)
+    reconcile_every: timedelta = timedelta(days=1)
+    concurrency: int = 8
 
     def __attrs_post_init__(self) -> None:
+        require_aware("since", self.since)
+        if is_before(self.since, _FIRST):
+            raise ValueError(f"since must be in the year 2 or later, got {self.since}")
+        validate_interval("every", self.every)
+        validate_duration("lag", self.lag)
+        validate_bool("changes", self.changes)
+        validate_duration("reconcile", self.reconcile)
+        validate_interval("reconcile_every", self.reconcile_every)
+        validate_int("concurrency", self.concurrency, minimum=1)
         if self.reconcile < self.lag:
             raise ValueError(
                 f"reconcile={self.reconcile} must not be shorter than lag={self.lag}:"

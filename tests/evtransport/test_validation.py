@@ -29,8 +29,8 @@ def test_an_int_within_its_range_is_returned() -> None:
         validate_int("limit", 0, minimum=1)
 
 
-@pytest.mark.parametrize("value", [timedelta(), -timedelta(1), 60, None])
-def test_an_interval_must_be_positive(value: object) -> None:
+@pytest.mark.parametrize("value", [timedelta(), -timedelta(1), timedelta(367), 60, None])
+def test_an_interval_is_positive_and_at_most_a_year(value: object) -> None:
     with pytest.raises(ValueError, match=r"^every must be a timedelta greater than 0, such as "):
         validate_interval("every", value)
 

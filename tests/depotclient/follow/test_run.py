@@ -323,7 +323,7 @@ async def test_a_run_without_a_state_remembers_in_memory(world: World) -> None:
         ({"since": BEGIN + 2 * DAY}, "since=2026-03-03.* is in the future"),
         ({"state": "follow.json"}, r"state must have the async methods .*FileState.*, got str"),
         ({"into": int}, "into=int is neither an attrs class nor a dataclass"),
-        ({"every": timedelta()}, "every must be longer than 0"),
+        ({"every": timedelta()}, "every must be a timedelta greater than 0"),
     ],
 )
 def test_an_invalid_argument_is_an_error_at_once(arguments: dict[str, Any], message: str) -> None:
