@@ -11,9 +11,9 @@ import attrs
 from depotclient.drift import known_paths
 from evtransport.profiles import (
     ProfileFormat,
-    copied,
     is_field_name,
     is_number,
+    mapping_field,
     number,
     one_of,
     quote,
@@ -137,36 +137,22 @@ class Profile:
     includes_from: bool | None = attrs.field(default=None, validator=true_or_false)
     includes_to: bool | None = attrs.field(default=None, validator=true_or_false)
     echo: Echo | None = attrs.field(default=None, validator=one_of(Echo))
-    missing_fields: Mapping[str, float] | None = attrs.field(
-        default=None,
-        converter=copied,
-        hash=False,
-        validator=shares(_PATHS.__contains__, "vehicleId"),
+    missing_fields: Mapping[str, float] | None = mapping_field(
+        shares(_PATHS.__contains__, "vehicleId")
     )
-    null_fields: Mapping[str, float] | None = attrs.field(
-        default=None,
-        converter=copied,
-        hash=False,
-        validator=shares(_PATHS.__contains__, "vehicleId"),
+    null_fields: Mapping[str, float] | None = mapping_field(
+        shares(_PATHS.__contains__, "vehicleId")
     )
-    unknown_fields: Mapping[str, float] | None = attrs.field(
-        default=None,
-        converter=copied,
-        hash=False,
-        validator=shares(is_unknown_field, "ocppStatus[].reason"),
+    unknown_fields: Mapping[str, float] | None = mapping_field(
+        shares(is_unknown_field, "ocppStatus[].reason")
     )
-    unknown_values: Mapping[str, float] | None = attrs.field(
-        default=None,
-        converter=copied,
-        hash=False,
-        validator=shares(KNOWN_VALUES.__contains__, "ocppStatus[].value"),
+    unknown_values: Mapping[str, float] | None = mapping_field(
+        shares(KNOWN_VALUES.__contains__, "ocppStatus[].value")
     )
     compression: Compression | None = attrs.field(default=None, validator=one_of(Compression))
     latency: float | None = attrs.field(default=None, validator=number(0))
     bytes_per_second: float | None = attrs.field(default=None, validator=number(0, above=True))
-    page_seconds: Mapping[int, float] | None = attrs.field(
-        default=None, converter=copied, hash=False, validator=_seconds_by_size
-    )
+    page_seconds: Mapping[int, float] | None = mapping_field(_seconds_by_size)
     report_bytes: int | None = attrs.field(default=None, validator=number(1, whole=True))
     longest_session: int | None = attrs.field(default=None, validator=number(1, whole=True))
 

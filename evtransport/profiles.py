@@ -13,8 +13,8 @@ from typing import Any, Final, TypeAlias, get_args
 import attrs
 import msgspec
 
-__all__ = ["ProfileFormat", "Validator", "copied", "is_field_name", "is_number", "number"]
-__all__ += ["one_of", "quote", "refuse_impossible_shares", "shares", "true_or_false"]
+__all__ = ["ProfileFormat", "Validator", "is_field_name", "is_number", "mapping_field"]
+__all__ += ["number", "one_of", "quote", "refuse_impossible_shares", "shares", "true_or_false"]
 
 Validator: TypeAlias = Callable[[object, "attrs.Attribute[Any]", Any], None]
 """Validator of an attrs field. All validators here accept None."""
@@ -121,8 +121,12 @@ def quote(value: object) -> str:
     return f"{value!r:.100}"
 
 
-def copied(value: Any) -> Any:
-    """Return a copy of a mapping, or the value itself."""
+def mapping_field(validator: Validator) -> Any:
+    """Return an attrs field for a mapping, which the profile copies, or None."""
+    return attrs.field(default=None, converter=_copied, hash=False, validator=validator)
+
+
+def _copied(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 

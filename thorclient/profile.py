@@ -10,8 +10,8 @@ import attrs
 
 from evtransport.profiles import (
     ProfileFormat,
-    copied,
     is_field_name,
+    mapping_field,
     number,
     one_of,
     refuse_impossible_shares,
@@ -82,12 +82,6 @@ def may_be_absent(path: str) -> bool:
     return path in KNOWN_PATHS and path != "chargebox.id"
 
 
-def _shares_field(is_path: Any, example: str) -> Any:
-    return attrs.field(
-        default=None, converter=copied, hash=False, validator=shares(is_path, example)
-    )
-
-
 @attrs.frozen(kw_only=True)
 class Profile:
     """Behavior of one account's API, as `thorclient.probe` measures it.
@@ -136,11 +130,17 @@ class Profile:
     error_shape: ErrorShape | None = attrs.field(default=None, validator=one_of(ErrorShape))
     case_sensitive: bool | None = attrs.field(default=None, validator=true_or_false)
     echo: Echo | None = attrs.field(default=None, validator=one_of(Echo))
-    missing_fields: Mapping[str, float] | None = _shares_field(may_be_absent, "chargebox.timezone")
-    null_fields: Mapping[str, float] | None = _shares_field(may_be_absent, "chargebox.timezone")
-    unknown_fields: Mapping[str, float] | None = _shares_field(is_unknown_field, "chargebox.tariff")
-    unknown_values: Mapping[str, float] | None = _shares_field(
-        KNOWN_VALUES.__contains__, "chargebox.connectors[].type"
+    missing_fields: Mapping[str, float] | None = mapping_field(
+        shares(may_be_absent, "chargebox.timezone")
+    )
+    null_fields: Mapping[str, float] | None = mapping_field(
+        shares(may_be_absent, "chargebox.timezone")
+    )
+    unknown_fields: Mapping[str, float] | None = mapping_field(
+        shares(is_unknown_field, "chargebox.tariff")
+    )
+    unknown_values: Mapping[str, float] | None = mapping_field(
+        shares(KNOWN_VALUES.__contains__, "chargebox.connectors[].type")
     )
     occupied_type: ElementType | None = attrs.field(default=None, validator=one_of(ElementType))
     filters_active: bool | None = attrs.field(default=None, validator=true_or_false)
