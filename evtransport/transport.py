@@ -290,6 +290,7 @@ class Transport:
             call.credential, response, self._post, self.reporter
         )
 
+    # Without a limiter, each attempt saves a coroutine.
     def _get(self, request: Request[T], call: _Call) -> Awaitable[Response]:
         if self.limiter is None:
             return self._get_now(request, call)
@@ -308,8 +309,13 @@ class Transport:
         url = request.url(str(self.base_url))
         return await self._exchanger.send(
             Exchange(
-                *("GET", request.path, request.label, request.template),
-                *(url, credential, call.attempts),
+                method="GET",
+                path=request.path,
+                label=request.label,
+                template=request.template,
+                url=url,
+                credential=credential,
+                attempt=call.attempts,
             )
         )
 

@@ -48,6 +48,19 @@ _LAG = typer.Option(
 _CHANGES = typer.Option("--changes", help="Show a session again when its report has changed.")
 
 
+@attrs.frozen(kw_only=True)
+class _Arguments:
+    """Arguments of the command, except for the output."""
+
+    connectors: Sequence[Connector]
+    since: datetime | None
+    state: Path | None
+    every: timedelta
+    lag: timedelta
+    changes: bool
+    sandbox: bool
+
+
 def follow(
     connectors: Annotated[list[str] | None, CONNECTORS] = None,
     *,
@@ -67,7 +80,7 @@ def follow(
     the connector and the vendor's own report. A connector that fails is reported on stderr, and is
     asked again. With --state, the next run continues: a line that was not written comes again.
     """
-    options = FollowOptions(
+    arguments = _Arguments(
         connectors=select_connectors(connectors or (), connector_file),
         since=since,
         state=state,
@@ -77,42 +90,29 @@ def follow(
         sandbox=sandbox,
     )
     if prints_json(json):
-        run(_show(options, _keep_json, lambda item: write_json(encode_item(item))))
-    run(_show(options, ReportSummary, lambda item: write_line(format_item(item)), HEADER))
-
-
-@attrs.frozen(kw_only=True)
-class FollowOptions:
-    """Options of the command, except for the output."""
-
-    connectors: Sequence[Connector]
-    since: datetime | None
-    state: Path | None
-    every: timedelta
-    lag: timedelta
-    changes: bool
-    sandbox: bool
+        run(_show(arguments, _keep_json, lambda item: write_json(encode_item(item))))
+    run(_show(arguments, ReportSummary, lambda item: write_line(format_item(item)), HEADER))
 
 
 async def _show(
-    options: FollowOptions,
+    arguments: _Arguments,
     into: Into[T],
     show: Callable[[FollowedReport[T]], None],
     header: str | None = None,
 ) -> int:
     """Show sessions until the command is cancelled or its output is closed."""
-    async with open_client(options.sandbox, live=True) as (client, sandbox_connectors):
-        connectors = options.connectors or sandbox_connectors
+    async with open_client(arguments.sandbox, live=True) as (client, sandbox_connectors):
+        connectors = arguments.connectors or sandbox_connectors
         if not connectors:
             raise ValueError("no connector: add one, such as CP-001/1, or --connectors FILE")
         reports = client.follow(
             connectors,
-            since=options.since or client.now() - _RECENT,
-            every=options.every,
-            lag=options.lag,
-            reconcile=max(_RECONCILE, options.lag),
-            state=None if options.state is None else FileState(options.state),
-            changes=options.changes,
+            since=arguments.since or client.now() - _RECENT,
+            every=arguments.every,
+            lag=arguments.lag,
+            reconcile=max(_RECONCILE, arguments.lag),
+            state=None if arguments.state is None else FileState(arguments.state),
+            changes=arguments.changes,
             into=into,
         )
         count, started = 0, time.monotonic()
@@ -129,7 +129,7 @@ async def _show(
         except (asyncio.CancelledError, Interrupted):
             elapsed = timedelta(seconds=int(time.monotonic() - started))
             echo_error(f"stopped after {elapsed}: {count:,} sessions shown")
-            echo_error(_next_step(options.state))
+            echo_error(_next_step(arguments.state))
             raise
     return 0
 

@@ -9,6 +9,7 @@ import attrs
 
 from depotclient.profile import Profile
 from depotclient.sandbox.shape import ReportShape
+from evtransport.testing.profiles import collect_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,13 +49,5 @@ def settings_of(profile: Profile | str | PathLike[str], given: Mapping[str, Any]
 
 def profile_of(sandbox: attrs.AttrsInstance) -> Profile:
     """Return the profile of a sandbox. Raise ValueError if one of its settings is invalid."""
-    names = set(attrs.fields_dict(Profile)) - _NO_SETTINGS
-    settings = {
-        field.alias: getattr(sandbox, field.name)
-        for field in attrs.fields(type(sandbox))
-        if field.alias in names
-    }
-    for name, value in settings.items():
-        if value is None and name not in _MAY_BE_NONE:
-            raise ValueError(f"{name} must not be None")
-    return Profile(**settings)
+    names = attrs.fields_dict(Profile).keys() - _NO_SETTINGS
+    return Profile(**collect_settings(sandbox, names, _MAY_BE_NONE))

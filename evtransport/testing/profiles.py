@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import wraps
 from typing import Any, TypeVar
 
-__all__ = ["accept_profile"]
+import attrs
+
+__all__ = ["accept_profile", "collect_settings"]
 
 T = TypeVar("T")
 
@@ -37,3 +39,27 @@ def accept_profile(
         return cls
 
     return decorate
+
+
+def collect_settings(
+    sandbox: attrs.AttrsInstance, names: Container[str], optional: Container[str] = ()
+) -> dict[str, Any]:
+    """Return the settings of a sandbox that its profile has.
+
+    Args:
+        sandbox: The sandbox.
+        names: Names of the settings.
+        optional: Names of those that may be None.
+
+    Raises:
+        ValueError: Another setting is None.
+    """
+    settings = {
+        field.alias: getattr(sandbox, field.name)
+        for field in attrs.fields(type(sandbox))
+        if field.alias in names
+    }
+    for name, value in settings.items():
+        if value is None and name not in optional:
+            raise ValueError(f"{name} must not be None")
+    return settings

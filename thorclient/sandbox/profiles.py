@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import msgspec
 
+from evtransport.testing.profiles import collect_settings
 from evtransport.testing.shares import FieldShares
 from thorclient.profile import Echo, ElementType, Profile
 
@@ -35,16 +36,7 @@ def settings_of(profile: Profile | str | PathLike[str], _: Mapping[str, Any]) ->
 
 def profile_of(sandbox: attrs.AttrsInstance) -> Profile:
     """Return the profile of a sandbox. Raise ValueError if one of its settings is invalid."""
-    names = attrs.fields_dict(Profile)
-    settings = {
-        field.alias: getattr(sandbox, field.name)
-        for field in attrs.fields(type(sandbox))
-        if field.alias in names
-    }
-    for name, value in settings.items():
-        if value is None:
-            raise ValueError(f"{name} must not be None")
-    return Profile(**settings)
+    return Profile(**collect_settings(sandbox, attrs.fields_dict(Profile)))
 
 
 def shares_below(profile: Profile, prefix: str) -> FieldShares:
