@@ -31,6 +31,7 @@ class StubTransport:
     """Transport that returns given pages at once."""
 
     pages: Iterator[bytes]
+    reporter: None = attrs.field(default=None, init=False)
 
     async def send(self, request: Request[T]) -> T:
         return request.decode(next(self.pages, b'{"items":[]}'))
