@@ -15,6 +15,7 @@ from depotclient.probe.experiment import (
     SeenReport,
     Window,
 )
+from depotclient.profile import Profile
 
 T = TypeVar("T")
 
@@ -24,6 +25,35 @@ FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 WINDOW = Window(FIRST, FIRST + timedelta(days=366))
 
 FAILED = PageResponse.failed("the server failed: status 503")
+
+COMPLETE = Profile(
+    credentials="client_credentials",
+    token_lifetime=3600,
+    min_limit=1,
+    max_limit=2000,
+    low_limits="clamp",
+    high_limits=400,
+    odd_limits="honoured",
+    order="descending",
+    ignore_page=False,
+    past_the_end="null",
+    page_zero=422,
+    time_filter="overlap",
+    includes_from=True,
+    includes_to=False,
+    echo="upper",
+    missing_fields={"deviceStatus[].errorCodes": 0.125, "ocppStatus[].value": 0.0001},
+    null_fields={"vehicleId": 1},
+    unknown_fields={"phase1Voltage": 0.5},
+    unknown_values={},
+    compression="gzip",
+    latency=0.0415,
+    bytes_per_second=2_500_000,
+    page_seconds={1: 0.05, 10: 1.25},
+    report_bytes=208_000,
+    longest_session=5,
+)
+"""Profile with each value."""
 
 
 def seen(number: int, *, hours: float = 1, size: int = 2000) -> SeenReport:

@@ -11,57 +11,30 @@ from depotclient.probe import Advice, Measurement
 from depotclient.probe.words import describe_measurement, describe_setting
 from depotclient.profile import Profile
 from evtransport.measurements import Line
-
-COMPLETE = Profile(
-    credentials="token",
-    token_lifetime=3600,
-    min_limit=1,
-    max_limit=2000,
-    low_limits="clamp",
-    high_limits=400,
-    odd_limits="honoured",
-    order="shuffled",
-    ignore_page=False,
-    past_the_end="empty",
-    page_zero=404,
-    time_filter="overlap",
-    includes_from=True,
-    includes_to=False,
-    echo="same",
-    missing_fields={"vehicleId": 0.125, "ocppStatus[].value": 0.0001},
-    null_fields={},
-    unknown_fields={},
-    unknown_values={},
-    compression="identity",
-    latency=0.0415,
-    bytes_per_second=2_500_000,
-    page_seconds={1: 0.05, 10: 1.25},
-    report_bytes=208_000,
-    longest_session=5,
-)
+from tests.support.probing import COMPLETE
 
 LINES = """\
-Credentials          token
+Credentials          client id and secret
 Token lifetime       3,600 s
 Smallest limit       1
 Smaller limits       raised to the smallest limit
 Largest limit        2,000
 Larger limits        status 400
 Limits such as 11    honoured
-Order of reports     not by start, the same each time
+Order of reports     descending by start
 Page number          honoured
-Page after the last  empty
-Page 0               status 404
+Page after the last  null instead of a list
+Page 0               status 422
 Windows select by    any overlap with a session
 Time equal to from   in the window
 Time equal to to     outside of the window
-Ids in responses     as requested
-Missing fields       vehicleId 12.5%
+Ids in responses     in upper case
+Missing fields       deviceStatus[].errorCodes 12.5%
                      ocppStatus[].value < 0.1%
-Null fields          none
-Unknown fields       none
+Null fields          vehicleId 100.0%
+Unknown fields       phase1Voltage 50.0%
 Unknown enum values  none
-Compression          none
+Compression          gzip
 Latency              41.5 ms
 Time of a page       0.050 s for 1 report
                      1.250 s for 10 reports
