@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import aiohttp
 import pytest
@@ -20,29 +20,16 @@ from evtransport import (
     ApiError,
     ClientCredentials,
     DeadlineExceeded,
-    RetryPolicy,
     Secret,
     Timeout,
-    Transport,
 )
 from evtransport.http import Request
 from evtransport.otel import OpenTelemetry
 from tests.support.clients import client_of
 from tests.support.otel import Collector
 from tests.support.retries import no_retry_delays
-from tests.support.waiting import loop_until
-from tests.support.wire import Wire, hang_up, let_time_pass, reply, stall
-
-SECRET = "s3cr3t/k3y"
-REQUEST = Request(
-    *(("boxes", "CB-1"), bytes.decode, (("page", "2"),)),
-    ids=(("box", "CB-1"),),
-    template="/boxes/{box}",
-)
-HELLO = reply(b"hello")
-ONCE = RetryPolicy(attempts=1)
-
-Connect = Callable[..., Transport]
+from tests.support.telemetry import HELLO, ONCE, REQUEST, SECRET, Connect
+from tests.support.wire import Wire, hang_up, let_time_pass, reply
 
 
 @pytest.fixture
@@ -172,21 +159,6 @@ async def test_a_call_that_misses_its_deadline_ends_its_spans_with_the_error(
     attempt, call = collector.spans
     assert (error_of(attempt), error_of(call)) == ("CancelledError", "DeadlineExceeded")
     assert call.status.description == "no response within 20 s"
-
-
-async def test_a_cancelled_call_ends_its_spans_with_an_error(
-    connect: Connect, collector: Collector
-) -> None:
-    async with Wire(stall()) as wire:
-        call = asyncio.create_task(connect(wire, telemetry=collector.telemetry()).send(REQUEST))
-        await loop_until(lambda: wire.received)
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await call
-
-    assert [(span.status.status_code, error_of(span)) for span in collector.spans] == [
-        (StatusCode.ERROR, "CancelledError")
-    ] * 2
 
 
 @pytest.mark.parametrize(("ids", "reason"), [(True, "Server disconnected"), (False, None)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from urllib.parse import quote
 
@@ -24,7 +24,6 @@ from evtransport import (
     NotFoundError,
     PageRead,
     Retry,
-    RetryPolicy,
     Secret,
     Telemetry,
     Timeout,
@@ -36,22 +35,11 @@ from evtransport.http import Request
 from evtransport.telemetry import Event
 from tests.support.clients import client_of
 from tests.support.retries import no_retry_delays
-from tests.support.telemetry import Recorder
+from tests.support.telemetry import HELLO, ONCE, REQUEST, SECRET, Connect, Recorder
 from tests.support.waiting import loop_until
 from tests.support.wire import Script, Wire, hang_up, let_time_pass, reply, stall
 from thorclient import ThorClient
 from thorclient.sandbox import ThorSandbox
-
-SECRET = "s3cr3t/k3y"
-REQUEST = Request(
-    *(("boxes", "CB-1"), bytes.decode, (("page", "2"),)),
-    ids=(("box", "CB-1"),),
-    template="/boxes/{box}",
-)
-HELLO = reply(b"hello")
-ONCE = RetryPolicy(attempts=1)
-
-Connect = Callable[..., Transport]
 
 
 @pytest.fixture
@@ -140,7 +128,6 @@ async def test_a_token_after_a_403_and_one_of_a_function_are_reported(seen: Reco
     assert seen.events[:2] == [TokenFetched(lifetime=None)] * 2
 
 
-TRUNCATED = reply(b"x", length=9, close=True)
 FAILURES: dict[str, tuple[Script, tuple[int | None, str], str]] = {
     "no response": (hang_up(), (None, "ConnectionFailed"), "ConnectionFailed"),
     "half a body": (

@@ -1,11 +1,25 @@
-"""A sink that keeps what it receives."""
+"""Requests to observe, and a sink that keeps what it receives."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from evtransport import RetryPolicy, Transport
+from evtransport.http import Request
 from evtransport.telemetry import Attempt, Call, Event, Telemetry
+from tests.support.wire import reply
+
+SECRET = "s3cr3t/k3y"
+REQUEST = Request(
+    *(("boxes", "CB-1"), bytes.decode, (("page", "2"),)),
+    ids=(("box", "CB-1"),),
+    template="/boxes/{box}",
+)
+HELLO = reply(b"hello")
+ONCE = RetryPolicy(attempts=1)
+
+Connect = Callable[..., Transport]
 
 
 class Recorder(Telemetry):

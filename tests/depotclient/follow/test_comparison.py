@@ -19,8 +19,8 @@ def day(number: float) -> datetime:
     return SINCE + number * timedelta(days=1)
 
 
-TAIL = Reading(day(10), day(20), 10, is_reconcile=False)
-RECONCILE = attrs.evolve(TAIL, is_reconcile=True)
+READING = Reading(day(10), day(20), 10, is_reconcile=False)
+RECONCILE = attrs.evolve(READING, is_reconcile=True)
 DIGEST, OTHER = b"12345678", b"87654321"
 KNOWN = Session(7, day(12), day(12.1), key=1)
 MOVED = Session(7, day(13), day(13.1), key=2)
@@ -29,7 +29,7 @@ TIMELESS = Session(7, None, None, key=4)
 
 
 def comparison_of(
-    *sessions: Session, reading: Reading = TAIL, is_delivered: bool = True
+    *sessions: Session, reading: Reading = READING, is_delivered: bool = True
 ) -> Comparison:
     state = ConnectorState.starting_at(SINCE)
     for session in sessions:
@@ -73,12 +73,16 @@ def test_an_id_that_the_same_reading_returned_before_is_open() -> None:
 @pytest.mark.parametrize(
     ("known", "returned", "reading", "settled"),
     [
-        pytest.param(KNOWN, [MOVED], TAIL, Settled(Verdict.CHANGED, KNOWN.identity), id="moved"),
-        pytest.param(KNOWN, [KNOWN, MOVED], TAIL, Settled(Verdict.NEW), id="both are there"),
-        pytest.param(OLD, [MOVED], TAIL, Settled(Verdict.OPEN), id="the old start was not read"),
+        pytest.param(KNOWN, [MOVED], READING, Settled(Verdict.CHANGED, KNOWN.identity), id="moved"),
+        pytest.param(KNOWN, [KNOWN, MOVED], READING, Settled(Verdict.NEW), id="both are there"),
+        pytest.param(OLD, [MOVED], READING, Settled(Verdict.OPEN), id="the old start was not read"),
         pytest.param(OLD, [MOVED], RECONCILE, Settled(Verdict.NEW), id="nor by the reconcile"),
         pytest.param(
-            TIMELESS, [MOVED], TAIL, Settled(Verdict.CHANGED, TIMELESS.identity), id="got a start"
+            TIMELESS,
+            [MOVED],
+            READING,
+            Settled(Verdict.CHANGED, TIMELESS.identity),
+            id="got a start",
         ),
     ],
 )
