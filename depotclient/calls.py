@@ -307,15 +307,15 @@ class DepotCalls(ApiClient):
     ) -> Follow[T]:
         """Return a description of the new sessions of some connectors, without a request.
 
-        Iterate over the description for each session when it first appears, without an end. An item
-        has `connector`, `report`, `error` and `is_new`. A connector that fails yields a
+        Iterate over the description: it yields each session when it first appears, without an end.
+        An item has `connector`, `report`, `error` and `is_new`. A connector that fails yields a
         `FollowError` and is tried again later: after two `every`, then four, up to an hour. The
         other connectors go on.
 
-        Each connector is read once per `every`. A reading reads what can have changed since the
-        reading before: the time from `lag` before it. It takes two requests, or more for more than
-        8 MiB of reports. The readings of the connectors are spread over `every`. So 10 connectors
-        cost 1,200 requests an hour at one minute. Retries come on top.
+        Each connector is read once per `every`. A reading covers what can have changed: the time
+        from `lag` before the previous reading. It takes two requests, or more for more than 8 MiB
+        of reports. The readings of the connectors are spread over `every`. So 10 connectors cost
+        1,200 requests an hour at one minute. Retries come on top.
 
         An item is acknowledged by `await item.done()`, or by the request for the next item. So
         store an item before you request the next one. With a `state`, a later run does not yield

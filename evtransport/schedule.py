@@ -56,7 +56,7 @@ class Schedule(Generic[K]):
     All times are seconds of one clock, such as that of the event loop.
 
     Args:
-        items: Items. An item that occurs twice counts once.
+        items: Items. Duplicates count once.
         every: Length of the interval.
         start: Time at which the first item is due.
 

@@ -330,7 +330,7 @@ class ThorClient(ApiClient):
         result ends the iteration, as for every generator.
 
         Args:
-            ids: Chargebox ids. An id that occurs twice counts once. None requests
+            ids: Chargebox ids. Duplicates count once. None requests
                 `get_chargeboxes()`.
             every: Time between two requests for the same chargebox.
             concurrency: Maximum number of calls in flight.

@@ -61,7 +61,7 @@ structure_listed_box = STRUCTURES.of(ListedBox)
 
 @attrs.frozen
 class _Target:
-    """Thing to request: the analytics of a chargebox, or the list of chargeboxes without an id."""
+    """Target of a request: one chargebox, or the list of all without an id."""
 
     chargebox_id: str | None = None
 
@@ -112,7 +112,7 @@ async def poll_analytics(
     Args:
         get_analytics: Function that requests the analytics of a chargebox.
         list_ids: Function that requests the ids of all chargeboxes.
-        ids: Chargebox ids. One that occurs twice counts once. None uses `list_ids` in each round.
+        ids: Chargebox ids. Duplicates count once. None uses `list_ids` in each round.
         every: Time between two requests for the same chargebox.
         concurrency: Maximum number of requests in flight, and of results not yet yielded.
     """

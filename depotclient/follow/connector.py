@@ -122,7 +122,7 @@ class OpenReading(Generic[T]):
 
 @attrs.define(eq=False)
 class Follower(Generic[T]):
-    """One connector of a run.
+    """Follower of one connector: its state, the time when it is due, and its reading.
 
     Attributes:
         ids: Charger id and connector id.

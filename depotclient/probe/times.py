@@ -38,7 +38,7 @@ _FILTERS: Final[dict[tuple[bool, bool, bool], TimeFilter]] = {
 
 @attrs.frozen
 class WindowFindings:
-    """Findings about `from` and `to`.
+    """Findings about `from` and `to`. The other names are those of `Profile`.
 
     Attributes:
         narrow: Window with few sessions, or None.

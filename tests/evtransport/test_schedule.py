@@ -1,37 +1,10 @@
-"""The schedule of items that are asked for again and again."""
+"""The schedule of items that are asked for again and again. The tests of `poll` cover the rest."""
 
 from __future__ import annotations
 
 import pytest
 
 from evtransport.schedule import Schedule, backoff
-
-
-def asked(schedule: Schedule[str], until: float, *, slow: float = 0.0) -> list[tuple[float, str]]:
-    """Take each item when it is due, put it back `slow` seconds later, and return all takes."""
-    found, running, now = list[tuple[float, str]](), list[tuple[float, str]](), 0.0
-    while now < until:
-        while running and running[0][0] <= now:
-            schedule.put_back(running.pop(0)[1], now, failed=False)
-        while (key := schedule.take(now)) is not None:
-            found.append((now, key))
-            running.append((now + slow, key))
-        times = [time for time, _ in running] + [schedule.next_due or until]
-        now = min(times)
-    return found
-
-
-def test_items_are_spread_evenly_over_each_interval() -> None:
-    schedule = Schedule(["a", "b", "a", "c", "d"], every=60, start=0)
-    times = [0, 15, 30, 45, 60, 75, 90, 105]
-    assert asked(schedule, 120) == list(zip(times, "abcdabcd", strict=True))
-
-
-def test_a_slow_item_skips_rounds_and_delays_no_other() -> None:
-    schedule = Schedule(["slow", "b"], every=60, start=0)
-    assert schedule.take(0) == "slow"
-    assert asked(schedule, 120) == [(30, "b"), (90, "b")]
-    assert schedule.put_back("slow", 130, failed=False) == 180
 
 
 def test_items_that_are_late_do_not_pile_up() -> None:
