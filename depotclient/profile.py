@@ -83,7 +83,8 @@ class Profile:
         credentials: Kind of credentials that the API accepts.
         token_lifetime: Lifetime of an issued token, in seconds.
         min_limit: Smallest `limit` that the server honours.
-        max_limit: Largest `limit` that the server honours.
+        max_limit: Largest `limit` that the server honours. If the server refuses larger ones, and
+            the window has too few sessions for such a page: largest `limit` that it accepts.
         low_limits: Response to a `limit` below `min_limit`: "clamp" serves `min_limit`. A number is
             the status of an error.
         high_limits: Response to a `limit` above `max_limit`: "clamp" serves `max_limit`.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import attrs
 
-__all__ = ["Finding", "Line", "ShareCounter", "Wording", "format_share"]
+__all__ = ["Finding", "Letters", "Line", "ShareCounter", "Wording", "compare_letters"]
+__all__ += ["format_share"]
 
 T = TypeVar("T")
 
@@ -61,6 +62,44 @@ class ShareCounter:
     def shares(self) -> dict[str, float]:
         """Return the shares by path, without those that are 0."""
         return {path: n / self._all[path] for path, n in sorted(self._found.items()) if n}
+
+
+Letters: TypeAlias = Literal["same", "upper", "lower"]
+
+
+def compare_letters(pairs: Iterable[tuple[str, str]]) -> Finding[Letters]:
+    """Return the letters in which a server echoes ids.
+
+    Args:
+        pairs: Ids as sent and as echoed. They are equal without regard to case.
+
+    Example:
+        >>> compare_letters([("Cp-1", "CP-1")]).value
+        'upper'
+        >>> compare_letters([("CP-1", "CP-1")]).reason
+        'the ids have no lower-case letters'
+    """
+    pairs = list(pairs)
+    forms: Mapping[Letters, Callable[[str], str]] = {
+        "same": str,
+        "upper": str.upper,
+        "lower": str.lower,
+    }
+    found = [
+        form
+        for form, change in forms.items()
+        if all(change(sent) == echoed for sent, echoed in pairs)
+    ]
+    match found:
+        case [form]:
+            return Finding(form)
+        case ["same", "upper"]:
+            return Finding.unknown("the ids have no lower-case letters")
+        case ["same", "lower"]:
+            return Finding.unknown("the ids have no upper-case letters")
+        case []:
+            return Finding.unknown("the letters of the ids vary")
+    return Finding.unknown("the ids have no letters")
 
 
 @attrs.frozen

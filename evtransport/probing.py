@@ -8,13 +8,16 @@ from typing import Final
 
 from evtransport.telemetry import Attempt, Call, Event, Telemetry, TokenFetched
 
-__all__ = ["MAX_ATTEMPTS", "MAX_REQUESTS", "ProbeTelemetry"]
+__all__ = ["MAX_ATTEMPTS", "MAX_REQUESTS", "MIN_COMPRESSED_BYTES", "ProbeTelemetry"]
 
 MAX_REQUESTS: Final = 40
 """Maximum number of requests of a probe, with retries and without token requests."""
 
 MAX_ATTEMPTS: Final = 3
 """Maximum number of equal requests after failures."""
+
+MIN_COMPRESSED_BYTES: Final = 4096
+"""Size from which servers that compress responses do so. Many leave smaller ones as they are."""
 
 
 class ProbeTelemetry(Telemetry):
@@ -32,7 +35,7 @@ class ProbeTelemetry(Telemetry):
     def __init__(
         self, own: Telemetry | None, on_request: Callable[[int], object] | None = None
     ) -> None:
-        self._own = own or Telemetry()
+        self._own = Telemetry() if own is None else own
         self._on_request = on_request
         self.attempts: list[Attempt] = []
         self.tokens: list[TokenFetched] = []

@@ -7,21 +7,22 @@ measures it, and a sandbox behaves as it says. It is an attrs class, in which No
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias, get_args
 
 import attrs
 import msgspec
 
-__all__ = ["ProfileFormat", "Validator", "is_field_name", "is_number", "mapping_field"]
-__all__ += ["number", "one_of", "quote", "refuse_impossible_shares", "shares", "true_or_false"]
+__all__ = ["ProfileFormat", "Validator", "casefolded", "is_field_name", "is_number"]
+__all__ += ["mapping_field", "named_after", "number", "one_of", "quote"]
+__all__ += ["refuse_impossible_shares", "shares", "true_or_false"]
 
 Validator: TypeAlias = Callable[[object, "attrs.Attribute[Any]", Any], None]
 """Validator of an attrs field. All validators here accept None."""
 
 _MAX_PATHS: Final = 1000
-# Ids have digits. The name of a field has a few of them at most.
-_FIELD_NAME: Final = re.compile(r"(?!.*[0-9]{3})[A-Za-z_][A-Za-z0-9_]{0,63}")
+# Ids have digits and capitals. The name of a field starts with a small letter.
+_FIELD_NAME: Final = re.compile(r"(?!(?:.*[0-9]){3})[a-z][A-Za-z0-9_]{0,39}")
 
 
 def one_of(annotation: Any) -> Validator:
@@ -109,6 +110,16 @@ def refuse_impossible_shares(
 def is_field_name(text: str) -> bool:
     """Return True if a text looks like the name of a field, and not like an id."""
     return _FIELD_NAME.fullmatch(text) is not None
+
+
+def casefolded(ids: Iterable[str]) -> set[str]:
+    """Return ids in a form that does not depend on upper and lower case."""
+    return {each.casefold() for each in ids}
+
+
+def named_after(ids: set[str], paths: Iterable[str]) -> bool:
+    """Return True if the last name of a path is one of the ids, which are casefolded."""
+    return not ids.isdisjoint(casefolded(path.rpartition(".")[2] for path in paths))
 
 
 def is_number(value: object) -> bool:

@@ -15,6 +15,7 @@ from depotclient.drift import add_counts, count_reports, find_unknown, known_pat
 from depotclient.profile import KNOWN_VALUES, is_unknown_field
 from evtransport.measurements import ShareCounter
 from evtransport.pauses import Pauses
+from evtransport.profiles import casefolded, named_after
 from evtransport.surrogates import replace_lone_surrogates
 
 __all__ = ["FieldCounts", "Shares"]
@@ -44,10 +45,15 @@ _TEXT = msgspec.json.Decoder(str)
 class FieldCounts:
     """Counts over the reports added so far.
 
+    Args:
+        ids: Ids that no field may be named after. Those of vehicles are added.
+
     Attributes:
         reports: Number of reports.
     """
 
+    _ids: set[str] = attrs.field(factory=set[str], converter=casefolded, alias="ids")
+    _has_ids: bool = attrs.field(default=False, init=False)
     reports: int = attrs.field(default=0, init=False)
     _missing: ShareCounter = attrs.field(factory=ShareCounter, init=False)
     _null: ShareCounter = attrs.field(factory=ShareCounter, init=False)
@@ -63,8 +69,12 @@ class FieldCounts:
         except msgspec.ValidationError:
             return
         self.reports += 1
+        vehicle = bytes(fields.get("vehicleId", b""))
+        if vehicle.startswith(b'"'):
+            self._ids |= casefolded([_TEXT.decode(vehicle)])
         found = count_reports([find_unknown(text)])
         names = {path: count for path, count in found.items() if is_unknown_field(path)}
+        self._has_ids |= len(names) < len(found)
         self._unknown = add_counts(self._unknown, names)
         for prefix, objects in _objects_below("", [fields]):
             self._count(prefix, objects)
@@ -81,12 +91,17 @@ class FieldCounts:
                 unknown = sum(value not in KNOWN_VALUES[path] for value in values)
                 self._unknown_values.add(path, unknown, len(values))
 
-    def shares(self) -> dict[str, Shares]:
-        """Return the shares by path, by their names in `Profile`."""
+    def shares(self) -> dict[str, Shares | None]:
+        """Return the shares by path, by their names in `Profile`.
+
+        The unknown fields are None if one of them is named after an id, or looks like it.
+        """
+        has_ids = self._has_ids or named_after(self._ids, self._unknown)
+        unknown = {path: n / self.reports for path, n in sorted(self._unknown.items())}
         return {
             "missing_fields": self._missing.shares(),
             "null_fields": self._null.shares(),
-            "unknown_fields": {path: n / self.reports for path, n in sorted(self._unknown.items())},
+            "unknown_fields": None if has_ids else unknown,
             "unknown_values": self._unknown_values.shares(),
         }
 

@@ -13,6 +13,7 @@ from depotclient.probe.page_sizes import (
     ABOVE_MAXIMUM,
     DOCUMENTED_MAXIMUM,
     PageSizes,
+    confirm_page_size,
     find_page_size,
 )
 from depotclient.probe.sample import NO_SESSION, Sample
@@ -27,6 +28,9 @@ _ROUND: Final = (DOCUMENTED_MAXIMUM, 1000, 100, 500, 200, 50, 20, 10)
 _NO_SMALL_PAGE: Final = "large limits were not requested: no window with few sessions was found"
 
 
+_UNCLEAR: Final = "the sizes of the pages follow no known rule"
+
+
 @attrs.frozen
 class LimitFindings:
     """Findings about `limit`. The names are those of `Profile`."""
@@ -36,6 +40,11 @@ class LimitFindings:
     low_limits: Finding[LimitRule]
     high_limits: Finding[LimitRule]
     odd_limits: Finding[OddLimitRule]
+
+    @classmethod
+    def unknown(cls, reason: str) -> LimitFindings:
+        """Return findings without a value."""
+        return cls(*(Finding.unknown(reason) for _ in attrs.fields(cls)))
 
     def consistent(self) -> LimitFindings:
         """Return the same findings, without a smallest limit above the largest."""
@@ -77,6 +86,8 @@ class LimitProbe:
 
     def find(self) -> Experiment[LimitFindings]:
         """Return the limits that the server honours."""
+        if self.sample.is_uneven:
+            return LimitFindings.unknown("pages of the same limit have different sizes")
         odd = yield from self._find_odd()
         steps = _steps_of(odd.odd_limits.value)
         smallest, low = yield from self._find_smallest(steps)
@@ -94,10 +105,15 @@ class LimitProbe:
     def _find_odd(self) -> Experiment[_OddFindings]:
         sample, served = self.sample, self.sample.served or 0
         if 0 < served < sample.limit:
+            # A page may also be short because the server leaves out some reports.
+            larger = yield ProbeRequest(sample.window, 1, 2 * sample.limit)
+            if larger.count != served:
+                return _OddFindings(Finding.unknown(_UNCLEAR))
             reason = f"the server returns at most {served} reports"
             return _OddFindings(Finding.unknown(reason), served)
         whole = max(sample.limit, served)
-        limit = next(size for size in range(whole + 1, whole + 11) if size % 10 == 1)
+        # A multiple of 5, of 4 or of another small number would lower it to something else than 10.
+        limit = next(size for size in range(whole + 1, whole + 11) if size % 10 == 9)
         response = yield ProbeRequest(sample.window, 1, limit)
         if response.refusal is not None:
             return (yield from self._judge_refusal(limit, response.refusal))
@@ -106,9 +122,10 @@ class LimitProbe:
         if not response.count or len(sample.reports) <= response.count:
             few = NO_SESSION if not sample.reports else "the window has too few sessions"
             return _OddFindings(Finding.unknown(few if response.is_served else response.problem))
-        larger = yield ProbeRequest(sample.window, 1, limit + 9)
+        larger = yield ProbeRequest(sample.window, 1, limit + 1)
         if larger.count > response.count:
-            return _OddFindings(Finding("clamp"))
+            is_multiple = response.count == limit // 10 * 10
+            return _OddFindings(Finding("clamp") if is_multiple else Finding.unknown(_UNCLEAR))
         if larger.count < response.count:
             return _OddFindings(Finding.unknown(larger.problem))
         reason = f"the server returns at most {served} reports"
@@ -126,28 +143,42 @@ class LimitProbe:
         """
         # A page of all sessions doesn't show its limit.
         last = min(largest or DOCUMENTED_MAXIMUM, len(self.sample.reports) - 1)
-        limit = next((size for size in range(last, smallest - 1, -1) if size % 10), None)
-        if limit is None:
+        sizes = range(last, smallest - 1, -1)
+        odd = [size for size in sizes if size % 10 > 5] or [size for size in sizes if size % 10]
+        if not odd:
             return unknown
+        limit = odd[0]
         response = yield ProbeRequest(self.sample.window, 1, limit)
         if response.count == limit:
             return Finding("honoured")
-        if largest is None:
+        if largest is None or limit % 10 <= 5:
             return unknown
         if response.refusal is not None:
-            return Finding(response.refusal)
+            if self.small is None or limit // 10 * 10 + 5 < smallest:
+                return unknown
+            return (yield from self._check_refused(self.small, limit, response.refusal))
         return Finding("clamp") if response.count == limit // 10 * 10 > 0 else unknown
 
     def _judge_refusal(self, limit: int, status: int) -> Experiment[_OddFindings]:
         """Return whether a limit was refused because it is odd, or because it is too large."""
         if self.small is None:
             return _OddFindings(Finding.unknown(_NO_SMALL_PAGE))
-        larger = yield attrs.evolve(self.small, limit=limit + 9)
+        larger = yield attrs.evolve(self.small, limit=limit + 1)
         if larger.failure:
             return _OddFindings(Finding.unknown(larger.failure))
         if larger.refusal is not None:
             return _OddFindings(Finding.unknown("the server refuses limits above the smallest"))
-        return _OddFindings(Finding(status))
+        return _OddFindings((yield from self._check_refused(self.small, limit, status)))
+
+    def _check_refused(
+        self, small: ProbeRequest, limit: int, status: int
+    ) -> Experiment[Finding[OddLimitRule]]:
+        """Return the status of a refused limit, if a multiple of 2 and one of 5 have it too."""
+        for other in {limit // 10 * 10 + 5, limit // 10 * 10 + 8} - {limit}:
+            response = yield attrs.evolve(small, limit=other)
+            if response.refusal != status:
+                return Finding.unknown(response.failure or _UNCLEAR)
+        return Finding(status)
 
     def _find_smallest(
         self, steps: Sequence[int]
@@ -158,9 +189,16 @@ class LimitProbe:
             return smallest, Finding(response.refusal)
         if response.count == 1 < len(self.sample.reports):
             return Finding(1), Finding.unknown("no limit is smaller than 1")
+        if response.count > (self.sample.served or math.inf):
+            return Finding.unknown(_UNCLEAR), Finding.unknown(_UNCLEAR)
         if not response.count or len(self.sample.reports) <= response.count:
             reason = "one page has all sessions" if self.sample.reports else NO_SESSION
             reason = reason if response.is_served else response.problem
+            return Finding.unknown(reason), Finding.unknown(reason)
+        # A server may replace a small limit by a default that is not the smallest.
+        smaller = yield ProbeRequest(self.sample.window, 1, response.count - 1)
+        if smaller.count != response.count:
+            reason = smaller.problem if not smaller.is_served else _UNCLEAR
             return Finding.unknown(reason), Finding.unknown(reason)
         return Finding(response.count), Finding("clamp")
 
@@ -196,6 +234,7 @@ class LimitProbe:
         return largest, Finding(status)
 
     def _find_page_size(self, limit: int) -> Experiment[Finding[int]]:
+        """Return the size of the pages for a limit, if lower limits show that it is the largest."""
         if self.sample.served is None:
             return Finding.unknown(
                 "one page has all sessions" if self.sample.reports else NO_SESSION
@@ -205,7 +244,14 @@ class LimitProbe:
         if self.ignore_page:
             return Finding.unknown("the server ignores the page number")
         pages = PageSizes(self.sample, self.order, self.past_the_end, limit)
-        return (yield from find_page_size(pages))
+        found = yield from find_page_size(pages)
+        if found.value is None or found.value >= limit - 10:
+            return found
+        # A server may replace a large limit by a default that is not the largest.
+        confirmed = yield from confirm_page_size(
+            attrs.evolve(pages, limit=found.value + 10), found.value
+        )
+        return found if confirmed else Finding.unknown(_UNCLEAR)
 
     def _search(
         self, accepted: int, refused: int, steps: Sequence[int]

@@ -23,11 +23,15 @@ from depotclient.probe.sample import Sample
 from depotclient.profile import Order, PageRule
 from evtransport.measurements import Finding
 
-__all__ = ["ABOVE_MAXIMUM", "DOCUMENTED_MAXIMUM", "PageSizes", "find_page_size"]
+__all__ = ["ABOVE_MAXIMUM", "DOCUMENTED_MAXIMUM", "PAGE_BYTES", "PageSizes"]
+__all__ += ["confirm_page_size", "find_page_size"]
 
 DOCUMENTED_MAXIMUM: Final = 2000
 ABOVE_MAXIMUM: Final = DOCUMENTED_MAXIMUM + 10
 """Limit that is too large, and a multiple of 10."""
+
+PAGE_BYTES: Final = 8 * 2**20
+"""Size of the largest page that a probe requests on purpose."""
 
 _SIZES: Final = (20, 50, 100, 200, 500, 1000, DOCUMENTED_MAXIMUM)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -97,11 +101,11 @@ class PageSizes:
             default=timedelta(),
         )
 
-    def report_at(self, position: int) -> Experiment[SeenReport | PageResponse]:
+    def report_at(self, position: int, repeat: int = 0) -> Experiment[SeenReport | PageResponse]:
         """Return the report at a position from 0, or a response without it."""
         assert self.sample.served is not None  # noqa: S101 - see the class
         page, index = divmod(position, self.sample.served)
-        response = yield ProbeRequest(self.sample.window, page + 1, self.sample.limit)
+        response = yield ProbeRequest(self.sample.window, page + 1, self.sample.limit, repeat)
         if not page or not self.is_past_the_end(response):
             for report in (response.reports or ())[index : index + 1]:
                 return report
@@ -126,6 +130,29 @@ class PageSizes:
         if isinstance(first, SeenReport) and first.key == response.keys[0]:
             return _Comparison(is_larger=False, size=found)
         return _Comparison(reason="the pages of different limits don't match", is_final=True)
+
+
+def confirm_page_size(pages: PageSizes, size: int) -> Experiment[bool]:
+    """Return True if the pages of a slightly larger limit have a size, and no session moved.
+
+    Args:
+        pages: Pages of the larger limit.
+        size: Size of the pages of a much larger limit.
+    """
+    sample = pages.sample
+    found = yield from pages.compare(size)
+    if found.size != size:
+        return False
+    # Positions that were read at different times match only if no session was added or removed.
+    before = yield from pages.report_at(size)
+    after = yield from pages.report_at(size, repeat=3)
+    if not (isinstance(before, SeenReport) and before == after):
+        return False
+    if pages.limit * sum(r.size for r in sample.reports) > PAGE_BYTES * len(sample.reports):
+        return True
+    # Page 1 may follow another rule than the others.
+    first = yield ProbeRequest(sample.window, 1, pages.limit)
+    return first.count == size
 
 
 def find_page_size(pages: PageSizes) -> Experiment[Finding[int]]:

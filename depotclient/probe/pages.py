@@ -43,6 +43,9 @@ def find_past_the_end(
     response = yield ProbeRequest(sample.window, FAR_PAGE, sample.limit)
     if response.count and not sample.has_more:
         return Finding.unknown("one page has all sessions")
+    if response.refusal is not None:
+        # Some servers refuse pages that are far away, although the page after the last is empty.
+        return Finding.unknown(f"page {FAR_PAGE:,} has status {response.refusal}")
     return _compare(response, sample.first)
 
 

@@ -9,6 +9,7 @@ import attrs
 
 from depotclient.probe.experiment import Experiment, ProbeRequest, Window
 from depotclient.probe.limits import LimitFindings, LimitProbe
+from depotclient.probe.page_sizes import PAGE_BYTES
 from depotclient.probe.pages import (
     FAR_PAGE,
     check_ignored_page,
@@ -21,9 +22,6 @@ from depotclient.profile import Order, PageRule
 from evtransport.measurements import Finding
 
 __all__ = ["Findings", "plan_probe"]
-
-_PAGE_BYTES: Final = 8 * 2**20
-"""Size of the largest page that is requested to measure the speed."""
 
 _SPEED_LIMIT: Final = 100
 
@@ -42,7 +40,7 @@ class Findings:
     @classmethod
     def unknown(cls, reason: str) -> Findings:
         """Return findings without a value."""
-        limits = LimitFindings(*(Finding.unknown(reason) for _ in attrs.fields(LimitFindings)))
+        limits = LimitFindings.unknown(reason)
         windows = WindowFindings.unknown(reason)
         return cls(windows, limits, *(Finding.unknown(reason) for _ in range(4)))
 
@@ -56,6 +54,8 @@ def plan_probe(windows: Sequence[Window]) -> Experiment[Findings]:
     sample = yield from read_sample(windows)
     if sample.first.refusal is not None:
         return Findings.unknown("the server refuses each limit that was tried")
+    if not sample.first.is_served:
+        return Findings.unknown(f"page 1: {sample.first.problem}")
     ignore_page = yield from find_ignored_page(sample)
     order = yield from find_order(sample)
     times = yield from find_time_filter(sample)
@@ -91,6 +91,6 @@ def _read_large_page(sample: Sample, limits: LimitFindings) -> Experiment[None]:
     if not sample.has_more:
         return
     size = sum(report.size for report in sample.reports) // len(sample.reports)
-    limit = min(_SPEED_LIMIT, limits.max_limit.value or _SPEED_LIMIT, _PAGE_BYTES // max(size, 1))
+    limit = min(_SPEED_LIMIT, limits.max_limit.value or _SPEED_LIMIT, PAGE_BYTES // max(size, 1))
     if limit > 2 * sample.limit:
         yield ProbeRequest(sample.window, 1, limit // 10 * 10)

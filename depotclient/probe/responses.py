@@ -16,7 +16,7 @@ from depotclient.profile import Echo
 from depotclient.sessions import Session
 from evtransport.errors import DecodeError, SchemaError
 from evtransport.http import check_echo
-from evtransport.measurements import Finding
+from evtransport.measurements import Finding, compare_letters
 from evtransport.pauses import Pauses
 from evtransport.structure import decode
 from evtransport.surrogates import replace_lone_surrogates
@@ -26,7 +26,7 @@ __all__ = ["ProbedPage", "ReportReader", "find_echo", "split_probed_page"]
 
 
 class _Envelope(msgspec.Struct):
-    items: list[msgspec.Raw] | None = None
+    items: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
     charger_id: str | None = msgspec.field(name="ChargerID", default=None)
     connector_id: str | int | None = msgspec.field(name="ConnectorID", default=None)
 
@@ -39,12 +39,12 @@ class ProbedPage:
     """Response of a probe.
 
     Attributes:
-        items: JSON texts of the reports. None if the list is missing or null.
-        echo: How the response names the connector. None if it mixes the letters.
+        items: JSON texts of the reports. None if they are null, UNSET if they are missing.
+        echo: How the response names the connector.
     """
 
-    items: list[msgspec.Raw] | None
-    echo: Echo | None
+    items: list[msgspec.Raw] | msgspec.UnsetType | None
+    echo: Finding[Echo]
 
 
 def split_probed_page(charger_id: str, connector_id: str, body: bytes) -> ProbedPage:
@@ -62,7 +62,7 @@ def split_probed_page(charger_id: str, connector_id: str, body: bytes) -> Probed
         if text == body:
             raise
         envelope = decode(text, _ENVELOPE_DECODER)
-    if len(envelope.items or ()) > MAX_REPORTS:
+    if isinstance(envelope.items, list) and len(envelope.items) > MAX_REPORTS:
         raise SchemaError((f"$.items: more than {MAX_REPORTS:,} reports",))
     pairs = list[tuple[str, str]]()
     if envelope.charger_id is not None:
@@ -72,27 +72,26 @@ def split_probed_page(charger_id: str, connector_id: str, body: bytes) -> Probed
         sent, echoed = map(normalize_connector_id, (connector_id, str(envelope.connector_id)))
         check_echo("ConnectorID", sent, echoed)
         pairs.append((sent, echoed))
-    return ProbedPage(envelope.items, _compare_letters(pairs))
+    return ProbedPage(envelope.items, _find_form(pairs))
 
 
-def _compare_letters(pairs: Iterable[tuple[str, str]]) -> Echo | None:
+def _find_form(pairs: list[tuple[str, str]]) -> Finding[Echo]:
     """Return the form of the echoed ids. A pair is an id as sent and as echoed."""
-    pairs = list(pairs)
-    if not pairs:
-        return "absent"
-    if all(sent == echoed for sent, echoed in pairs):
-        return "same"
-    if all(sent.upper() == echoed for sent, echoed in pairs):
-        return "upper"
-    return "lower" if all(sent.lower() == echoed for sent, echoed in pairs) else None
+    match len(pairs):
+        case 0:
+            return Finding("absent")
+        case 1:
+            return Finding.unknown("one of the two ids is absent")
+    found = compare_letters(pairs)
+    return Finding(found.value, found.reason)
 
 
-def find_echo(echoes: Iterable[Echo | None]) -> Finding[Echo]:
+def find_echo(echoes: Iterable[Finding[Echo]]) -> Finding[Echo]:
     """Return how the responses name the connector."""
-    forms = list(set(echoes))
-    if len(forms) == 1 and forms[0] is not None:
-        return Finding(forms[0])
-    return Finding.unknown("the letters of the ids vary" if forms else "no response")
+    forms = set(echoes)
+    if len(forms) == 1:
+        return forms.pop()
+    return Finding.unknown("the ids differ from response to response" if forms else "no response")
 
 
 @attrs.define(eq=False)
@@ -104,7 +103,7 @@ class ReportReader:
         reports: All different reports.
     """
 
-    counts: FieldCounts = attrs.field(factory=FieldCounts, init=False)
+    counts: FieldCounts = attrs.field(factory=FieldCounts)
     reports: dict[bytes, SeenReport] = attrs.field(factory=dict[bytes, SeenReport], init=False)
 
     async def read(self, items: Iterable[msgspec.Raw]) -> tuple[SeenReport, ...]:

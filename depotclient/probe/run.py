@@ -8,9 +8,11 @@ from functools import partial
 from typing import TypeVar, cast
 
 import attrs
+import msgspec
 
 from depotclient.client import DepotClient
 from depotclient.probe.experiment import Experiment, PageResponse, ProbeRequest
+from depotclient.probe.fields import FieldCounts
 from depotclient.probe.plan import plan_probe
 from depotclient.probe.responses import ProbedPage, ReportReader, split_probed_page
 from depotclient.probe.sample import choose_windows
@@ -44,11 +46,11 @@ class _Prober:
     depot: DepotClient
     query: Query
     telemetry: ProbeTelemetry
+    reader: ReportReader
     refusal: StatusError | None = None
     has_succeeded: bool = False
-    reader: ReportReader = attrs.field(factory=ReportReader)
     timings: list[Timing] = attrs.field(factory=list[Timing])
-    echoes: list[Echo | None] = attrs.field(factory=list["Echo | None"])
+    echoes: list[Finding[Echo]] = attrs.field(factory=list[Finding[Echo]])
 
     async def run(self, experiment: Experiment[T]) -> T:
         """Run an experiment. Equal requests are sent once.
@@ -79,6 +81,8 @@ class _Prober:
         except ApiError as error:
             return self._judge(error)
         self.has_succeeded = True
+        if isinstance(page.items, msgspec.UnsetType):
+            return PageResponse.failed("the response has no `items`")
         self.echoes.append(page.echo)
         reports = None if page.items is None else await self.reader.read(page.items)
         last = self.telemetry.attempts[-1]
@@ -168,7 +172,8 @@ async def measure(
     """
     query = Query.validated(charger_id, connector_id, from_, to, depot.now())
     transport = depot._transport
-    prober = _Prober(depot, query, ProbeTelemetry(transport.telemetry, on_request))
+    reader = ReportReader(FieldCounts([query.charger_id, query.connector_id]))
+    prober = _Prober(depot, query, ProbeTelemetry(transport.telemetry, on_request), reader)
     start, end = (None if time is None else to_utc(time) for time in (from_, to))
     findings = await prober.run(plan_probe(choose_windows(start, end, to_utc(depot.now()))))
     has_client = isinstance(transport.auth, ClientCredentials)

@@ -103,6 +103,16 @@ class Sample:
         """Number of reports on a full page of `limit`. None if the first page may not be full."""
         return self.first.count if self.has_more else None
 
+    @property
+    def is_uneven(self) -> bool:
+        """True if the pages have different sizes, apart from a shorter last one."""
+        sizes = [self.first.count]
+        for page in self.pages[1:]:
+            if not page.count or not set(page.keys).isdisjoint(self.first.keys):
+                break
+            sizes.append(page.count)
+        return sizes[-1] > sizes[0] or any(size != sizes[0] for size in sizes[:-1])
+
     def shows(self, response: PageResponse, report: SeenReport) -> Finding[bool]:
         """Return whether a response has a report. Its page must have room for the report.
 
@@ -201,7 +211,9 @@ def find_order(sample: Sample) -> Experiment[Finding[Order]]:
     third = yield ProbeRequest(sample.window, 1, sample.limit, repeat=2)
     if problem := next((r.problem for r in (again, third) if not r.is_served), ""):
         return Finding.unknown(problem)
-    if third.keys == again.keys or all(_has_same_order(sample, page) for page in (again, third)):
+    pages = (again, third)
+    is_sorted = "shuffled" not in {_order_of_page(page) for page in (sample.first, *pages)}
+    if is_sorted or third.keys == again.keys or all(_has_same_order(sample, p) for p in pages):
         return Finding.unknown("sessions were added or removed during the probe")
     return Finding("changing")
 
@@ -217,6 +229,10 @@ def _has_same_order(sample: Sample, page: PageResponse) -> bool:
     positions = {report.key: position for position, report in enumerate(sample.reports)}
     known = [positions[key] for key in page.keys if key in positions]
     return 2 * len(known) >= page.count and known == sorted(known)
+
+
+def _order_of_page(page: PageResponse) -> Order:
+    return _order_of([report.start for report in page.reports or () if report.start is not None])
 
 
 def _order_of(starts: Sequence[datetime]) -> Order:

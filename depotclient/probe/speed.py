@@ -10,6 +10,7 @@ import attrs
 
 from depotclient.probe.sample import NO_SESSION
 from evtransport.measurements import Finding
+from evtransport.probing import MIN_COMPRESSED_BYTES
 
 __all__ = ["Timing", "find_compression", "find_latency", "find_page_seconds", "find_speed"]
 
@@ -78,7 +79,10 @@ def find_compression(timings: Sequence[Timing]) -> Finding[str]:
     """Return the encoding of the largest response. Servers leave small ones as they are."""
     if not timings:
         return Finding.unknown("no response")
-    return Finding(max(timings, key=lambda timing: timing.size).encoding)
+    largest = max(timings, key=lambda timing: timing.size)
+    if largest.encoding == "identity" and largest.size < MIN_COMPRESSED_BYTES:
+        return Finding.unknown("no large response")
+    return Finding(largest.encoding)
 
 
 def _rounded(seconds: float) -> float:

@@ -69,7 +69,7 @@ class Evidence:
 
     credentials: Credentials
     token_lifetime: Finding[float]
-    echoes: Sequence[Echo | None]
+    echoes: Sequence[Finding[Echo]]
     reports: Collection[SeenReport]
     counts: FieldCounts
     timings: Sequence[Timing]
@@ -111,7 +111,9 @@ def summarize(findings: Findings, evidence: Evidence) -> Measurement:
     )
 
 
-def _counted(counts: FieldCounts, shares: Shares) -> Finding[Shares]:
+def _counted(counts: FieldCounts, shares: Shares | None) -> Finding[Shares]:
+    if shares is None:
+        return Finding.unknown("a field is named after an id, or looks like it")
     return Finding(shares) if counts.reports else Finding.unknown(NO_SESSION)
 
 

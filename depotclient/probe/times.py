@@ -17,6 +17,9 @@ __all__ = ["WindowFindings", "find_time_filter"]
 
 _NO_TIMES: Final = "no session has a start and a later end, both in whole milliseconds"
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_STEPS: Final = (-1, 0, 1)
+"""Milliseconds by which a window is moved inwards: it is wider, exact and narrower."""
+
 _DISTANCE: Final = timedelta(seconds=2)
 """Time from a session's start or end to the sides of the windows around it.
 
@@ -72,9 +75,19 @@ class _TimedSession:
         """Window after the start and before the end."""
         return Window(self.start + _DISTANCE, self.end - _DISTANCE)
 
+    @property
+    def before(self) -> Window:
+        """Window before the start."""
+        return Window(shift(self.start, -3 * _DISTANCE), shift(self.start, -_DISTANCE))
+
+    @property
+    def after(self) -> Window:
+        """Window after the end."""
+        return Window(shift(self.end, _DISTANCE), shift(self.end, 3 * _DISTANCE))
+
 
 def find_time_filter(sample: Sample) -> Experiment[WindowFindings]:
-    """Return which time the windows filter by. It takes up to 7 requests for a session."""
+    """Return which time the windows filter by. It takes up to 9 requests for a session."""
     found = WindowFindings.unknown(_NO_TIMES if sample.reports else NO_SESSION)
     for session in _choose_sessions(sample)[:_MAX_TRIED]:
         found = yield from _examine(sample, session)
@@ -120,15 +133,22 @@ def _examine(sample: Sample, session: _TimedSession) -> Experiment[WindowFinding
     includes_from = yield from _find_inclusion(
         sample,
         session.report,
-        Window(from_time, shift(from_time, _DISTANCE)),
-        Window(shift(from_time, _MILLISECOND), shift(from_time, _DISTANCE)),
+        *(Window(shift(from_time, n * _MILLISECOND), shift(from_time, _DISTANCE)) for n in _STEPS),
     )
     includes_to = yield from _find_inclusion(
         sample,
         session.report,
-        Window(shift(to_time, -_DISTANCE), to_time),
-        Window(shift(to_time, -_DISTANCE), shift(to_time, -_MILLISECOND)),
+        *(Window(shift(to_time, -_DISTANCE), shift(to_time, -n * _MILLISECOND)) for n in _STEPS),
     )
+    # A server that ignores `from` or `to`, or compares whole days, has the session elsewhere too.
+    for inclusion, outside in ((includes_from, session.after), (includes_to, session.before)):
+        if inclusion.value is None:
+            response = yield ProbeRequest(outside, 1, sample.limit)
+            found = sample.shows(response, session.report)
+            if found.value is not False:
+                return WindowFindings.unknown(
+                    found.reason or "the response has sessions outside of the window"
+                )
     # A session that was removed during the experiment looks as if it were outside of the windows.
     control = yield ProbeRequest(narrow, 1, sample.limit, repeat=1)
     if not sample.shows(control, session.report).value:
@@ -137,22 +157,23 @@ def _examine(sample: Sample, session: _TimedSession) -> Experiment[WindowFinding
 
 
 def _find_inclusion(
-    sample: Sample, report: SeenReport, exact: Window, beyond: Window
+    sample: Sample, report: SeenReport, wider: Window, exact: Window, narrower: Window
 ) -> Experiment[Finding[bool]]:
     """Return whether a window that ends exactly at a time of a session has the session.
 
     Args:
         sample: First pages.
         report: Report of the session.
+        wider: Window that also has the millisecond outside of the time.
         exact: Window with one end at the time.
-        beyond: The same window without this millisecond. It must not have the session.
+        narrower: Window without the millisecond of the time.
     """
     response = yield ProbeRequest(exact, 1, sample.limit)
     found = sample.shows(response, report)
-    control = yield ProbeRequest(beyond, 1, sample.limit)
-    outside = sample.shows(control, report)
-    if found.value is None or outside.value is None:
-        return Finding.unknown(found.reason or outside.reason)
-    if outside.value:
+    control = yield ProbeRequest(narrower if found.value else wider, 1, sample.limit)
+    other = sample.shows(control, report)
+    if found.value is None or other.value is None:
+        return Finding.unknown(found.reason or other.reason)
+    if other.value is found.value:
         return Finding.unknown("the server doesn't compare times to the millisecond")
     return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import attrs
+import pytest
 
-from evtransport.measurements import Line, Wording, format_share
+from evtransport.measurements import Line, Wording, compare_letters, format_share
 
 
 @attrs.frozen
@@ -37,6 +38,26 @@ def test_each_value_is_measured_or_unknown_with_a_reason() -> None:
         Line("Shares", "measured", "none"),
         Line("Times", "unknown", "no page"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "echoed", "letters"),
+    [
+        ("Cp-1", "Cp-1", "same"),
+        ("Cp-1", "CP-1", "upper"),
+        ("CP-1", "cp-1", "lower"),
+        ("Cp-1", "cP-1", None),
+        # Another id would show a difference.
+        ("CP-1", "CP-1", None),
+        ("cp-1", "cp-1", None),
+        ("1", "1", None),
+    ],
+)
+def test_letters_that_could_come_from_several_rules_are_unknown(
+    sent: str, echoed: str, letters: str | None
+) -> None:
+    finding = compare_letters([(sent, echoed), ("1", "1")])
+    assert (finding.value, bool(finding.reason)) == (letters, letters is None)
 
 
 def test_a_choice_without_words_is_a_status() -> None:

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from evtransport.measurements import ShareCounter
+from evtransport.profiles import casefolded, named_after
 from evtransport.structure import JsonValue
 from thorclient.profile import KNOWN_PATHS, KNOWN_VALUES, is_unknown_field, may_be_absent
 
@@ -38,6 +39,8 @@ class FieldCounts:
     """
 
     documents: Counter[str] = attrs.field(factory=Counter[str], init=False)
+    _ids: set[str] = attrs.field(factory=set[str], init=False)
+    _has_ids: bool = attrs.field(default=False, init=False)
     _missing: ShareCounter = attrs.field(factory=ShareCounter, init=False)
     _null: ShareCounter = attrs.field(factory=ShareCounter, init=False)
     _unknown: Counter[str] = attrs.field(factory=Counter[str], init=False)
@@ -46,12 +49,15 @@ class FieldCounts:
     def add(self, kind: str, document: JsonObject) -> None:
         """Count the fields of one chargebox or of its analytics."""
         self.documents[kind] += 1
+        self._ids |= casefolded([str(document.get("id"))])
         unknown = set[str]()
         for path, fields in _objects_below(kind, document):
             for name in _FIELDS[path]:
                 self._count(f"{path}.{name}", name, fields)
-            names = [f"{path}.{name}" for name, value in fields.items() if value is not None]
-            unknown.update(filter(is_unknown_field, names))
+            names = {f"{path}.{name}" for name, value in fields.items() if value is not None}
+            new = names - KNOWN_PATHS
+            unknown.update(filter(is_unknown_field, new))
+            self._has_ids |= not new <= unknown
         self._unknown.update(unknown)
 
     def _count(self, path: str, name: str, fields: JsonObject) -> None:
@@ -62,13 +68,18 @@ class FieldCounts:
         if isinstance(value, str) and path in KNOWN_VALUES:
             self._unknown_values.add(path, value not in KNOWN_VALUES[path])
 
-    def shares(self) -> dict[str, dict[str, float]]:
-        """Return the shares by path, by their names in `Profile`."""
+    def shares(self) -> dict[str, dict[str, float] | None]:
+        """Return the shares by path, by their names in `Profile`.
+
+        The unknown fields are None if one of them is named after an id, or looks like it.
+        """
+        has_ids = self._has_ids or named_after(self._ids, self._unknown)
         totals = {path: self.documents[path.partition(".")[0]] for path in self._unknown}
+        unknown = {path: n / totals[path] for path, n in sorted(self._unknown.items())}
         return {
             "missing_fields": self._missing.shares(),
             "null_fields": self._null.shares(),
-            "unknown_fields": {path: n / totals[path] for path, n in sorted(self._unknown.items())},
+            "unknown_fields": None if has_ids else unknown,
             "unknown_values": self._unknown_values.shares(),
         }
 

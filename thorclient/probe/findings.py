@@ -10,7 +10,8 @@ from typing import Any, Final, get_args
 import attrs
 import msgspec
 
-from evtransport.measurements import Finding
+from evtransport.measurements import Finding, compare_letters
+from evtransport.probing import MIN_COMPRESSED_BYTES
 from evtransport.retry import RETRYABLE_STATUSES
 from evtransport.structure import JsonValue
 from evtransport.telemetry import Attempt
@@ -176,11 +177,11 @@ def _find_case_sensitive(
     other_case: Finding[Refusal | bool], unknown_box: Finding[Refusal]
 ) -> Finding[bool]:
     response = other_case.value
-    if response is None:
-        return Finding.unknown(other_case.reason)
+    if response is None or unknown_box.value is None:
+        return Finding.unknown(other_case.reason or unknown_box.reason)
     if not isinstance(response, Refusal):
         return Finding(False)
-    if unknown_box.value is None or response.status != unknown_box.value.status:
+    if response.status != unknown_box.value.status:
         return Finding.unknown(f"the response has status {response.status}")
     return Finding(True)
 
@@ -189,16 +190,15 @@ def _find_echo(requested: str, echoed: JsonValue) -> Finding[Echo]:
     match echoed:
         case None:
             return Finding("absent")
-        case str() if echoed == requested:
-            return Finding("same")
-        case str() if echoed == requested.upper():
-            return Finding("upper")
-        case str() if echoed == requested.lower():
-            return Finding("lower")
+        case str() if echoed.casefold() == requested.casefold():
+            found = compare_letters([(requested, echoed)])
+            return Finding(found.value, found.reason)
     return Finding.unknown("the response has another id")
 
 
-def _counted(counts: FieldCounts, shares: dict[str, float]) -> Finding[dict[str, float]]:
+def _counted(counts: FieldCounts, shares: dict[str, float] | None) -> Finding[dict[str, float]]:
+    if shares is None:
+        return Finding.unknown("a field is named after an id, or looks like it")
     if not counts.documents["analytics"]:
         return Finding.unknown("no analytics could be read")
     return Finding(shares)
@@ -231,7 +231,10 @@ def _find_filters_active(
 def _find_compression(attempts: Iterable[Attempt]) -> Finding[Compression]:
     """Return the encoding of the largest response. Servers leave small ones as they are."""
     complete = [each for each in attempts if each.status == 200 and not each.error]
-    found = max(complete, key=lambda each: each.body_bytes).encoding or "identity"
+    largest = max(complete, key=lambda each: each.body_bytes)
+    found = largest.encoding or "identity"
+    if found == "identity" and largest.body_bytes < MIN_COMPRESSED_BYTES:
+        return Finding.unknown("no large response")
     known: Mapping[str, Compression] = {each: each for each in get_args(Compression)}
     if found not in known:
         return Finding.unknown("the responses have another encoding")

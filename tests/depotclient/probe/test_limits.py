@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 import pytest
 
 from depotclient.probe.experiment import PageResponse, ProbeRequest
 from depotclient.probe.limits import LimitFindings, LimitProbe, choose_limit
 from depotclient.probe.sample import read_sample
+from evtransport.measurements import Finding
 from tests.support.probing import FAILED, WINDOW, Account, Respond, run, sessions
 
 SMALL = ProbeRequest(WINDOW, 1000, 10)
@@ -61,18 +64,74 @@ def test_the_limits_of_an_account_are_found(respond: Respond, expected: tuple[ob
     ("answer", "expected"),
     [
         (lambda request: PageResponse(422, None), 422),
-        (lambda request: Account(sessions(40))(request), "clamp"),
+        (lambda request: Account(sessions(30))(request), "clamp"),
         (lambda request: Account(sessions(33))(request), None),
     ],
 )
 def test_an_odd_limit_may_be_smaller_than_the_first_page(answer: Respond, expected: object) -> None:
     accepting = refusing(Account(sessions(45)), 25, 2000)
-    # 44 is the largest odd limit that a page of all sessions exceeds.
-    limits = found(lambda request: answer(request) if request.limit == 44 else accepting(request))
+    # A page of all sessions exceeds 39. Its multiple of 10 is no other multiple, such as one of 5.
+    limits = found(lambda r: answer(r) if 30 < r.limit < 40 else accepting(r))
     assert (limits.min_limit.value, limits.odd_limits.value) == (25, expected)
 
 
 FEW = Account(sessions(60))
+
+
+def sized(size: Callable[[ProbeRequest], int], count: int = 300) -> Respond:
+    """Return an account whose pages have another size than the limit."""
+    account = Account(sessions(count))
+    return lambda request: account(attrs.evolve(request, limit=size(request)))
+
+
+def without_some(request: ProbeRequest) -> PageResponse:
+    """Return a page without those reports that a server leaves out after it has counted them."""
+    reports = Account(sessions(60))(request).reports or ()
+    return PageResponse(reports=tuple(report for report in reports if report.key % 10 != 3))
+
+
+@pytest.mark.parametrize(
+    ("respond", "names"),
+    [
+        # A limit that is out of range is replaced by a default.
+        (sized(lambda r: r.limit if r.limit <= 100 else 50), {"max_limit", "high_limits"}),
+        (sized(lambda r: r.limit if r.limit >= 5 else 10), {"min_limit", "low_limits"}),
+        (sized(lambda r: r.limit if r.limit >= 5 else 15), {"min_limit", "low_limits"}),
+        # Page 1 follows another rule than the others.
+        (sized(lambda r: r.limit if r.page == 1 else min(r.limit, 20)), {"max_limit"}),
+        (sized(lambda r: r.limit // 5 * 5 or r.limit), {"odd_limits"}),
+        (sized(lambda r: r.limit + r.limit % 2), {"odd_limits"}),
+        (without_some, {"max_limit", "high_limits", "odd_limits"}),
+        (sized(lambda r: r.limit - r.page % 2), set(attrs.fields_dict(LimitFindings))),
+    ],
+)
+def test_pages_that_follow_no_known_rule_tell_nothing(respond: Respond, names: set[str]) -> None:
+    findings = attrs.asdict(found(respond), recurse=False)
+    assert names <= {name for name, finding in findings.items() if finding.value is None}
+
+
+def test_a_limit_that_only_multiples_of_5_satisfy_is_no_multiple_of_10() -> None:
+    limits = found(lambda r: PageResponse(400, None) if r.limit % 5 else FEW(r))
+    assert limits.odd_limits.value is None
+
+
+def test_the_largest_limit_is_confirmed_without_a_large_page() -> None:
+    account = Account(tuple(attrs.evolve(r, size=500_000) for r in sessions(300)), 50)
+    assert found(lambda r: FAILED if (r.page, r.limit) == (1, 60) else account(r)).max_limit == (
+        Finding(50)
+    )
+
+
+def test_an_odd_limit_close_to_the_smallest_may_be_refused_for_another_reason() -> None:
+    accepting = refusing(Account(sessions(30)), 28, 50)
+    limits = found(lambda r: PageResponse(400, None) if r.limit == 29 else accepting(r))
+    assert (limits.min_limit.value, limits.odd_limits.value) == (28, None)
+
+
+def test_a_session_that_is_removed_meanwhile_makes_the_largest_limit_unknown() -> None:
+    before, after = (Account(sessions(300)[first:], 50) for first in (0, 1))
+    limits = found(lambda request: after(request) if request.repeat else before(request))
+    assert limits.max_limit.value is None
 
 
 @pytest.mark.parametrize(
@@ -80,8 +139,9 @@ FEW = Account(sessions(60))
     [
         (failing(FEW, 1), "min_limit"),
         (failing(refusing(FEW, 7, 2000), 9), "min_limit"),
-        (failing(FEW, 11, 19), "odd_limits"),
+        (failing(FEW, 19), "odd_limits"),
         (failing(refusing(FEW, 1, 10), 20, 9), "odd_limits"),
+        (failing(lambda r: PageResponse(400, None) if r.limit % 10 else FEW(r), 18), "odd_limits"),
         (failing(lambda request: FEW(attrs.evolve(request, limit=10)), 20), "odd_limits"),
         (failing(FEW, 2010), "max_limit"),
         (failing(refusing(FEW, 1, 500), 1000), "max_limit"),

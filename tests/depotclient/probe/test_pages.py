@@ -54,6 +54,8 @@ def test_an_empty_page_says_nothing_without_sessions() -> None:
         # The last page is repeated, instead of the first.
         (TWO_PAGES, True, {2: SECOND_PAGE, 1000: SECOND_PAGE}, None),
         (TWO_PAGES, False, {1000: NULL}, "null"),
+        # The server may refuse only pages that are far away.
+        (TWO_PAGES, False, {1000: PageResponse(400, None)}, None),
         (ONE_PAGE, True, {2: FIRST_PAGE, 1000: FIRST_PAGE}, None),
     ],
 )

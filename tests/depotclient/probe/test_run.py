@@ -18,7 +18,7 @@ from depotclient.sandbox import Churn, DepotSandbox, Fault, ReportShape
 from evtransport.telemetry import Attempt, Call, Event, Telemetry
 from tests.support.retries import no_retry_delays
 
-CONNECTOR = ("cp-1", "1")
+CONNECTOR = ("Cp-1", "1")
 
 
 class CountingLimiter:
@@ -34,7 +34,7 @@ class CountingLimiter:
 
 
 def small_sandbox(**settings: object) -> DepotSandbox:
-    defaults = {"chargers": {"cp-1": ["1"]}, "shape": ReportShape.small()}
+    defaults = {"chargers": {"Cp-1": ["1"]}, "shape": ReportShape.small()}
     return DepotSandbox(**(defaults | settings))  # type: ignore[arg-type]
 
 
@@ -170,8 +170,8 @@ async def test_little_is_known_of_a_connector_without_sessions() -> None:
         "high_limits": 400,
         "page_zero": 400,
         "echo": "same",
-        "compression": "identity",
     }
+    assert measurement.reasons["compression"] == "no large response"
     assert measurement.reasons["time_filter"] == "no session in the window"
 
 
@@ -179,8 +179,24 @@ async def test_the_profile_holds_no_id_vehicle_or_time() -> None:
     sandbox = small_sandbox(unknown_fields={"note": 1.0}, unknown_values={"ocppStatus[].value": 1})
     text = (await measured(sandbox)).profile.to_json().decode()
     report = msgspec.json.decode(sandbox.reports(*CONNECTOR)[0])
-    for secret in ("cp-1", report["vehicleId"], str(report["sessionId"]), "2026-", "Sandbox"):
+    for secret in ("Cp-1", report["vehicleId"], str(report["sessionId"]), "2026-", "Sandbox"):
         assert secret not in text
+
+
+async def test_a_field_named_after_an_id_leaves_the_unknown_fields_unknown() -> None:
+    sandbox = small_sandbox(chargers={"Tariff": ["1"]}, unknown_fields={"tariff": 1.0})
+    async with sandbox, client_of(sandbox) as depot:
+        measurement = await measure(depot, "Tariff", "1")
+    assert b"tariff" not in measurement.profile.to_json()
+    reason = "a field is named after an id, or looks like it"
+    assert measurement.reasons["unknown_fields"] == reason
+
+
+async def test_an_error_with_status_200_is_no_page() -> None:
+    error = Fault.status(200, body='{"error": "internal"}')
+    measurement = await measured(small_sandbox(faults=[error] * 99))
+    assert measurement.reasons["past_the_end"] == "page 1: the response has no `items`"
+    assert measurement.profile.echo is None
 
 
 RETRIED = [

@@ -123,7 +123,9 @@ FEW = "the window has too few sessions with different starts"
         (NUMBERS[::-1], [page(*NUMBERS[::-1])], ("descending", "")),
         ((2, 1, 3, 5, 4), [page(2, 1, 3, 5, 4)], ("shuffled", "")),
         (NUMBERS, [page(2, 1, 3, 5, 4), page(5, 1, 3, 2, 4)], ("changing", "")),
-        (NUMBERS, [page(6, 7, 8, 9, 10), page(11, 12, 13, 14, 15)], ("changing", "")),
+        (NUMBERS, [page(7, 9, 6, 8, 10), page(11, 15, 13, 14, 12)], ("changing", "")),
+        # Many sessions were added, and all pages are in the same order.
+        (NUMBERS, [page(6, 7, 8, 9, 10), page(11, 12, 13, 14, 15)], (None, MOVED)),
         (NUMBERS, [page(2, 3, 4, 5, 6)] * 2, (None, MOVED)),
         (NUMBERS, [page(2, 3, 4, 5, 6), page(3, 4, 5, 6, 7)], (None, MOVED)),
         (NUMBERS, [page(5, 4), FAILED], (None, FAILED.failure)),

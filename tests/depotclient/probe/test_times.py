@@ -16,6 +16,7 @@ from tests.support.probing import FAILED, WINDOW, Account, Respond, record, run,
 Accepts = Callable[[Window, datetime, datetime], bool]
 
 MS = timedelta(milliseconds=1)
+HALF = timedelta(seconds=0.5)
 
 
 def pages(*reports: tuple[SeenReport, ...]) -> Sample:
@@ -63,6 +64,16 @@ UPLOAD = timedelta(seconds=30)
             lambda w, s, _: whole_seconds(w.start) <= s <= whole_seconds(w.end),
             ("start", None, True),
         ),
+        (
+            lambda w, s, _: whole_seconds(w.start) <= s + HALF <= whole_seconds(w.end),
+            ("start", None, None),
+        ),
+        # The server ignores `from` or `to` or both, or compares whole days.
+        (lambda w, s, _: s <= w.end, (None, None, None)),
+        (lambda w, s, _: w.start <= s, (None, None, None)),
+        (lambda w, _, e: e <= w.end, (None, None, None)),
+        (lambda w, s, e: True, (None, None, None)),
+        (lambda w, s, _: w.start.date() <= s.date() <= w.end.date(), (None, None, None)),
         # Only sessions inside of the window, and those by the time of their upload.
         (lambda w, s, e: w.start <= s and e <= w.end, (None, None, None)),
         (lambda w, _, e: w.start <= e + UPLOAD <= w.end, (None, None, None)),

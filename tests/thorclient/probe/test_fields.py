@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from thorclient.probe.fields import FieldCounts
 
 
@@ -17,7 +19,7 @@ def test_shares_are_those_of_the_objects_that_may_have_a_field() -> None:
             "tariff": None,
         },
     )
-    counts.add("chargebox", {"coordinates": [], "connectors": {}, "TB-0001": 1, "evse": 2})
+    counts.add("chargebox", {"coordinates": [], "connectors": {}, "evse": 2})
     counts.add("analytics", {"charges": {"last_7": 1}})
     missing, null, unknown, unknown_values = counts.shares().values()
     assert "chargebox.id" not in missing
@@ -36,3 +38,10 @@ def test_shares_are_those_of_the_objects_that_may_have_a_field() -> None:
     }
     assert unknown_values == {"chargebox.connectors[].type": 0.5}
     assert counts.documents == {"chargebox": 2, "analytics": 1}
+
+
+@pytest.mark.parametrize("name", ["TB-0001", "depot"])
+def test_no_unknown_field_is_named_if_one_may_be_an_id(name: str) -> None:
+    counts = FieldCounts()
+    counts.add("chargebox", {"id": "Depot", "evse": 2, name: 1})
+    assert counts.shares()["unknown_fields"] is None

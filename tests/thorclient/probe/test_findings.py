@@ -84,12 +84,19 @@ def test_evidence_is_turned_into_a_value(values: dict[str, Any], name: str, valu
     assert name not in measurement.reasons
 
 
+def named_after_a_box() -> FieldCounts:
+    counts = FieldCounts()
+    counts.add("chargebox", {"id": "Depot", "depot": 1})
+    counts.add("analytics", {})
+    return counts
+
+
 @pytest.mark.parametrize(
     ("values", "name", "reason"),
     [
         ({"unknown_box": LOST}, "chargebox_not_found", "the server failed: ConnectionFailed"),
         ({"unknown_box": LOST}, "error_shape", "the server failed: ConnectionFailed"),
-        ({"unknown_box": LOST}, "case_sensitive", "the response has status 404"),
+        ({"unknown_box": LOST}, "case_sensitive", "the server failed: ConnectionFailed"),
         (
             {"unknown_analytics": Finding(Refusal(503, b""))},
             "analytics_not_found",
@@ -107,6 +114,11 @@ def test_evidence_is_turned_into_a_value(values: dict[str, Any], name: str, valu
         ),
         ({"other_case": Finding(Refusal(503, b""))}, "case_sensitive", "has status 503"),
         ({"other_case": LOST}, "case_sensitive", "the server failed: ConnectionFailed"),
+        # A server that knows every id does not show whether their letters matter.
+        ({"unknown_box": LOST, "other_case": Finding(True)}, "case_sensitive", "the server failed"),
+        ({}, "echo", "the ids have no lower-case letters"),
+        ({"counts": named_after_a_box()}, "unknown_fields", "a field is named after an id"),
+        ({}, "compression", "no large response"),
         ({"box": {"id": "TB-2"}}, "echo", "the response has another id"),
         ({"everything": LOST}, "filters_active", "the server failed: ConnectionFailed"),
         ({"everything": Finding(BOXES[:1])}, "filters_active", "no chargebox is inactive, or "),
