@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -133,9 +134,8 @@ class FollowRun(AsyncCloseable, Generic[T]):
         self._interrupted: list[Follower[T]] = []
         self._batch: Iterator[_Pending[T] | None] = iter(())
         self._pending: _Pending[T] | None = None
-        self._has_acknowledged = False
-        self._has_read = False
-        self._saved_at = 0.0
+        # Time at which the state must be saved, by the event loop's clock.
+        self._save_due = math.inf
         self._is_awaited = False
         self._closed = False
         self._pauses = Pauses()
@@ -150,7 +150,7 @@ class FollowRun(AsyncCloseable, Generic[T]):
         self._closed = True
         self._batch, self._pending = iter(()), None
         async with AsyncExitStack() as stack:  # A cancellation must not skip a reader.
-            if self._has_acknowledged or self._has_read:
+            if self._save_due < math.inf:
                 stack.push_async_callback(self._save)
             for follower in self._followers:
                 if follower.reading is not None:
@@ -166,7 +166,8 @@ class FollowRun(AsyncCloseable, Generic[T]):
         self._is_awaited = True
         try:
             if self._pending is not None:
-                self._has_acknowledged |= bool(self._pending.apply(self._pending.changes))
+                if self._pending.apply(self._pending.changes):
+                    self._save_due = 0.0
                 self._pending = None
             if not self._followers:
                 await self._open()
@@ -181,8 +182,7 @@ class FollowRun(AsyncCloseable, Generic[T]):
         self._check_open()
         pending = self._pending
         if pending is None or pending.item is not item:
-            if self._has_acknowledged:
-                await self._save()
+            await self._save_if_due()
             return
         undo = pending.apply(pending.changes)
         try:
@@ -206,21 +206,18 @@ class FollowRun(AsyncCloseable, Generic[T]):
         # A place that can't be written must fail before the first item.
         await self._saved.save(follower.part for follower in followers)
         self._followers = followers
-        now = self._saved_at = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
         for follower in followers:
             follower.due = now + follower.phase * self._every
             self._steps.start(self._step(follower))
 
     async def _save(self) -> None:
         await self._saved.save(follower.encode() for follower in self._followers)
-        self._has_acknowledged = self._has_read = False
-        self._saved_at = asyncio.get_running_loop().time()
+        self._save_due = math.inf
 
-    async def _save_if_needed(self) -> None:
-        """Save acknowledged items at once, and the times of readings once each `every`."""
-        now = asyncio.get_running_loop().time()
-        is_due = self._has_read and now - self._saved_at >= self._every
-        if self._has_acknowledged or is_due:
+    async def _save_if_due(self) -> None:
+        """Save acknowledged items at once, and the time of a reading within `every`."""
+        if self._save_due <= asyncio.get_running_loop().time():
             await self._save()
 
     def _check_open(self) -> None:
@@ -245,7 +242,7 @@ class FollowRun(AsyncCloseable, Generic[T]):
     async def _receive_batch(self) -> None:
         """Wait for the next page, end of a reading, or error."""
         self._check_open()
-        await self._save_if_needed()
+        await self._save_if_due()
         while self._interrupted:
             self._steps.start(self._step(self._interrupted.pop()))
         follower, outcome = await self._steps.receive()
@@ -269,7 +266,8 @@ class FollowRun(AsyncCloseable, Generic[T]):
             for delivery in follower.reading.settle():
                 yield self._deliver(follower, delivery)
         follower.finish(self._options)
-        self._has_read = True
+        now = asyncio.get_running_loop().time()
+        self._save_due = min(self._save_due, now + self._every)
         self._schedule(follower)
 
     def _error(self, follower: Follower[T], error: ApiError) -> Iterator[_Pending[T] | None]:
