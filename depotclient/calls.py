@@ -350,7 +350,7 @@ class DepotCalls(ApiClient):
             since: Time from which sessions are yielded (timezone-aware), for connectors that the
                 state doesn't know. A known connector continues where the last run stopped, so
                 `since` may be a day ago at each start.
-            every: Time between two readings of a connector.
+            every: Time between two readings of a connector, at most 366 days.
             lag: Time in which reports can still appear or change, at most 366 days.
             state: Place that keeps the state between runs, such as `FileState("follow.json")`. None
                 keeps it in memory only.

@@ -28,6 +28,6 @@ async def main(state: str, connectors: Sequence[tuple[str, str]]) -> None:
 
 
 if __name__ == "__main__":
-    pairs = [tuple(name.rsplit("/", 1)) for name in sys.argv[2:]]
+    names = (name.rpartition("/") for name in sys.argv[2:])
     with suppress(KeyboardInterrupt):
-        asyncio.run(main(sys.argv[1], [(charger, connector) for charger, connector in pairs]))
+        asyncio.run(main(sys.argv[1], [(charger, connector) for charger, _, connector in names]))

@@ -58,6 +58,6 @@ async def main(address: str, connectors: list[tuple[str, str]], every: timedelta
 
 
 if __name__ == "__main__":
-    pairs = [tuple(name.rsplit("/", 1)) for name in sys.argv[1:]]
-    connectors = [(charger, connector) for charger, connector in pairs]
+    names = (name.rpartition("/") for name in sys.argv[1:])
+    connectors = [(charger, connector) for charger, _, connector in names]
     asyncio.run(main(os.environ["DEPOT_DATABASE_URL"], connectors, timedelta(minutes=1)))

@@ -55,6 +55,6 @@ async def main(file: str, connectors: list[tuple[str, str]], every: timedelta) -
 
 
 if __name__ == "__main__":
-    pairs = [tuple(name.rsplit("/", 1)) for name in sys.argv[2:]]
-    connectors = [(charger, connector) for charger, connector in pairs]
+    names = (name.rpartition("/") for name in sys.argv[2:])
+    connectors = [(charger, connector) for charger, _, connector in names]
     asyncio.run(main(sys.argv[1], connectors, timedelta(minutes=1)))

@@ -332,7 +332,7 @@ class ThorClient(ApiClient):
         Args:
             ids: Chargebox ids. Duplicates count once. None requests
                 `get_chargeboxes()`.
-            every: Time between two requests for the same chargebox.
+            every: Time between two requests for the same chargebox, at most 366 days.
             concurrency: Maximum number of calls in flight.
 
         Yields:

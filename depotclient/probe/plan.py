@@ -49,7 +49,7 @@ def plan_probe(windows: Sequence[Window]) -> Experiment[Findings]:
     """Run all experiments.
 
     Args:
-        windows: Windows to search for sessions. The last one has to do without.
+        windows: Windows to search for sessions, from the smallest to the largest.
     """
     sample = yield from read_sample(windows)
     if sample.first.refusal is not None:

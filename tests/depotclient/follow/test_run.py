@@ -267,7 +267,7 @@ def test_a_clock_that_jumps_and_returns_loses_and_repeats_nothing(jump: timedelt
 
 
 @simulated
-async def test_no_more_pages_than_allowed_are_read_or_in_memory(world: World) -> None:
+async def test_no_more_connectors_than_allowed_are_read_or_in_memory(world: World) -> None:
     connectors = [(f"C{number}", "1") for number in range(20)]
     for connector in connectors:
         world.add(*range(1, 26), connector=connector)
@@ -279,6 +279,16 @@ async def test_no_more_pages_than_allowed_are_read_or_in_memory(world: World) ->
         items = [first.connector, *[(await anext(run)).connector for _ in range(499)]]
 
     assert {items.count(connector) for connector in connectors} == {25}
+    readings = dict[tuple[str, str], list[int]]()
+    for number, request in enumerate(world.sandbox.requests):
+        reading = request.query["chargerId"], request.query["to"]
+        readings.setdefault(reading, []).append(number)
+    assert min(map(len, readings.values())) > 1
+    begun = [
+        sum(numbers[0] <= number <= numbers[-1] for numbers in readings.values())
+        for number in range(len(world.sandbox.requests))
+    ]
+    assert max(begun) == 3
 
 
 @simulated
