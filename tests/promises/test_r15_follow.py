@@ -16,6 +16,7 @@ import pytest
 from depotclient import ApiError, AuthError, ConnectionFailed, DepotClient, NotFoundError
 from depotclient.sandbox import TimeFilter
 from tests.support.figures import Record, tally
+from tests.support.followed import MemoryState
 from tests.support.polled import (
     BEGIN,
     CONNECTORS,
@@ -48,22 +49,6 @@ Clock = Callable[[timedelta], timedelta]
 
 class Killed(Exception):
     """The process of a poller ends."""
-
-
-@attrs.define
-class MemoryState:
-    """State that is lost with its process unless it was saved."""
-
-    saved: bytes | None = None
-    saves: int = 0
-    is_killed: bool = False
-
-    async def load(self) -> bytes | None:
-        return self.saved
-
-    async def save(self, state: bytes) -> None:
-        if not self.is_killed:
-            self.saved, self.saves = state, self.saves + 1
 
 
 @attrs.define
@@ -110,7 +95,7 @@ class Poller:
 
     async def run(self, until: timedelta, is_killed: Callable[[], bool] = lambda: False) -> None:
         """Poll until a time, or until an item at which the process is killed."""
-        self.state = MemoryState(self.state.saved, self.state.saves)
+        self.state = MemoryState(self.state.content)
         try:
             async with self.server.client() as client, asyncio.timeout_at(until.total_seconds()):
                 client.now = lambda: true_time() + self.clock_error(true_time() - BEGIN)
@@ -131,9 +116,9 @@ class Poller:
             async for item in run:
                 if is_killed():
                     if self.rolls_back:
-                        saved = self.state.saved
+                        saved = self.state.content
                         await item.done()
-                        self.state.saved = saved
+                        self.state.content = saved
                     else:
                         self.state.is_killed = True
                     raise Killed

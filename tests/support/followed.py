@@ -22,11 +22,19 @@ MINUTE = timedelta(minutes=1)
 
 @attrs.define
 class MemoryState:
-    """State in memory, which counts the saves and can refuse them."""
+    """State in memory, which counts the saves.
+
+    Attributes:
+        content: Saved state.
+        saves: Number of saves.
+        is_full: True refuses each save.
+        is_killed: True loses each save, as if the process had ended before.
+    """
 
     content: bytes | None = None
     saves: int = 0
     is_full: bool = False
+    is_killed: bool = False
 
     async def load(self) -> bytes | None:
         return self.content
@@ -35,7 +43,8 @@ class MemoryState:
         self.saves += 1
         if self.is_full:
             raise OSError("the disk is full")
-        self.content = state
+        if not self.is_killed:
+            self.content = state
 
 
 @attrs.define(eq=False)
