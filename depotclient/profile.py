@@ -162,6 +162,11 @@ class Profile:
             raise ValueError(
                 f"max_limit must be at least min_limit ({self.min_limit}), got {self.max_limit}"
             )
+        if self.odd_limits not in {None, "honoured"} and (self.max_limit or 10) < 10:
+            raise ValueError(
+                "max_limit must be at least 10 if odd_limits is not 'honoured',"
+                f" got {self.max_limit}"
+            )
         refuse_impossible_shares(self.missing_fields, self.null_fields)
 
     @classmethod

@@ -32,7 +32,7 @@ def one_of(annotation: Any) -> Validator:
     choices: tuple[str, ...] = get_args(literal)
 
     def validate(_: object, field: attrs.Attribute[Any], value: object) -> None:
-        is_status = or_status and is_number(value) and value in range(400, 600)
+        is_status = or_status and isinstance(value, int) and value in range(400, 600)
         if not (value is None or is_status or (isinstance(value, str) and value in choices)):
             allowed = ", ".join(choices) + (" or a status from 400 to 599" if or_status else "")
             raise ValueError(f"{field.name} must be one of {allowed}, got {quote(value)}")
@@ -169,7 +169,9 @@ class ProfileFormat:
         try:
             content = msgspec.json.decode(text, type=dict[str, Any])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            content = {}
+            raise ValueError(
+                f"not a profile: the text is not the JSON object that `{self.command}` writes"
+            ) from None
         if (kind := content.pop("kind", None)) != self.kind:
             found = "has no kind" if kind is None else f"is of the kind {quote(kind)}"
             raise ValueError(
@@ -184,7 +186,7 @@ class ProfileFormat:
         known = attrs.fields_dict(cls)
         if unknown := [name for name in content if name not in known]:
             raise ValueError(
-                f"the profile has unknown fields: {', '.join(unknown):.100};"
+                f"the profile has unknown fields: {', '.join(map(quote, unknown)):.100};"
                 f" version {self.version} has {', '.join(known)}"
             )
         return content

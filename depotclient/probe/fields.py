@@ -91,17 +91,18 @@ class FieldCounts:
                 unknown = sum(value not in KNOWN_VALUES[path] for value in values)
                 self._unknown_values.add(path, unknown, len(values))
 
-    def shares(self) -> dict[str, Shares | None]:
-        """Return the shares by path, by their names in `Profile`.
+    @property
+    def has_ids(self) -> bool:
+        """True if an unknown field is named after an id, or looks like one."""
+        return self._has_ids or named_after(self._ids, self._unknown)
 
-        The unknown fields are None if one of them is named after an id, or looks like it.
-        """
-        has_ids = self._has_ids or named_after(self._ids, self._unknown)
+    def shares(self) -> dict[str, Shares]:
+        """Return the shares by path, by their names in `Profile`."""
         unknown = {path: n / self.reports for path, n in sorted(self._unknown.items())}
         return {
             "missing_fields": self._missing.shares(),
             "null_fields": self._null.shares(),
-            "unknown_fields": None if has_ids else unknown,
+            "unknown_fields": {} if self.has_ids else unknown,
             "unknown_values": self._unknown_values.shares(),
         }
 

@@ -96,7 +96,7 @@ def summarize(findings: Findings, evidence: Evidence) -> Measurement:
         "includes_from": windows.includes_from,
         "includes_to": windows.includes_to,
         "echo": find_echo(evidence.echoes),
-        **{name: _counted(counts, shares) for name, shares in counts.shares().items()},
+        **{name: _counted(counts, name, shares) for name, shares in counts.shares().items()},
         "compression": _supported(find_compression(evidence.timings)),
         "latency": latency,
         "bytes_per_second": find_speed(evidence.timings, latency.value),
@@ -111,8 +111,8 @@ def summarize(findings: Findings, evidence: Evidence) -> Measurement:
     )
 
 
-def _counted(counts: FieldCounts, shares: Shares | None) -> Finding[Shares]:
-    if shares is None:
+def _counted(counts: FieldCounts, name: str, shares: Shares) -> Finding[Shares]:
+    if name == "unknown_fields" and counts.has_ids:
         return Finding.unknown("a field is named after an id, or looks like it")
     return Finding(shares) if counts.reports else Finding.unknown(NO_SESSION)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from depotclient.profile import Profile
 from depotclient.sandbox.shape import ReportShape
-from evtransport.testing.profiles import collect_settings
+from evtransport.testing.profiles import collect_settings, read_profile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +32,7 @@ def settings_of(profile: Profile | str | PathLike[str], given: Mapping[str, Any]
         ValueError: It has no profile, or one of another version.
     """
     if not isinstance(profile, Profile):
-        profile = Profile.parse(Path(profile).read_bytes())
+        profile = Profile.parse(read_profile(profile))
     settings = attrs.asdict(
         profile,
         recurse=False,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
 from functools import wraps
+from os import PathLike
+from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 
-__all__ = ["accept_profile", "collect_settings"]
+__all__ = ["accept_profile", "collect_settings", "read_profile"]
 
 T = TypeVar("T")
 
@@ -39,6 +41,19 @@ def accept_profile(
         return cls
 
     return decorate
+
+
+def read_profile(path: object) -> bytes:
+    """Return the content of the file of a profile.
+
+    Raises:
+        OSError: The file can't be read.
+        ValueError: The argument is not a path, such as the profile of another API.
+    """
+    if not isinstance(path, str | PathLike):
+        kind = f"{type(path).__module__}.{type(path).__qualname__}"
+        raise ValueError(f"profile must be a Profile of this API or a path, got a {kind}")
+    return Path(path).read_bytes()
 
 
 def collect_settings(

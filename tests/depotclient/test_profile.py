@@ -57,6 +57,7 @@ def test_a_text_that_is_not_a_profile_of_this_version_is_refused(text: bytes, me
         ({"bytes_per_second": 0}, "bytes_per_second must be a finite number > 0, got 0"),
         ({"max_limit": 1.5}, "max_limit must be an int >= 1, got 1.5"),
         ({"min_limit": 6, "max_limit": 5}, "max_limit must be at least min_limit (6), got 5"),
+        ({"odd_limits": "clamp", "max_limit": 7}, "max_limit must be at least 10 if odd_limits"),
         ({"includes_to": 1}, "includes_to must be true or false, got 1"),
         ({"missing_fields": {"vehicle_id": 1}}, "'vehicle_id' is not a path, such as 'vehicleId'"),
         ({"null_fields": {"vehicleId": 1.1}}, "the share of vehicleId must be a number from 0 to"),
@@ -86,6 +87,8 @@ def test_a_bad_value_is_refused_by_name(values: dict[str, Any], message: str) ->
         ("ocppStatus.reason", False),
         ("CP-001", False),
         ("BUS001", False),
+        ("VIN", False),
+        ("a1b2c3", False),
         ("", False),
     ],
 )

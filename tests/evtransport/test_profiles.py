@@ -53,6 +53,7 @@ def test_a_profile_is_read_back_from_its_json() -> None:
         ({"rule": "none"}, "rule must be one of clamp or a status from 400 to 599, got 'none'"),
         ({"rule": 200}, "rule must be one of"),
         ({"rule": True}, "rule must be one of"),
+        ({"rule": 404.0}, "rule must be one of"),
         ({"rule": ["clamp"]}, "rule must be one of"),
         ({"shares": ["a"]}, "shares must map at most 1000 paths to shares"),
         ({"shares": dict.fromkeys(map(str, range(1001)), 0)}, "at most 1000 paths"),
@@ -84,11 +85,18 @@ def test_a_field_is_missing_or_null_in_at_most_all_objects() -> None:
         (b"\xff{}", "not a profile"),
         (b"[" * 100_000, "not a profile"),
         (b"[1]", "not a profile"),
-        (b"{", "the text has no kind, instead of the JSON object that `some probe --profile FILE`"),
+        (b"{", "the text is not the JSON object that `some probe --profile FILE` writes"),
+        (
+            b"{}",
+            "the text has no kind, instead of the JSON object that `some probe --profile FILE`",
+        ),
         (b'{"kind": "other"}', "not a profile: the text is of the kind 'other'"),
         (b'{"kind": "some-profile"}', "the profile has version None"),
         (b'{"kind": "some-profile", "version": 2}', "the profile has version 2, but this release"),
-        (b'{"kind": "some-profile", "version": 3, "x": 1}', "unknown fields: x; version 3 has st"),
+        (
+            b'{"kind": "some-profile", "version": 3, "x": 1}',
+            "unknown fields: 'x'; version 3 has st",
+        ),
     ],
 )
 def test_a_text_of_another_kind_or_version_is_refused(text: bytes, message: str) -> None:

@@ -48,8 +48,8 @@ class Measurement:
         >>> from thorclient.probe import measure
         >>> async with ThorClient.from_env() as thor:
         ...     measurement = await measure(thor, "TB-0001")
-        >>> measurement.profile.echo, measurement.chargeboxes
-        ('same', 20)
+        >>> measurement.profile.case_sensitive, measurement.chargeboxes
+        (True, 20)
     """
 
     profile: Profile
@@ -104,7 +104,7 @@ def summarize(evidence: Evidence) -> Measurement:
         "error_shape": _find_common_shape(evidence.unknown_analytics, evidence.unknown_box),
         "case_sensitive": _find_case_sensitive(evidence.other_case, evidence.unknown_box),
         "echo": _find_echo(evidence.requested_id, evidence.box.get("id")),
-        **{name: _counted(counts, shares) for name, shares in counts.shares().items()},
+        **{name: _counted(counts, name, shares) for name, shares in counts.shares().items()},
         "occupied_type": _find_occupied_type(boxes),
         "filters_active": _find_filters_active(evidence.everything, evidence.active),
         "compression": _find_compression(evidence.attempts),
@@ -123,7 +123,7 @@ def _find_status(refusal: Finding[Refusal]) -> Finding[int]:
     if refusal.value is None:
         return Finding.unknown(refusal.reason)
     status, body = refusal.value.status, refusal.value.body
-    if not 400 <= status < 600:
+    if not 400 <= status < 600 or status == 401:  # 401: the key has been revoked meanwhile.
         return Finding.unknown(f"the response has status {status}")
     if status in RETRYABLE_STATUSES and b"ChargeboxNotFound" not in body:
         return Finding.unknown(f"the server failed: status {status}")
@@ -133,9 +133,9 @@ def _find_status(refusal: Finding[Refusal]) -> Finding[int]:
 def _find_common_shape(*refusals: Finding[Refusal]) -> Finding[ErrorShape]:
     """Return the place of an error's name, if all responses have it there."""
     found = [
-        Finding[ErrorShape].unknown(refusal.reason)
-        if refusal.value is None
-        else find_error_shape(refusal.value.body)
+        find_error_shape(refusal.value.body)
+        if refusal.value is not None and _find_status(refusal).value is not None
+        else Finding[ErrorShape].unknown(_find_status(refusal).reason)
         for refusal in refusals
     ]
     if len({finding.value for finding in found}) > 1 and all(each.value for each in found):
@@ -176,12 +176,12 @@ def _value_at(content: object, path: str) -> object:
 def _find_case_sensitive(
     other_case: Finding[Refusal | bool], unknown_box: Finding[Refusal]
 ) -> Finding[bool]:
-    response = other_case.value
-    if response is None or unknown_box.value is None:
-        return Finding.unknown(other_case.reason or unknown_box.reason)
+    response, not_found = other_case.value, _find_status(unknown_box)
+    if response is None or not_found.value is None:
+        return Finding.unknown(other_case.reason or not_found.reason)
     if not isinstance(response, Refusal):
         return Finding(False)
-    if response.status != unknown_box.value.status:
+    if response.status != not_found.value:
         return Finding.unknown(f"the response has status {response.status}")
     return Finding(True)
 
@@ -196,8 +196,8 @@ def _find_echo(requested: str, echoed: JsonValue) -> Finding[Echo]:
     return Finding.unknown("the response has another id")
 
 
-def _counted(counts: FieldCounts, shares: dict[str, float] | None) -> Finding[dict[str, float]]:
-    if shares is None:
+def _counted(counts: FieldCounts, name: str, shares: dict[str, float]) -> Finding[dict[str, float]]:
+    if name == "unknown_fields" and counts.has_ids:
         return Finding.unknown("a field is named after an id, or looks like it")
     if not counts.documents["analytics"]:
         return Finding.unknown("no analytics could be read")

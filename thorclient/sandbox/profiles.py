@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import msgspec
 
-from evtransport.testing.profiles import collect_settings
+from evtransport.testing.profiles import collect_settings, read_profile
 from evtransport.testing.shares import FieldShares
 from thorclient.profile import Echo, ElementType, Profile
 
@@ -30,7 +29,7 @@ def settings_of(profile: Profile | str | PathLike[str], _: Mapping[str, Any]) ->
         ValueError: It has no profile, or one of another version.
     """
     if not isinstance(profile, Profile):
-        profile = Profile.parse(Path(profile).read_bytes())
+        profile = Profile.parse(read_profile(profile))
     return attrs.asdict(profile, filter=lambda _, value: value is not None)
 
 

@@ -95,3 +95,8 @@ def test_a_file_that_is_not_a_profile_of_this_version_is_refused(
 def test_a_contradiction_between_profile_and_arguments_is_refused() -> None:
     with pytest.raises(ValueError, match="max_limit must be at least min_limit"):
         DepotSandbox(profile=STRANGE, min_limit=30)
+
+
+def test_an_argument_that_is_neither_profile_nor_path_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"a Profile of this API or a path, got a builtins\.dict"):
+        DepotSandbox(profile={"max_limit": 20})  # type: ignore[arg-type]

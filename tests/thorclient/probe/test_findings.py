@@ -16,6 +16,8 @@ NOT_FOUND = Refusal(404, b'{"message": "ChargeboxNotFound"}')
 LOST = Finding[Any].unknown("the server failed: ConnectionFailed")
 BOXES: list[JsonObject] = [{"id": "TB-1", "active": True}, {"id": "TB-2", "active": False}]
 
+REVOKED, DOWN = (Finding(Refusal(status, b"<html>")) for status in (401, 503))
+
 
 def attempt(**values: Any) -> Attempt:
     return Attempt(method="GET", template="", url="http://a", address="a", port=80, **values)
@@ -114,6 +116,10 @@ def named_after_a_box() -> FieldCounts:
         ),
         ({"other_case": Finding(Refusal(503, b""))}, "case_sensitive", "has status 503"),
         ({"other_case": LOST}, "case_sensitive", "the server failed: ConnectionFailed"),
+        ({"unknown_box": REVOKED}, "chargebox_not_found", "the response has status 401"),
+        # The page of a gateway is no error of the API.
+        ({"unknown_box": DOWN, "unknown_analytics": DOWN}, "error_shape", "failed: status 503"),
+        ({"unknown_box": DOWN, "other_case": DOWN}, "case_sensitive", "failed: status 503"),
         # A server that knows every id does not show whether their letters matter.
         ({"unknown_box": LOST, "other_case": Finding(True)}, "case_sensitive", "the server failed"),
         ({}, "echo", "the ids have no lower-case letters"),
