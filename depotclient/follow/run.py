@@ -163,6 +163,7 @@ class FollowRun(AsyncCloseable, Generic[T]):
     async def __anext__(self) -> FollowedReport[T] | FollowError:
         if self._is_awaited:
             raise RuntimeError("another task is waiting for this run")
+        self._check_open()
         self._is_awaited = True
         try:
             if self._pending is not None:
@@ -190,13 +191,13 @@ class FollowRun(AsyncCloseable, Generic[T]):
         except BaseException:
             pending.apply(undo)
             raise
-        self._pending = None
+        if self._pending is pending:  # Another task may have taken the next item.
+            self._pending = None
 
     # Start and state.
 
     async def _open(self) -> None:
         """Load the state, save it once, and start all connectors."""
-        self._check_open()
         connectors, since = self._follow.connectors, self._options.since
         parts = await self._saved.load(connectors, since)
         followers = tuple(
@@ -205,6 +206,7 @@ class FollowRun(AsyncCloseable, Generic[T]):
         )
         # A place that can't be written must fail before the first item.
         await self._saved.save(follower.part for follower in followers)
+        self._check_open()
         self._followers = followers
         now = asyncio.get_running_loop().time()
         for follower in followers:
@@ -241,8 +243,9 @@ class FollowRun(AsyncCloseable, Generic[T]):
 
     async def _receive_batch(self) -> None:
         """Wait for the next page, end of a reading, or error."""
-        self._check_open()
         await self._save_if_due()
+        # `aclose` may have run meanwhile: a step that starts now would never end.
+        self._check_open()
         while self._interrupted:
             self._steps.start(self._step(self._interrupted.pop()))
         follower, outcome = await self._steps.receive()

@@ -29,18 +29,21 @@ class MemoryState:
         saves: Number of saves.
         is_full: True refuses each save.
         is_killed: True loses each save, as if the process had ended before.
+        delay: Duration of a save in seconds.
     """
 
     content: bytes | None = None
     saves: int = 0
     is_full: bool = False
     is_killed: bool = False
+    delay: float = 0.0
 
     async def load(self) -> bytes | None:
         return self.content
 
     async def save(self, state: bytes) -> None:
         self.saves += 1
+        await asyncio.sleep(self.delay)
         if self.is_full:
             raise OSError("the disk is full")
         if not self.is_killed:

@@ -236,6 +236,33 @@ async def test_a_run_serves_one_task_and_ends_when_it_is_closed(world: World) ->
                 await call
 
 
+@pytest.mark.parametrize("moment", [0.5, 1.5], ids=["first save", "second save"])
+def test_a_run_that_is_closed_while_it_saves_leaves_no_task(moment: float) -> None:
+    @simulated
+    async def test(world: World) -> None:
+        world.add(1)
+        world.state.delay = 1.0
+        async with world.run(A, B) as run:
+            waiting = asyncio.ensure_future(within(run, HOUR))
+            await asyncio.sleep(moment)
+        with pytest.raises(RuntimeError, match="closed"):
+            await waiting
+
+    test()
+
+
+@simulated
+async def test_an_item_that_is_taken_while_another_task_saves_is_acknowledged(world: World) -> None:
+    world.add(1, 2)
+    world.state.delay = 1.0
+    async with world.run() as run:
+        saving = asyncio.ensure_future((await anext(run)).done())
+        await asyncio.sleep(0.5)
+        assert text_of(await anext(run)) == 2
+        await saving
+        assert await within(run, HOUR) == []
+
+
 @simulated
 async def test_a_run_that_is_closed_before_its_first_item_saves_nothing(world: World) -> None:
     async with world.run() as run:
