@@ -29,7 +29,9 @@ _RECORD: Final = struct.Struct(">BqqqQ8s")
 
 _HAS_ID, _HAS_START, _HAS_END, _IS_DELIVERED = (1 << bit for bit in range(4))
 
-_ADVICE: Final = ": pass one that an earlier run saved, or an empty place such as a new file"
+_ADVICE: Final = ": pass one that an earlier run saved, or none, such as a path without a file"
+
+_INVALID: Final = (msgspec.MsgspecError, ValueError, RecursionError, struct.error, OverflowError)
 
 _Time: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -136,7 +138,8 @@ class ConnectorState:
         """
         times = {identity: self.last_time_of(k.session) for identity, k in self.known.items()}
         latest = max((time for time in times.values() if time and time <= now), default=self.floor)
-        self.floor = max(self.floor, truncate(latest) - period)
+        if latest - self.floor > period:  # Otherwise, the difference may be before the year 1.
+            self.floor = truncate(latest) - period
         for identity, time in times.items():
             if time is not None and time < self.floor:
                 del self.known[identity]
@@ -167,7 +170,7 @@ class ConnectorState:
             found = msgspec.json.decode(part, type=_Connector)
             records = _RECORD.iter_unpack(base64.b64decode(found.sessions, validate=True))
             known = [Known.unpack(*record) for record in records]
-        except (msgspec.MsgspecError, ValueError, struct.error, OverflowError) as error:
+        except _INVALID as error:
             raise ValueError(f"it is damaged: {error}{_ADVICE}") from None
         return cls(
             found.since,
@@ -226,19 +229,19 @@ def split_state(state: bytes) -> dict[tuple[str, str], bytes]:
         raise ValueError(f"load() must return bytes or None, got {type(state).__name__}")
     try:
         header = msgspec.json.decode(state, type=_Header)
-    except msgspec.MsgspecError:
+    except _INVALID:
         raise ValueError(f"it is not a state of follow{_ADVICE}") from None
     if header.kind != KIND:
-        raise ValueError(f"it is a {header.kind!r}, not a state of follow{_ADVICE}")
+        raise ValueError(f"it is a {header.kind[:40]!r}, not a state of follow{_ADVICE}")
     if header.version != VERSION:
         raise ValueError(
             f"it has version {header.version}, but this release reads version {VERSION}:"
-            " use the release that wrote it, or start with an empty state"
+            " use the release that wrote it, or start without a state"
         )
     try:
         parts = msgspec.json.decode(state, type=_State).connectors
         ids = [msgspec.json.decode(part, type=_Ids) for part in parts]
-    except msgspec.MsgspecError as error:
+    except _INVALID as error:
         raise ValueError(f"it is damaged: {error}{_ADVICE}") from None
     return {
         (each.charger_id, each.connector_id): bytes(part)

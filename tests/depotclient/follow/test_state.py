@@ -52,6 +52,8 @@ def test_a_saved_state_is_the_same_when_it_is_loaded() -> None:
     [
         (b"", "not a state of follow: pass one that an earlier run saved"),
         (b"[1]", "not a state of follow"),
+        (b'{"x":' + b"[" * 100_000, "not a state of follow"),
+        (b'{"kind":"\xff"}', "not a state of follow"),
         (b'{"kind":"depotclient.profile","version":1}', "is a 'depotclient.profile', not a state"),
         (b'{"kind":"depotclient.follow","version":2}', "version 2, but this release reads version"),
         (b'{"kind":"depotclient.follow","version":1}', "damaged: .*`connectors`"),
@@ -130,6 +132,15 @@ def test_sessions_long_before_the_last_one_are_forgotten_and_not_expected_again(
     assert len(state.known) == 3
     assert state.floor == day(15)
     assert not state.expects(old.session)
+
+
+def test_a_period_that_begins_before_the_year_1_forgets_nothing() -> None:
+    state = ConnectorState.starting_at(datetime(2, 1, 1, tzinfo=UTC))
+    floor = state.floor
+
+    state.forget_before(day(1), 366 * DAY)
+
+    assert state.floor == floor
 
 
 def test_a_wrong_clock_makes_no_session_forgotten() -> None:
