@@ -56,7 +56,7 @@ class FileState:
     """State of `DepotClient.follow` in a file, which is always complete.
 
     Args:
-        path: Path of the file. Its folder must exist.
+        path: Path of the file. Its folder must exist. A symbolic link stays one.
 
     Raises:
         FileExistsError: `save` found that another process has written the file since this object
@@ -99,7 +99,8 @@ class FileState:
                 raise FileExistsError(
                     f"another process has written {self.path}: use one state for each run"
                 )
-            write_atomically(self.path, state)
+            # A symbolic link stays: its target is replaced.
+            write_atomically(self.path.resolve(), state)
             self._version = self._current_version()
 
     def _current_version(self) -> _Version | None:
@@ -158,7 +159,7 @@ def _check_since(ids: _Ids, state: ConnectorState, since: datetime) -> None:
         raise ValueError(
             f"since={since.isoformat()} is before {state.since.isoformat()}, the time from which"
             f" it knows {'/'.join(ids)}. It can't tell which older sessions were yielded: pass a"
-            " later time, or an empty state"
+            " later time, or start without a state"
         )
 
 

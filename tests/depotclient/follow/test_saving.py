@@ -42,6 +42,17 @@ async def test_a_file_keeps_the_last_state(path: Path) -> None:
     assert repr(state) == f"FileState({str(path)!r})"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
+async def test_a_symbolic_link_stays_and_its_target_has_the_state(path: Path) -> None:
+    link = path.with_name("link")
+    await asyncio.to_thread(link.symlink_to, path)
+
+    await FileState(link).save(b"1")
+
+    assert await read(path) == b"1"
+    assert await asyncio.to_thread(link.is_symlink)
+
+
 @pytest.mark.parametrize("is_removed", [False, True])
 async def test_a_file_that_another_process_wrote_or_removed_is_not_replaced(
     path: Path, is_removed: bool
