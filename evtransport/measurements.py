@@ -85,7 +85,7 @@ def compare_letters(pairs: Iterable[tuple[str, str]]) -> Finding[Letters]:
         "upper": str.upper,
         "lower": str.lower,
     }
-    found = [
+    found: list[Letters] = [
         form
         for form, change in forms.items()
         if all(change(sent) == echoed for sent, echoed in pairs)

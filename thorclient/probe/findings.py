@@ -123,7 +123,7 @@ def _find_status(refusal: Finding[Refusal]) -> Finding[int]:
     if refusal.value is None:
         return Finding.unknown(refusal.reason)
     status, body = refusal.value.status, refusal.value.body
-    if not 400 <= status < 600 or status == 401:  # 401: the key has been revoked meanwhile.
+    if not 400 <= status < 600 or status == 401:  # 401: the key was revoked.
         return Finding.unknown(f"the response has status {status}")
     if status in RETRYABLE_STATUSES and b"ChargeboxNotFound" not in body:
         return Finding.unknown(f"the server failed: status {status}")
