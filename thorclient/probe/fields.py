@@ -13,7 +13,7 @@ from evtransport.profiles import casefolded, named_after
 from evtransport.structure import JsonValue
 from thorclient.profile import KNOWN_PATHS, KNOWN_VALUES, is_unknown_field, may_be_absent
 
-__all__ = ["FieldCounts", "JsonObject"]
+__all__ = ["FieldCounts", "JsonObject", "is_known"]
 
 JsonObject: TypeAlias = Mapping[str, JsonValue]
 
@@ -28,6 +28,11 @@ def _group_paths() -> dict[str, tuple[str, ...]]:
 
 
 _FIELDS: Final = _group_paths()
+
+
+def is_known(kind: str, document: JsonObject) -> bool:
+    """Return True if an object has a documented field of its kind."""
+    return not document.keys().isdisjoint(_FIELDS[kind])
 
 
 @attrs.define(eq=False)
@@ -47,7 +52,12 @@ class FieldCounts:
     _unknown_values: ShareCounter = attrs.field(factory=ShareCounter, init=False)
 
     def add(self, kind: str, document: JsonObject) -> None:
-        """Count the fields of one chargebox or of its analytics."""
+        """Count the fields of one chargebox or of its analytics.
+
+        An object without any known field does not count: it may be an error with status 200.
+        """
+        if not is_known(kind, document):
+            return
         self.documents[kind] += 1
         self._ids |= casefolded([str(document.get("id"))])
         unknown = set[str]()

@@ -13,10 +13,9 @@ import msgspec
 from evtransport.measurements import Finding, compare_letters
 from evtransport.probing import MIN_COMPRESSED_BYTES
 from evtransport.retry import RETRYABLE_STATUSES
-from evtransport.structure import JsonValue
 from evtransport.telemetry import Attempt
 from thorclient.errors import ERROR_NAMES
-from thorclient.probe.fields import FieldCounts, JsonObject
+from thorclient.probe.fields import FieldCounts, JsonObject, is_known
 from thorclient.profile import Compression, Echo, ElementType, ErrorShape, Profile
 
 __all__ = ["Evidence", "Measurement", "Refusal", "find_error_shape", "summarize"]
@@ -103,7 +102,7 @@ def summarize(evidence: Evidence) -> Measurement:
         "chargebox_not_found": _find_status(evidence.unknown_box),
         "error_shape": _find_common_shape(evidence.unknown_analytics, evidence.unknown_box),
         "case_sensitive": _find_case_sensitive(evidence.other_case, evidence.unknown_box),
-        "echo": _find_echo(evidence.requested_id, evidence.box.get("id")),
+        "echo": _find_echo(evidence.requested_id, evidence.box),
         **{name: _counted(counts, name, shares) for name, shares in counts.shares().items()},
         "occupied_type": _find_occupied_type(boxes),
         "filters_active": _find_filters_active(evidence.everything, evidence.active),
@@ -186,10 +185,12 @@ def _find_case_sensitive(
     return Finding(True)
 
 
-def _find_echo(requested: str, echoed: JsonValue) -> Finding[Echo]:
-    match echoed:
-        case None:
+def _find_echo(requested: str, box: JsonObject) -> Finding[Echo]:
+    match echoed := box.get("id"):
+        case None if is_known("chargebox", box):
             return Finding("absent")
+        case None:
+            return Finding.unknown("the response is no chargebox")
         case str() if echoed.casefold() == requested.casefold():
             found = compare_letters([(requested, echoed)])
             return Finding(found.value, found.reason)

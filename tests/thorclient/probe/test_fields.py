@@ -45,3 +45,9 @@ def test_no_unknown_field_is_named_if_one_may_be_an_id(name: str) -> None:
     counts = FieldCounts()
     counts.add("chargebox", {"id": "Depot", "evse": 2, name: 1})
     assert (counts.has_ids, counts.shares()["unknown_fields"]) == (True, {})
+
+
+def test_an_error_with_status_200_does_not_count() -> None:
+    counts = FieldCounts()
+    counts.add("analytics", {"error": "internal"})
+    assert (counts.documents["analytics"], counts.shares()["unknown_fields"]) == (0, {})

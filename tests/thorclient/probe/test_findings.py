@@ -27,7 +27,7 @@ def summarized(**values: Any) -> Measurement:
     """Return the measurement of a complete probe with some evidence changed."""
     counts = FieldCounts()
     counts.add("chargebox", BOXES[0])
-    counts.add("analytics", {})
+    counts.add("analytics", {"active_since": None})
     evidence = Evidence(
         requested_id="TB-1",
         box=BOXES[0],
@@ -71,7 +71,7 @@ def in_box(**fields: Any) -> dict[str, Any]:
         ({"other_case": Finding(True)}, "case_sensitive", False),
         ({"box": {"id": "tb-1"}}, "echo", "lower"),
         ({"box": {"id": "TB-1"}, "requested_id": "tb-1"}, "echo", "upper"),
-        ({"box": {"id": None}}, "echo", "absent"),
+        ({"box": {"active": True}}, "echo", "absent"),
         ({"active": Finding(BOXES)}, "filters_active", False),
         (in_box(occupied_connectors=[1], reserved_connectors=None), "occupied_type", "integer"),
         (in_box(reserved_connectors=[{"id": 1}]), "occupied_type", "object"),
@@ -89,7 +89,7 @@ def test_evidence_is_turned_into_a_value(values: dict[str, Any], name: str, valu
 def named_after_a_box() -> FieldCounts:
     counts = FieldCounts()
     counts.add("chargebox", {"id": "Depot", "depot": 1})
-    counts.add("analytics", {})
+    counts.add("analytics", {"active_since": None})
     return counts
 
 
@@ -125,6 +125,7 @@ def named_after_a_box() -> FieldCounts:
         ({}, "echo", "the ids have no lower-case letters"),
         ({"counts": named_after_a_box()}, "unknown_fields", "a field is named after an id"),
         ({}, "compression", "no large response"),
+        ({"box": {"error": "internal"}}, "echo", "the response is no chargebox"),
         ({"box": {"id": "TB-2"}}, "echo", "the response has another id"),
         ({"everything": LOST}, "filters_active", "the server failed: ConnectionFailed"),
         ({"everything": Finding(BOXES[:1])}, "filters_active", "no chargebox is inactive, or "),
