@@ -277,10 +277,8 @@ class FollowRun(AsyncCloseable, Generic[T]):
         """Yield the error of a reading, and schedule the next attempt."""
         follower.failures += 1
         follower.abandon()
-        wait = backoff(self._every, follower.failures)
-        if isinstance(error, StatusError):
-            wait = max(wait, error.retry_after or 0.0)
-        self._schedule(follower, wait)
+        named = error.retry_after if isinstance(error, StatusError) else None
+        self._schedule(follower, max(backoff(self._every, follower.failures), named or 0.0))
         yield _Pending(self._describe(follower, error, follower.due))
 
     def _deliver(self, follower: Follower[T], delivery: Delivery[T]) -> _Pending[T]:
