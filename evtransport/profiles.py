@@ -13,8 +13,8 @@ from typing import Any, Final, TypeAlias, get_args
 import attrs
 import msgspec
 
-__all__ = ["ProfileFormat", "Validator", "casefolded", "is_field_name", "is_number"]
-__all__ += ["mapping_field", "named_after", "number", "one_of", "quote"]
+__all__ = ["ProfileFormat", "Validator", "is_field_name", "is_number", "mapping_field"]
+__all__ += ["named_after", "normalized_ids", "number", "one_of", "quote"]
 __all__ += ["refuse_impossible_shares", "shares", "true_or_false"]
 
 Validator: TypeAlias = Callable[[object, "attrs.Attribute[Any]", Any], None]
@@ -112,14 +112,14 @@ def is_field_name(text: str) -> bool:
     return _FIELD_NAME.fullmatch(text) is not None
 
 
-def casefolded(ids: Iterable[str]) -> set[str]:
-    """Return ids in a form that does not depend on upper and lower case."""
-    return {each.casefold() for each in ids}
+def normalized_ids(ids: Iterable[str]) -> set[str]:
+    """Return the letters and digits of ids, in one case, such as `bus21` for `BUS-21`."""
+    return {"".join(filter(str.isalnum, each.casefold())) for each in ids}
 
 
 def named_after(ids: set[str], paths: Iterable[str]) -> bool:
-    """Return True if the last name of a path is one of the ids, which are casefolded."""
-    return not ids.isdisjoint(casefolded(path.rpartition(".")[2] for path in paths))
+    """Return True if the last name of a path is one of the ids, which are normalized."""
+    return not ids.isdisjoint(normalized_ids(path.rpartition(".")[2] for path in paths))
 
 
 def is_number(value: object) -> bool:

@@ -15,7 +15,7 @@ from depotclient.drift import add_counts, count_reports, find_unknown, known_pat
 from depotclient.profile import KNOWN_VALUES, is_unknown_field
 from evtransport.measurements import ShareCounter
 from evtransport.pauses import Pauses
-from evtransport.profiles import casefolded, named_after
+from evtransport.profiles import named_after, normalized_ids
 from evtransport.surrogates import replace_lone_surrogates
 
 __all__ = ["FieldCounts", "Shares"]
@@ -52,7 +52,7 @@ class FieldCounts:
         reports: Number of reports.
     """
 
-    _ids: set[str] = attrs.field(factory=set[str], converter=casefolded, alias="ids")
+    _ids: set[str] = attrs.field(factory=set[str], converter=normalized_ids, alias="ids")
     _has_ids: bool = attrs.field(default=False, init=False)
     reports: int = attrs.field(default=0, init=False)
     _missing: ShareCounter = attrs.field(factory=ShareCounter, init=False)
@@ -71,7 +71,7 @@ class FieldCounts:
         self.reports += 1
         vehicle = bytes(fields.get("vehicleId", b""))
         if vehicle.startswith(b'"'):
-            self._ids |= casefolded([_TEXT.decode(vehicle)])
+            self._ids |= normalized_ids([_TEXT.decode(vehicle)])
         found = count_reports([find_unknown(text)])
         names = {path: count for path, count in found.items() if is_unknown_field(path)}
         self._has_ids |= len(names) < len(found)

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from evtransport.measurements import ShareCounter
-from evtransport.profiles import casefolded, named_after
+from evtransport.profiles import named_after, normalized_ids
 from evtransport.structure import JsonValue
 from thorclient.profile import KNOWN_PATHS, KNOWN_VALUES, is_unknown_field, may_be_absent
 
@@ -59,7 +59,7 @@ class FieldCounts:
         if not is_known(kind, document):
             return
         self.documents[kind] += 1
-        self._ids |= casefolded([str(document.get("id"))])
+        self._ids |= normalized_ids([str(document.get("id"))])
         unknown = set[str]()
         for path, fields in _objects_below(kind, document):
             for name in _FIELDS[path]:
