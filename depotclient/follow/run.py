@@ -214,8 +214,13 @@ class FollowRun(AsyncCloseable, Generic[T]):
             self._steps.start(self._step(follower))
 
     async def _save(self) -> None:
-        await self._saved.save(follower.encode() for follower in self._followers)
-        self._save_due = math.inf
+        # Another task may acknowledge an item during the save.
+        due, self._save_due = self._save_due, math.inf
+        try:
+            await self._saved.save(follower.encode() for follower in self._followers)
+        except BaseException:
+            self._save_due = min(due, self._save_due)
+            raise
 
     async def _save_if_due(self) -> None:
         """Save acknowledged items at once, and the time of a reading within `every`."""

@@ -264,6 +264,20 @@ async def test_an_item_that_is_taken_while_another_task_saves_is_acknowledged(wo
 
 
 @simulated
+async def test_a_run_saves_at_its_end_what_was_acknowledged_during_a_save(world: World) -> None:
+    world.add(1, 2, 3)
+    world.state.delay = 1.0
+    async with world.run() as run:
+        saving = asyncio.ensure_future((await anext(run)).done())
+        await asyncio.sleep(0.5)
+        assert [text_of(await anext(run)) for _ in range(2)] == [2, 3]
+        await saving
+
+    async with world.run() as run:
+        assert await within(run, HOUR) == [3]
+
+
+@simulated
 async def test_a_run_that_is_closed_before_its_first_item_saves_nothing(world: World) -> None:
     async with world.run() as run:
         pass
