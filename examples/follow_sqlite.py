@@ -43,15 +43,18 @@ async def main(file: str, connectors: list[tuple[str, str]], every: timedelta) -
         database.executescript(SCHEMA)
         state, since = SqliteState(database), datetime(2026, 1, 1, tzinfo=UTC)
         async with DepotClient.from_env() as depot:
-            async for item in depot.follow(connectors, since=since, every=every, state=state):
-                if item.error is not None:
-                    print(item.connector, item.error, file=sys.stderr)
-                    continue
-                row = (*item.connector, item.raw)
-                with database:  # commits, or rolls back after an error
-                    database.execute("BEGIN IMMEDIATE")
-                    database.execute("INSERT INTO sessions VALUES (?, ?, ?)", row)
-                    await item.done()
+            follow = depot.follow(connectors, since=since, every=every, state=state)
+            # The run ends before the database is closed, because its end may save the state.
+            async with follow.run() as items:
+                async for item in items:
+                    if item.error is not None:
+                        print(item.connector, item.error, file=sys.stderr)
+                        continue
+                    row = (*item.connector, item.raw)
+                    with database:  # commits, or rolls back after an error
+                        database.execute("BEGIN IMMEDIATE")
+                        database.execute("INSERT INTO sessions VALUES (?, ?, ?)", row)
+                        await item.done()
 
 
 if __name__ == "__main__":
