@@ -32,6 +32,9 @@ class FollowState(Protocol):
     caller's transaction: the item and the state are stored together, or neither is. After a
     transaction that is rolled back, start a new run: this one has acknowledged the item.
 
+    Commit before you take the next item. Taking it acknowledges the last one, and the end of the
+    run saves that even if the transaction is rolled back.
+
     Example:
         >>> class MemoryState:
         ...     state: bytes | None = None
