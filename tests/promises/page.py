@@ -135,11 +135,11 @@ CLAIMS = (
     ),
     *(
         Claim(
-            f"R15 follow, {time_filter}, changes",
+            f"R16 follow, {time_filter}, changes",
             "`follow` yields each session and each change of 30 simulated days once, if the server"
             f" {text}",
             "{lost:,} lost, {duplicated:,} doubled of {sessions:,} and {changes:,}",
-            "test_r15_follow",
+            "test_r16_follow",
         )
         for time_filter, text in (
             ("start", "filters by start"),
@@ -148,24 +148,24 @@ CLAIMS = (
         )
     ),
     Claim(
-        "R15 follow, restarts",
+        "R16 follow, restarts",
         "`follow` killed at any item yields each session at least once",
         "{lost:,} lost of {sessions:,}, {duplicated:,} again after {restarts:,} kills",
-        "test_r15_follow",
+        "test_r16_follow",
     ),
     Claim(
-        "R15 follow, restarts with done",
+        "R16 follow, restarts with done",
         "`follow` killed at any item yields no session again after its `done()`",
         "{lost:,} lost, {duplicated:,} doubled after {restarts:,} kills",
-        "test_r15_follow",
+        "test_r16_follow",
     ),
     *(
         Claim(
-            f"R15 follow, {database.lower()}",
+            f"R16 follow, {database.lower()}",
             f"A program that stores session and state in one transaction of {database}, killed at"
             " any moment, stores each session once",
             "{lost:,} lost, {duplicated:,} doubled after {kills:,} kills",
-            "test_r15_killed_followers",
+            "test_r16_killed_followers",
         )
         for database in ("SQLite", "PostgreSQL")
     ),

@@ -1,4 +1,4 @@
-"""R15: sessions and state in one transaction: each session is stored once, whatever is killed."""
+"""R16: sessions and state in one transaction: each session is stored once, whatever is killed."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_killed_followers_store_every_session_once(
     figures["sessions"] = expected.total()
     figures["lost"] = (expected - stored).total()
     figures["duplicated"] = (stored - expected).total()
-    record(f"R15 follow, {name}", figures)
+    record(f"R16 follow, {name}", figures)
     assert nonzero(figures) >= {"kills", "sessions"}
     assert not nonzero(figures) & {"lost", "duplicated"}
 

@@ -1,4 +1,4 @@
-"""R15: in 30 simulated days, `follow` yields each session once, whatever happens to it."""
+"""R16: in 30 simulated days, `follow` yields each session once, whatever happens to it."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_each_session_is_yielded_once_and_each_change_once(
         figures["duplicated"] += (found - expected).total()
     figures["sessions"], figures["changes"] = new.total(), changed.total()
     figures["requests"] = poller.server.pages
-    record(f"R15 follow, {time_filter}{', changes' * changes}", figures)
+    record(f"R16 follow, {time_filter}{', changes' * changes}", figures)
     assert not differences(seen.new, new)
     assert not differences(seen.changed, changed)
     failing = [wait for connector, error, _, wait in seen.errors if connector == FAILING]
@@ -204,7 +204,7 @@ def test_restarts_lose_nothing_and_acknowledged_sessions_do_not_come_again(
             figures["duplicated"] += (found - wanted).total()
             found = found if acknowledges else found & wanted
             assert not differences(found, wanted), seed
-    record(f"R15 follow, restarts{' with done' * acknowledges}{', failing' * rolls_back}", figures)
+    record(f"R16 follow, restarts{' with done' * acknowledges}{', failing' * rolls_back}", figures)
 
 
 def kill_at(last: int) -> Callable[[], bool]:
