@@ -29,7 +29,7 @@ from tests.support.retries import no_retry_delays  # noqa: E402
 CANDIDATES: dict[str, Candidate] = {
     candidate.name: candidate for candidate in (OURS, AIOHTTP_LOOP, HTTPX_LOOP)
 }
-# R14 has no loop to compare with.
+# R14 and R16 have no loop to compare with.
 PROMISES = {
     f"R{int(path.stem[6:8])}": path.stem
     for path in sorted(HERE.glob("test_r[0-9][0-9]_*.py"))
