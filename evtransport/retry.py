@@ -11,6 +11,7 @@ from evtransport.errors import ApiError, ConnectionFailed, DecodeError, StatusEr
 from evtransport.validation import validate_int
 
 __all__ = ["RetryPolicy", "RetryQuota", "RetrySchedule", "Timeout", "is_retryable", "is_throttled"]
+__all__ += ["requested_wait"]
 
 RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _THROTTLING_STATUSES = frozenset({408, 429})
@@ -134,6 +135,11 @@ def is_throttled(error: Exception) -> bool:
     return error.status in _THROTTLING_STATUSES or error.retry_after is not None
 
 
+def requested_wait(error: ApiError) -> float:
+    """Return the seconds in the `Retry-After` of an error's response, or 0 without one."""
+    return (error.retry_after or 0.0) if isinstance(error, StatusError) else 0.0
+
+
 @attrs.define(eq=False)
 class RetrySchedule:
     """Retry decisions of one call.
@@ -161,7 +167,7 @@ class RetrySchedule:
         """
         if not self.is_retryable(error) or error.attempts >= self.policy.attempts:
             return None
-        retry_after = (error.retry_after or 0.0) if isinstance(error, StatusError) else 0.0
+        retry_after = requested_wait(error)
         if retry_after > self.policy.max_retry_after:
             error.add_note(
                 f"not retried: Retry-After is {retry_after:g} s,"

@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 import attrs
 
-from evtransport.errors import ApiError, StatusError
+from evtransport.errors import ApiError
+from evtransport.retry import requested_wait
 from evtransport.schedule import Schedule
 from evtransport.tasks import TaskPool
 from evtransport.validation import encode_segment
@@ -93,8 +94,8 @@ class _Plan:
     def put_back(self, outcome: _Outcome, now: float) -> None:
         schedule = self._list if outcome.target == _Target() else self._boxes
         failed = isinstance(outcome.result, ApiError)
-        wait = outcome.result.retry_after if isinstance(outcome.result, StatusError) else None
-        schedule.put_back(outcome.target, now, failed=failed, wait=wait or 0.0)
+        wait = requested_wait(outcome.result) if isinstance(outcome.result, ApiError) else 0.0
+        schedule.put_back(outcome.target, now, failed=failed, wait=wait)
         if isinstance(outcome.result, list):
             self._boxes.replace(map(_Target, outcome.result), now)
 

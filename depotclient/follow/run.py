@@ -19,8 +19,9 @@ from depotclient.follow.state import Changes, ConnectorState
 from depotclient.pages import Page
 from depotclient.query import Connector, distinct_connectors, is_before, to_utc
 from evtransport.closing import AsyncCloseable
-from evtransport.errors import ApiError, StatusError
+from evtransport.errors import ApiError
 from evtransport.pauses import Pauses
+from evtransport.retry import requested_wait
 from evtransport.schedule import backoff, next_slot
 from evtransport.tasks import TaskPool
 
@@ -282,8 +283,8 @@ class FollowRun(AsyncCloseable, Generic[T]):
         """Yield the error of a reading, and schedule the next attempt."""
         follower.failures += 1
         follower.abandon()
-        named = error.retry_after if isinstance(error, StatusError) else None
-        self._schedule(follower, max(backoff(self._every, follower.failures), named or 0.0))
+        wait = max(requested_wait(error), backoff(self._every, follower.failures))
+        self._schedule(follower, wait)
         yield _Pending(self._describe(follower, error, follower.due))
 
     def _deliver(self, follower: Follower[T], delivery: Delivery[T]) -> _Pending[T]:
