@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 import msgspec
@@ -11,7 +11,9 @@ import msgspec
 from depotclient.models import STRUCTURES
 from evtransport.errors import ApiError
 
-__all__ = ["Identity", "Session", "Span"]
+__all__ = ["Identity", "Session", "Span", "storable_id"]
+
+_ID_BITS: Final = 64
 
 Identity: TypeAlias = tuple[int | None, datetime | int]
 """Session id and start of a session. Without both, the id and the key of its report."""
@@ -72,6 +74,15 @@ class Session:
         if self.session_id is None or self.start is None:
             return self.session_id, self.key
         return self.session_id, truncate(self.start)
+
+
+def storable_id(session_id: int | None) -> int | None:
+    """Return a session id that fits into 64 bits, or None. A report with a larger one is invalid.
+
+    The key of the report depends on the whole id, so that it still identifies the session.
+    """
+    is_large = session_id is not None and session_id.bit_length() >= _ID_BITS
+    return None if is_large else session_id
 
 
 def truncate(time: datetime) -> datetime:

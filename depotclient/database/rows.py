@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b, sha256
-from typing import Any, Final
+from typing import Any
 
 import attrs
 import msgspec
@@ -17,11 +17,9 @@ from depotclient.arrow.schema import TIME, read_times
 from depotclient.database.schema import EVENTS, REPORTS, SEEN
 from depotclient.drift import count_reports
 from depotclient.pages import Page
-from depotclient.sessions import Identity, Session, truncate
+from depotclient.sessions import Identity, Session, storable_id, truncate
 
 __all__ = ["DecodedReports", "PageSessions", "compute_key", "parse_times"]
-
-_ID_BITS: Final = 64
 
 
 def compute_key(connector: tuple[str, str], identity: Identity) -> int:
@@ -122,9 +120,8 @@ def _digest(report: bytes, suffix: bytes) -> str:
 
 def _read_session(report: bytes, session_id: int | None, key: int) -> Session:
     """Return a session with its id and times as the database holds them."""
-    if session_id is not None and session_id.bit_length() >= _ID_BITS:
-        session_id = None  # The report is invalid, but it may belong to another span.
-    session = Session.read(msgspec.Raw(report), session_id, key)
+    # The report may be invalid, and still belong to another span.
+    session = Session.read(msgspec.Raw(report), storable_id(session_id), key)
     start, end = (time and truncate(time) for time in (session.start, session.end))
     return attrs.evolve(session, start=start, end=end)
 

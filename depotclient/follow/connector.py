@@ -15,7 +15,7 @@ from depotclient.follow.state import Changes, ConnectorState, Known
 from depotclient.keys import compute_digest
 from depotclient.pages import Page
 from depotclient.reports import PageReader, SessionReports, first_cursor
-from depotclient.sessions import Session
+from depotclient.sessions import Session, storable_id
 from evtransport.errors import ApiError
 
 __all__ = ["Delivery", "Follower", "OpenReading", "ReportsOf"]
@@ -24,8 +24,6 @@ T = TypeVar("T")
 
 ReportsOf: TypeAlias = Callable[[tuple[str, str], datetime, datetime], SessionReports[T]]
 """Function that describes the reports of a connector from a time to another."""
-
-_ID_BITS = 64
 
 
 @attrs.frozen(eq=False)
@@ -77,7 +75,8 @@ class OpenReading(Generic[T]):
             raw = page.raw_at(index)
             self._reports += 1
             self._size += len(raw)
-            session, digest = _read_session(raw, session_id, key), compute_digest(raw)
+            session = Session.read(msgspec.Raw(raw), storable_id(session_id), key)
+            digest = compute_digest(raw)
             verdict = self._comparison.judge(session, digest)
             if verdict is Verdict.OLD:
                 yield None
@@ -182,9 +181,3 @@ def _deliver(page: Page[T], index: int, raw: bytes, known: Known, verdict: Verdi
         known = attrs.evolve(known, is_delivered=verdict is Verdict.CHANGED)
     session = known.session
     return Delivery(outcome, verdict is Verdict.NEW, raw, session, {session.identity: known})
-
-
-def _read_session(report: bytes, session_id: int | None, key: int) -> Session:
-    if session_id is not None and session_id.bit_length() >= _ID_BITS:
-        session_id = None  # It doesn't fit into a record. The key depends on it too.
-    return Session.read(msgspec.Raw(report), session_id, key)
