@@ -19,7 +19,8 @@ from evtransport.structure import decode
 from evtransport.surrogates import replace_lone_surrogates
 from evtransport.validation import normalize_connector_id
 
-__all__ = ["Page", "RawPage", "Refused", "split_page"]
+__all__ = ["Envelope", "Page", "RawPage", "Refused", "check_echoed_ids", "decode_envelope"]
+__all__ += ["split_page"]
 
 T = TypeVar("T")
 
@@ -27,15 +28,22 @@ MAX_REPORTS = 100_000
 """Maximum number of reports on a page. More would block the event loop. The API sends 2,000."""
 
 
-class _Envelope(msgspec.Struct):
-    """Response with reports that are not yet decoded."""
+class Envelope(msgspec.Struct, kw_only=True):
+    """Response without its reports: the ids that it echoes."""
 
-    items: list[msgspec.Raw]
     charger_id: str | None = msgspec.field(name="ChargerID", default=None)
     connector_id: str | int | None = msgspec.field(name="ConnectorID", default=None)
 
 
-_ENVELOPE_DECODER = msgspec.json.Decoder(_Envelope)
+class _ReportsEnvelope(Envelope, kw_only=True):
+    """Response with reports that are not yet decoded."""
+
+    items: list[msgspec.Raw]
+
+
+E = TypeVar("E", bound=Envelope)
+
+_DECODER = msgspec.json.Decoder(_ReportsEnvelope)
 
 
 @attrs.define(eq=False)
@@ -103,12 +111,8 @@ def split_page(query: Query, body: bytes) -> RawPage:
         SchemaError: It has no list of reports, or more than 100,000.
         MisdirectedResponse: It belongs to another connector.
     """
-    envelope, text = _decode_envelope(body)
-    if envelope.charger_id is not None:
-        check_echo("ChargerID", query.charger_id, envelope.charger_id)
-    if envelope.connector_id is not None:
-        sent, echoed = map(normalize_connector_id, (query.connector_id, str(envelope.connector_id)))
-        check_echo("ConnectorID", sent, echoed)
+    envelope, text = decode_envelope(body, _DECODER)
+    check_echoed_ids(query.charger_id, query.connector_id, envelope)
     if (count := len(envelope.items)) > MAX_REPORTS:
         raise SchemaError((f"$.items: {count:,} reports, at most {MAX_REPORTS:,} are allowed",))
     if text is body:
@@ -116,19 +120,42 @@ def split_page(query: Query, body: bytes) -> RawPage:
     return RawPage(body, *_original_items(body, text, envelope.items))
 
 
-def _decode_envelope(body: bytes) -> tuple[_Envelope, bytes]:
+def decode_envelope(body: bytes, decoder: msgspec.json.Decoder[E]) -> tuple[E, bytes]:
     """Return a decoded response, and the text that it was decoded from.
 
     The text has other characters in place of lone surrogates, so that one invalid report does not
     make the whole page an error.
+
+    Raises:
+        DecodeError: The response is not JSON in UTF-8.
+        SchemaError: It has another shape.
     """
     try:
-        return decode(body, _ENVELOPE_DECODER), body
+        return decode(body, decoder), body
     except DecodeError:
         text = replace_lone_surrogates(body)
         if text == body:
             raise
-    return decode(text, _ENVELOPE_DECODER), text
+    return decode(text, decoder), text
+
+
+def check_echoed_ids(
+    charger_id: str, connector_id: str, envelope: Envelope
+) -> list[tuple[str, str]]:
+    """Return the ids that a response echoes, each as it was sent and as it was echoed.
+
+    Raises:
+        MisdirectedResponse: The response belongs to another connector.
+    """
+    pairs = list[tuple[str, str]]()
+    if envelope.charger_id is not None:
+        check_echo("ChargerID", charger_id, envelope.charger_id)
+        pairs.append((charger_id, envelope.charger_id))
+    if envelope.connector_id is not None:
+        sent, echoed = map(normalize_connector_id, (connector_id, str(envelope.connector_id)))
+        check_echo("ConnectorID", sent, echoed)
+        pairs.append((sent, echoed))
+    return pairs
 
 
 def _original_items(

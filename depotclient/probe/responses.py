@@ -9,29 +9,23 @@ import attrs
 import msgspec
 
 from depotclient.keys import compute_digest, compute_session_key, read_session_id
-from depotclient.pages import MAX_REPORTS
+from depotclient.pages import MAX_REPORTS, Envelope, check_echoed_ids, decode_envelope
 from depotclient.probe.experiment import SeenReport
 from depotclient.probe.fields import FieldCounts
 from depotclient.profile import Echo
 from depotclient.sessions import Session
-from evtransport.errors import DecodeError, SchemaError
-from evtransport.http import check_echo
+from evtransport.errors import SchemaError
 from evtransport.measurements import Finding, compare_letters
 from evtransport.pauses import Pauses
-from evtransport.structure import decode
-from evtransport.surrogates import replace_lone_surrogates
-from evtransport.validation import normalize_connector_id
 
 __all__ = ["ProbedPage", "ReportReader", "find_echo", "split_probed_page"]
 
 
-class _Envelope(msgspec.Struct):
+class _ProbedEnvelope(Envelope, kw_only=True):
     items: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
-    charger_id: str | None = msgspec.field(name="ChargerID", default=None)
-    connector_id: str | int | None = msgspec.field(name="ConnectorID", default=None)
 
 
-_ENVELOPE_DECODER: Final = msgspec.json.Decoder(_Envelope)
+_DECODER: Final = msgspec.json.Decoder(_ProbedEnvelope)
 
 
 @attrs.frozen
@@ -55,23 +49,10 @@ def split_probed_page(charger_id: str, connector_id: str, body: bytes) -> Probed
         SchemaError: It is not an object of the documented shape, or has too many reports.
         MisdirectedResponse: It belongs to another connector.
     """
-    try:
-        envelope = decode(body, _ENVELOPE_DECODER)
-    except DecodeError:
-        text = replace_lone_surrogates(body)
-        if text == body:
-            raise
-        envelope = decode(text, _ENVELOPE_DECODER)
+    envelope, _ = decode_envelope(body, _DECODER)
     if isinstance(envelope.items, list) and len(envelope.items) > MAX_REPORTS:
         raise SchemaError((f"$.items: more than {MAX_REPORTS:,} reports",))
-    pairs = list[tuple[str, str]]()
-    if envelope.charger_id is not None:
-        check_echo("ChargerID", charger_id, envelope.charger_id)
-        pairs.append((charger_id, envelope.charger_id))
-    if envelope.connector_id is not None:
-        sent, echoed = map(normalize_connector_id, (connector_id, str(envelope.connector_id)))
-        check_echo("ConnectorID", sent, echoed)
-        pairs.append((sent, echoed))
+    pairs = check_echoed_ids(charger_id, connector_id, envelope)
     return ProbedPage(envelope.items, _find_form(pairs))
 
 

@@ -24,6 +24,7 @@ from evtransport.auth import ClientCredentials
 from evtransport.errors import ApiError, AuthError, NotFoundError, ResponseTooLarge, StatusError
 from evtransport.http import Request
 from evtransport.measurements import Finding
+from evtransport.paging import PageRequest
 from evtransport.probing import MAX_ATTEMPTS, MAX_REQUESTS, ProbeTelemetry
 from evtransport.retry import RETRYABLE_STATUSES
 
@@ -98,20 +99,14 @@ class _Prober:
             limiter=own.limiter,
             telemetry=self.telemetry,
         )
-        ids = self.query.charger_id, self.query.connector_id
-        parameters = (
-            ("chargerId", ids[0]),
-            ("connectorId", ids[1]),
-            ("page", str(request.page)),
-            ("limit", str(request.limit)),
-            ("from", format_time(request.window.start)),
-            ("to", format_time(request.window.end)),
-        )
+        window = request.window
+        query = attrs.evolve(self.query, from_=window.start, to=window.end)
+        page = PageRequest(request.page, request.limit)
         return await transport.send(
             Request(
                 ("sessionReports",),
-                partial(split_probed_page, *ids),
-                parameters,
+                partial(split_probed_page, query.charger_id, query.connector_id),
+                query.parameters(format_time(window.end), page),
                 title=f"sessionReports {self.query.label} page {request.page}",
                 template="/sessionReports",
             )
