@@ -10,9 +10,12 @@ import attrs
 
 from depotclient.drift import known_paths
 from evtransport.profiles import (
+    Compression,
+    Echo,
     ProfileFormat,
-    is_field_name,
+    fields_by_prefix,
     is_number,
+    is_unknown_path,
     mapping_field,
     number,
     one_of,
@@ -31,8 +34,6 @@ OddLimitRule = Literal["honoured", "clamp"] | int
 Order = Literal["ascending", "descending", "shuffled", "changing"]
 PageRule = Literal["empty", "first_page", "null"] | int
 TimeFilter = Literal["start", "end", "overlap"]
-Echo = Literal["same", "upper", "lower", "absent"]
-Compression = Literal["identity", "gzip", "deflate"]
 
 _FORMAT: Final = ProfileFormat("depotclient.profile", 1, "depotclient probe --profile FILE")
 
@@ -51,6 +52,8 @@ KNOWN_VALUES: Final[Mapping[str, frozenset[str]]] = {
 """Values of the open enums, by path: those of OCPP 1.6, the vendor's example and the sandbox."""
 
 _PATHS: Final = known_paths()
+FIELDS: Final = fields_by_prefix(_PATHS)
+"""Names of the known fields of each object, by the start of their paths."""
 
 
 def _seconds_by_size(_: object, field: attrs.Attribute[Any], value: object) -> None:
@@ -66,9 +69,7 @@ def _seconds_by_size(_: object, field: attrs.Attribute[Any], value: object) -> N
 
 def is_unknown_field(path: str) -> bool:
     """Return True if a path may be in `Profile.unknown_fields`: it looks like a name, not an id."""
-    parent, dot, name = path.rpartition(".")
-    is_object = not dot or any(known.startswith(f"{parent}.") for known in _PATHS)
-    return is_object and path not in _PATHS and is_field_name(name)
+    return is_unknown_path(path, FIELDS)
 
 
 @attrs.frozen(kw_only=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 import attrs
 
-__all__ = ["Finding", "Letters", "Line", "ShareCounter", "Wording", "compare_letters"]
-__all__ += ["format_share"]
+from evtransport.profiles import named_after, normalized_ids
+
+__all__ = ["SHARED_WORDS", "FieldCounter", "Finding", "Letters", "Line", "ShareCounter", "Wording"]
+__all__ += ["compare_letters", "format_share", "separate"]
 
 T = TypeVar("T")
 
@@ -64,6 +67,63 @@ class ShareCounter:
         return {path: n / self._all[path] for path, n in sorted(self._found.items()) if n}
 
 
+@attrs.define(eq=False)
+class FieldCounter(ABC):
+    """Counter of missing, null and unknown fields and of unknown values, without any value.
+
+    Args:
+        ids: Ids that no field may be named after.
+    """
+
+    _ids: set[str] = attrs.field(factory=set[str], converter=normalized_ids, alias="ids")
+    _has_ids: bool = attrs.field(default=False, init=False)
+    _missing: ShareCounter = attrs.field(factory=ShareCounter, init=False)
+    _null: ShareCounter = attrs.field(factory=ShareCounter, init=False)
+    _unknown: Counter[str] = attrs.field(factory=Counter[str], init=False)
+    _unknown_values: ShareCounter = attrs.field(factory=ShareCounter, init=False)
+
+    @abstractmethod
+    def _count_of(self, path: str) -> int:
+        """Return the number of objects that may have an unknown field."""
+
+    @property
+    def has_ids(self) -> bool:
+        """True if an unknown field is named after an id, or looks like one."""
+        return self._has_ids or named_after(self._ids, self._unknown)
+
+    def shares(self) -> dict[str, dict[str, float]]:
+        """Return the shares by path, by their names in a profile."""
+        unknown = {path: n / self._count_of(path) for path, n in sorted(self._unknown.items())}
+        return {
+            "missing_fields": self._missing.shares(),
+            "null_fields": self._null.shares(),
+            "unknown_fields": {} if self.has_ids else unknown,
+            "unknown_values": self._unknown_values.shares(),
+        }
+
+    def findings(self, problem: str) -> dict[str, Finding[dict[str, float]]]:
+        """Return the shares as results, by their names in a profile.
+
+        Args:
+            problem: Why nothing was counted. Empty if something was.
+        """
+        found = {
+            name: Finding[dict[str, float]].unknown(problem) if problem else Finding(shares)
+            for name, shares in self.shares().items()
+        }
+        if self.has_ids:
+            reason = "a field is named after an id, or looks like it"
+            found["unknown_fields"] = Finding.unknown(reason)
+        return found
+
+
+def separate(found: Mapping[str, Finding[Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the values of results by name, and the reasons for those that are unknown."""
+    values = {name: finding.value for name, finding in found.items()}
+    reasons = {name: finding.reason for name, finding in found.items() if finding.value is None}
+    return values, reasons
+
+
 Letters: TypeAlias = Literal["same", "upper", "lower"]
 
 
@@ -115,6 +175,18 @@ class Line:
     title: str
     result: Literal["measured", "unknown", ""]
     text: str
+
+
+SHARED_WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
+    "echo": {
+        "same": "as requested",
+        "upper": "in upper case",
+        "lower": "in lower case",
+        "absent": "absent",
+    },
+    "compression": {"identity": "none", "gzip": "gzip", "deflate": "deflate"},
+}
+"""Words for the choices that the profiles of both APIs have."""
 
 
 @attrs.frozen

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Final
+from operator import itemgetter
+from typing import Final, get_args
 
+from evtransport.measurements import Finding
+from evtransport.profiles import Compression
 from evtransport.telemetry import Attempt, Call, Event, Telemetry, TokenFetched
 
-__all__ = ["MAX_ATTEMPTS", "MAX_REQUESTS", "MIN_COMPRESSED_BYTES", "ProbeTelemetry"]
+__all__ = ["MAX_ATTEMPTS", "MAX_REQUESTS", "ProbeTelemetry", "find_compression"]
 
 MAX_REQUESTS: Final = 40
 """Maximum number of requests of a probe, with retries and without token requests."""
@@ -16,7 +19,7 @@ MAX_REQUESTS: Final = 40
 MAX_ATTEMPTS: Final = 3
 """Maximum number of equal requests after failures."""
 
-MIN_COMPRESSED_BYTES: Final = 4096
+_MIN_COMPRESSED_BYTES: Final = 4096
 """Size from which servers that compress responses do so. Many leave smaller ones as they are."""
 
 
@@ -59,3 +62,21 @@ class ProbeTelemetry(Telemetry):
         if isinstance(event, TokenFetched):
             self.tokens.append(event)
         self._own.event(event)
+
+
+def find_compression(responses: Iterable[tuple[int, str]]) -> Finding[Compression]:
+    """Return the encoding of the largest response. Servers leave small ones as they are.
+
+    Args:
+        responses: Decompressed size and `Content-Encoding` of each complete response.
+    """
+    largest = max(responses, key=itemgetter(0), default=None)
+    if largest is None:
+        return Finding.unknown("no response")
+    size, found = largest[0], largest[1] or "identity"
+    if found == "identity" and size < _MIN_COMPRESSED_BYTES:
+        return Finding.unknown("no large response")
+    known: Mapping[str, Compression] = {each: each for each in get_args(Compression)}
+    if found not in known:
+        return Finding.unknown("the responses have another encoding")
+    return Finding(known[found])

@@ -7,18 +7,25 @@ measures it, and a sandbox behaves as it says. It is an attrs class, in which No
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypeAlias, get_args
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import attrs
 import msgspec
 
-__all__ = ["ProfileFormat", "Validator", "is_field_name", "is_number", "mapping_field"]
-__all__ += ["named_after", "normalized_ids", "number", "one_of", "quote"]
+__all__ = ["Compression", "Echo", "ProfileFormat", "Validator", "fields_by_prefix", "is_number"]
+__all__ += ["is_unknown_path", "mapping_field", "named_after", "normalized_ids"]
+__all__ += ["number", "one_of", "quote"]
 __all__ += ["refuse_impossible_shares", "shares", "true_or_false"]
 
 Validator: TypeAlias = Callable[[object, "attrs.Attribute[Any]", Any], None]
 """Validator of an attrs field. All validators here accept None."""
+
+Compression: TypeAlias = Literal["identity", "gzip", "deflate"]
+"""Encoding of the responses."""
+
+Echo: TypeAlias = Literal["same", "upper", "lower", "absent"]
+"""Ids in a response: as requested, in other letters, or absent."""
 
 _MAX_PATHS: Final = 1000
 # Ids have digits and capitals. The name of a field starts with a small letter.
@@ -107,9 +114,30 @@ def refuse_impossible_shares(
             raise ValueError(f"{path} is missing or null in more than all objects")
 
 
-def is_field_name(text: str) -> bool:
-    """Return True if a text looks like the name of a field, and not like an id."""
-    return _FIELD_NAME.fullmatch(text) is not None
+def fields_by_prefix(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the names of the fields of each object, by the start of their paths.
+
+    Example:
+        >>> fields_by_prefix(["id", "type", "type.version"])
+        {'': ('id', 'type'), 'type.': ('version',)}
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for path in sorted(paths):
+        parent, dot, name = path.rpartition(".")
+        found[parent + dot] = (*found.get(parent + dot, ()), name)
+    return found
+
+
+def is_unknown_path(path: str, fields: Mapping[str, Container[str]]) -> bool:
+    """Return True if a path is that of an unknown field: it looks like a name, not like an id.
+
+    Args:
+        path: The path.
+        fields: Known fields, see `fields_by_prefix`.
+    """
+    parent, dot, name = path.rpartition(".")
+    known = fields.get(parent + dot)
+    return known is not None and name not in known and _FIELD_NAME.fullmatch(name) is not None
 
 
 def normalized_ids(ids: Iterable[str]) -> set[str]:

@@ -9,8 +9,11 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import attrs
 
 from evtransport.profiles import (
+    Compression,
+    Echo,
     ProfileFormat,
-    is_field_name,
+    fields_by_prefix,
+    is_unknown_path,
     mapping_field,
     number,
     one_of,
@@ -24,8 +27,6 @@ from thorclient.models import Analytics, Chargebox
 __all__ = ["KNOWN_PATHS", "KNOWN_VALUES", "Compression", "Echo", "ElementType", "ErrorShape"]
 __all__ += ["Profile", "is_unknown_field", "may_be_absent"]
 
-Compression: TypeAlias = Literal["identity", "gzip", "deflate"]
-Echo: TypeAlias = Literal["same", "upper", "lower", "absent"]
 ElementType: TypeAlias = Literal[
     "integer", "number", "string", "boolean", "object", "array", "null"
 ]
@@ -58,22 +59,22 @@ def _known_paths(cls: Any, prefix: str) -> Iterator[tuple[str, frozenset[str] | 
             yield from _known_paths(annotation, path)
 
 
-_FIELDS: Final = dict(
+_VALUES: Final = dict(
     [*_known_paths(Analytics, "analytics"), *_known_paths(Chargebox, "chargebox")]
 )
-KNOWN_PATHS: Final = frozenset(_FIELDS)
+KNOWN_PATHS: Final = frozenset(_VALUES)
 """Paths of all documented fields, such as `chargebox.connectors[].type`."""
 KNOWN_VALUES: Final[Mapping[str, frozenset[str]]] = {
-    path: values for path, values in _FIELDS.items() if values is not None
+    path: values for path, values in _VALUES.items() if values is not None
 }
 """Documented values of the enums, by path."""
+FIELDS: Final = fields_by_prefix(KNOWN_PATHS)
+"""Names of the documented fields of each object, by the start of their paths."""
 
 
 def is_unknown_field(path: str) -> bool:
     """Return True if a path may be in `Profile.unknown_fields`: it looks like a name, not an id."""
-    parent, _, name = path.rpartition(".")
-    is_object = any(known.startswith(f"{parent}.") for known in KNOWN_PATHS)
-    return is_object and path not in KNOWN_PATHS and is_field_name(name)
+    return is_unknown_path(path, FIELDS)
 
 
 def may_be_absent(path: str) -> bool:

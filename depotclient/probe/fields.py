@@ -5,60 +5,39 @@ The counts hold no value of a report. Paths are those of `depotclient.drift`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final, TypeAlias
+from collections import Counter
+from collections.abc import Iterator
+from typing import TypeAlias
 
 import attrs
 import msgspec
 
-from depotclient.drift import add_counts, count_reports, find_unknown, known_paths
-from depotclient.profile import KNOWN_VALUES, is_unknown_field
-from evtransport.measurements import ShareCounter
+from depotclient.drift import add_counts, count_reports, find_unknown
+from depotclient.profile import FIELDS, KNOWN_VALUES, is_unknown_field
+from evtransport.measurements import FieldCounter
 from evtransport.pauses import Pauses
-from evtransport.profiles import named_after, normalized_ids
+from evtransport.profiles import normalized_ids
 from evtransport.surrogates import replace_lone_surrogates
 
-__all__ = ["FieldCounts", "Shares"]
-
-Shares: TypeAlias = dict[str, float]
-"""Share by path, from 0 to 1."""
+__all__ = ["FieldCounts"]
 
 _Objects: TypeAlias = list[dict[str, msgspec.Raw]]
 
 
-def _group_paths() -> dict[str, tuple[str, ...]]:
-    """Return the names of the fields of each object, by the path of the object and a dot."""
-    groups: dict[str, tuple[str, ...]] = {}
-    for path in sorted(known_paths()):
-        parent, dot, name = path.rpartition(".")
-        groups[parent + dot] = (*groups.get(parent + dot, ()), name)
-    return groups
-
-
-_FIELDS: Final = _group_paths()
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _OBJECTS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _TEXT = msgspec.json.Decoder(str)
 
 
 @attrs.define(eq=False)
-class FieldCounts:
-    """Counts over the reports added so far.
-
-    Args:
-        ids: Ids that no field may be named after. Those of vehicles are added.
+class FieldCounts(FieldCounter):
+    """Counts over the reports added so far. The ids of vehicles join the `ids`.
 
     Attributes:
         reports: Number of reports.
     """
 
-    _ids: set[str] = attrs.field(factory=set[str], converter=normalized_ids, alias="ids")
-    _has_ids: bool = attrs.field(default=False, init=False)
     reports: int = attrs.field(default=0, init=False)
-    _missing: ShareCounter = attrs.field(factory=ShareCounter, init=False)
-    _null: ShareCounter = attrs.field(factory=ShareCounter, init=False)
-    _unknown: Mapping[str, int] = attrs.field(factory=dict[str, int], init=False)
-    _unknown_values: ShareCounter = attrs.field(factory=ShareCounter, init=False)
 
     async def add(self, report: bytes) -> None:
         """Count one report, with pauses for the event loop. Text that is no object is ignored."""
@@ -75,13 +54,13 @@ class FieldCounts:
         found = count_reports([find_unknown(text)])
         names = {path: count for path, count in found.items() if is_unknown_field(path)}
         self._has_ids |= len(names) < len(found)
-        self._unknown = add_counts(self._unknown, names)
+        self._unknown = Counter(add_counts(self._unknown, names))
         for prefix, objects in _objects_below("", [fields]):
             self._count(prefix, objects)
             await pauses.pause_if_needed()
 
     def _count(self, prefix: str, objects: _Objects) -> None:
-        for name in _FIELDS[prefix]:
+        for name in FIELDS[prefix]:
             path = prefix + name
             texts = [bytes(fields[name]) for fields in objects if name in fields]
             self._missing.add(path, len(objects) - len(texts), len(objects))
@@ -91,28 +70,16 @@ class FieldCounts:
                 unknown = sum(value not in KNOWN_VALUES[path] for value in values)
                 self._unknown_values.add(path, unknown, len(values))
 
-    @property
-    def has_ids(self) -> bool:
-        """True if an unknown field is named after an id, or looks like one."""
-        return self._has_ids or named_after(self._ids, self._unknown)
-
-    def shares(self) -> dict[str, Shares]:
-        """Return the shares by path, by their names in `Profile`."""
-        unknown = {path: n / self.reports for path, n in sorted(self._unknown.items())}
-        return {
-            "missing_fields": self._missing.shares(),
-            "null_fields": self._null.shares(),
-            "unknown_fields": {} if self.has_ids else unknown,
-            "unknown_values": self._unknown_values.shares(),
-        }
+    def _count_of(self, path: str) -> int:
+        return self.reports
 
 
 def _objects_below(prefix: str, objects: _Objects) -> Iterator[tuple[str, _Objects]]:
     """Yield the objects of a path, and those in their fields, with their paths."""
     yield prefix, objects
-    for name in _FIELDS[prefix]:
+    for name in FIELDS[prefix]:
         for path, decoder in ((f"{prefix}{name}.", _OBJECT), (f"{prefix}{name}[].", _OBJECTS)):
-            if path in _FIELDS:
+            if path in FIELDS:
                 texts = (fields[name] for fields in objects if name in fields)
                 found = [nested for text in texts for nested in _decode(decoder, text)]
                 yield from _objects_below(path, found)

@@ -87,8 +87,8 @@ class _Prober:
         self.echoes.append(page.echo)
         reports = None if page.items is None else await self.reader.read(page.items)
         last = self.telemetry.attempts[-1]
-        encoding = last.encoding or "identity"
-        self.timings.append(Timing(len(reports or ()), last.body_bytes, last.elapsed, encoding))
+        timing = Timing(len(reports or ()), last.body_bytes, last.elapsed, last.encoding)
+        self.timings.append(timing)
         return PageResponse(reports=reports)
 
     async def _send(self, request: ProbeRequest, attempts: int) -> ProbedPage:

@@ -10,9 +10,8 @@ import attrs
 
 from depotclient.probe.sample import NO_SESSION
 from evtransport.measurements import Finding
-from evtransport.probing import MIN_COMPRESSED_BYTES
 
-__all__ = ["Timing", "find_compression", "find_latency", "find_page_seconds", "find_speed"]
+__all__ = ["Timing", "find_latency", "find_page_seconds", "find_speed"]
 
 SMALL_BYTES: Final = 1024
 """Maximum size of a response whose time is the latency."""
@@ -32,13 +31,13 @@ class Timing:
         count: Number of reports.
         size: Size in decoded bytes.
         seconds: Time from the request to the end of the response.
-        encoding: Content encoding, such as `gzip`.
+        encoding: `Content-Encoding`, such as `gzip`. Empty without one.
     """
 
     count: int
     size: int
     seconds: float
-    encoding: str = "identity"
+    encoding: str = ""
 
 
 def find_latency(timings: Iterable[Timing]) -> Finding[float]:
@@ -73,16 +72,6 @@ def find_page_seconds(timings: Sequence[Timing]) -> Finding[dict[int, float]]:
             for size in sizes
         }
     )
-
-
-def find_compression(timings: Sequence[Timing]) -> Finding[str]:
-    """Return the encoding of the largest response. Servers leave small ones as they are."""
-    if not timings:
-        return Finding.unknown("no response")
-    largest = max(timings, key=lambda timing: timing.size)
-    if largest.encoding == "identity" and largest.size < MIN_COMPRESSED_BYTES:
-        return Finding.unknown("no large response")
-    return Finding(largest.encoding)
 
 
 def _rounded(seconds: float) -> float:

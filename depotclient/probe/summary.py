@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from statistics import median
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import attrs
 
 from depotclient.probe.experiment import SeenReport
-from depotclient.probe.fields import FieldCounts, Shares
+from depotclient.probe.fields import FieldCounts
 from depotclient.probe.plan import Findings
 from depotclient.probe.responses import find_echo
 from depotclient.probe.sample import NO_SESSION
 from depotclient.probe.speed import (
     Timing,
-    find_compression,
     find_latency,
     find_page_seconds,
     find_speed,
 )
-from depotclient.profile import Compression, Credentials, Echo, Profile
-from evtransport.measurements import Finding
+from depotclient.profile import Credentials, Echo, Profile
+from evtransport.measurements import Finding, separate
+from evtransport.probing import find_compression
 
 __all__ = ["Evidence", "Measurement", "summarize"]
 
@@ -96,31 +96,20 @@ def summarize(findings: Findings, evidence: Evidence) -> Measurement:
         "includes_from": windows.includes_from,
         "includes_to": windows.includes_to,
         "echo": find_echo(evidence.echoes),
-        **{name: _counted(counts, name, shares) for name, shares in counts.shares().items()},
-        "compression": _supported(find_compression(evidence.timings)),
+        **counts.findings("" if counts.reports else NO_SESSION),
+        "compression": find_compression((each.size, each.encoding) for each in evidence.timings),
         "latency": latency,
         "bytes_per_second": find_speed(evidence.timings, latency.value),
         "page_seconds": find_page_seconds(evidence.timings),
         "report_bytes": _size_of(evidence.reports),
         "longest_session": _longest(evidence.reports),
     }
+    values, reasons = separate(found)
     return Measurement(
-        Profile(**{name: finding.value for name, finding in found.items()}),
-        {name: finding.reason for name, finding in found.items() if finding.value is None},
+        Profile(**values),
+        reasons,
         evidence.requests,
     )
-
-
-def _counted(counts: FieldCounts, name: str, shares: Shares) -> Finding[Shares]:
-    if name == "unknown_fields" and counts.has_ids:
-        return Finding.unknown("a field is named after an id, or looks like it")
-    return Finding(shares) if counts.reports else Finding.unknown(NO_SESSION)
-
-
-def _supported(encoding: Finding[str]) -> Finding[str]:
-    if encoding.value is None or encoding.value in get_args(Compression):
-        return encoding
-    return Finding.unknown("the responses have another encoding")
 
 
 def _size_of(reports: Collection[SeenReport]) -> Finding[int]:

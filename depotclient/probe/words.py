@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from depotclient.probe.recommend import Advice
 from depotclient.probe.summary import Measurement
-from evtransport.measurements import Line, Wording
+from evtransport.measurements import SHARED_WORDS, Line, Wording
 
 __all__ = ["describe_measurement", "describe_setting"]
 
@@ -45,6 +45,7 @@ _PAGES: Final = {"empty": "empty", "first_page": "the first page", "null": "null
 _ENDS: Final = {True: "in the window", False: "outside of the window"}
 
 _WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
+    **SHARED_WORDS,
     "credentials": {"token": "token", "client_credentials": "client id and secret"},
     "low_limits": {"clamp": "raised to the smallest limit"},
     "high_limits": {"clamp": "lowered to the largest limit"},
@@ -65,13 +66,6 @@ _WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     },
     "includes_from": _ENDS,
     "includes_to": _ENDS,
-    "echo": {
-        "same": "as requested",
-        "upper": "in upper case",
-        "lower": "in lower case",
-        "absent": "absent",
-    },
-    "compression": {"identity": "none", "gzip": "gzip", "deflate": "deflate"},
 }
 """Words for a choice. A choice without words is the status of an error."""
 

@@ -10,13 +10,13 @@ from typing import Any, Final, get_args
 import attrs
 import msgspec
 
-from evtransport.measurements import Finding, compare_letters
-from evtransport.probing import MIN_COMPRESSED_BYTES
+from evtransport.measurements import Finding, compare_letters, separate
+from evtransport.probing import find_compression
 from evtransport.retry import RETRYABLE_STATUSES
 from evtransport.telemetry import Attempt
 from thorclient.errors import ERROR_NAMES
 from thorclient.probe.fields import FieldCounts, JsonObject, is_known
-from thorclient.profile import Compression, Echo, ElementType, ErrorShape, Profile
+from thorclient.profile import Echo, ElementType, ErrorShape, Profile
 
 __all__ = ["Evidence", "Measurement", "Refusal", "find_error_shape", "summarize"]
 
@@ -97,21 +97,23 @@ class Evidence:
 def summarize(evidence: Evidence) -> Measurement:
     """Return the profile, and the reasons for what is unknown."""
     counts, boxes = evidence.counts, evidence.everything.value or [evidence.box]
+    complete = [each for each in evidence.attempts if each.status == 200 and not each.error]
     found: dict[str, Finding[Any]] = {
         "analytics_not_found": _find_status(evidence.unknown_analytics),
         "chargebox_not_found": _find_status(evidence.unknown_box),
         "error_shape": _find_common_shape(evidence.unknown_analytics, evidence.unknown_box),
         "case_sensitive": _find_case_sensitive(evidence.other_case, evidence.unknown_box),
         "echo": _find_echo(evidence.requested_id, evidence.box),
-        **{name: _counted(counts, name, shares) for name, shares in counts.shares().items()},
+        **counts.findings("" if counts.documents["analytics"] else "no analytics could be read"),
         "occupied_type": _find_occupied_type(boxes),
         "filters_active": _find_filters_active(evidence.everything, evidence.active),
-        "compression": _find_compression(evidence.attempts),
-        "latency": _find_latency(evidence.attempts),
+        "compression": find_compression((each.body_bytes, each.encoding) for each in complete),
+        "latency": Finding(round(median(each.elapsed for each in complete), 4)),
     }
+    values, reasons = separate(found)
     return Measurement(
-        Profile(**{name: finding.value for name, finding in found.items()}),
-        {name: finding.reason for name, finding in found.items() if finding.value is None},
+        Profile(**values),
+        reasons,
         requests=len(evidence.attempts),
         chargeboxes=counts.documents["chargebox"],
         analytics=counts.documents["analytics"],
@@ -197,14 +199,6 @@ def _find_echo(requested: str, box: JsonObject) -> Finding[Echo]:
     return Finding.unknown("the response has another id")
 
 
-def _counted(counts: FieldCounts, name: str, shares: dict[str, float]) -> Finding[dict[str, float]]:
-    if name == "unknown_fields" and counts.has_ids:
-        return Finding.unknown("a field is named after an id, or looks like it")
-    if not counts.documents["analytics"]:
-        return Finding.unknown("no analytics could be read")
-    return Finding(shares)
-
-
 def _find_occupied_type(boxes: Iterable[JsonObject]) -> Finding[ElementType]:
     found = set[ElementType]()
     for box in boxes:
@@ -227,21 +221,3 @@ def _find_filters_active(
     if not any(box.get("active") is False for box in everything.value):
         return Finding.unknown("no chargebox is inactive, or the server never lists it")
     return Finding(not any(box.get("active") is False for box in active.value))
-
-
-def _find_compression(attempts: Iterable[Attempt]) -> Finding[Compression]:
-    """Return the encoding of the largest response. Servers leave small ones as they are."""
-    complete = [each for each in attempts if each.status == 200 and not each.error]
-    largest = max(complete, key=lambda each: each.body_bytes)
-    found = largest.encoding or "identity"
-    if found == "identity" and largest.body_bytes < MIN_COMPRESSED_BYTES:
-        return Finding.unknown("no large response")
-    known: Mapping[str, Compression] = {each: each for each in get_args(Compression)}
-    if found not in known:
-        return Finding.unknown("the responses have another encoding")
-    return Finding(known[found])
-
-
-def _find_latency(attempts: Iterable[Attempt]) -> Finding[float]:
-    complete = [each.elapsed for each in attempts if each.status == 200 and not each.error]
-    return Finding(round(median(complete), 4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from evtransport.measurements import Line, Wording
+from evtransport.measurements import SHARED_WORDS, Line, Wording
 from thorclient.probe.findings import Measurement
 
 __all__ = ["describe_measurement"]
@@ -27,15 +27,9 @@ _WORDING: Final = Wording(
         "latency": "Latency",
     },
     words={
+        **SHARED_WORDS,
         "case_sensitive": {True: "upper and lower case differ", False: "case does not matter"},
-        "echo": {
-            "same": "as requested",
-            "upper": "in upper case",
-            "lower": "in lower case",
-            "absent": "absent",
-        },
         "filters_active": {True: "honoured", False: "ignored"},
-        "compression": {"identity": "none", "gzip": "gzip", "deflate": "deflate"},
     },
     formats={
         "chargebox_not_found": lambda status: f"status {status}",

@@ -1,19 +1,13 @@
-"""Latency, speed and compression from the times of responses."""
+"""Latency and speed from the times of responses."""
 
 from __future__ import annotations
 
 import pytest
 
-from depotclient.probe.speed import (
-    Timing,
-    find_compression,
-    find_latency,
-    find_page_seconds,
-    find_speed,
-)
+from depotclient.probe.speed import Timing, find_latency, find_page_seconds, find_speed
 
 SMALL = [Timing(0, 60, seconds) for seconds in (0.010, 0.012, 0.500)]
-LARGE = [Timing(10, 2_000_000, 0.112, "gzip"), Timing(10, 1_000_000, 0.062, "gzip")]
+LARGE = [Timing(10, 2_000_000, 0.112), Timing(10, 1_000_000, 0.062)]
 
 
 def test_the_latency_is_the_median_of_small_responses() -> None:
@@ -42,10 +36,3 @@ def test_the_speed_is_unknown_without_a_slow_page(
 def test_the_time_of_a_page_is_the_median_for_its_number_of_reports() -> None:
     assert find_page_seconds([*SMALL, *LARGE, Timing(1, 2000, 0.02)]).value == {1: 0.02, 10: 0.087}
     assert find_page_seconds(SMALL).reason == "no session in the window"
-
-
-def test_the_compression_is_that_of_the_largest_response() -> None:
-    assert find_compression([*SMALL, *LARGE]).value == "gzip"
-    assert find_compression([]).reason == "no response"
-    # Many servers leave small responses as they are.
-    assert find_compression(SMALL).reason == "no large response"
