@@ -26,7 +26,7 @@ from evtransport.telemetry import Attempt, Reporter
 __all__ = ["Exchange", "Exchanger"]
 
 
-# A frozen class would take 6,000 more instructions for each request, 1 % of a small call.
+# A frozen class takes 6,000 more instructions for each request, 1 % of a small call.
 @attrs.define(eq=False)
 class Exchange:
     """One HTTP request, with its credential.

@@ -250,7 +250,7 @@ class FollowRun(AsyncCloseable, Generic[T]):
     async def _receive_batch(self) -> None:
         """Wait for the next page, end of a reading, or error."""
         await self._save_if_due()
-        # `aclose` may have run meanwhile: a step that starts now would never end.
+        # `aclose` may have run during the save. No task ends a step that starts now.
         self._check_open()
         while self._interrupted:
             self._steps.start(self._step(self._interrupted.pop()))

@@ -47,7 +47,7 @@ def test_each_value_is_measured_or_unknown_with_a_reason() -> None:
         ("Cp-1", "CP-1", "upper"),
         ("CP-1", "cp-1", "lower"),
         ("Cp-1", "cP-1", None),
-        # Another id would show a difference.
+        # These ids look the same in both forms.
         ("CP-1", "CP-1", None),
         ("cp-1", "cp-1", None),
         ("1", "1", None),
