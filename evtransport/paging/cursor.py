@@ -20,6 +20,7 @@ MAX_POSITION_LENGTH = 64 * 1024
 _PREFIX = "evc2."
 _MAX_NUMBER = 10**15
 _CHECKSUM_BYTES = 4
+_BLOCK_BYTES = 24  # of three keys, which end with a character of their own
 
 # Without these limits, a short text could fill the memory.
 _Parameters = Annotated[dict[str, str], msgspec.Meta(max_length=100)]
@@ -66,6 +67,8 @@ class Cursor:
     recent: _RecentKeys = attrs.field(default=(), repr=False)
     delivered: bytes = attrs.field(default=b"", repr=False)
     finished: bool = False
+    # Text of the first keys, so that a cursor for each page doesn't encode all keys again.
+    _encoded: str = attrs.field(default="", alias="encoded", eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         limits = (self.limit, 1 if self.max_limit is None else self.max_limit)
@@ -75,7 +78,19 @@ class Cursor:
     def __str__(self) -> str:
         position = msgspec.msgpack.encode(attrs.evolve(self, delivered=b""))
         text = _PREFIX + _to_base64(_checksum(position, self.delivered) + position)
-        return f"{text}.{_to_base64(self.delivered)}" if self.delivered else text
+        if not self.delivered:
+            return text
+        return f"{text}.{self._encoded}{_to_base64(self.delivered[self._encoded_bytes :])}"
+
+    def with_delivered(self, keys: bytes) -> Cursor:
+        """Return the cursor after the delivery of more keys, 8 bytes each."""
+        delivered = self.delivered + keys
+        blocks = delivered[self._encoded_bytes : len(delivered) // _BLOCK_BYTES * _BLOCK_BYTES]
+        return attrs.evolve(self, delivered=delivered, encoded=self._encoded + _to_base64(blocks))
+
+    @property
+    def _encoded_bytes(self) -> int:
+        return len(self._encoded) // 4 * 3
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
@@ -107,7 +122,8 @@ def _decode(position: str, keys: str) -> Cursor:
         raise ValueError("wrong checksum")
     if len(delivered) % 8:
         raise ValueError("incomplete key")
-    return attrs.evolve(msgspec.msgpack.decode(content, type=Cursor), delivered=delivered)
+    cursor = msgspec.msgpack.decode(content, type=Cursor)
+    return attrs.evolve(cursor, delivered=delivered, encoded="")
 
 
 def _checksum(position: bytes, delivered: bytes) -> bytes:

@@ -21,7 +21,6 @@ Invariants:
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Generator, Sequence
 from typing import Final, Protocol
 
@@ -79,6 +78,7 @@ class NewRows:
     _keys: Sequence[int] = attrs.field(alias="keys")
     _rows: PageRows = attrs.field(alias="rows")
     _appends: bool = attrs.field(alias="appends")
+    _added: bytes = attrs.field(default=b"", alias="added")
 
     @property
     def indexes(self) -> tuple[int, ...]:
@@ -92,12 +92,12 @@ class NewRows:
         index = self.indexes[count - 1]
         known_after = (self._keys[known] for known in self._rows.known if known > index)
         page = (*self._keys[: index + 1], *known_after)
-        return attrs.evolve(
+        cursor = attrs.evolve(
             self._after,
             offset=self.request.offset_after(index + 1),
             recent=merge_recent(self.before.recent, page, appends=self._appends),
-            delivered=self._after.delivered[: len(self.before.delivered) + 8 * count],
         )
+        return cursor.with_delivered(self._added[: 8 * count]) if self._added else cursor
 
 
 @attrs.frozen
@@ -276,11 +276,9 @@ class Paginator:
             # A full page of known rows may be the response to an earlier request.
             self.is_suspect = not (rows.advances or self._position.is_short or is_refetched)
             return None
-        after = self.cursor
-        if self._known.delivered is not None:
-            added = struct.pack(f">{len(rows.new)}Q", *(keys[index] for index in rows.new))
-            after = attrs.evolve(after, delivered=before.delivered + added)
-        new_rows = NewRows(request, before, after, keys, rows, self._link.appends)
+        is_kept = self._known.delivered is not None
+        added = b"".join(keys[index].to_bytes(8) for index in rows.new) if is_kept else b""
+        new_rows = NewRows(request, before, self.cursor, keys, rows, self._link.appends, added)
         self._cursor = new_rows.cursor(len(rows.new))
         return new_rows
 

@@ -68,6 +68,23 @@ def test_a_cursor_can_be_parsed_from_its_text(cursor: Cursor) -> None:
     assert set(str(cursor)) <= set(string.ascii_letters + string.digits + "-_.")
 
 
+@given(cursors, st.lists(st.lists(st.binary(min_size=8, max_size=8)).map(b"".join)))
+def test_keys_added_page_by_page_and_all_at_once_give_the_same_text(
+    cursor: Cursor, pages: list[bytes]
+) -> None:
+    extended = cursor
+    for page in pages:
+        extended = extended.with_delivered(page)
+        assert str(extended) == str(attrs.evolve(cursor, delivered=extended.delivered))
+        assert Cursor.parse(str(extended)) == extended
+
+
+def test_a_text_cannot_set_the_encoded_keys() -> None:
+    cursor = Cursor.parse(text_of(content_of(_encoded="AAAA"), b"secret_1"))
+
+    assert Cursor.parse(str(cursor)) == cursor == Cursor(query={}, limit=10, delivered=b"secret_1")
+
+
 def test_a_saved_cursor_of_this_version_stays_readable() -> None:
     assert Cursor.parse(TEXT) == CURSOR
 
