@@ -14,7 +14,6 @@ from filelock import FileLock, Timeout
 
 from depotclient.database.dialect import DIALECTS, Dialect
 from depotclient.database.errors import DatabaseError, DatabaseInUse, shorten
-from depotclient.database.schema import create_keys
 from depotclient.database.target import Target
 from depotclient.database.transaction import Transaction
 
@@ -109,7 +108,6 @@ class Connection:
             found = transaction.query("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name)
             if not found.column(0).to_pylist()[0]:
                 raise _in_use(self.target)
-        transaction.execute(create_keys(self.dialect))
 
     def _lock_file(self, file: Path) -> None:
         try:

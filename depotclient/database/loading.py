@@ -24,7 +24,7 @@ from depotclient.database.connection import Connection
 from depotclient.database.dialect import DIALECTS
 from depotclient.database.result import ConnectorLoad, Load
 from depotclient.database.rows import PageSessions
-from depotclient.database.state import ConnectorState, Loaded, Options, Reading, plan_reading
+from depotclient.database.state import Options, Reading, plan_reading
 from depotclient.database.store import PageCounts, Store
 from depotclient.database.target import Target, parse_target
 from depotclient.database.worker import TransactionWorker
@@ -204,10 +204,10 @@ class _ConnectorRun:
             if reading is None:
                 return False
             await self.worker.transact(self.store.begin, self.connector, state.loaded, reading)
-        await self._read(state.loaded, reading)
+        await self._read(reading)
         return True
 
-    async def _read(self, loaded: Loaded | None, reading: Reading) -> None:
+    async def _read(self, reading: Reading) -> None:
         reports = self.depot.session_reports(
             *self.connector,
             from_=reading.from_,
@@ -218,7 +218,7 @@ class _ConnectorRun:
         async with aclosing(reports.pages()) as pages:
             async for page in pages:
                 reading = attrs.evolve(reading, cursor=str(page.cursor))
-                await self._add(page, loaded, reading)
+                await self._add(page, reading)
                 del page  # Release the page while the next one is awaited.
                 self._report()
         absent = await self.worker.transact(
@@ -229,13 +229,14 @@ class _ConnectorRun:
             vanished=self.load.vanished + tuple(session.session_id for session in absent.vanished),
         )
 
-    async def _add(self, page: Page[Any], loaded: Loaded | None, reading: Reading) -> None:
+    async def _add(self, page: Page[Any], reading: Reading) -> None:
         # A run that continues the reading of another run may have other options.
         now, size, events = self.depot.now(), len(page.raw), reading.loaded.events
-        state = ConnectorState(loaded, reading)
 
         def write() -> PageCounts:
-            return self.store.add(PageSessions.of(self.connector, page, events=events), state, now)
+            return self.store.add(
+                PageSessions.of(self.connector, page, events=events), reading, now
+            )
 
         counts = await self.worker.transact(write)
         load = self.load

@@ -12,8 +12,8 @@ from depotclient.arrow import SESSION_REPORTS
 from depotclient.arrow.schema import TIME
 from depotclient.database.dialect import Dialect, quote
 
-__all__ = ["EVENTS", "KEYS", "REPORTS", "SEEN", "STATE", "TABLES", "VERSION", "VIEW"]
-__all__ += ["Table", "create_keys", "create_tables"]
+__all__ = ["EVENTS", "REPORTS", "SEEN", "STATE", "TABLES", "VERSION", "VIEW"]
+__all__ += ["Table", "create_tables"]
 
 VERSION: Final = 1
 """Version of the tables."""
@@ -42,13 +42,12 @@ class Table:
     unique: tuple[str, ...] = ()
     has_index: bool = True
 
-    def create(self, dialect: Dialect, path: str, *, temporary: bool = False) -> str:
-        """Return the statement that creates the table, or a temporary table unless it exists."""
+    def create(self, dialect: Dialect, path: str) -> str:
+        """Return the statement that creates the table."""
         columns = [f"{quote(field.name)} {dialect.type_of(field.type)}" for field in self.schema]
         if self.unique and (self.has_index or dialect.indexes_events):
             columns.append(f"UNIQUE ({', '.join(map(quote, self.unique))})")
-        kind = "TEMPORARY TABLE IF NOT EXISTS" if temporary else "TABLE"
-        return f"CREATE {kind} {path} ({', '.join(columns)})"
+        return f"CREATE TABLE {path} ({', '.join(columns)})"
 
 
 def _flatten(fields: pa.Schema) -> Iterator[pa.Field[Any]]:
@@ -126,9 +125,6 @@ SEEN: Final = Table(
 )
 """Sessions that the reading in progress has returned. A complete reading leaves no rows."""
 
-KEYS: Final = Table("load_keys", pa.schema([_KEY]))
-"""Temporary table: sessions that the next statement is about."""
-
 TABLES: Final = (REPORTS, *EVENTS.values(), STATE, SEEN)
 
 VIEW: Final = "sessions"
@@ -156,8 +152,3 @@ def create_tables(dialect: Dialect) -> Iterator[str]:
         yield "USE {schema}"
         view, reports = quote(VIEW), quote(REPORTS.name)
     yield _VIEW.format(view=view, seconds=dialect.seconds, reports=reports)
-
-
-def create_keys(dialect: Dialect) -> str:
-    """Return the statement that creates the temporary table."""
-    return KEYS.create(dialect, quote(KEYS.name), temporary=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -85,15 +85,15 @@ class Store:
 
         self._connection.transact(work)
 
-    def add(self, page: PageSessions, state: ConnectorState, now: datetime) -> PageCounts:
-        """Write the reports of a page, and the state after it.
+    def add(self, page: PageSessions, reading: Reading, now: datetime) -> PageCounts:
+        """Write the reports of a page, and the position after it.
 
         Args:
             page: Sessions of the page.
-            state: State of the connector, with the cursor after the page.
+            reading: Reading in progress, with the cursor after the page.
             now: Time to note with the rows.
         """
-        return self._connection.transact(lambda t: _add(t, page, state, now))
+        return self._connection.transact(lambda t: _add(t, page, reading, now))
 
     def finish(
         self, connector: tuple[str, str], reading: Reading, now: datetime, *, delete: bool
@@ -174,6 +174,10 @@ def _read_state(transaction: Transaction, connector: tuple[str, str]) -> Connect
     return ConnectorState(loaded, _decode_reading(found["reading"].to_pylist()[0]))
 
 
+def _encode_reading(reading: Reading) -> str:
+    return msgspec.json.encode(reading).decode()
+
+
 def _decode_reading(text: object) -> Reading | None:
     """Return the reading in progress. Without a valid one, another reading starts anew."""
     try:
@@ -192,7 +196,7 @@ def _write_state(
         "loaded_to": loaded and loaded.end,
         "read_at": loaded and loaded.read_at,
         "events": loaded and loaded.events,
-        "reading": reading and msgspec.json.encode(reading).decode(),
+        "reading": reading and _encode_reading(reading),
         "version": VERSION,
     }
     transaction.execute("DELETE FROM {load_state} WHERE {of_connector}", *connector)
@@ -200,23 +204,23 @@ def _write_state(
 
 
 def _add(
-    transaction: Transaction, page: PageSessions, state: ConnectorState, now: datetime
+    transaction: Transaction, page: PageSessions, reading: Reading, now: datetime
 ) -> PageCounts:
-    assert state.reading is not None  # noqa: S101
-    span = state.reading.coverage.span
+    span = reading.coverage.span
     unknown_fields: Mapping[str, int] = {}
-    transaction.select(page.last)
-    stored = _read_stored(transaction, page.connector)
+    stored = _read_stored(transaction, page)
     kept = {key: i for key, i in page.last.items() if span.includes(page.sessions[i])}
     new = [i for key, i in kept.items() if key not in stored]
     changed = [i for key, i in kept.items() if stored.get(key, page.digests[i]) != page.digests[i]]
     if changed:
-        transaction.select(page.keys[i] for i in changed)
-        _delete_selected(transaction)
+        _delete(transaction, [page.keys[i] for i in changed])
     if written := sorted(new + changed):
-        unknown_fields = _write(transaction, page, written, now, state.reading.loaded.events)
+        unknown_fields = _write(transaction, page, written, now, reading.loaded.events)
     transaction.append(SEEN.name, page.seen(stored))
-    _write_state(transaction, page.connector, state)
+    transaction.execute(
+        "UPDATE {load_state} SET reading = $1 WHERE charger_id = $2 AND connector_id = $3",
+        *(_encode_reading(reading), *page.connector),
+    )
     strays = [i for i in sorted(kept.values()) if span.is_stray(page.sessions[i])]
     return PageCounts(
         new=len(new),
@@ -239,21 +243,22 @@ def _write(
     return reports.unknown_fields
 
 
-def _read_stored(transaction: Transaction, connector: tuple[str, str]) -> dict[int, str | None]:
-    """Return the digests of the selected sessions. A vanished session has none."""
+def _read_stored(transaction: Transaction, page: PageSessions) -> dict[int, str | None]:
+    """Return the digests of the sessions of a page. A vanished session has none."""
     found = transaction.query(
-        "SELECT r.session_key, CASE WHEN r.vanished_at IS NULL THEN r.digest END AS digest"
-        " FROM {session_reports} r JOIN {load_keys} k ON k.session_key = r.session_key"
-        " WHERE {of_connector}",
-        *connector,
+        "SELECT session_key, CASE WHEN vanished_at IS NULL THEN digest END AS digest"
+        " FROM {session_reports} WHERE {of_connector} AND {is_selected}",
+        *page.connector,
+        keys=page.last,
     )
     pairs = (found[name].to_pylist() for name in ("session_key", "digest"))
     return dict(zip(*pairs, strict=True))
 
 
-def _delete_selected(transaction: Transaction) -> None:
+def _delete(transaction: Transaction, keys: Collection[int]) -> None:
+    """Delete the rows of sessions from all tables."""
     for table in (REPORTS, *EVENTS.values()):
-        transaction.delete_selected(table.name)
+        transaction.execute(f"DELETE FROM {{{table.name}}} WHERE {{is_selected}}", keys=keys)  # noqa: S608
 
 
 def _finish(
@@ -273,13 +278,13 @@ def _finish(
     if delete:
         gone |= {session.key for session in absent.vanished} | marked
     if gone:
-        transaction.select(gone)
-        _delete_selected(transaction)
+        _delete(transaction, gone)
     vanished = tuple(session for session in absent.vanished if session.key not in marked)
     if vanished and not delete:
-        transaction.select(session.key for session in vanished)
         transaction.execute(
-            "UPDATE {session_reports} SET vanished_at = $1 WHERE {is_selected}", now
+            "UPDATE {session_reports} SET vanished_at = $1 WHERE {is_selected}",
+            now,
+            keys=[session.key for session in vanished],
         )
     transaction.execute("DELETE FROM {load_seen} WHERE {of_connector}", *connector)
     _write_state(transaction, connector, ConnectorState(reading.loaded))
