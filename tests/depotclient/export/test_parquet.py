@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,13 @@ import pytest
 
 from depotclient import DepotClient
 from depotclient.arrow import SESSION_REPORTS, session_reports_from
-from depotclient.export.parquet import read_manifest, read_session
+from depotclient.export.parquet import (
+    ParquetFormat,
+    ParquetWriter,
+    read_manifest,
+    read_session,
+)
+from depotclient.sandbox import make_report
 from tests.support.exports import END, FIRST, export_first
 
 
@@ -36,6 +43,45 @@ async def test_rows_are_written_in_groups_and_equal_the_objects(
         assert await asyncio.to_thread(read_session, path, session_id) == found
     last, _ = await asyncio.to_thread(read_session, path, ids[59])
     assert last == objects[59]
+
+
+def test_times_are_stored_as_differences_and_repeated_values_once(tmp_path: Path) -> None:
+    path = tmp_path / "reports.parquet"
+    file_format = ParquetFormat(keep_unknown=True)
+    rows, _ = file_format.decode_report(make_report(1))
+    write_file(path, file_format, lambda writer: writer.write(rows, [0]))
+    group = pq.read_metadata(path).row_group(0)
+    columns = [group.column(n) for n in range(group.num_columns)]
+    assert len(columns) > 40
+    for column in columns:
+        is_time = "time" in column.path_in_schema.rpartition(".")[2]
+        assert ("DELTA_BINARY_PACKED" in column.encodings) == is_time, column.path_in_schema
+        # Parquet has no dictionaries of booleans.
+        has_dictionary = not is_time and column.physical_type != "BOOLEAN"
+        assert column.has_dictionary_page == has_dictionary, column.path_in_schema
+
+
+def test_rows_of_a_file_with_other_encodings_are_copied(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.parquet", tmp_path / "new.parquet"
+    file_format = ParquetFormat(keep_unknown=True)
+    batches = [file_format.decode_report(make_report(number))[0] for number in (1, 2, 3)]
+    rows = pa.Table.from_batches(batches).drop_columns("unknown_fields")
+    texts = pa.array(['{"tariff":1}', None, "{}"], pa.large_string())
+    rows = rows.append_column("unknown_fields", texts)
+    pq.write_table(rows, old, compression="snappy", row_group_size=2)
+    write_file(new, file_format, lambda writer: writer.copy(old, [0, 2]))
+    copied = pq.ParquetFile(new).read()
+    assert copied.schema.equals(file_format.schema)
+    assert copied.to_pylist() == rows.take([0, 2]).to_pylist()
+
+
+def write_file(
+    path: Path, file_format: ParquetFormat, fill: Callable[[ParquetWriter], None]
+) -> None:
+    writer = file_format.create(path)
+    fill(writer)
+    writer.finish(b"{}")
+    writer.close()
 
 
 async def test_a_window_without_reports_has_a_file_without_rows(
