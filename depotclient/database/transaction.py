@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import adbc_driver_manager.dbapi
 import attrs
@@ -16,6 +16,9 @@ from depotclient.database.dialect import Dialect, quote
 from depotclient.database.schema import TABLES, VIEW
 
 __all__ = ["Transaction", "Value"]
+
+KEYS_PER_STATEMENT: Final = 10_000
+"""Maximum number of keys in one statement. SQLite reads statements of at most 1 MB."""
 
 Value: TypeAlias = str | int | datetime
 """Parameter of a statement."""
@@ -53,28 +56,33 @@ class Transaction:
         names = (*(table.name for table in TABLES), VIEW)
         return {name: prefix + quote(name) for name in names}
 
-    def _format(self, statement: str, keys: Collection[int]) -> str:
-        numbers = ", ".join(map(str, keys)) or "NULL"  # An empty list is invalid.
-        return statement.format_map(
-            {
-                **self.paths,
-                "schema": self.path,
-                "of_connector": "charger_id = $1 AND connector_id = $2",
-                "is_selected": f"session_key IN ({numbers})",
-            }
-        )
+    def _texts(self, statement: str, keys: Collection[int]) -> Iterator[str]:
+        """Yield the text of a statement, once for each group of keys."""
+        names = {
+            **self.paths,
+            "schema": self.path,
+            "of_connector": "charger_id = $1 AND connector_id = $2",
+        }
+        numbers = list(map(str, keys)) or ["NULL"]  # An empty list is invalid.
+        for first in range(0, len(numbers), KEYS_PER_STATEMENT):
+            group = ", ".join(numbers[first : first + KEYS_PER_STATEMENT])
+            yield statement.format_map(names | {"is_selected": f"session_key IN ({group})"})
 
     def execute(self, statement: str, *values: Value, keys: Collection[int] = ()) -> None:
         """Run a statement."""
         with self._connection.cursor() as cursor:
-            cursor.execute(self._format(statement, keys), _bind(values))
+            for text in self._texts(statement, keys):
+                cursor.execute(text, _bind(values))
 
     def query(self, statement: str, *values: Value, keys: Collection[int] = ()) -> pa.Table:
         """Run a query. Return its rows."""
         with self._connection.cursor() as cursor:
             cursor.adbc_statement.set_options(**self.dialect.query_options)
-            cursor.execute(self._format(statement, keys), _bind(values))
-            return cursor.fetch_arrow_table()
+            tables = list[pa.Table]()
+            for text in self._texts(statement, keys):
+                cursor.execute(text, _bind(values))
+                tables.append(cursor.fetch_arrow_table())
+            return pa.concat_tables(tables)
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Add rows to a table."""

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from depotclient import DepotClient, DepotSandbox
-from depotclient.database import ConnectorLoad, load_session_reports
+from depotclient.database import ConnectorLoad, load_session_reports, transaction
 from tests.support.tables import Tables
 
 JANUARY, FEBRUARY = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
@@ -62,6 +62,20 @@ async def test_only_a_changed_report_is_written(
     assert (await select(tables, "vehicle_id"))[1] == "BUS-999"
     values = "(SELECT count(*) FROM meter_values m WHERE m.session_key = r.session_key) > 0"
     assert (await select(tables, values, "session_reports r")).count(False) == 1
+
+
+async def test_a_page_may_need_several_statements_for_its_keys(
+    sandbox: DepotSandbox, load: Load, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction, "KEYS_PER_STATEMENT", 4)
+    await load()
+    for session in range(ONE, ONE + 6):
+        sandbox.correct(*FIRST, session, vehicle_id="BUS-999")
+
+    second = await load()
+
+    assert (second.new, second.changed, second.unchanged) == (0, 6, 54)
+    assert (await select(tables, "vehicle_id")).count("BUS-999") == 6
 
 
 async def test_the_character_nul_is_replaced_where_a_database_refuses_it(
