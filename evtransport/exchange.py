@@ -100,10 +100,8 @@ class Exchanger:
     async def _send(self, exchange: Exchange, attempt: Attempt | None) -> Response:
         started = time.perf_counter()
         cancellations = _count_cancellations()
-        response = None
-        failure: ApiError = ResponseTooLarge(
-            f"the response is larger than max_response_bytes={self.max_response_bytes}"
-        )
+        response: Response | None = None
+        failure: ApiError | None = None
         try:
             response = await self._read(exchange, attempt)
         except FAILURES as error:
@@ -130,7 +128,9 @@ class Exchanger:
         if response is not None:
             return response
         self.sessions.get_session()  # raises if the client was closed during the request
-        raise failure
+        raise failure or ResponseTooLarge(
+            f"the response is larger than max_response_bytes={self.max_response_bytes}"
+        )
 
     async def _read(self, exchange: Exchange, attempt: Attempt | None) -> Response | None:
         """Send one request and return its response, or None if its body is too large."""

@@ -111,6 +111,7 @@ class Transport:
     _sessions: SessionManager = attrs.field(init=False, repr=False)
     _exchanger: Exchanger = attrs.field(init=False, repr=False)
     _owns_session: bool = attrs.field(default=True, init=False, repr=False)
+    _base: str = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         for name, value, kind in (
@@ -126,6 +127,7 @@ class Transport:
             raise ValueError(f"limiter must be an async context manager, got {self.limiter!r}")
         validate_telemetry(self.telemetry)
         self.reporter = None if self.telemetry is None else Reporter(self.telemetry)
+        self._base = str(self.base_url)  # yarl does not keep this text
         self._sessions = SessionManager(self.session, self.proxy, self.base_url)
         self._exchanger = Exchanger(
             auth=self.auth,
@@ -303,10 +305,10 @@ class Transport:
     async def _get_now(self, request: Request[T], call: _Call) -> Response:
         call.attempts += 1
         credential = await self.auth.get_credential(self._post, self.reporter)
-        if credential != call.credential:
+        if credential is not call.credential:
             call.credential = credential
             call.sent += (credential.secret,)
-        url = request.url(str(self.base_url))
+        url = request.url(self._base)
         return await self._exchanger.send(
             Exchange(
                 method="GET",
