@@ -115,8 +115,10 @@ class Measurement:
 
     def w7(self) -> Figures:
         """Write the same pages into a file again and again."""
+        import pyarrow as pa
         from pyarrow import parquet
 
+        pa.set_cpu_count(1)
         pages = [fetch_page(self.depot, number + 1) for number in range(workloads.PAGES)]
         reports = [report for page in pages for report in split(page)]
         candidate = self._candidate
@@ -126,7 +128,7 @@ class Measurement:
                 lambda: candidate.write_parquet(pages, file), reports, self.sizes.seconds
             )
             require_count(parquet.read_metadata(file).num_rows, len(reports))
-        return figures
+            return figures | {"size": float(file.stat().st_size)}
 
     def w8(self) -> Figures:
         """Export some connectors."""

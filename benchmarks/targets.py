@@ -100,6 +100,8 @@ TARGETS = (
     _speed("small calls: speed against httpx-pydantic", "W4", "ours", HTTPX, 5),
     Target("import of depotclient", "W6", "seconds", "DepotClient", "<=", 1.25, "aiohttp, attrs"),
     Target("import of thorclient", "W6", "seconds", "ThorClient", "<=", 1.25, "aiohttp, attrs"),
+    _speed("Parquet: speed against duckdb", "W7", "ours", "duckdb", 0.6),
+    Target("Parquet: size against Arrow's encodings", "W7", "size", "ours", "<=", 0.45, PYLIST),
     _speed("Parquet: speed against from_pylist()", "W7", "ours", PYLIST, 2.5),
     _speed("Parquet: speed against from_pylist() and cast()", "W7", "ours", CAST, None),
     Target("memory growth in an export", "W8", "growth", "ours", "<=", 200 * MIB),

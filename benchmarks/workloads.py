@@ -147,6 +147,7 @@ SECONDS = Metric("seconds", "time", "s")
 CPU = Metric("cpu", "CPU time", "s")
 PER_REPORT = Metric("seconds", "time per report", "ms", 1e3)
 SPEED = Metric("speed", "speed", "MB/s", 1e-6)
+SIZE = Metric("size", "size of the file", "kB", 1e-3)
 STALL = Metric("stall", "longest stall", "ms", 1e3)
 GROWTH = Metric("growth", "memory growth", "MiB", 2.0**-20)
 FIRST = Metric("first", "first report after", "ms", 1e3)
@@ -226,9 +227,12 @@ WORKLOADS = (
     ),
     Workload(
         "W7",
-        "pages to a Parquet file, without network",
-        (Row("ours", "ours_parquet:OURS"), Row(PYLIST, "pylist:PYLIST"), Row(CAST, "pylist:CAST")),
-        (PER_REPORT, SPEED),
+        "pages to a Parquet file, without network, one thread",
+        (
+            *(Row("ours", "ours_parquet:OURS"), Row("duckdb", "by_duckdb:BY_DUCKDB")),
+            *(Row(PYLIST, "pylist:PYLIST"), Row(CAST, "pylist:CAST")),
+        ),
+        (PER_REPORT, SPEED, SIZE),
     ),
     Workload(
         "W8",

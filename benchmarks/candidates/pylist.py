@@ -56,6 +56,15 @@ def rename(value: Any) -> Any:
     }
 
 
+def with_attribute_names(table: pa.Table) -> pa.Table:
+    """Return a table with our field names. It has the vendor's, and the same types."""
+    columns = [
+        column.combine_chunks().view(field.type)
+        for column, field in zip(table.columns, SESSION_REPORTS, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, schema=SESSION_REPORTS)
+
+
 class Pylist(base.Candidate):
     """One table per page, then one file."""
 
@@ -74,11 +83,7 @@ class Cast(Pylist):
     def read_table(self, page: bytes) -> pa.Table:
         text, time = wire_schema(lambda _: pa.string()), wire_schema(lambda kind: kind)
         table = pa.Table.from_pylist(json.loads(page)["items"], schema=text).cast(time)
-        columns = [
-            column.combine_chunks().view(field.type)
-            for column, field in zip(table.columns, SESSION_REPORTS, strict=True)
-        ]
-        return pa.Table.from_arrays(columns, schema=SESSION_REPORTS)
+        return with_attribute_names(table)
 
 
 PYLIST, CAST = Pylist(), Cast()
