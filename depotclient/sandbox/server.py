@@ -253,20 +253,20 @@ class DepotSandbox(Sandbox):
         """Return a connector's session ids by start. Raise ValueError if it is unknown."""
         return [report.session_id for report in self._stores.find(charger_id, connector_id).reports]
 
-    def add(self, charger_id: str, connector_id: str | int, report: bytes) -> None:
-        """Add a report. A charger or connector that does not exist is created.
+    def add(self, charger_id: str, connector_id: str | int, *reports: bytes) -> None:
+        """Add reports, all or none. A charger or connector that does not exist is created.
 
         Args:
             charger_id: Id of the charger.
             connector_id: Id of the connector.
-            report: JSON with at least `sessionId`, such as that of `make_report`. Without
+            reports: JSON with at least `sessionId`, such as that of `make_report`. Without
                 `sessionTimeStart`, `sessionTimeEnd` replaces it. Without both, the report sorts
                 last and is in every time range. Ids above 0 are unique; several reports may have
                 the id -1, as those of chargers that were offline.
 
         Raises:
-            ValueError: An id is empty, the report has no id or a bad time, or its id is above 0
-                and already exists.
+            ValueError: An id is empty, a report has no id or a bad time, or its id is above 0 and
+                already exists.
 
         Example:
             >>> from depotclient.sandbox import DepotSandbox, make_report
@@ -275,7 +275,7 @@ class DepotSandbox(Sandbox):
             >>> sandbox.session_ids("CP-9", "1")
             [7]
         """
-        self._stores.add(charger_id, connector_id, report)
+        self._stores.add(charger_id, connector_id, reports)
 
     def correct(
         self,

@@ -215,13 +215,16 @@ class ConnectorStore:
         self._selected = time_range, reports, selected
         return selected
 
-    def add(self, report: StoredReport) -> None:
-        """Add a report. Raise ValueError if its id is above 0 and already stored."""
+    def add(self, reports: Sequence[StoredReport]) -> None:
+        """Add reports. Raise ValueError, and add none, if an id above 0 is already stored."""
         with self._lock:
-            # Chargers that were offline send the id -1 for many sessions.
-            if report.session_id > 0 and report.session_id in self._session_ids():
-                raise ValueError(f"session {report.session_id} already exists")
-            self.reports = _insert(self.reports, [report])
+            used = self._session_ids()
+            for report in reports:
+                # Chargers that were offline send the id -1 for many sessions.
+                if report.session_id > 0 and report.session_id in used:
+                    raise ValueError(f"session {report.session_id} already exists")
+                used.add(report.session_id)
+            self.reports = _insert(self.reports, reports)
 
     def remove(self, session_id: int) -> None:
         """Remove a report. Raise ValueError if there is none."""
@@ -270,7 +273,7 @@ class ConnectorStore:
                     used = self._session_ids()
                     session_id = next(number for number in new_ids if number not in used)
                     plan = self.template.starting_at(self._draw_start(late=late))
-                    self.add(StoredReport.from_plan(attrs.evolve(plan, session_id=session_id)))
+                    self.add([StoredReport.from_plan(attrs.evolve(plan, session_id=session_id))])
                     inserted.append(session_id)
             for _ in range(min(self._draw_count(churn.deletes), len(self.reports))):
                 deleted.append(self.draw.choice(self.reports).session_id)

@@ -22,7 +22,7 @@ from depotclient.sandbox.store import ConnectorStore, Order, Pace, StoredReport
 from evtransport.validation import validate_int
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
 __all__ = ["Stores"]
@@ -111,12 +111,15 @@ class Stores:
         content = report.content
         return content if isinstance(content, bytes) else self.render(content)
 
-    def add(self, charger_id: str, connector_id: str | int, report: bytes) -> None:
-        """Add a report, and its connector if necessary. Raise ValueError if it is invalid."""
+    def add(self, charger_id: str, connector_id: str | int, reports: Iterable[bytes]) -> None:
+        """Add reports, and their connector if necessary. Raise ValueError if one is invalid."""
         charger_id, connector_id = validate_connector(charger_id, connector_id)
         store = self._stores.get(charger_id, {}).get(connector_id)
         last = store.reports[-1].start if store and store.reports else 0
-        stored = StoredReport.from_json(report, last)
+        stored = list[StoredReport]()
+        for report in reports:
+            stored.append(StoredReport.from_json(report, last))
+            last = max(last, stored[-1].start)
         if store is None:
             new = self._make(charger_id, connector_id, 0, 0)
             store = self._stores.setdefault(charger_id, {}).setdefault(connector_id, new)

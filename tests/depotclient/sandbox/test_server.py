@@ -86,6 +86,22 @@ async def test_the_items_are_the_reports_byte_for_byte(depot: Depot) -> None:
 
 
 @settings(chargers={})
+async def test_reports_added_together_are_sorted_like_reports_added_one_by_one(
+    depot: Depot,
+) -> None:
+    later, earlier = (
+        make_report(7, session_time_start=datetime(2026, 7, 1, tzinfo=UTC)),
+        make_report(9),
+    )
+    reports = (later, b'{"sessionId": 8}', earlier)
+    depot.sandbox.add("CP-1", 1, *reports)
+    for report in reports:
+        depot.sandbox.add("CP-2", 1, report)
+    assert depot.sandbox.session_ids("CP-1", 1) == [9, 7, 8]
+    assert depot.sandbox.session_ids("CP-2", 1) == [9, 7, 8]
+
+
+@settings(chargers={})
 async def test_a_report_of_a_new_connector_is_served_corrected_and_removed(depot: Depot) -> None:
     sandbox, place = depot.sandbox, {"chargerId": "CP-9", "connectorId": "2"}
     sandbox.add("CP-9", 2, make_report(7))
@@ -106,6 +122,7 @@ async def test_a_rejected_change_changes_nothing(depot: Depot) -> None:
         ("connector_id must be a string", lambda: sandbox.add("CP-9", None, make_report(7))),  # type: ignore[arg-type]
         ("must be JSON in bytes, not str", lambda: sandbox.add("CP-9", 1, "{}")),  # type: ignore[arg-type]
         ("already exists", lambda: sandbox.add("CP-1", 1, make_report(depot.ids[0]))),
+        ("session 7 already", lambda: sandbox.add("CP-1", 1, make_report(7), make_report(7))),
         ("session 7 does not exist", lambda: sandbox.correct("CP-1", 1, 7, vehicle_id="B")),
         ("session 7 does not exist", lambda: sandbox.remove("CP-1", 1, 7)),
         ("unknown charger", lambda: sandbox.remove("CP-9", 1, depot.ids[0])),

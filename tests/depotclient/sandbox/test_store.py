@@ -56,7 +56,7 @@ def test_a_time_range_filters_by_the_chosen_time(
 ) -> None:
     store = make_store()
     for n in (1, 2, 3):
-        store.add(StoredReport(n, start=10 * n, end=10 * n + 10, content=b""))
+        store.add([StoredReport(n, start=10 * n, end=10 * n + 10, content=b"")])
     assert ids(store, TimeRange(start, end, time_filter)) == inclusive
     assert (
         ids(store, TimeRange(start, end, time_filter, includes_start=False, includes_end=False))
@@ -83,7 +83,7 @@ def test_a_missing_time_is_replaced_by_the_other_or_by_the_default(
 
 def test_a_report_without_times_sorts_last_and_is_in_every_range() -> None:
     store = make_store(2)
-    store.add(StoredReport.from_json(b'{"sessionId": 0}', store.reports[-1].start))
+    store.add([StoredReport.from_json(b'{"sessionId": 0}', store.reports[-1].start)])
     assert ids(store) == [1, 2, 0]
     assert ids(store, TimeRange(10**18, None, "end", includes_start=False, includes_end=False)) == [
         0
@@ -108,19 +108,19 @@ def test_a_session_is_stored_once_and_can_be_added_again_after_its_removal() -> 
     store = make_store(3)
     report = store.reports[1]
     with pytest.raises(ValueError, match="session 2 already exists"):
-        store.add(report)
+        store.add([report])
     store.remove(2)
     assert ids(store) == [1, 3]
     with pytest.raises(ValueError, match="session 2 does not exist"):
         store.remove(2)
-    store.add(report)
+    store.add([report])
     assert ids(store) == [1, 2, 3]
 
 
 def test_several_sessions_may_have_the_id_of_a_charger_that_was_offline() -> None:
     store = make_store()
     for start in (20, 10, 30):
-        store.add(StoredReport(-1, start=start, end=start, content=b""))
+        store.add([StoredReport(-1, start=start, end=start, content=b"")])
     store.remove(-1)
     assert [report.start for report in store.select(EVERYTHING)] == [20, 30]
 
