@@ -160,7 +160,7 @@ def nightly_checks() -> dict[str, tuple[str, ...]]:
                 *("python", "benchmarks/run.py", "--short", "--only", f"W{number}"),
                 *("--share", "0.8", "--again", "3"),
             )
-            for number in range(1, 11)
+            for number in range(1, 12)
         },
         **dict.fromkeys(["spark", "recipes", *(f"tests-{python}" for python in PYTHONS[1:])], ()),
     }

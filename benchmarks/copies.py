@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from contextlib import aclosing, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +32,7 @@ class Copier:
         is_folder: Whether the place is a folder.
         connectors: Connectors to copy.
         concurrency: Number of connectors to read at a time.
+        start: Start of the copied span.
     """
 
     client: DepotClient
@@ -39,6 +40,7 @@ class Copier:
     is_folder: bool
     connectors: Sequence[tuple[str, str]]
     concurrency: int
+    start: datetime = LOAD_SPAN[0]
 
     async def copy(self, *, again: bool = False) -> int:
         """Copy all reports. Return the number of sessions.
@@ -52,7 +54,7 @@ class Copier:
                 self.client,
                 self.connectors,
                 self.place,
-                from_=LOAD_SPAN[0],
+                from_=self.start,
                 concurrency=self.concurrency,
                 refresh=again,
             )
@@ -61,7 +63,7 @@ class Copier:
                 self.client,
                 self.connectors,
                 self.place,
-                from_=LOAD_SPAN[0],
+                from_=self.start,
                 lag=LAG,
                 concurrency=self.concurrency,
             )

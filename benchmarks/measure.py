@@ -50,6 +50,7 @@ class Measurement:
     sizes: Sizes
     depot: Access
     slow: Access
+    distant: Access
     thor: Access
 
     def run(self, workload: str) -> Figures:
@@ -75,10 +76,13 @@ class Measurement:
             return await measure_walk(walk, self.sizes.reports)
 
     async def w3(self) -> Figures:
-        """Walk over one connector of the slow server."""
+        """Walk over one connector of the slow or the distant server."""
         candidate = self._candidate.with_read_ahead(self.row.read_ahead)
-        async with candidate.depot(self.slow) as walk:
-            return await measure_walk(walk, self.sizes.slow_reports)
+        server, reports = self.slow, self.sizes.slow_reports
+        if self.row.server == "distant":
+            server, reports = self.distant, self.sizes.distant_reports
+        async with candidate.depot(server) as walk:
+            return await measure_walk(walk, reports)
 
     async def w4(self) -> Figures:
         """Make many small calls."""
@@ -167,6 +171,13 @@ class Measurement:
     def w10(self) -> Figures:
         """Load some connectors, one after another."""
         return asyncio.run(self._copy(nights=1, concurrency=1))
+
+    async def w11(self) -> Figures:
+        """Walk over or copy many small reports."""
+        # Its drivers are an extra, which other workloads don't need.
+        from benchmarks.scale import measure_scale
+
+        return await measure_scale(self.row, self.depot)
 
     async def _copy(self, nights: int, concurrency: int) -> Figures:
         # Its drivers are an extra, which other workloads don't need.

@@ -9,7 +9,7 @@ import attrs
 
 from benchmarks.runner import Results
 from benchmarks.targets import Medians, measured_targets
-from benchmarks.workloads import Workload
+from benchmarks.workloads import Sizes, Workload
 
 START, END = "<!-- figures -->", "<!-- end of figures -->"
 
@@ -19,7 +19,7 @@ def format_report(results: Results) -> str:
     medians, sizes = results.medians(), attrs.asdict(results.sizes)
     sections = [
         f"**{workload.key}: {workload.title.format(**sizes)}**\n\n"
-        + format_table([*workload_rows(workload, medians)])
+        + format_table([*workload_rows(workload, results.sizes, medians)])
         for workload in results.workloads
     ]
     sections.append(f"**Targets**\n\n{format_table([*target_rows(medians)])}")
@@ -27,13 +27,14 @@ def format_report(results: Results) -> str:
     return "\n\n".join(sections)
 
 
-def workload_rows(workload: Workload, medians: Medians) -> Iterator[list[str]]:
+def workload_rows(workload: Workload, sizes: Sizes, medians: Medians) -> Iterator[list[str]]:
     """Yield the header and the rows of a workload's table."""
-    main, base = workload.metrics[0], workload.rows[0].name
-    has_ratio = len(workload.rows) > 1
+    rows = workload.rows_of(sizes)
+    main, base = workload.metrics[0], rows[0].name
+    has_ratio = len(rows) > 1
     ratio = [f"{main.title}, ratio to {base}"] if has_ratio else []
     yield ["", *(metric.title for metric in workload.metrics), *ratio]
-    for row in workload.rows:
+    for row in rows:
         figures = {m.key: medians[workload.key, row.name, m.key] for m in workload.metrics}
         ratio = [f"{figures[main.key] / medians[workload.key, base, main.key]:.2f}"]
         cells = [metric.format(figures[metric.key]) for metric in workload.metrics]

@@ -8,11 +8,15 @@ import sys
 
 from benchmarks.workloads import (
     CHARGEBOXES,
+    DISTANT_LATENCY,
     EXPORT,
     FLEET,
     FLEET_REPORTS,
     LATENCY,
     LOAD,
+    SCALE,
+    SCALE_START,
+    SCALES,
     WALK,
     Sizes,
 )
@@ -51,16 +55,22 @@ def depot_sandbox(
         **{charger: connector_ids(count) for charger, count in copies},
     }
     sandbox = DepotSandbox(chargers=ids, sessions=0, latency=latency)
-    for report in reports:
-        sandbox.add(charger_id, connector_id, report)
+    sandbox.add(charger_id, connector_id, *reports)
     for index, connector_id in enumerate(ids[FLEET]):
-        for number in range(index * FLEET_REPORTS, (index + 1) * FLEET_REPORTS):
-            sandbox.add(FLEET, connector_id, reports[number % len(reports)])
+        numbers = range(index * FLEET_REPORTS, (index + 1) * FLEET_REPORTS)
+        sandbox.add(FLEET, connector_id, *(reports[number % len(reports)] for number in numbers))
     for (charger, _), copied in copies.items():
         for connector_id in ids[charger]:
-            for report in reports[:copied]:
-                sandbox.add(charger, connector_id, report)
+            sandbox.add(charger, connector_id, *reports[:copied])
     return sandbox
+
+
+def add_small_reports(sandbox: DepotSandbox, count: int) -> None:
+    """Add the connectors of W11 with up to this many reports, of about 2 kB."""
+    plans = simulate_sessions(0, SCALE, "1", count, start=SCALE_START)
+    reports = [render(plan, ReportShape.small()) for plan in plans]
+    for number in SCALES:
+        sandbox.add(SCALE, str(number), *reports[:number])
 
 
 async def serve(sizes: Sizes) -> None:
@@ -69,16 +79,19 @@ async def serve(sizes: Sizes) -> None:
     reports = [render(plan, ReportShape()) for plan in simulate_sessions(0, *WALK, sizes.distinct)]
     exported, loaded = sizes.exported // EXPORT[1], sizes.loaded // LOAD[1]
     depot = depot_sandbox(reports[: sizes.reports], sizes.connectors, exported, loaded)
+    add_small_reports(depot, sizes.scaled)
     slow = depot_sandbox(reports[: sizes.slow_reports], latency=LATENCY)
+    distant = depot_sandbox(reports[: sizes.distant_reports], latency=DISTANT_LATENCY)
     thor = ThorSandbox(chargeboxes=CHARGEBOXES)
-    async with depot, slow, thor:
+    async with depot, slow, distant, thor:
         addresses = {
             "depot": (depot.base_url, depot.token),
             "slow": (slow.base_url, slow.token),
+            "distant": (distant.base_url, distant.token),
             "thor": (thor.base_url, thor.api_key),
         }
         print(json.dumps(addresses), flush=True)
-        clearing = asyncio.create_task(clear_requests(depot, slow, thor))
+        clearing = asyncio.create_task(clear_requests(depot, slow, distant, thor))
         await asyncio.to_thread(sys.stdin.read)
         clearing.cancel()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Literal
 
 import attrs
@@ -15,6 +16,8 @@ from benchmarks.workloads import (
     PARQUET,
     POSTGRESQL,
     PYLIST,
+    SCALED,
+    SCALES,
     format_number,
 )
 
@@ -24,6 +27,15 @@ Medians = Mapping[tuple[str, str, str], float]
 MIB = 2.0**20
 DATABASES = ("DuckDB", "SQLite", POSTGRESQL)
 HTTPX, FULL, INTO = "httpx-pydantic", "ours, read_ahead", "ours-into, read_ahead"
+MEMORY_BOUNDS = {  # MiB, up to 100,000 reports
+    "walk": 32,
+    "walk, read_ahead=4": 48,
+    "walk, verify": 48,
+    PARQUET: 48,
+    "DuckDB": 192,
+    "SQLite": 64,
+}
+DISTANT = "ours, 200 ms, read_ahead"
 
 
 @attrs.frozen
@@ -95,6 +107,7 @@ TARGETS = (
     _speed("five fields: read_ahead=8 against 0", "W3", f"{INTO}=8", f"{INTO}=0", 6),
     _speed("full reports: read_ahead=4 against 0", "W3", f"{FULL}=4", f"{FULL}=0", None),
     _speed("full reports: read_ahead=8 against 0", "W3", f"{FULL}=8", f"{FULL}=0", None),
+    _speed("200 ms: read_ahead=4 against 0", "W3", f"{DISTANT}=4", f"{DISTANT}=0", 3),
     _speed("small calls: speed against aiohttp-json", "W4", "ours", "aiohttp-json", 0.8),
     _speed("get_analytics_many() against aiohttp-json", "W4", MANY, "aiohttp-json", None),
     _speed("small calls: speed against httpx-pydantic", "W4", "ours", HTTPX, 5),
@@ -120,10 +133,28 @@ TARGETS = (
         )
         for name in DATABASES
     ),
+    *(
+        Target(
+            f"{row.name}: {more:,} reports against {less:,}",
+            *("W11", "per_report", f"{row.name}, {more:,}", "<=", bound, f"{row.name}, {less:,}"),
+        )
+        for row in SCALED
+        # Indexes of a database grow beyond the caches of the processor.
+        for (less, more), bound in zip(pairwise(SCALES), (1.5, 1.25), strict=True)
+    ),
+    *(
+        Target(f"{name}: memory growth", "W11", "growth", f"{name}, {reports:,}", "<=", bound * MIB)
+        for name, bound in MEMORY_BOUNDS.items()
+        for reports in SCALES[1:]
+    ),
 )
 
 
 def measured_targets(medians: Medians) -> list[Target]:
-    """Return the targets of the workloads that were measured."""
-    workloads = {workload for workload, _, _ in medians}
-    return [target for target in TARGETS if target.workload in workloads]
+    """Return the targets whose rows were measured."""
+    return [
+        target
+        for target in TARGETS
+        if {(target.workload, row, target.metric) for row in (target.row, target.divisor) if row}
+        <= medians.keys()
+    ]

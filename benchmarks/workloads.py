@@ -13,14 +13,24 @@ CONCURRENCY = 64  # calls in flight in W4
 CHARGEBOXES = 1000
 PAGES, PAGE_REPORTS = 5, 40  # W1 reads one page of reports, W7 all
 LATENCY = 0.05  # seconds that the slow server adds to each response
+DISTANT_LATENCY = 0.2  # the same of the distant server
 SLOW_LIMIT = 10  # `limit` of the walk in W3
 LOOP_LIMIT = 100  # `limit` of the hand-written loops
 EXPORT = ("CP-EXPORT", 10)  # charger of W8, and the number of its connectors: they share reports
 LOAD = ("CP-LOAD", 10)  # charger of W9 and W10, and the number of its connectors
 COPIED = 4  # connectors of W9
+SCALE = "CP-SCALE"  # charger of W11: each connector is named by the number of its reports
+SCALES = (1000, 10_000, 100_000)  # reports of W11
+SCALE_START = datetime(2000, 1, 1, tzinfo=UTC)
+VERIFY_LIMIT = 100  # `limit` of the walk with `verify` in W11
 EXPORT_SPAN = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
 LOAD_SPAN = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
 LAG = timedelta(days=366)  # a second night, a day later, reads the span again
+
+
+def scale_end(reports: int) -> datetime:
+    """Return a time after the last of some reports of W11. Sessions take less than 2 h."""
+    return SCALE_START + reports * timedelta(hours=2)
 
 
 @attrs.frozen(kw_only=True)
@@ -30,26 +40,30 @@ class Sizes:
     Attributes:
         reports: Reports of the walk in W2.
         slow_reports: Reports of the walk in W3.
+        distant_reports: Reports of its walk over the distant server.
         connectors: Connectors of W5.
         calls: Calls of W4.
         seconds: Time for which W1 and W7 repeat their work.
         exported: Reports of W8, of all connectors together.
         loaded: Reports of W10, of all connectors together. W9 copies some of the connectors.
+        scaled: Largest number of reports of W11, which are small.
     """
 
     reports: int = 2000
     slow_reports: int = 2000
+    distant_reports: int = 500
     connectors: int = 64
     calls: int = 20_000
     seconds: float = 1.0
     exported: int = 20_000
     loaded: int = 10_000
+    scaled: int = 100_000
 
     @property
     def distinct(self) -> int:
         """Return the number of distinct reports. Connectors share them."""
         return max(
-            *(self.reports, self.slow_reports),
+            *(self.reports, self.slow_reports, self.distant_reports),
             *(self.exported // EXPORT[1], self.loaded // LOAD[1]),
         )
 
@@ -58,11 +72,13 @@ FULL = Sizes()
 SHORT = Sizes(
     reports=300,
     slow_reports=1200,
+    distant_reports=200,
     connectors=16,
     calls=4000,
     seconds=0.2,
     exported=2000,
     loaded=1000,
+    scaled=10_000,
 )
 
 
@@ -96,7 +112,10 @@ class Row:
         candidate: Module and attribute in `benchmarks.candidates`, such as `ours:FULL`. Empty if
             `statement` is given.
         read_ahead: `read_ahead` of a walk of this library.
+        server: Server of W3: `slow` or `distant`.
+        verify: `verify` of a walk of this library. It saves a cursor for each page.
         share: Share of the calls to make. Times are scaled to the full number of calls.
+        reports: Number of reports of W11.
         freeze: Call `gc.freeze()` before the walk.
         statement: Program whose whole run is timed, instead of a candidate.
         target: Target of a copy: `parquet` or a database.
@@ -106,7 +125,10 @@ class Row:
     name: str
     candidate: str = ""
     read_ahead: int = 1
+    server: str = "slow"
+    verify: bool = False
     share: float = 1.0
+    reports: int = 0
     freeze: bool = False
     statement: str = ""
     target: str = ""
@@ -133,6 +155,10 @@ class Workload:
     min_rounds: int = 1
     max_rounds: int = 1000
 
+    def rows_of(self, sizes: Sizes) -> list[Row]:
+        """Return the rows that do not exceed the amount of work."""
+        return [row for row in self.rows if row.reports <= sizes.scaled]
+
     def rounds(self, requested: int) -> int:
         """Return the number of rounds."""
         return min(max(requested, self.min_rounds), self.max_rounds)
@@ -151,6 +177,7 @@ SIZE = Metric("size", "size of the file", "kB", 1e-3)
 STALL = Metric("stall", "longest stall", "ms", 1e3)
 GROWTH = Metric("growth", "memory growth", "MiB", 2.0**-20)
 FIRST = Metric("first", "first report after", "ms", 1e3)
+CPU_PER_REPORT = Metric("per_report", "CPU time per report", "µs", 1e6)
 READING = Metric("reading", "reading alone", "s")
 AGAIN = Metric("again", "second night", "s")
 AGAIN_SHARE = Metric("share", "second night beyond reading", "%", 100)
@@ -168,12 +195,24 @@ READ_AHEAD = tuple(
     for name, candidate in (("ours", "ours:SLOW"), ("ours-into", "ours:SLOW_INTO"))
     for count in (0, 1, 4, 8)
 )
+DISTANT_READ_AHEAD = tuple(
+    Row(f"ours, 200 ms, read_ahead={count}", "ours:SLOW", read_ahead=count, server="distant")
+    for count in (0, 4)
+)
 
 PARQUET, POSTGRESQL = "Parquet", "PostgreSQL"
 LOADS = tuple(
     Row(f"{name}, {share}", target=name.lower(), connectors=connectors)
     for name in ("DuckDB", "SQLite", POSTGRESQL)
     for share, connectors in (("a tenth", 1), ("all", LOAD[1]))
+)
+SCALED = (
+    Row("walk"),
+    Row("walk, read_ahead=4", read_ahead=4),
+    Row("walk, verify", verify=True),
+    Row(PARQUET, target="parquet"),
+    Row("DuckDB", target="duckdb"),
+    Row("SQLite", target="sqlite"),
 )
 
 WORKLOADS = (
@@ -194,8 +233,9 @@ WORKLOADS = (
     ),
     Workload(
         "W3",
-        "walk with 50 ms of latency, limit=10 ({slow_reports:,} reports)",
-        READ_AHEAD,
+        "walk with 50 ms of latency, limit=10 ({slow_reports:,} reports), and with 200 ms"
+        " ({distant_reports:,} reports)",
+        (*READ_AHEAD, *DISTANT_READ_AHEAD),
         (SECONDS,),
     ),
     Workload(
@@ -259,6 +299,17 @@ WORKLOADS = (
         LOADS,
         (GROWTH, SECONDS, CPU, STALL),
         max_rounds=1,
+    ),
+    Workload(
+        "W11",
+        "walks and copies of up to {scaled:,} small reports of one connector",
+        tuple(
+            attrs.evolve(row, name=f"{row.name}, {reports:,}", reports=reports)
+            for row in SCALED
+            for reports in SCALES
+        ),
+        (CPU_PER_REPORT, GROWTH, SECONDS),
+        max_rounds=3,
     ),
 )
 BY_KEY = {workload.key: workload for workload in WORKLOADS}
