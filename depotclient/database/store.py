@@ -308,11 +308,13 @@ def _find_absent(transaction: Transaction, connector: tuple[str, str], reading: 
     # Most sessions of a connector are older than the query, and none of these can be absent.
     missing = _sessions(
         transaction.query(
-            "SELECT r.* FROM (SELECT session_key, session_id, session_time_start, session_time_end"
-            " FROM {session_reports} WHERE {of_connector} AND (session_time_start IS NULL"
-            " OR session_time_start < $3 OR session_time_start >= $4)) AS r"
-            " LEFT JOIN (SELECT session_key FROM {load_seen} WHERE {of_connector}) AS s"
-            " ON s.session_key = r.session_key WHERE s.session_key IS NULL",
+            "SELECT session_key, session_id, session_time_start, session_time_end"
+            " FROM {session_reports} WHERE {of_connector} AND session_key IN ("
+            "SELECT session_key FROM {session_reports} WHERE {of_connector}"
+            " AND (session_time_start IS NULL OR session_time_start < $3"
+            " OR session_time_start >= $4)"
+            # A join with this table, which has no index, takes SQLite quadratic time.
+            " EXCEPT SELECT session_key FROM {load_seen} WHERE {of_connector})",
             *connector,
             coverage.span.start - coverage.span.margin,
             coverage.from_,
