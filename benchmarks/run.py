@@ -11,6 +11,7 @@ if __name__ == "__main__":
     # Start from the parent folder: `benchmarks` is then a package.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from benchmarks import picture
 from benchmarks.metrics import CLEAR_REFS
 from benchmarks.report import format_report, replace_figures
 from benchmarks.runner import MeasurementFailed, run
@@ -34,11 +35,14 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     option("--share", type=float, default=1.0, help="share of each target to reach (1.0)")
     option("--again", type=int, default=0, help="repetitions of workloads that miss a target (0)")
     option("--write", type=Path, metavar="FILE.md", help="replace the tables in a document")
+    option("--picture", type=Path, metavar="FOLDER", help="write the picture of W11 into a folder")
     options = parser.parse_args(arguments)
     if not 0 < options.share <= 1:
         parser.error("--share must be greater than 0 and at most 1")
     if options.rounds is not None and options.rounds < 1:
         parser.error("--rounds must be at least 1")
+    if options.picture and (options.short or "W11" not in options.only):
+        parser.error("--picture requires W11 without --short")
     if not CLEAR_REFS.exists():
         parser.error(f"memory is measured with {CLEAR_REFS}, which only Linux has")
     return options
@@ -71,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report, end="\n\n")
     if options.write:
         replace_figures(options.write, report)
+    if options.picture:
+        picture.write(options.picture, picture.measured(results.medians()))
     missed = results.missed(options.share)
     for target in missed:
         print(f"missed {options.share:.0%} of: {target.workload} {target.title}")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks import picture
 from benchmarks.candidates.pylist import wire_schema, with_attribute_names
 from benchmarks.costs import Cost, scale
 from benchmarks.instructions import format_counts, parse_count
 from benchmarks.measure import load_candidate
 from benchmarks.report import END, START, replace_figures
 from benchmarks.runner import MeasurementFailed, Results, rotate
-from benchmarks.targets import TARGETS, Target
+from benchmarks.targets import TARGETS, Target, measured_targets
 from benchmarks.workloads import (
     BY_KEY,
     EXPORT,
@@ -23,10 +25,14 @@ from benchmarks.workloads import (
     LAG,
     LOAD,
     LOAD_SPAN,
+    SCALE,
+    SCALE_START,
+    SCALES,
     SHORT,
     WALK,
     Row,
     Sizes,
+    scale_end,
 )
 from depotclient.sandbox.simulation import ReportShape, render, simulate_sessions
 
@@ -140,6 +146,40 @@ def test_all_copied_sessions_start_within_the_span(sizes: Sizes) -> None:
         start, end = (moment.timestamp() * 1000 for moment in span)
         assert len(plans) >= count
         assert all(start <= plan.start < end for plan in plans[:count])
+
+
+def test_all_sessions_of_the_scale_end_within_its_span() -> None:
+    for count in SCALES[:2]:
+        plans = simulate_sessions(0, SCALE, "1", count, start=SCALE_START)
+        assert plans[-1].end < scale_end(count).timestamp() * 1000
+
+
+def test_a_short_run_leaves_out_larger_rows_and_their_targets() -> None:
+    workload = BY_KEY["W11"]
+    names = [row.name for row in workload.rows_of(SHORT)]
+    assert {row.reports for row in workload.rows_of(SHORT)} == {*SCALES[:2]}
+    assert workload.rows_of(FULL) == [*workload.rows]
+    medians = {("W11", name, key): 1.0 for name in names for key in ("per_report", "growth")}
+    targets = measured_targets(medians)
+    assert {target.row for target in targets} == {name for name in names if "10,000" in name}
+
+
+def test_the_picture_of_the_scale_shows_the_measured_figures() -> None:
+    figures = json.loads((picture.FOLDER / picture.FIGURES).read_text(encoding="utf-8"))
+    text = (picture.FOLDER / picture.PICTURE).read_text(encoding="utf-8")
+    assert picture.picture(figures) == text
+
+
+def test_a_run_writes_figures_from_which_the_same_picture_is_drawn(tmp_path: Path) -> None:
+    medians = {
+        ("W11", row.name, metric.key): 1.23456 * row.reports
+        for row in BY_KEY["W11"].rows
+        for metric in BY_KEY["W11"].metrics
+    }
+    picture.write(tmp_path, picture.measured(medians))
+    figures = json.loads((tmp_path / picture.FIGURES).read_text(encoding="utf-8"))
+    assert figures["walk"] == {key: [1235.0, 12350.0, 123500.0] for key in ("per_report", "growth")}
+    assert (tmp_path / picture.PICTURE).read_text(encoding="utf-8") == picture.picture(figures)
 
 
 def test_a_second_night_reads_the_span_again() -> None:
