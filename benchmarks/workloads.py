@@ -71,7 +71,7 @@ class Sizes:
 FULL = Sizes()
 SHORT = Sizes(
     reports=300,
-    slow_reports=1200,
+    slow_reports=800,
     distant_reports=200,
     connectors=16,
     calls=4000,
@@ -237,6 +237,7 @@ WORKLOADS = (
         " ({distant_reports:,} reports)",
         (*READ_AHEAD, *DISTANT_READ_AHEAD),
         (SECONDS,),
+        max_rounds=2,
     ),
     Workload(
         "W4",
