@@ -71,7 +71,7 @@ class Sizes:
 FULL = Sizes()
 SHORT = Sizes(
     reports=300,
-    slow_reports=800,
+    slow_reports=1200,
     distant_reports=200,
     connectors=16,
     calls=4000,
