@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import attrs
 
-from benchmarks.metrics import Figures, Metrics
+from benchmarks.metrics import Figures, Metrics, require_count
 from benchmarks.workloads import LAG, LOAD, LOAD_SPAN
 from depotclient import DepotClient
 from depotclient.copying.concurrency import run_all
@@ -120,8 +120,7 @@ async def measure_load(copier: Copier, expected: int) -> Figures:
     """Return the figures of one copy."""
     async with Metrics() as metrics:
         reports = await copier.copy()
-    if reports != expected:
-        raise RuntimeError(f"expected {expected} reports, got {reports}")
+    require_count(reports, expected)
     return metrics.figures
 
 

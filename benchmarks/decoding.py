@@ -20,7 +20,7 @@ from depotclient.sandbox import ReportShape
 from depotclient.sandbox.simulation import render, simulate_sessions
 
 REPORTS, ROUNDS = 40, 15
-OURS, STRUCTS = "ours", "msgspec-struct"
+OURS = "ours"
 
 
 def parts_of(texts: Sequence[bytes]) -> dict[str, Work]:
@@ -29,21 +29,12 @@ def parts_of(texts: Sequence[bytes]) -> dict[str, Work]:
     reports = [decode(text) for text in texts]
     return {
         OURS: decode_each(structurer_of(SessionReport), texts),
-        STRUCTS: decode_each(decode, texts),
-        "attrs objects of all events": decode_each(allocate, reports),
-        "the same of the meter values": decode_each(allocate_values, reports),
+        "msgspec-struct": decode_each(decode, texts),
+        "objects of the meter values": decode_each(allocate_values, reports),
         "with their attributes": decode_each(build_values, reports),
         "with a check of their times": decode_each(build_checked_values, reports),
         "convert(from_attributes=True) of a struct": decode_each(convert, reports),
     }
-
-
-def allocate(report: Any) -> list[object]:
-    """Return an object for each event, without attributes."""
-    new, events = object.__new__, allocate_values(report)
-    for name in ("detail_status", "device_status", "charge_parameters", "ocpp_status"):
-        events += [new(MeterValue) for _ in getattr(report, name)]
-    return events
 
 
 def allocate_values(report: Any) -> list[object]:

@@ -1,16 +1,15 @@
-"""Instructions of a small call: `python -m benchmarks.instructions`. Other load changes nothing.
+"""Instructions of a small call: `python -m benchmarks.instructions`.
 
-valgrind counts the instructions of the client's process. The server is another process.
+valgrind counts the instructions of the client's process. The server is another process. Other
+programs on the machine hardly change the number.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from itertools import cycle, islice
 
@@ -19,20 +18,29 @@ import attrs
 from benchmarks.candidates.base import Access
 from benchmarks.measure import load_candidate
 from benchmarks.report import format_table
-from benchmarks.runner import ROOT, MeasurementFailed, run_servers
-from benchmarks.workloads import CHARGEBOXES, SHORT, format_number
+from benchmarks.runner import MeasurementFailed, read_output, run_python, run_servers
+from benchmarks.workloads import CHARGEBOX_IDS, SHORT, format_number
 
 CANDIDATES = {"ours": "ours:FULL", "aiohttp-json": "loops:JSON"}
 FEW, MANY = 200, 1200  # numbers of calls, whose difference leaves out imports and connections
 SIZES = attrs.evolve(SHORT, reports=20, slow_reports=20, connectors=1, exported=10, loaded=10)
+VALGRIND = (
+    *("env", "PYTHONHASHSEED=0"),
+    *("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--log-fd=1"),
+)
 _COLLECTED = re.compile(r"Collected : (\d+)")
 
 
 async def make_calls(candidate: str, calls: int, access: Access) -> None:
     """Make small calls."""
-    ids = cycle(f"TB-{number:04}" for number in range(1, CHARGEBOXES + 1))
     async with load_candidate(candidate).thor(access) as poll:
-        await poll(islice(ids, calls), lambda: None)
+        await poll(islice(cycle(CHARGEBOX_IDS), calls), lambda: None)
+
+
+def count_call(candidate: str, access: list[str]) -> float:
+    """Return the instructions of one small call."""
+    few, many = (count_instructions(candidate, calls, access) for calls in (FEW, MANY))
+    return (many - few) / (MANY - FEW)
 
 
 def count_instructions(candidate: str, calls: int, access: list[str]) -> int:
@@ -41,19 +49,11 @@ def count_instructions(candidate: str, calls: int, access: list[str]) -> int:
     Raises:
         MeasurementFailed: The process failed.
     """
-    done = subprocess.run(  # noqa: S603
-        [
-            *("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"),
-            *(sys.executable, "-m", "benchmarks.instructions", candidate, str(calls)),
-        ],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONHASHSEED": "0"},
-        input=json.dumps(access),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return parse_count(done.stderr)
+    arguments = ("-m", "benchmarks.instructions", candidate, str(calls))
+    with run_python(*arguments, under=VALGRIND) as process:
+        return parse_count(
+            read_output(process, f"{calls} calls of {candidate}", json.dumps(access))
+        )
 
 
 def parse_count(output: str) -> int:
@@ -86,14 +86,7 @@ def main(arguments: list[str]) -> int:
         print("instructions are counted with valgrind, which is not installed", file=sys.stderr)
         return 2
     with run_servers(SIZES) as servers:
-        counts = {
-            name: (
-                count_instructions(candidate, MANY, servers["thor"])
-                - count_instructions(candidate, FEW, servers["thor"])
-            )
-            / (MANY - FEW)
-            for name, candidate in CANDIDATES.items()
-        }
+        counts = {name: count_call(each, servers["thor"]) for name, each in CANDIDATES.items()}
     print(format_counts(counts))
     return 0
 

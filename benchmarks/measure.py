@@ -22,15 +22,11 @@ import attrs
 import msgspec
 
 from benchmarks import workloads
-from benchmarks.candidates.base import Access, Candidate, Walk, Work
-from benchmarks.metrics import Figures, Metrics
+from benchmarks.candidates.base import Access, Candidate, SplitPage, Walk, Work
+from benchmarks.metrics import Figures, Metrics, require_count
 from benchmarks.workloads import WALK, Row, Sizes
 
 MIN_CALLS = 500
-
-
-class _Split(msgspec.Struct):
-    items: list[msgspec.Raw]
 
 
 def load_candidate(name: str) -> Candidate:
@@ -87,7 +83,7 @@ class Measurement:
     async def w4(self) -> Figures:
         """Make many small calls."""
         calls = max(round(self.sizes.calls * self.row.share), MIN_CALLS)
-        ids = cycle(f"TB-{number:04}" for number in range(1, workloads.CHARGEBOXES + 1))
+        ids = cycle(workloads.CHARGEBOX_IDS)
         async with self._candidate.thor(self.thor) as poll:
             # Open the connections before the clock starts.
             await poll(islice(ids, 2 * workloads.CONCURRENCY), lambda: None)
@@ -216,7 +212,7 @@ def repeat(work: Work, reports: Sequence[bytes], min_seconds: float) -> Figures:
 
 def split(page: bytes) -> list[bytes]:
     """Return the reports of a full page."""
-    reports = [bytes(item) for item in msgspec.json.decode(page, type=_Split).items]
+    reports = [bytes(item) for item in msgspec.json.decode(page, type=SplitPage).items]
     require_count(len(reports), workloads.PAGE_REPORTS)
     return reports
 
@@ -248,12 +244,6 @@ async def consume(reports: AsyncGenerator[object, None], metrics: Metrics) -> No
     async with aclosing(reports):
         async for _ in reports:
             metrics.count_item()
-
-
-def require_count(count: int, expected: int) -> None:
-    """Raise RuntimeError if a candidate lost or duplicated items."""
-    if count != expected:
-        raise RuntimeError(f"expected {expected} items, got {count}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,12 @@ def read_memory(name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
 
+def require_count(count: int, expected: int) -> None:
+    """Raise RuntimeError if a candidate lost or duplicated items."""
+    if count != expected:
+        raise RuntimeError(f"expected {expected} items, got {count}")
+
+
 class Metrics:
     """Metrics of an `async with` block, and the time until the first `count_item()`."""
 

@@ -73,16 +73,21 @@ class Results:
 
 @contextmanager
 def run_python(
-    *arguments: str, stderr: int | None = subprocess.PIPE
+    *arguments: str, stderr: int | None = subprocess.PIPE, under: Sequence[str] = ()
 ) -> Generator[subprocess.Popen[str]]:
     """Run a Python process, and kill it at the end of the block.
 
     The process has its own group: Ctrl-C ends this process, which then ends the others.
+
+    Args:
+        *arguments: Arguments of Python.
+        stderr: Receiver of errors.
+        under: Command that runs Python, such as that of a profiler.
     """
     # Without compiled files, each start compiles the checkout, but not the installed packages.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with subprocess.Popen(  # noqa: S603
-        [sys.executable, *arguments],
+        [*under, sys.executable, *arguments],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.PIPE,

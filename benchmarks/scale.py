@@ -8,7 +8,7 @@ from contextlib import aclosing
 import depotclient.export.parquet  # noqa: F401
 from benchmarks.candidates.base import Access
 from benchmarks.copies import Copier, measure_load, new_place
-from benchmarks.metrics import Figures, Metrics
+from benchmarks.metrics import Figures, Metrics, require_count
 from benchmarks.workloads import SCALE, SCALE_START, SCALES, VERIFY_LIMIT, Row, scale_end
 from depotclient import DepotClient, SessionReport
 from depotclient.reports import SessionReports
@@ -54,6 +54,5 @@ async def measure_walk(description: SessionReports[SessionReport], expected: int
         else:
             async for _ in description:
                 metrics.count_item()
-    if metrics.items != expected:
-        raise RuntimeError(f"expected {expected} reports, got {metrics.items}")
+    require_count(metrics.items, expected)
     return metrics.figures

@@ -305,7 +305,7 @@ class Transport:
     async def _get_now(self, request: Request[T], call: _Call) -> Response:
         call.attempts += 1
         credential = await self.auth.get_credential(self._post, self.reporter)
-        if credential is not call.credential:
+        if credential != call.credential:
             call.credential = credential
             call.sent += (credential.secret,)
         url = request.url(self._base)

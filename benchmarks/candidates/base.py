@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import attrs
+import msgspec
 
 from benchmarks.workloads import CONCURRENCY, LOOP_LIMIT
 
@@ -21,6 +22,12 @@ Walk = Callable[[str, str], AsyncGenerator[object, None]]
 
 Poll = Callable[[Iterable[str], Work], Awaitable[None]]
 """Requests the analytics of each id, and calls a function after each response."""
+
+
+class SplitPage(msgspec.Struct):
+    """Page split into its reports, which are not decoded."""
+
+    items: list[msgspec.Raw]
 
 
 @attrs.frozen

@@ -33,10 +33,6 @@ def columns_of(fields: pa.Schema | pa.StructType) -> str:
     return ", ".join(f'"{field.name}" {type_of(field.type)}' for field in fields)
 
 
-class _Page(msgspec.Struct):
-    items: list[msgspec.Raw]
-
-
 COLUMNS = ", ".join(
     f"{field.name}: '{type_of(field.type)}'" for field in wire_schema(lambda kind: kind)
 )
@@ -58,7 +54,7 @@ class ByDuckdb(base.Candidate):
             lines = Path(folder) / "reports.ndjson"
             with lines.open("wb") as written:
                 for page in pages:
-                    for report in msgspec.json.decode(page, type=_Page).items:
+                    for report in msgspec.json.decode(page, type=base.SplitPage).items:
                         written.write(bytes(report) + b"\n")
             connection.execute("SET threads = 1")
             connection.execute(QUERY % file, [str(lines)])

@@ -108,15 +108,11 @@ class Struct(AiohttpLoop):
         return items
 
 
-class _Split(msgspec.Struct):
-    items: list[msgspec.Raw]
-
-
 class Raw(AiohttpLoop):
     """The least possible work: split a page into its reports, or only read the bodies."""
 
     def decoder(self, page: bytes, reports: Sequence[bytes]) -> base.Work:
-        return base.decode_each(msgspec.json.Decoder(_Split).decode, [page])
+        return base.decode_each(msgspec.json.Decoder(base.SplitPage).decode, [page])
 
     def read_page(self, body: bytes) -> Sequence[object]:
         # Count a body as a full page: the total then shows whether all pages arrived.

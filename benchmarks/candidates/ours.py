@@ -30,10 +30,6 @@ class Header:
     energy_charge_end: float | None
 
 
-class _Page(msgspec.Struct):
-    items: list[msgspec.Raw]
-
-
 @attrs.frozen
 class Ours(base.Candidate):
     """Clients of this library.
@@ -55,7 +51,7 @@ class Ours(base.Candidate):
 
     def decoder(self, page: bytes, reports: Sequence[bytes]) -> base.Work:
         return base.decode_each(
-            structurer_of(self.into), msgspec.json.decode(page, type=_Page).items
+            structurer_of(self.into), msgspec.json.decode(page, type=base.SplitPage).items
         )
 
     @asynccontextmanager

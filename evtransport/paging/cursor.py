@@ -20,7 +20,7 @@ MAX_POSITION_LENGTH = 64 * 1024
 _PREFIX = "evc2."
 _MAX_NUMBER = 10**15
 _CHECKSUM_BYTES = 4
-_BLOCK_BYTES = 24  # of three keys, which end with a character of their own
+_BLOCK_BYTES = 24  # Three keys are 32 characters of Base64, so their text can be kept.
 
 # Without these limits, a short text could fill the memory.
 _Parameters = Annotated[dict[str, str], msgspec.Meta(max_length=100)]
