@@ -16,14 +16,11 @@ from depotclient.partitions.calendar import Connector
 from depotclient.text import TIME, parse_connector, parse_time, read_connectors
 
 __all__ = ["ACCEPT_DELETIONS", "CONCURRENCY", "CONNECTOR", "CONNECTORS", "FILE", "FROM"]
-__all__ += ["ONE_CONNECTOR", "SINCE", "TO"]
+__all__ += ["SINCE", "TO"]
 __all__ += ["open_client", "parse_connectors", "parse_one_connector", "select_connectors"]
 
 CONNECTOR = "CHARGER/CONNECTOR"
 """Name of an argument that is a connector."""
-
-ONE_CONNECTOR = {"allow_extra_args": True}
-"""Context settings of a command with one connector. `parse_one_connector` explains extra ones."""
 
 
 def _parse_time(text: str) -> datetime | None:

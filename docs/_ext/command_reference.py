@@ -81,6 +81,7 @@ class Commands(SphinxDirective):
         name = self.arguments[1]
         parts = [*describe(group)]
         for command_name, command in sorted(getattr(group, "commands").items()):  # noqa: B009
+            command = command.load()
             title = f"{name} {command_name}"
             parts += [f"{title}\n{'-' * len(title)}", *describe(command)]
         return self.parse_text_to_nodes("\n\n".join(parts), allow_section_headings=True)

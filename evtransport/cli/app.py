@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pkgutil import resolve_name
 from typing import Annotated, Final
 
 import typer
 
 from evtransport._version import __version__
-from evtransport.cli.commands import Group
+from evtransport.cli.commands import Group, LazyCommand
 from evtransport.cli.log import show_log
 
-__all__ = ["JsonOption", "SandboxOption", "VerboseOption", "command_line"]
+__all__ = ["JsonOption", "SandboxOption", "VerboseOption", "add_command", "command_line"]
 
 JsonOption = Annotated[
     bool,
@@ -37,7 +38,7 @@ _WIDTH: Final = 10_000  # Help is as wide as the terminal, which typer limits to
 
 
 def command_line(summary: str) -> typer.Typer:
-    """Return a command line without commands. Pass `cls=Command` for each command.
+    """Return a command line without commands.
 
     Args:
         summary: Description in its help text.
@@ -57,6 +58,23 @@ def command_line(summary: str) -> typer.Typer:
         pass
 
     return app
+
+
+def add_command(
+    app: typer.Typer, path: str, summary: str, settings: dict[str, bool] | None = None
+) -> None:
+    """Add a command to a command line.
+
+    Args:
+        app: The command line.
+        path: Module and name of its function, such as `package.module:function`. The module is
+            imported when the command runs.
+        summary: First sentence of the function's docstring, for the help of the command line.
+        settings: Settings of its context, such as `{"allow_extra_args": True}`.
+    """
+    name = path.rpartition(":")[2]
+    register = app.command(name, cls=LazyCommand, help=summary, context_settings=settings)
+    register(lambda: resolve_name(path))
 
 
 def _print_version(ctx: typer.Context, requested: bool) -> None:

@@ -1,4 +1,4 @@
-"""Classes of a command line: help without Python types, and errors that name options."""
+"""Classes of a command line: commands that load when they run, plain help, and plain errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
+import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.main import get_command
 
 from evtransport.cli.output import format_error
 
@@ -16,11 +18,11 @@ if TYPE_CHECKING:
     from typer._click.core import Context
     from typer._click.formatting import HelpFormatter
 
-__all__ = ["Command", "Group", "name_options"]
+__all__ = ["Command", "Group", "LazyCommand", "name_options"]
 
 
 class Group(TyperGroup):
-    """Command line that suggests the closest command for one that does not exist."""
+    """Command line that loads a command when it runs, and suggests the closest name."""
 
     def resolve_command(
         self, ctx: Context, args: list[str]
@@ -29,14 +31,27 @@ class Group(TyperGroup):
         closest = get_close_matches(args[0], self.commands, n=1)
         if closest and args[0] not in self.commands and not ctx.resilient_parsing:
             ctx.fail(f"No such command {args[0]!r}. Did you mean {closest[0]!r}?")
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.load() if isinstance(command, LazyCommand) else command, rest
+
+
+class LazyCommand(TyperCommand):
+    """Command in the help of its group. Its function returns the function of the real command.
+
+    Without it, `--help` would import all commands.
+    """
+
+    def load(self) -> AnyCommand:
+        """Return the real command."""
+        assert self.callback is not None  # noqa: S101 - see `add_command`
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        settings = dict(self.context_settings)
+        app.command(self.name, cls=Command, context_settings=settings)(self.callback())
+        return get_command(app)
 
 
 class Command(TyperCommand):
-    """Command with arguments that the help shows by name only, and errors that name options.
-
-    Pass it as `cls` of each command.
-    """
+    """Command with arguments that the help shows by name only, and errors that name options."""
 
     def collect_usage_pieces(self, ctx: Context) -> list[str]:
         """Return the parts of the usage line, such as `FOLDER [CHARGER/CONNECTOR]...`."""

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from evtransport.cli.app import command_line
-from evtransport.cli.commands import Command
-from thorclient.cli.analytics import analytics
-from thorclient.cli.chargeboxes import chargebox, chargeboxes
-from thorclient.cli.poll import poll
-from thorclient.cli.probe import probe
-from thorclient.cli.sandbox import sandbox
+from evtransport.cli.app import add_command, command_line
 
 __all__ = ["app"]
 
@@ -16,9 +10,15 @@ app = command_line(
     "Read analytics and chargeboxes of a Thor integration. The environment variable THOR_API_KEY"
     " holds the API key. THOR_BASE_URL changes the server's address."
 )
-app.command(cls=Command)(analytics)
-app.command(cls=Command)(chargebox)
-app.command(cls=Command)(chargeboxes)
-app.command(cls=Command)(poll)
-app.command(cls=Command)(probe)
-app.command(cls=Command)(sandbox)
+for path, summary in (
+    ("analytics:analytics", "Show analytics of chargeboxes."),
+    ("chargeboxes:chargebox", "Show one chargebox and its connectors."),
+    ("chargeboxes:chargeboxes", "Show all chargeboxes."),
+    ("poll:poll", "Show analytics of chargeboxes again and again, one line each, until Ctrl-C."),
+    (
+        "probe:probe",
+        "Measure how the API of your account behaves where the vendor documents nothing.",
+    ),
+    ("sandbox:sandbox", "Run a local server that simulates the API."),
+):
+    add_command(app, f"thorclient.cli.{path}", summary)

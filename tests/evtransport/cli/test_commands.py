@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import Annotated
 
 import pytest
 import typer
+from typer.main import get_command
 
 from depotclient.cli.app import app as depot
 from evtransport._version import __version__
 from evtransport.cli.app import command_line
 from evtransport.cli.commands import Command as PlainCommand
-from evtransport.cli.commands import name_options
+from evtransport.cli.commands import Group, LazyCommand, name_options
 from tests.support.commands import Command
 from thorclient.cli.app import app as thor
 
@@ -95,6 +98,30 @@ def test_each_command_that_sends_requests_has_verbose_and_plain_help(
         out = capsys.readouterr().out
         assert ("--verbose" in out) is (name != "sandbox")
         assert re.search(r"<(list|str|path)|\[\[|default: \(\)", out) is None
+
+
+@APPS
+def test_the_help_has_the_first_sentence_of_each_command(command: Command) -> None:
+    group = get_command(command.app)
+    assert isinstance(group, Group)
+    for lazy in group.commands.values():
+        assert isinstance(lazy, LazyCommand)
+        assert (lazy.help or "").endswith(".")
+        assert (lazy.load().help or "").startswith(lazy.help or "")
+
+
+@APPS
+def test_the_help_imports_no_command(command: Command) -> None:
+    code = f"""
+import sys
+from {command.name}.cli.app import app
+try:
+    app(["--help"])
+except SystemExit:
+    print(*sorted(name for name in sys.modules if name.startswith("{command.name}.cli.")))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)  # noqa: S603
+    assert done.stdout.splitlines()[-1] == f"{command.name}.cli.app"
 
 
 @APPS
