@@ -86,7 +86,7 @@ def _known_paths(level: _Level, prefix: str) -> Iterator[str]:
             yield from _known_paths(nested, f"{prefix}{name}{'[]' if nested.is_list else ''}.")
 
 
-def find_unknown(report: bytes) -> UnknownPart:
+def find_unknown(report: bytes | msgspec.Raw) -> UnknownPart:
     """Return the unknown fields of a report.
 
     Args:
@@ -105,7 +105,7 @@ def find_unknown(report: bytes) -> UnknownPart:
     except msgspec.ValidationError:  # The report is not an object.
         return {}
     except msgspec.DecodeError:  # Only a lone surrogate makes the text of a report invalid.
-        return find_unknown(replace_lone_surrogates(report))
+        return find_unknown(replace_lone_surrogates(bytes(report)))
 
 
 def _has_unknown(level: _Level, text: bytes | msgspec.Raw) -> bool:

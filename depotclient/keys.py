@@ -51,7 +51,7 @@ def compute_session_key(session_id: int | None, report: bytes) -> int:
     return int.from_bytes(digest.digest())
 
 
-def compute_digest(report: bytes) -> bytes:
+def compute_digest(report: bytes | msgspec.Raw) -> bytes:
     """Return a digest of the bytes of a report, of 8 bytes. It changes with the report."""
     return blake2b(report, digest_size=8).digest()
 

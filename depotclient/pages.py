@@ -253,7 +253,16 @@ class Page(Generic[T]):
     @property
     def raw_reports(self) -> tuple[bytes, ...]:
         """JSON text of each new report, as received."""
-        return tuple(map(self.raw_at, range(len(self.reports))))
+        return tuple(map(bytes, self.items))
+
+    @property
+    def items(self) -> tuple[msgspec.Raw, ...]:
+        """JSON text of each new report, as a view of the response.
+
+        msgspec decodes a view, and functions such as `bytes.join` and `hashlib.sha256` read it. To
+        copy large reports into `raw_reports` takes longer than to join or hash them.
+        """
+        return tuple(self._delivery.page.items[index] for index in self._delivery.indexes)
 
     def raw_at(self, index: int) -> bytes:
         """Return the JSON text of the new report with this index, without a copy of the others."""

@@ -120,14 +120,13 @@ def batch_of(page: Page[Any], schema: pa.Schema) -> pa.RecordBatch:
 def rows_of(page: Page[Any]) -> PageRows:
     """Return the new reports of a page as rows with `SESSION_REPORTS`, without the invalid ones."""
     if None not in page.ids:  # Arrow accepts a report without an id.
-        texts = page.raw_reports
         with suppress(pa.ArrowInvalid):
             # This finds an unknown field at no cost, but it does not name the field.
-            batch = _decode_by_arrow(texts, SESSION_REPORTS, unexpected="error")
+            batch = _decode_by_arrow(page.items, SESSION_REPORTS, unexpected="error")
             return PageRows(batch, range(batch.num_rows))
         with suppress(pa.ArrowInvalid):
-            batch = _decode_by_arrow(texts, SESSION_REPORTS)
-            return PageRows(batch, range(batch.num_rows), (), [*map(find_unknown, texts)])
+            batch = _decode_by_arrow(page.items, SESSION_REPORTS)
+            return PageRows(batch, range(batch.num_rows), (), [*map(find_unknown, page.items)])
     return _decode_by_objects(page, SESSION_REPORTS)
 
 
@@ -150,7 +149,7 @@ def _batch_before_error(
     """Return the new reports of a page before the first invalid one, and its error."""
     if None not in page.ids:  # Arrow accepts a report without an id.
         with suppress(pa.ArrowInvalid):
-            return _decode_by_arrow(page.raw_reports, schema), None
+            return _decode_by_arrow(page.items, schema), None
     rows = _decode_by_objects(page, schema, stops=True)
     return rows.batch, rows.refused[0].error if rows.refused else None
 
@@ -184,8 +183,8 @@ def _decode_by_objects(page: Page[Any], schema: pa.Schema, *, stops: bool = Fals
         end = refused[0].index if stops else len(page.ids)
         rows = {n: row for n, row in rows.items() if n not in large and n < end}
         batch = pa.RecordBatch.from_pylist([*rows.values()], schema)
-    texts = () if stops else page.raw_reports
-    unknown = [find_unknown(texts[index]) for index in rows] if texts else []
+    items = () if stops else page.items
+    unknown = [find_unknown(items[index]) for index in rows] if items else []
     return PageRows(batch, tuple(rows), refused, unknown)
 
 
@@ -211,25 +210,26 @@ def table_of(batches: Iterable[pa.RecordBatch]) -> pa.Table:
 
 
 def _decode_by_arrow(
-    texts: Sequence[bytes], schema: pa.Schema, unexpected: Literal["ignore", "error"] = "ignore"
+    items: Sequence[msgspec.Raw],
+    schema: pa.Schema,
+    unexpected: Literal["ignore", "error"] = "ignore",
 ) -> pa.RecordBatch:
-    """Return the reports of JSON texts, without Python objects.
+    """Return some reports, without Python objects.
 
     Args:
-        texts: The reports.
+        items: JSON texts of the reports.
         schema: Schema of the rows.
         unexpected: Whether to ignore a field that has no column, or to raise an error.
 
     Raises:
         ArrowInvalid: Arrow rejects a value, or may interpret it differently from the objects.
     """
-    lines = b"\n".join(texts)
-    if lines.count(b"\n") >= len(texts):
+    lines = b"\n".join(items)
+    if lines.count(b"\n") >= len(items):
         # Arrow expects one report on each line. JSON strings contain no line breaks, so spaces may
         # replace them.
-        lines = b"\n".join(text.translate(_NO_LINE_ENDS) for text in texts)
-    longest = max(map(len, texts))
-    del texts  # Free the copies before Arrow reads.
+        lines = b"\n".join(bytes(item).translate(_NO_LINE_ENDS) for item in items)
+    longest = max(map(len, items))
     # Arrow's default pool keeps freed memory: 75 MiB more in an export.
     pool = pa.system_memory_pool()
     table = pa_json.read_json(

@@ -69,7 +69,7 @@ class PageSessions:
             page: The page.
             events: Whether events are loaded.
         """
-        reports = page.raw_reports
+        reports = page.items
         sessions = [*map(_read_session, reports, page.ids, page.keys)]
         keys = [compute_key(connector, session.identity) for session in sessions]
         suffix = b" with events" if events else b" without events"
@@ -111,17 +111,17 @@ class PageSessions:
         )
 
 
-def _digest(report: bytes, suffix: bytes) -> str:
+def _digest(report: msgspec.Raw, suffix: bytes) -> str:
     """Return a digest of a report. SHA-256 takes half the time of BLAKE2 on current processors."""
     digest = sha256(report)
     digest.update(suffix)
     return digest.hexdigest()[:32]
 
 
-def _read_session(report: bytes, session_id: int | None, key: int) -> Session:
+def _read_session(report: msgspec.Raw, session_id: int | None, key: int) -> Session:
     """Return a session with its id and times as the database holds them."""
     # The report may be invalid, and still belong to another span.
-    session = Session.read(msgspec.Raw(report), storable_id(session_id), key)
+    session = Session.read(report, storable_id(session_id), key)
     start, end = (time and truncate(time) for time in (session.start, session.end))
     return attrs.evolve(session, start=start, end=end)
 

@@ -9,7 +9,6 @@ from typing import Any, get_args
 
 import attrs
 import dlt
-import msgspec
 import pyarrow as pa
 from dlt.extract.resource import DltResource
 
@@ -227,12 +226,8 @@ class _Run:
     def _rows(self, page: Page[Any], partition: Partition) -> pa.RecordBatch:
         """Return the rows of a page that the table lacks."""
         run = self._run_of(partition)
-        reports = page.raw_reports
-        sessions = [
-            Session.read(msgspec.Raw(report), session_id, key)
-            for report, session_id, key in zip(reports, page.ids, page.keys, strict=True)
-        ]
-        selected = run.select(sessions, reports)
+        sessions = list(map(Session.read, page.items, page.ids, page.keys))
+        selected = run.select(sessions, page.items)
         if not any(selected):
             return NO_ROWS  # Most pages of a later run have nothing new: don't decode them.
         return rows_of(fleet_batch(page, partition), sessions).filter(pa.array(selected))

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, NotRequired, TypeAlias, TypedDict
 
 import attrs
+import msgspec
 
 from depotclient.keys import compute_digest
 from depotclient.reading import Coverage, changed_from, find_absent
@@ -25,7 +26,7 @@ Stored = TypedDict("Stored", {"from": str, "latest": str, "sessions": NotRequire
 """Progress of a connector in dlt's state, which is JSON."""
 
 
-def digest_of(report: bytes) -> str:
+def digest_of(report: bytes | msgspec.Raw) -> str:
     """Return a digest of the bytes of a report, which changes with the report."""
     return compute_digest(report).hex()
 
@@ -130,15 +131,15 @@ class ConnectorRun:
         known = () if self.progress is None else self.progress.known
         self._held = {each.session.identity: each for each in known}
 
-    def select(self, sessions: Iterable[Session], reports: Iterable[bytes]) -> list[bool]:
+    def select(self, sessions: Iterable[Session], items: Iterable[msgspec.Raw]) -> list[bool]:
         """Record reports that the server returned. Return True for each report to load.
 
         A report is loaded if it belongs to the span and has changed since the last run. If two
         windows return a session, only the first report is loaded.
         """
         return [
-            self._is_new(session, digest_of(report))
-            for session, report in zip(sessions, reports, strict=True)
+            self._is_new(session, digest_of(item))
+            for session, item in zip(sessions, items, strict=True)
         ]
 
     def _is_new(self, session: Session, digest: str) -> bool:

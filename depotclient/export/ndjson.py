@@ -69,13 +69,13 @@ class NdjsonFormat:
     def decode(self, page: Page[Any]) -> DecodedPage[Sequence[bytes]]:
         """Return the new reports of a page as lines. Only the start of a report must be valid."""
         lines, sessions, refused = list[bytes](), list[Session](), list[Refused]()
-        for index, report in enumerate(page.raw_reports):
+        for index, item in enumerate(page.items):
             try:
                 times: _Times = page.reports[index]
             except ApiError as error:
                 refused.append(Refused(index, error))
                 continue
-            line = _line_of(report)
+            line = _line_of(bytes(item))
             lines.append(line)
             sessions.append(_session(line, times))
         unknown_fields = count_reports(map(find_unknown, lines))

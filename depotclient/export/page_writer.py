@@ -60,9 +60,9 @@ class PageWriter:
         decoded = self.format.decode(page)
         if decoded.refused and not self.rejects:
             raise decoded.refused[0].error
-        texts = page.raw_reports if decoded.refused else ()
         for refused in decoded.refused:
-            self._reject(texts[refused.index], refused.error, page.path_at(refused.index))
+            index = refused.index
+            self._reject(page.raw_at(index), refused.error, page.path_at(index))
         self.unknown_fields = add_counts(self.unknown_fields, decoded.unknown_fields)
         for name, indexes in self.placement.place(decoded.sessions).items():
             self._write_rows(name, decoded.rows, decoded.sessions, indexes)

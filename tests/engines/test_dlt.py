@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -243,7 +244,9 @@ def test_no_order_of_spans_leaves_a_gap(days: set[int], runs: list[tuple[int, in
         if start < span.end:
             run = ConnectorRun(progress, span, start, span.end, back * DAY)
             found = {at for at in starts if start <= at < span.end}
-            run.select((Session(1, at, None, key=0) for at in found), [b"{}"] * len(found))
+            run.select(
+                (Session(1, at, None, key=0) for at in found), [msgspec.Raw(b"{}")] * len(found)
+            )
             read |= found
             progress = run.progress_after(run.moved())
         assert {at for at in starts if span.start <= at < span.end} <= read
