@@ -11,12 +11,14 @@ import attrs
 from benchmarks.workloads import (
     BY_KEY,
     CAST,
+    COMMANDS,
     FROZEN,
     MANY,
     PARQUET,
     POSTGRESQL,
     PYLIST,
     SCALES,
+    SMALL_PAGES,
     format_number,
 )
 
@@ -100,6 +102,7 @@ TARGETS = (
     Target("memory growth in a walk", "W2", "growth", "ours", "<=", 64 * MIB),
     Target("longest stall of the event loop", "W2", "stall", FROZEN, "<=", 0.015),
     Target("the same without gc.freeze()", "W2", "stall", "ours", "<=", None),
+    Target("the same with gc.freeze() and limit=10", "W2", "stall", SMALL_PAGES, "<=", None),
     Target("first report against httpx-pydantic", "W2", "first", HTTPX, ">=", 10, "ours"),
     _speed("walk: speed against httpx-pydantic", "W2", "ours", HTTPX, 1.4),
     _speed("walk: speed against aiohttp-pydantic", "W2", "ours", "aiohttp-pydantic", 1.0),
@@ -113,6 +116,10 @@ TARGETS = (
     _speed("small calls: speed against httpx-pydantic", "W4", "ours", HTTPX, 5),
     Target("import of depotclient", "W6", "seconds", "DepotClient", "<=", 1.25, "aiohttp, attrs"),
     Target("import of thorclient", "W6", "seconds", "ThorClient", "<=", 1.25, "aiohttp, attrs"),
+    *(
+        Target(f"{name} --help", "W6", "seconds", f"{name} --help", "<=", 1.6, "aiohttp, attrs")
+        for name in COMMANDS
+    ),
     _speed("Parquet: speed against duckdb", "W7", "ours", "duckdb", 0.6),
     Target("Parquet: size against Arrow's encodings", "W7", "size", "ours", "<=", 0.45, PYLIST),
     _speed("Parquet: speed against from_pylist()", "W7", "ours", PYLIST, 2.5),

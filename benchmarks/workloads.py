@@ -96,7 +96,7 @@ class Metric:
 
     key: str
     title: str
-    unit: str
+    unit: str = ""
     scale: float = 1.0
 
     def format(self, value: float) -> str:
@@ -165,7 +165,7 @@ class Workload:
         return min(max(requested, self.min_rounds), self.max_rounds)
 
 
-FROZEN = "ours, gc.freeze()"
+FROZEN, SMALL_PAGES = "ours, gc.freeze()", "ours, limit=10, gc.freeze()"
 MANY = "ours, get_analytics_many()"
 PYLIST = "json, from_pylist()"
 CAST = "json, from_pylist(), cast()"
@@ -176,6 +176,8 @@ PER_REPORT = Metric("seconds", "time per report", "ms", 1e3)
 SPEED = Metric("speed", "speed", "MB/s", 1e-6)
 SIZE = Metric("size", "size of the file", "kB", 1e-3)
 STALL = Metric("stall", "longest stall", "ms", 1e3)
+LONG_STALLS = Metric("long_stalls", "stalls over 10 ms")
+FULL_PASSES = Metric("full_passes", "full GC passes")
 GROWTH = Metric("growth", "memory growth", "MiB", 2.0**-20)
 FIRST = Metric("first", "first report after", "ms", 1e3)
 CPU_PER_REPORT = Metric("per_report", "CPU time per report", "µs", 1e6)
@@ -201,6 +203,7 @@ DISTANT_READ_AHEAD = tuple(
     for count in (0, 4)
 )
 
+COMMANDS = ("depotclient", "thorclient")
 PARQUET, POSTGRESQL = "Parquet", "PostgreSQL"
 LOADS = tuple(
     Row(f"{name}, {share}", target=name.lower(), connectors=connectors)
@@ -227,10 +230,11 @@ WORKLOADS = (
         "W2",
         "walk over one connector ({reports:,} reports)",
         (
-            *(OURS, Row(FROZEN, "ours:FULL", freeze=True), INTO, AIOHTTP_JSON, HTTPX_PYDANTIC),
+            *(OURS, Row(FROZEN, "ours:FULL", freeze=True)),
+            *(Row(SMALL_PAGES, "ours:SLOW", freeze=True), INTO, AIOHTTP_JSON, HTTPX_PYDANTIC),
             *(AIOHTTP_PYDANTIC, GENERATED, STRUCT, Row("raw-aiohttp", "loops:RAW")),
         ),
-        (SECONDS, CPU, FIRST, STALL, GROWTH),
+        (SECONDS, CPU, FIRST, STALL, LONG_STALLS, FULL_PASSES, GROWTH),
     ),
     Workload(
         "W3",
@@ -257,12 +261,20 @@ WORKLOADS = (
     ),
     Workload(
         "W6",
-        "start of a program that only imports",
+        "start of a program that only imports, or prints its help",
         (
             Row("aiohttp, attrs", statement="import aiohttp, attrs"),
             Row("DepotClient", statement="from depotclient import DepotClient"),
             Row("ThorClient", statement="from thorclient import ThorClient"),
             Row("httpx, pydantic", statement="import httpx, pydantic"),
+            *(
+                Row(
+                    f"{name} --help",
+                    statement=f"import sys, {name}.__main__ as program;"
+                    " sys.argv[1:] = ['--help']; program.main()",
+                )
+                for name in COMMANDS
+            ),
         ),
         (Metric("seconds", "time", "ms", 1e3),),
         min_rounds=21,
