@@ -61,14 +61,14 @@ class Measurement:
         """Decode the same reports again and again."""
         page = fetch_page(self.depot, 1)
         reports = split(page)
-        return repeat(self._candidate.decoder(page, reports), reports, self.sizes.seconds)
+        decode = self._candidate.decoder(page, reports)
+        self._freeze()
+        return repeat(decode, reports, self.sizes.seconds)
 
     async def w2(self) -> Figures:
         """Walk over one connector."""
         async with self._candidate.depot(self.depot) as walk:
-            if self.row.freeze:
-                gc.collect()
-                gc.freeze()
+            self._freeze()
             return await measure_walk(walk, self.sizes.reports)
 
     async def w3(self) -> Figures:
@@ -193,6 +193,11 @@ class Measurement:
                     client, place, target == "parquet", connectors_of(count), concurrency
                 )
                 return await measure(copier, self.sizes.loaded // workloads.LOAD[1] * count)
+
+    def _freeze(self) -> None:
+        if self.row.freeze:
+            gc.collect()
+            gc.freeze()
 
     @property
     def _candidate(self) -> Candidate:

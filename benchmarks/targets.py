@@ -96,6 +96,7 @@ def _speed(title: str, workload: str, row: str, slower: str, bound: float | None
 TARGETS = (
     _speed("full reports: speed against pydantic", "W1", "ours", "pydantic", 1.5),
     _speed("full reports: speed against msgspec structs", "W1", "ours", "msgspec-struct", 0.45),
+    _speed("full reports, gc.freeze(): the same", "W1", FROZEN, "msgspec-struct", None),
     _speed("five fields: speed against full reports", "W1", "ours-into", "ours", 6),
     _speed("five fields: speed against a bare split", "W1", "ours-into", "msgspec-raw", 0.8),
     Target("keys: time against full reports", "W1", "seconds", "ours, keys", "<=", 0.03, "ours"),
