@@ -69,7 +69,10 @@ class Measurement:
         """Walk over one connector."""
         async with self._candidate.depot(self.depot) as walk:
             self._freeze()
-            return await measure_walk(walk, self.sizes.reports)
+            figures = await measure_walk(walk, self.sizes.reports)
+        rate = self.sizes.reports / figures["seconds"]
+        size = len(fetch_page(self.depot, 1)) / workloads.PAGE_REPORTS
+        return figures | {"rate": rate, "speed": rate * size}
 
     async def w3(self) -> Figures:
         """Walk over one connector of the slow or the distant server."""

@@ -174,6 +174,7 @@ SECONDS = Metric("seconds", "time", "s")
 CPU = Metric("cpu", "CPU time", "s")
 PER_REPORT = Metric("seconds", "time per report", "ms", 1e3)
 SPEED = Metric("speed", "speed", "MB/s", 1e-6)
+RATE = Metric("rate", "reports a second")
 SIZE = Metric("size", "size of the file", "kB", 1e-3)
 STALL = Metric("stall", "longest stall", "ms", 1e3)
 LONG_STALLS = Metric("long_stalls", "stalls over 10 ms")
@@ -235,7 +236,7 @@ WORKLOADS = (
             *(HTTPX_PYDANTIC, AIOHTTP_PYDANTIC, GENERATED, STRUCT),
             Row("raw-aiohttp", "loops:RAW"),
         ),
-        (SECONDS, CPU, FIRST, STALL, LONG_STALLS, FULL_PASSES, GROWTH),
+        (SECONDS, RATE, SPEED, CPU, FIRST, STALL, LONG_STALLS, FULL_PASSES, GROWTH),
     ),
     Workload(
         "W3",
