@@ -12,6 +12,8 @@ from tempfile import TemporaryDirectory
 
 import attrs
 
+# An export imports it with its first file, and a load imports its drivers at once.
+import depotclient.export.parquet  # noqa: F401
 from benchmarks.metrics import Figures, Metrics, require_count
 from benchmarks.workloads import LAG, LOAD, LOAD_SPAN
 from depotclient import DepotClient
