@@ -257,10 +257,10 @@ class Page(Generic[T]):
 
     @property
     def items(self) -> tuple[msgspec.Raw, ...]:
-        """JSON text of each new report, as a view of the response.
+        """JSON text of each new report, as a view of the response, which stays in memory.
 
-        msgspec decodes a view, and functions such as `bytes.join` and `hashlib.sha256` read it. To
-        copy large reports into `raw_reports` takes longer than to join or hash them.
+        msgspec decodes a view, and `bytes.join` and `hashlib.sha256` read it. `raw_reports` copies
+        the texts: for large reports, that takes longer than to join or hash them.
         """
         return tuple(self._delivery.page.items[index] for index in self._delivery.indexes)
 

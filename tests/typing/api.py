@@ -227,6 +227,7 @@ async def pages(reports: SessionReports[SessionReport], summaries: SessionReport
         assert_type((page.number, page.limit), tuple[int, int])
         assert_type(page.raw, bytes)
         assert_type(page.raw_reports, tuple[bytes, ...])
+        assert_type(page.items, tuple[msgspec.Raw, ...])
         assert_type(page.cursor, Cursor)
     async for page_of_summaries in summaries.pages():
         assert_type(page_of_summaries.reports, Sequence[Summary])
