@@ -218,7 +218,9 @@ def _add(
         unknown_fields = _write(transaction, page, written, now, reading.loaded.events)
     transaction.append(SEEN.name, page.seen(stored))
     transaction.execute(
-        "UPDATE {load_state} SET reading = $1 WHERE charger_id = $2 AND connector_id = $3",
+        # While the connection was broken, another run may have completed the reading.
+        "UPDATE {load_state} SET reading = $1 WHERE charger_id = $2 AND connector_id = $3"
+        " AND reading IS NOT NULL",
         *(_encode_reading(reading), *page.connector),
     )
     strays = [i for i in sorted(kept.values()) if span.is_stray(page.sessions[i])]
@@ -271,7 +273,7 @@ def _finish(
 ) -> Absent:
     state = _read_state(transaction, connector)
     if state.reading is None:
-        # The database committed the transaction before, but the connection broke.
+        # The connection broke after the commit, or another run has completed the reading.
         return Absent()
     absent, marked = _find_absent(transaction, connector, reading), _marked(transaction, connector)
     gone = {session.key for session in absent.moved}

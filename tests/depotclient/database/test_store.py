@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
 from depotclient import DepotClient
 from depotclient.database import DatabaseError, load_session_reports
 from depotclient.database.connection import Connection
-from depotclient.database.state import ConnectorState
+from depotclient.database.rows import PageSessions
+from depotclient.database.state import ConnectorState, Loaded, Reading
 from depotclient.database.store import Store
 from depotclient.database.target import parse_target
+from depotclient.reading import Absent
 from tests.support.tables import Tables
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -86,6 +89,24 @@ def test_a_reading_that_can_not_be_decoded_starts_anew(tables: Tables) -> None:
     store = Store(Connection(parse_target(tables.target), None))
 
     assert store.read_state(("A", "1")) == ConnectorState()
+    store.close()
+
+
+def test_a_run_does_not_reopen_a_reading_that_another_run_has_completed(tables: Tables) -> None:
+    connector, now = ("A", "1"), JANUARY + timedelta(days=31)
+    loaded = Loaded(JANUARY, now, now, events=True)
+    reading = Reading(loaded, JANUARY, now)
+    store = Store(Connection(parse_target(tables.target), None))
+    store.prepare()
+    store.begin(connector, None, reading)
+    store.finish(connector, reading, now, delete=True)
+
+    empty_page: Any = None
+    page = PageSessions(connector, empty_page, sessions=[], keys=[], digests=[], last={})
+    store.add(page, reading, now)
+
+    assert store.read_state(connector) == ConnectorState(loaded)
+    assert store.finish(connector, reading, now, delete=True) == Absent()
     store.close()
 
 
